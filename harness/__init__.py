@@ -1,0 +1,1 @@
+"""Which fine-tuned variant to ship, and is the gain real."""

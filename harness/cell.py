@@ -1,0 +1,262 @@
+"""A cell: one point of the matrix with every setting resolved, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.model_card import ModelCard, find_model_card, model_folders, resolve_source
+from harness.registry import did_you_mean
+from harness.suite import (
+    AXES,
+    BASE,
+    QUANTIZATIONS,
+    AdapterEntry,
+    DatasetEntry,
+    Evaluation,
+    Options,
+    QuantizationEntry,
+    Suite,
+    entry_of,
+)
+
+DEFAULT_TRAINING: Options = {"num_train_epochs": 1, "learning_rate": 2e-4, "loss_on": "answer"}
+DEFAULT_GENERATION: Options = {"max_new_tokens": 128, "do_sample": False}
+OVERRIDES = ("training", "evaluation", "generation")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix; everything a worker needs."""
+
+    model: ModelCard
+    quantization: str
+    quantization_config: Options
+    """`BitsAndBytesConfig` keys; empty for none."""
+    adapter: str
+    adapter_config: Options
+    """`peft_type` and the keys of its config; empty for `base`."""
+    dataset: DatasetEntry
+    seed: int | None
+    """The training seed; None for `base`."""
+    training: Options
+    evaluation: Evaluation
+    generation: Options
+    base_folder: str
+    """The folder of the suite, which relative data paths start from."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the untouched model."""
+        return self.adapter == BASE
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        names = (self.model.name, self.quantization, self.adapter, self.dataset.name, self.seed)
+        return dict(zip(AXES, names, strict=True))
+
+
+def cell_record(cell: Cell) -> dict[str, Any]:
+    """``cell`` as plain JSON values."""
+    record = asdict(replace(cell, model=None, dataset=None, evaluation=None))  # type: ignore[arg-type]
+    for part in ("model", "dataset", "evaluation"):
+        record[part] = getattr(cell, part).model_dump(mode="json")
+    return record
+
+
+def cell_of_record(record: dict[str, Any]) -> Cell:
+    """The cell that `cell_record` wrote."""
+    parts = {
+        "model": ModelCard(**record["model"]),
+        "dataset": DatasetEntry(**record["dataset"]),
+        "evaluation": Evaluation(**record["evaluation"]),
+    }
+    return Cell(**{**record, **parts})
+
+
+def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
+    """Sixteen hex digits over the resolved settings and ``content`` (hashes, code versions)."""
+    record = cell_record(cell)
+    record.pop("base_folder")
+    record["content"] = content
+    if cell.is_baseline:
+        record.pop("training")
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def cell_key(cell: Cell, print_: str) -> str:
+    """The folder name of ``cell``: its axes and eight digits of its fingerprint."""
+    seed = [] if cell.seed is None else [f"s{cell.seed}"]
+    names = [cell.model.name, cell.quantization, cell.adapter, cell.dataset.name, *seed]
+    return f"{'--'.join(names)}-{print_[:8]}"
+
+
+def expand(suite: Suite, path: Path) -> list[Cell]:
+    """Every cell of ``suite``: for each model × quantization × dataset the baseline, then adapters.
+
+    Raises:
+        HarnessError: a name is unknown, or nothing is left after `exclude`.
+    """
+    resolver = _Resolver(suite, path)
+    cells = [resolver.cell(point) for point in _points(suite, resolver)]
+    if not cells:
+        hint = "Relax `exclude`, or fill the axes."
+        raise HarnessError("the matrix is empty: no cell is left", where=str(path), hint=hint)
+    return cells
+
+
+class _Resolver:
+    """Names on the axes to settings, each looked up once."""
+
+    def __init__(self, suite: Suite, path: Path) -> None:
+        self.suite = suite
+        self.path = path
+        self.entries = {axis: self._entries(axis) for axis in AXES[:-1]}
+        self._cards: dict[str, ModelCard] = {}
+
+    def _entries(self, axis: str) -> dict[str, Any]:
+        items = [i for i in getattr(self.suite.matrix, axis) if i != BASE]
+        entries = {}
+        for item in items:
+            try:
+                entry = entry_of(axis, item)
+            except HarnessError as error:
+                raise HarnessError(
+                    f"matrix.{axis}: {error.what}", where=str(self.path), hint=error.hint
+                ) from None
+            entries[entry.name] = entry
+        return entries
+
+    def cell(self, point: Options) -> Cell:
+        """The resolved cell at ``point``: axis names plus overrides of `include`."""
+        card = self._card(point["model"])
+        quantization = self._entry("quantization", point)
+        dataset: DatasetEntry = self._entry("dataset", point)
+        adapter = None if point["adapter"] == BASE else self._entry("adapter", point)
+        merged = self._merged([quantization, adapter, dataset, self._entry("model", point)], card, point)
+        return Cell(
+            model=card,
+            quantization=quantization.name,
+            quantization_config=_quantization_config(quantization),
+            adapter=point["adapter"],
+            adapter_config=_adapter_config(adapter),
+            dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
+            seed=None if adapter is None else point["seed"],
+            training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
+            evaluation=self._evaluation(merged["evaluation"]),
+            generation={**DEFAULT_GENERATION, **merged["generation"]},
+            base_folder=str(self.path.resolve().parent),
+        )
+
+    def _entry(self, axis: str, point: Options) -> Any:
+        name = point[axis]
+        if name not in self.entries[axis]:
+            hint = did_you_mean(str(name), self.entries[axis])
+            raise HarnessError(f'unknown {axis} "{name}" in include', where=str(self.path), hint=hint)
+        return self.entries[axis][name]
+
+    def _merged(self, entries: list[Any], card: ModelCard, point: Options) -> dict[str, Options]:
+        merged = {
+            "training": {**self.suite.training, **card.training},
+            "evaluation": self.suite.evaluation.model_dump(mode="json"),
+            "generation": {**self.suite.generation, **card.generation},
+        }
+        for entry in entries:
+            for kind in OVERRIDES if entry else ():
+                merged[kind] = {**merged[kind], **getattr(entry, kind)}
+        for kind in OVERRIDES:
+            merged[kind] = {**merged[kind], **point.get(kind, {})}
+        return merged
+
+    def _evaluation(self, options: Options) -> Evaluation:
+        try:
+            return Evaluation(**options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise HarnessError(f"evaluation.{key}: {first['msg']}", where=str(self.path)) from None
+
+    def _card(self, name: str) -> ModelCard:
+        if name not in self._cards:
+            entry = self._entry("model", {"model": name})
+            folders = model_folders(self.path)
+            if entry.card is None:
+                self._cards[name] = find_model_card(name, folders)
+            else:
+                self._cards[name] = self._card_in_place(name, entry.card)
+        return self._cards[name]
+
+    def _card_in_place(self, name: str, card: Options) -> ModelCard:
+        try:
+            made = ModelCard(**{"name": name, **card})
+        except ValidationError as error:
+            text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise HarnessError(f'model "{name}": card: {text}', where=str(self.path)) from None
+        return resolve_source(made, self.path.resolve().parent)
+
+
+def _quantization_config(entry: QuantizationEntry) -> Options:
+    if entry.config is not None:
+        return entry.config
+    if entry.name not in QUANTIZATIONS:
+        hint = did_you_mean(entry.name, QUANTIZATIONS)
+        raise HarnessError(f'unknown quantization "{entry.name}"', hint=hint)
+    return QUANTIZATIONS[entry.name]
+
+
+def _adapter_config(entry: AdapterEntry | None) -> Options:
+    return {} if entry is None else {"peft_type": entry.peft_type, **entry.config}
+
+
+def _points(suite: Suite, resolver: _Resolver) -> Iterator[Options]:
+    """Axis names (and overrides) of every cell, in matrix order."""
+    names = {axis: list(resolver.entries[axis]) for axis in AXES[:-1]}
+    combos: list[Options] = []
+    for model, quantization, dataset in product(
+        names["model"], names["quantization"], names["dataset"]
+    ):
+        shared = {"model": model, "quantization": quantization, "dataset": dataset}
+        combos.append({**shared, "adapter": BASE, "seed": None})
+        for adapter, seed in product(names["adapter"], suite.matrix.seed):
+            combos.append({**shared, "adapter": adapter, "seed": seed})
+    kept = [c for c in combos if not any(_matches(c, rule) for rule in suite.exclude)]
+    yield from _included(kept, suite)
+
+
+def _matches(combo: Options, rule: Options) -> bool:
+    return bool(rule) and all(combo.get(axis) == value for axis, value in rule.items())
+
+
+def _included(combos: list[Options], suite: Suite) -> list[Options]:
+    """``combos`` with `include` applied: extend what matches, else add a new combination."""
+    originals = [dict(combo) for combo in combos]
+    for rule in suite.include:
+        axes = {axis: value for axis, value in rule.items() if axis in AXES}
+        extra = {kind: value for kind, value in rule.items() if kind in OVERRIDES}
+        hits = [i for i, original in enumerate(originals) if _matches(original, axes) or not axes]
+        for i in hits:
+            combos[i].update({k: {**combos[i].get(k, {}), **v} for k, v in extra.items()})
+        if not hits:
+            combos.append(_new_combination(axes, extra))
+    return combos
+
+
+def _new_combination(axes: Options, extra: Options) -> Options:
+    missing = [axis for axis in AXES[:-1] if axis not in axes]
+    if missing:
+        raise HarnessError(
+            f"include: {axes} matches no cell and names no {', '.join(missing)}",
+            hint="Name every axis to add a new cell, or correct the values to match one.",
+        )
+    seed = None if axes["adapter"] == BASE else axes.get("seed", 0)
+    return {**axes, "seed": seed, **extra}

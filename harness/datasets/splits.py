@@ -1,0 +1,156 @@
+"""Rows to train and test examples: cleaned, sampled, split by group, each drop counted."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from harness.datasets.example import Example, Splits, example_id
+from harness.datasets.sources import Row, Source, read_rows, source_of
+from harness.errors import HarnessError
+from harness.registry import did_you_mean
+from harness.suite import DatasetEntry
+
+NEAR_DUPLICATE = 90.0
+"""Token-set similarity (0–100, rapidfuzz) from which two prompts count as near duplicates."""
+NULLS = frozenset({"", "nan", "none", "null"})
+
+
+def load_splits(entry: DatasetEntry, folder: Path) -> Splits:
+    """The train and test examples of ``entry``, the same for every model and seed.
+
+    Raises:
+        HarnessError: columns are wrong, a label is unknown, or too few rows remain.
+    """
+    source = source_of(entry, folder)
+    rows = read_rows(entry, folder)
+    columns = _columns(entry, source, rows)
+    counts: Counter[str] = Counter(rows_read=len(rows))
+    examples = _clean(_examples(rows, columns, entry, source), entry, counts)
+    if source.task == "classification":
+        _check_labels(examples, entry.labels or source.labels, entry)
+    rng = random.Random(entry.split_seed)
+    rng.shuffle(examples)
+    if entry.rows and source.name != "ru-calculations":
+        examples = examples[: entry.rows]
+    train, test = _split(examples, entry, counts)
+    counts.update(_overlap(train, test))
+    counts.update(train_rows=len(train), test_rows=len(test))
+    return Splits(tuple(train), tuple(test), dict(counts))
+
+
+def _columns(entry: DatasetEntry, source: Source, rows: list[Row]) -> dict[str, str]:
+    columns = {**dict(source.columns), **entry.columns}
+    present = set(rows[0]) if rows else set()
+    if "category" in present:
+        columns.setdefault("category", "category")
+    for field, column in columns.items():
+        needed = field in ("prompt", "reference") or field in entry.columns
+        if needed and column not in present:
+            raise HarnessError(
+                f'data set "{entry.name}": there is no column "{column}" for {field}',
+                hint=f"{did_you_mean(column, present)} Columns: {', '.join(sorted(present))}.",
+            )
+    return {field: column for field, column in columns.items() if column in present}
+
+
+def _examples(rows: list[Row], columns: dict[str, str], entry: DatasetEntry, source: Source) -> list[Example]:
+    group_by = entry.group_by if entry.group_by != "prompt" else source.group_by
+    return [_example(row, columns, group_by) for row in rows]
+
+
+def _example(row: Row, columns: dict[str, str], group_by: str | None) -> Example:
+    fields: dict[str, Any] = {f: _text(row.get(c)) for f, c in columns.items()}
+    prompt, reference = fields.get("prompt", ""), fields.get("reference", "")
+    context = fields.get("context", "")
+    group = {"prompt": prompt, "reference": reference}.get(group_by or "", None)
+    if group is None and group_by:
+        group = _text(row.get(group_by))
+    return Example(
+        id=example_id(prompt, context, reference),
+        prompt=prompt,
+        reference=reference,
+        context=context,
+        category=fields.get("category") or None,
+        group=normalised(group) if group else None,
+        gold=fields.get("gold") or None,
+    )
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value).strip()
+    return "" if text.lower() in NULLS else text
+
+
+def normalised(text: str) -> str:
+    """``text`` casefolded, punctuation dropped and spaces joined: equal for trivial rewrites."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _clean(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> list[Example]:
+    kept: dict[str, Example] = {}
+    for example in examples:
+        if not example.prompt or not example.reference:
+            counts["dropped_null"] += 1
+        elif len(example.reference.split()) < entry.min_answer_words:
+            counts["dropped_short"] += 1
+        elif example.id in kept:
+            counts["dropped_duplicate"] += 1
+        else:
+            kept[example.id] = example
+    return list(kept.values())
+
+
+def _check_labels(examples: list[Example], labels: tuple[str, ...], entry: DatasetEntry) -> None:
+    strange = sorted({e.reference for e in examples} - set(labels))
+    if strange:
+        raise HarnessError(
+            f'data set "{entry.name}": label "{strange[0]}" is not among the declared ones',
+            hint=f"Declared: {', '.join(labels)}. {did_you_mean(strange[0], labels)}",
+        )
+
+
+def _split(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> tuple[list[Example], list[Example]]:
+    """Test rows first, whole groups at a time, then training rows from the other groups."""
+    total = len(examples)
+    n_test, n_train = (_count(share, total) for share in (entry.test, entry.train))
+    if n_test < 1 or n_train < 1 or n_test + n_train > total:
+        raise HarnessError(
+            f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
+            f" {total} are there",
+            hint="Lower `train` or `test`, or raise `rows`.",
+        )
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.group or example.id, []).append(example)
+    test: list[Example] = []
+    train: list[Example] = []
+    for members in groups.values():
+        (test if len(test) < n_test else train).extend(members)
+    counts["groups"] = len(groups)
+    counts["not_used"] = max(0, len(test) - n_test) + max(0, len(train) - n_train)
+    if len(train) < n_train:
+        counts["train_rows_short"] = n_train - len(train)
+    return train[:n_train], test[:n_test]
+
+
+def _count(share: int | float, total: int) -> int:
+    return int(share) if isinstance(share, int) or share > 1 else int(share * total + 1e-9)
+
+
+def _overlap(train: list[Example], test: list[Example]) -> dict[str, int]:
+    """Test rows whose prompt also stands in training: exactly after normalising, or nearly."""
+    from rapidfuzz import fuzz, process
+
+    seen = {normalised(f"{e.prompt} {e.context}") for e in train}
+    texts = [normalised(f"{e.prompt} {e.context}") for e in test]
+    exact = [text in seen for text in texts]
+    rest = [text for text, same in zip(texts, exact, strict=True) if not same]
+    near = 0
+    if rest:
+        scores = process.cdist(rest, sorted(seen), scorer=fuzz.ratio, score_cutoff=NEAR_DUPLICATE)
+        near = int((scores.max(axis=1) >= NEAR_DUPLICATE).sum())
+    return {"overlap_exact": sum(exact), "overlap_near": near}

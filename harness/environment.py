@@ -1,0 +1,102 @@
+"""The machine, the packages and the git revision, read without importing torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
+    "tokenizers", "accelerate", "numpy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What cells can count on."""
+
+    cpu: str
+    cores: int
+    """Cores this process may use."""
+    memory_gib: float
+    gpu: str | None
+    gpu_memory_gib: float
+    """Memory of the smallest visible CUDA device; 0 without one."""
+
+
+@cache
+def machine() -> Machine:
+    """This machine: CPU, memory, and the CUDA device if there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = _gpus()
+    return Machine(
+        cpu=_cpu_name(),
+        cores=cores or 1,
+        memory_gib=round(_memory_bytes() / 1024**3, 1),
+        gpu=gpu[0][0] if gpu else None,
+        gpu_memory_gib=min(memory for _, memory in gpu) if gpu else 0.0,
+    )
+
+
+def _gpus() -> list[tuple[str, float]]:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [line.rsplit(",", 1) for line in text.splitlines() if "," in line]
+    return [(name.strip(), float(memory) / 1024) for name, memory in rows]
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def environment(folder: Path) -> dict[str, Any]:
+    """Packages, machine, Python and the git revision of ``folder``."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "machine": asdict(machine()),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git": _git(folder),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+
+    try:
+        return {
+            "revision": git("rev-parse", "HEAD").strip(),
+            "dirty": bool(git("status", "--porcelain", "-uno").strip()),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None

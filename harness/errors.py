@@ -1,0 +1,36 @@
+"""Errors a user can fix, printed without a traceback.
+
+HarnessError            anything the user can put right: what, where, what to do next
+└── SuiteError          all problems of one suite or model file, reported in one go
+SkipCell                a cell cannot run on this machine: its reason goes to the leaderboard
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class HarnessError(Exception):
+    """A problem that the user can fix: what is wrong, where, and what to do."""
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  {self.hint}" if self.hint else head
+
+
+class SuiteError(HarnessError):
+    """Every problem of one file, each as ``file:line: key: message``."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class SkipCell(Exception):  # noqa: N818 - a decision, not a failure
+    """The cell cannot run here; the message is the reason shown on the leaderboard."""

@@ -1,0 +1,1 @@
+"""The Hugging Face training stack: the only folder that imports torch."""

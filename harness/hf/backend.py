@@ -1,0 +1,214 @@
+"""Load, fine-tune, predict and measure one cell with the Hugging Face stack."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.cell import Cell
+from harness.datasets.example import Example, Splits
+from harness.device import Device
+from harness.errors import HarnessError
+from harness.hf import classification, generation
+from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
+from harness.hf.measuring import Latency, memory_peak
+from harness.metrics.facts import fact
+from harness.paths import CellPaths
+from harness.results import Value
+from harness.scoring import Task
+
+
+@dataclass
+class Seen:
+    """What the models showed: one record per test example, measurements, and the audit."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    train_log: list[dict[str, float]] = field(default_factory=list)
+
+    def measured(self, numbers: dict[str, float], note: str | None = None) -> None:
+        """Add measurements under their metric names."""
+        for name, number in numbers.items():
+            self.values.append(Value(name, number, *fact(name), note=note))
+
+
+def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, device: Device) -> Seen:
+    """Train the adapter (unless `base`), reload it from disk, predict, and measure.
+
+    The saved adapter is scored, unmerged, on a freshly loaded base of the same quantization:
+    what is scored is what ships.
+    """
+    kind = classification if task.task == "classification" else generation
+    tokenizer = load_tokenizer(cell.model)
+    seen = Seen()
+    _check_leakage(splits, cell, seen)
+    if not cell.is_baseline:
+        _fine_tune(kind, cell, task, splits, tokenizer, paths, device, seen)
+    device.stage("load")
+    started = time.monotonic()
+    # a baseline has no head of its own: labels are ranked by their likelihood
+    headed = task.labels if task.task == "classification" and not cell.is_baseline else ()
+    with memory_peak("load") as peak:
+        model = load_model(cell, tokenizer, labels=headed)
+        if not cell.is_baseline:
+            model = attach_adapter(model, paths.adapter)
+    seen.measured(peak.values)
+    seen.facts["loaded"] = census(model)
+    seen.timings["load"] = time.monotonic() - started
+    if not cell.is_baseline:
+        seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
+    _predict(kind, model, tokenizer, cell, task, splits, device, seen)
+    _measure(kind, model, tokenizer, cell, splits.test, device, seen)
+    return seen
+
+
+def _check_leakage(splits: Splits, cell: Cell, seen: Seen) -> None:
+    exact, near = (splits.counts.get(f"overlap_{kind}", 0) for kind in ("exact", "near"))
+    warnings = seen.audit.setdefault("warnings", [])
+    if exact + near:
+        text = f"{exact} test prompts also stand in training, {near} nearly so"
+        if cell.evaluation.on_leakage == "error":
+            raise HarnessError(text, hint="Set `group_by`, or `evaluation.on_leakage: warn`.")
+        warnings.append(text)
+
+
+def _fine_tune(
+    kind: Any, cell: Cell, task: Task, splits: Splits, tokenizer: Any, paths: CellPaths,
+    device: Device, seen: Seen,
+) -> None:  # fmt: skip
+    device.stage("train")
+    model = load_model(cell, tokenizer, labels=task.labels if kind is classification else ())
+    model = add_adapter(model, cell, classification=kind is classification)
+    rows = kind.training_rows_of(splits.train, tokenizer, cell, task)
+    seen.audit.update(rows.audit)
+    _check_learnable(rows.audit, cell, seen)
+    facts = census(model)
+    with tempfile.TemporaryDirectory() as scratch, memory_peak("train_peak") as peak:
+        trained = kind.train(model, tokenizer, cell, rows, Path(scratch))
+    seconds = trained.seconds - device.paused_seconds(trained.started)
+    model.save_pretrained(paths.adapter)
+    tokenizer.save_pretrained(paths.adapter)
+    _close_log(trained, seen)
+    size = sum(f.stat().st_size for f in paths.adapter.glob("adapter_model*")) / 1024**2
+    total = facts["total_params"] or 1
+    seen.measured(
+        {
+            **peak.values,
+            "train_seconds": seconds,
+            "train_tokens_per_s": trained.tokens / seconds,
+            "trainable_params": facts["trainable_params"],
+            "trainable_percent": 100 * facts["trainable_params"] / total,
+            "adapter_mib": size,
+        }
+    )
+    seen.timings["train"] = seconds
+    seen.facts["trained"] = {**facts, "steps": trained.steps}
+    del model
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _close_log(trained: Any, seen: Seen) -> None:
+    seen.train_log = trained.log
+
+
+def _check_learnable(audit: dict[str, int], cell: Cell, seen: Seen) -> None:
+    lost = audit.get("rows_without_loss", 0)
+    if lost and cell.evaluation.on_unlearnable == "error":
+        hint = "Raise `training.max_length`, or set `evaluation.on_unlearnable: warn`."
+        raise HarnessError(f"{lost} training rows have no token left to learn from", hint=hint)
+    for key, text in {
+        "rows_without_loss": "training rows have no token left to learn from",
+        "rows_cut": "training rows are cut at max_length",
+        "rows_without_eos": "training rows lost their end-of-text token",
+        "boundary_merges": "training rows tokenize differently across the prompt's end",
+    }.items():
+        if audit.get(key):
+            seen.audit["warnings"].append(f"{audit[key]} {text}")
+
+
+def _adapter_effect(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> float:
+    """The largest change of a logit by the adapter on the first test prompt.
+
+    Raises:
+        HarnessError: it is nil: the adapter is not active.
+    """
+    from harness.hf.encoding import encode_prompt
+
+    ids = torch.tensor([encode_prompt(cell.model, tokenizer, test[0])], device=model.device)
+    with torch.inference_mode():
+        adapted = model(input_ids=ids).logits.float()
+        with model.disable_adapter():
+            base = model(input_ids=ids).logits.float()
+    effect = float((adapted - base).abs().max())
+    if effect == 0.0:
+        raise HarnessError("the trained adapter changes no logit: it is not active, or untrained")
+    return effect
+
+
+def _predict(
+    kind: Any, model: Any, tokenizer: Any, cell: Cell, task: Task, splits: Splits, device: Device,
+    seen: Seen,
+) -> None:  # fmt: skip
+    device.stage("predict")
+    started = time.monotonic()
+    with memory_peak("infer_peak") as peak:
+        seen.records = kind.predict(model, tokenizer, cell, task, splits.test)
+    elapsed = time.monotonic() - started - device.paused_seconds(started)
+    majority = Counter(e.reference for e in splits.train).most_common(1)[0][0]
+    for record, example in zip(seen.records, splits.test, strict=True):
+        record.update(
+            id=example.id, category=example.category, group=example.group, gold=example.gold,
+            reference=example.reference, example_prompt=example.prompt,
+        )  # fmt: skip
+        if task.labels:
+            record.update(label=example.reference, majority_label=majority)
+    seen.facts["first_prompt"] = seen.records[0]["prompt"]
+    seen.measured(peak.values)
+    seen.timings["predict"] = elapsed
+
+
+def _measure(
+    kind: Any, model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example], device: Device,
+    seen: Seen,
+) -> None:  # fmt: skip
+    if cell.evaluation.latency_prompts == 0:
+        return
+    device.stage("measure")
+    started = time.monotonic()
+    with device.exclusive():
+        latency = kind.latency(model, tokenizer, cell, test)
+        seen.measured(kind.throughput(model, tokenizer, cell, test))
+    seen.measured(_latency_values(latency))
+    seen.timings["measure"] = time.monotonic() - started
+
+
+def _latency_values(latency: Latency) -> dict[str, float]:
+    import numpy as np
+
+    if not latency.total:
+        return {}
+    milliseconds = np.asarray(latency.total) * 1000
+    values = {
+        "latency_p50_ms": float(np.percentile(milliseconds, 50)),
+        "latency_p95_ms": float(np.percentile(milliseconds, 95)),
+    }
+    if latency.first_token:
+        first = np.asarray(latency.first_token)
+        values["ttft_p50_ms"] = float(np.percentile(first, 50) * 1000)
+        seconds = np.asarray(latency.total) - first
+        per_prompt = (latency.new_tokens - 1) / np.maximum(seconds, 1e-9)
+        values["decode_tokens_per_s"] = float(np.median(per_prompt))
+    return values

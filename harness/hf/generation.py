@@ -1,0 +1,90 @@
+"""The text task: training rows, answers with their likelihood, and speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.cell import Cell
+from harness.datasets.example import Example
+from harness.hf.decoding import decode
+from harness.hf.encoding import (
+    TrainingRows,
+    encode,
+    encode_prompt,
+    prompt_text,
+    training_rows,
+)
+from harness.hf.likelihood import score_answers
+from harness.hf.measuring import Latency, generation_latency
+from harness.hf.training import Trained, train_text
+from harness.scoring import Task
+
+DEFAULT_MAX_LENGTH = 1024
+"""`SFTConfig`'s own default."""
+
+
+def training_rows_of(examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task) -> TrainingRows:
+    """``examples`` as ids and labels, audited."""
+    encoded = [encode(cell.model, tokenizer, example) for example in examples]
+    return training_rows(
+        encoded,
+        max_length=cell.training.get("max_length", DEFAULT_MAX_LENGTH),
+        loss_on=cell.training.get("loss_on", "answer"),
+        eos=tokenizer.eos_token_id,
+    )
+
+
+def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
+    """The adapter trained on ``rows``."""
+    return train_text(model, tokenizer, cell, rows, scratch)
+
+
+def predict(model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]) -> list[dict[str, Any]]:
+    """One record per test example: prompt, prediction, token counts, and the reference's likelihood."""
+    encoded = [encode(cell.model, tokenizer, example) for example in test]
+    batch_size = cell.evaluation.batch_size
+    decoded = decode(
+        model,
+        tokenizer,
+        [row.prompt_ids for row in encoded],
+        options=cell.generation,
+        batch_size=batch_size,
+    )
+    scored = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)
+    return [
+        {
+            "prompt": prompt_text(cell.model, tokenizer, example),
+            "prediction": answer.text,
+            "finish_reason": answer.finish_reason,
+            "prompt_tokens": len(row.prompt_ids),
+            "new_tokens": answer.new_tokens,
+            "nll": likelihood.nll,
+            "answer_tokens": likelihood.tokens,
+            "correct_tokens": likelihood.correct,
+            "entropy": likelihood.entropy,
+        }
+        for example, row, answer, likelihood in zip(
+            test, encoded, decoded.answers, scored, strict=True
+        )
+    ]
+
+
+def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:
+    """Seconds for the first test prompts, one at a time."""
+    prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.latency_prompts)
+    return generation_latency(model, tokenizer, prompts, cell.evaluation.latency_new_tokens)
+
+
+def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
+    """Tokens per second of one full batch, decoded to a fixed length."""
+    prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.batch_size)
+    length = cell.evaluation.latency_new_tokens
+    options = {"max_new_tokens": length, "min_new_tokens": length, "do_sample": False}
+    decoded = decode(model, tokenizer, prompts, options=options, batch_size=len(prompts))
+    return {"batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
+
+
+def _first_prompts(tokenizer: Any, cell: Cell, test: Sequence[Example], count: int) -> list[list[int]]:
+    return [encode_prompt(cell.model, tokenizer, example) for example in test[:count]]

@@ -1,0 +1,137 @@
+"""Base models, tokenizers and adapters from disk or the hub, and what they turned out to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, TaskType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import PeftType
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    set_seed,
+)
+
+from harness.cell import Cell
+from harness.errors import HarnessError, SkipCell
+from harness.model_card import ModelCard
+
+HEADS = ["score", "classifier", "lm_head"]
+"""Modules that are never quantized: output heads."""
+
+
+def device() -> torch.device:
+    """The CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(card: ModelCard) -> Any:
+    """``card``'s fast tokenizer, with a padding token.
+
+    The labels of padding are set by length, never by token id, so a pad token that equals
+    the end-of-text token does not hide it from the loss.
+    """
+    tokenizer = _from_hub(AutoTokenizer.from_pretrained, card)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    if card.prompt == "chat" and not tokenizer.chat_template:
+        hint = "Set `prompt: plain`, `question-answer`, `alpaca` or `template` in the model card."
+        raise HarnessError(f'model "{card.name}": its tokenizer has no chat template', hint=hint)
+    return tokenizer
+
+
+def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> Any:
+    """The frozen base model of ``cell`` on the device; with ``labels``, under a new linear head.
+
+    Unset decoding fields of the checkpoint are dropped, so that decoding is the suite's alone.
+    """
+    kwargs: dict[str, Any] = {
+        "dtype": _dtype(cell.model),
+        "use_safetensors": True,
+        "device_map": {"": str(device())},
+    }
+    if cell.quantization_config:
+        kwargs["quantization_config"] = _bits_and_bytes(cell, kwargs["dtype"])
+    if labels:
+        kwargs["num_labels"] = len(labels)
+        kwargs["id2label"] = dict(enumerate(labels))
+        kwargs["label2id"] = {label: i for i, label in enumerate(labels)}
+        set_seed(cell.seed or 0)
+        model = _from_hub(AutoModelForSequenceClassification.from_pretrained, cell.model, **kwargs)
+        model.config.pad_token_id = tokenizer.pad_token_id
+    else:
+        model = _from_hub(AutoModelForCausalLM.from_pretrained, cell.model, **kwargs)
+        model.generation_config = GenerationConfig(
+            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+        )
+    return model.eval()
+
+
+def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
+    """``model`` with a fresh adapter, initialised from the cell's seed."""
+    config = dict(cell.adapter_config)
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type").upper())]
+    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
+    set_seed(cell.seed or 0)
+    try:
+        return get_peft_model(model, kind(task_type=task, **config))
+    except ValueError as error:
+        modules = sorted({name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _linear(m)})
+        hint = f"Linear modules of {cell.model.name}: {', '.join(modules)}."
+        raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
+
+
+def attach_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with the adapter saved in ``folder``, for inference."""
+    return PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
+
+
+def census(model: Any) -> dict[str, Any]:
+    """What was loaded: modules by class, parameters by dtype, trainable parameters."""
+    linear = Counter(type(m).__name__ for m in model.modules() if _linear(m))
+    dtypes: Counter[str] = Counter()
+    for parameter in model.parameters():
+        dtypes[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return {
+        "linear_modules": dict(sorted(linear.items())),
+        "stored_elements_by_dtype": dict(sorted(dtypes.items())),
+        "trainable_params": sum(p.numel() for p in trainable),
+        "trainable_dtypes": sorted({str(p.dtype).removeprefix("torch.") for p in trainable}),
+        "total_params": model.num_parameters() if hasattr(model, "num_parameters") else None,
+    }
+
+
+def _linear(module: Any) -> bool:
+    return type(module).__name__ in {"Linear", "Linear4bit", "Linear8bitLt", "Conv1D"}
+
+
+def _dtype(card: ModelCard) -> torch.dtype | str:
+    if card.dtype == "auto":
+        return "auto"
+    dtype: torch.dtype = getattr(torch, card.dtype)
+    return dtype
+
+
+def _bits_and_bytes(cell: Cell, dtype: torch.dtype | str) -> BitsAndBytesConfig:
+    config = {"llm_int8_skip_modules": HEADS, **cell.quantization_config}
+    if config.get("load_in_4bit") and isinstance(dtype, torch.dtype):
+        config.setdefault("bnb_4bit_compute_dtype", dtype)
+    return BitsAndBytesConfig(**config)
+
+
+def _from_hub(load: Any, card: ModelCard, **kwargs: Any) -> Any:
+    try:
+        return load(card.source, revision=card.revision, trust_remote_code=False, **kwargs)
+    except OSError as error:
+        if card.is_local:
+            raise HarnessError(f'model "{card.name}" cannot be loaded: {error}') from error
+        first = str(error).strip().splitlines()[0]
+        raise SkipCell(f"{card.source} cannot be fetched: {first}") from error

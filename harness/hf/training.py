@@ -1,0 +1,101 @@
+"""Fine-tuning: text by TRL's `SFTTrainer`, labels by transformers' `Trainer`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+from trl import SFTConfig, SFTTrainer
+
+from harness.cell import Cell
+from harness.hf.encoding import TrainingRows
+from harness.passthrough import HARNESS_TRAINING_KEYS, trainer_keys
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left behind, besides the adapter on disk."""
+
+    log: list[dict[str, float]]
+    """One record per logged step: loss, learning rate, token accuracy, entropy."""
+    seconds: float
+    """Wall-clock seconds of the steps alone: no tokenization, no evaluation."""
+    tokens: int
+    """Non-padding tokens in the rows, times epochs trained."""
+    steps: int
+    started: float
+    """`time.monotonic` at the first step."""
+
+
+def train_text(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
+    """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
+    arguments = SFTConfig(**_arguments(cell, model, scratch))
+    dataset = Dataset.from_list(rows.rows)
+    trainer = SFTTrainer(
+        model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer
+    )
+    return _train(trainer, model, rows.audit["tokens"])
+
+
+def train_labels(model: Any, tokenizer: Any, cell: Cell, rows: list[dict[str, Any]], scratch: Path) -> Trained:
+    """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
+    known = trainer_keys()
+    options = {k: v for k, v in _arguments(cell, model, scratch).items() if k in known}
+    trainer = Trainer(
+        model=model,
+        args=TrainingArguments(**options),
+        train_dataset=Dataset.from_list(rows),
+        data_collator=DataCollatorWithPadding(tokenizer),
+    )
+    return _train(trainer, model, sum(len(row["input_ids"]) for row in rows))
+
+
+def _arguments(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
+    """The suite's keys over the harness's defaults; what the harness manages is set last."""
+    half = getattr(model, "dtype", torch.float32) == torch.bfloat16
+    defaults = {
+        "bf16": half,
+        "gradient_checkpointing": False,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    suite = {k: v for k, v in cell.training.items() if k not in HARNESS_TRAINING_KEYS}
+    managed = {
+        "output_dir": str(scratch),
+        "seed": cell.seed or 0,
+        "data_seed": cell.seed or 0,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    return {**defaults, **suite, **managed}
+
+
+def _train(trainer: Any, model: Any, tokens: int) -> Trained:
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
+            parameter.data = parameter.data.to(torch.float32)
+    started = time.monotonic()
+    output = trainer.train()
+    _synchronize()
+    seconds = time.monotonic() - started
+    log = [_numbers(record) for record in trainer.state.log_history if "loss" in record]
+    loss = output.training_loss
+    if loss != loss:
+        raise FloatingPointError("the training loss is NaN; lower the learning rate")
+    epochs = trainer.state.epoch or 0.0
+    return Trained(log, seconds, round(tokens * epochs), trainer.state.global_step, started)
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, float]:
+    return {k: v for k, v in record.items() if isinstance(v, int | float) and v == v}
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

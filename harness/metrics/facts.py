@@ -1,0 +1,62 @@
+"""Every metric's name, unit and direction, known in one place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Fact(NamedTuple):
+    """What is known of a metric before any number."""
+
+    unit: str
+    higher_is_better: bool | None
+
+
+_UP, _DOWN, _NEITHER = True, False, None
+
+FACTS: dict[str, Fact] = {
+    "rouge1": Fact("F1", _UP),
+    "rouge2": Fact("F1", _UP),
+    "rougeL": Fact("F1", _UP),
+    "rougeLsum": Fact("F1", _UP),
+    "chrf": Fact("F2", _UP),
+    "numeric_accuracy": Fact("share", _UP),
+    "exact_match": Fact("share", _UP),
+    "accuracy": Fact("share", _UP),
+    "f1_macro": Fact("F1", _UP),
+    "f1_weighted": Fact("F1", _UP),
+    "precision_macro": Fact("share", _UP),
+    "recall_macro": Fact("share", _UP),
+    "accuracy_majority": Fact("share", _NEITHER),
+    "f1_macro_majority": Fact("F1", _NEITHER),
+    "eval_loss": Fact("nats/token", _DOWN),
+    "perplexity": Fact("", _DOWN),
+    "bits_per_byte": Fact("bit/byte", _DOWN),
+    "token_accuracy": Fact("share", _UP),
+    "entropy": Fact("nats/token", _NEITHER),
+    "truncated_share": Fact("share", _DOWN),
+    "unparsed_share": Fact("share", _DOWN),
+    "latency_p50_ms": Fact("ms", _DOWN),
+    "latency_p95_ms": Fact("ms", _DOWN),
+    "ttft_p50_ms": Fact("ms", _DOWN),
+    "decode_tokens_per_s": Fact("token/s", _UP),
+    "batch_tokens_per_s": Fact("token/s", _UP),
+    "batch_examples_per_s": Fact("example/s", _UP),
+    "load_rss_mib": Fact("MiB", _DOWN),
+    "infer_peak_rss_mib": Fact("MiB", _DOWN),
+    "train_peak_rss_mib": Fact("MiB", _DOWN),
+    "load_vram_mib": Fact("MiB", _DOWN),
+    "infer_peak_vram_mib": Fact("MiB", _DOWN),
+    "train_peak_vram_mib": Fact("MiB", _DOWN),
+    "train_reserved_vram_mib": Fact("MiB", _DOWN),
+    "train_seconds": Fact("s", _DOWN),
+    "train_tokens_per_s": Fact("token/s", _UP),
+    "trainable_params": Fact("", _NEITHER),
+    "trainable_percent": Fact("%", _NEITHER),
+    "adapter_mib": Fact("MiB", _DOWN),
+}
+
+
+def fact(metric: str) -> Fact:
+    """The unit and direction of ``metric``; an extra metric counts as higher is better."""
+    return FACTS.get(metric, Fact("", _UP))

@@ -1,0 +1,112 @@
+"""The story of a suite: decide, write the plan, run what is missing, record every outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.cell import expand
+from harness.environment import environment, machine
+from harness.executors.local import Event
+from harness.paths import CellPaths, RunPaths, write_json, write_text
+from harness.preflight import Decision, preflight
+from harness.results import CellResult, load_result, save_result
+from harness.select import matches
+from harness.suite import Suite, load_suite
+
+
+class Executor(Protocol):
+    """Where cells run."""
+
+    def run(self, jobs: list[tuple[str, CellPaths]]) -> Iterable[Event]:
+        """The events of ``jobs``; every job ends in `done`, `failed` or `skipped`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite resolved against this machine and a run directory."""
+
+    suite: Suite
+    path: Path
+    run: RunPaths
+    decisions: tuple[Decision, ...]
+
+    def of(self, action: str) -> list[Decision]:
+        """The decisions whose action is ``action``."""
+        return [d for d in self.decisions if d.action == action]
+
+
+def make_plan(path: Path, output: Path | None, *, select: str | None = None) -> Plan:
+    """What `harness run` would do with the suite in ``path``."""
+    suite = load_suite(path)
+    run = RunPaths(output or Path("runs") / suite.name)
+    cells = [cell for cell in expand(suite, path) if matches(cell, select)]
+    return Plan(suite, path, run, tuple(preflight(cells, machine(), run)))
+
+
+def run_suite(plan: Plan, executor: Executor, tell: Callable[[Event], None], *, fail_fast: bool = False) -> dict[str, int]:
+    """Run the plan's missing cells; one failed cell never stops the others (unless ``fail_fast``).
+
+    Returns:
+        Counts by outcome: `ok`, `failed`, `skipped`, `current`.
+    """
+    surroundings = environment(plan.path.resolve().parent)
+    write_plan(plan, surroundings)
+    jobs = {d.key: d for d in plan.of("run")}
+    for decision in jobs.values():
+        _prepare(plan.run.cell(decision.key), decision, surroundings)
+    counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip")), "current": len(plan.of("current"))}
+    told: dict[str, Event] = {}
+    for event in executor.run([(key, plan.run.cell(key)) for key in jobs]):
+        if event.kind in ("failed", "skipped") and event.key not in told:
+            told[event.key] = event
+            _record(plan, jobs[event.key], event)
+            counts[event.kind] += 1
+            tell(event)
+        elif event.kind == "done":
+            counts["ok"] += 1
+            tell(event)
+        elif event.kind == "stage":
+            tell(event)
+        if fail_fast and counts["failed"]:
+            break
+    return counts
+
+
+def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
+    """Write what a report needs besides results: the cells in order, the suite, the machine."""
+    suite = {
+        "name": plan.suite.name,
+        "description": plan.suite.description,
+        "path": plan.path.as_posix(),
+    }
+    cells = [decision.plan_entry() for decision in plan.decisions]
+    write_json(plan.run.plan, {"schema": 1, "suite": suite, "cells": cells})
+    write_json(plan.run.environment, surroundings)
+    write_text(plan.run.suite, plan.path.read_text(encoding="utf-8"))
+
+
+def _prepare(paths: CellPaths, decision: Decision, surroundings: dict[str, Any]) -> None:
+    paths.directory.mkdir(parents=True, exist_ok=True)
+    paths.result.unlink(missing_ok=True)
+    write_json(paths.cell, decision.job(surroundings))
+
+
+def _record(plan: Plan, decision: Decision, event: Event) -> None:
+    """Keep the outcome of a cell that did not end well, and its one-line reason."""
+    paths = plan.run.cell(decision.key)
+    if load_result(paths.result) is not None:
+        return
+    reason = event.text.splitlines()[0] if event.text else "no reason was given"
+    result = CellResult(
+        **decision.cell.axes,
+        key=decision.key,
+        status="skipped" if event.kind == "skipped" else "failed",
+        fingerprint=decision.fingerprint,
+        task=decision.task,
+        primary_metric=decision.primary_metric,
+        reason=reason,
+    )
+    save_result(paths, result)

@@ -1,0 +1,224 @@
+"""Predictions to numbers: a score per example kept, then means with their intervals.
+
+Everything here works on the records of ``predictions.jsonl`` alone, so any number can be
+computed again without a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from harness.metrics.facts import fact
+from harness.results import Value
+from harness.suite import Evaluation
+
+Record = dict[str, Any]
+TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "exact_match")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the scores of a data set depend on."""
+
+    task: str
+    language: str
+    labels: tuple[str, ...]
+    evaluation: Evaluation
+
+
+def score_records(records: list[Record], task: Task) -> None:
+    """Write each record's ``scores`` (and what was extracted) in place."""
+    if task.task == "classification":
+        for record in records:
+            hit = record["predicted_label"] == record["label"]
+            record["scores"] = {"accuracy": float(hit)}
+        return
+    _score_text(records, task)
+    _score_numbers(records, task)
+    for name in task.evaluation.metrics:
+        _score_extra(records, name)
+
+
+def _score_text(records: list[Record], task: Task) -> None:
+    from harness.metrics.chrf import chrf
+    from harness.metrics.classification import exact_match
+    from harness.metrics.rouge import rouge_many
+
+    scores = rouge_many(
+        [r["prediction"] for r in records],
+        [r["reference"] for r in records],
+        tokenizer=task.evaluation.rouge_tokenizer,
+        stemmer=task.evaluation.rouge_stemmer,
+    )
+    for record, rouge in zip(records, scores, strict=True):
+        record["scores"] = {
+            **rouge._asdict(),
+            "chrf": chrf(record["prediction"], record["reference"]),
+            "exact_match": exact_match(record["prediction"], record["reference"]),
+        }
+
+
+def _score_numbers(records: list[Record], task: Task) -> None:
+    from harness.metrics.numbers import numeric_match
+
+    tolerance = Decimal(str(task.evaluation.numeric_rel_tol))
+    for record in records:
+        if record.get("gold") is None:
+            continue
+        score = numeric_match(
+            record["prediction"], record["gold"], language=task.language, rel_tol=tolerance
+        )
+        record["scores"]["numeric_accuracy"] = float(score.correct)
+        record["extracted"] = score.found.text if score.found else None
+        record["extracted_span"] = [score.found.start, score.found.end] if score.found else None
+
+
+def _score_extra(records: list[Record], name: str) -> None:
+    """An `evaluate` module's value per example, called once for each."""
+    import evaluate
+
+    module = evaluate.load(name)
+    label = name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".py")
+    for record in records:
+        found = module.compute(
+            predictions=[record["prediction"]], references=[record["reference"]]
+        )
+        for key, value in (found or {}).items():
+            if isinstance(value, int | float):
+                metric = label if len(found) == 1 else f"{label}_{key}"
+                record["scores"][metric] = float(value)
+
+
+def aggregate(records: list[Record], task: Task) -> list[Value]:
+    """The metrics of ``records``, over all of them and per category."""
+    values = _over(records, task, None)
+    categories = sorted({r["category"] for r in records if r.get("category")})
+    for category in categories:
+        values += _over([r for r in records if r.get("category") == category], task, category)
+    return values
+
+
+def _over(records: list[Record], task: Task, category: str | None) -> list[Value]:
+    names = sorted({name for record in records for name in record["scores"]})
+    values = [_mean(records, name, task, category) for name in names]
+    if task.task == "classification" and category is None:
+        values += _label_values(records, task)
+    values += _likelihood_values(records, category)
+    if task.task == "generation":
+        cut = [float(r["finish_reason"] == "length") for r in records]
+        values.append(_value("truncated_share", cut, category))
+        parsed = [float(r["extracted"] is None) for r in records if "extracted" in r]
+        if parsed:
+            values.append(_value("unparsed_share", parsed, category))
+    return values
+
+
+def _mean(records: list[Record], name: str, task: Task, category: str | None) -> Value:
+    scored = [r for r in records if name in r["scores"]]
+    return _value(
+        name,
+        [r["scores"][name] for r in scored],
+        category,
+        clusters=[r.get("group") or r["id"] for r in scored],
+        signature=signature(name, task),
+    )
+
+
+def _value(
+    metric: str, numbers: Sequence[float], category: str | None, *,
+    clusters: Sequence[str] | None = None, signature: str | None = None,
+) -> Value:  # fmt: skip
+    unit, direction = fact(metric)
+    mean = math.fsum(numbers) / len(numbers)
+    low, high = _interval(numbers, clusters)
+    return Value(metric, mean, unit, direction, len(numbers), low, high, category, signature)
+
+
+def _interval(numbers: Sequence[float], clusters: Sequence[str] | None) -> tuple[float | None, float | None]:
+    """Wilson for proportions, a clustered t interval where groups repeat, else BCa."""
+    from harness.statistics import bca, clustered_t, wilson
+
+    if len(numbers) < 2:
+        return None, None
+    if clusters and len(set(clusters)) < len(clusters):
+        if len(set(clusters)) < 2:
+            return None, None
+        found = clustered_t(numbers, clusters)
+    elif set(numbers) <= {0.0, 1.0}:
+        found = wilson(int(sum(numbers)), len(numbers))
+    else:
+        found = bca(numbers)
+    return float(found.low), float(found.high)
+
+
+def _label_values(records: list[Record], task: Task) -> list[Value]:
+    from harness.metrics.classification import classification_scores
+
+    gold = [r["label"] for r in records]
+    predicted = [r["predicted_label"] for r in records]
+    scores = classification_scores(predicted, gold, task.labels)
+    majority = records[0]["majority_label"]
+    trivial = classification_scores([majority] * len(gold), gold, task.labels)
+    scores |= {f"{key}_majority": trivial[key] for key in ("accuracy", "f1_macro")}
+    scores.pop("accuracy")
+    note = {f"{key}_majority": f'always "{majority}"' for key in ("accuracy", "f1_macro")}
+    return [
+        Value(
+            name, score, *fact(name), n=len(gold), signature=signature(name, task),
+            note=note.get(name),
+        )
+        for name, score in scores.items()
+    ]  # fmt: skip
+
+
+def _likelihood_values(records: list[Record], category: str | None) -> list[Value]:
+    """Corpus values of the reference's likelihood: sums first, then the ratio."""
+    scored = [r for r in records if r.get("nll") is not None]
+    if not scored:
+        return []
+    nll, tokens = (math.fsum(r[key] for r in scored) for key in ("nll", "answer_tokens"))
+    size = sum(len(r["reference"].encode()) for r in scored)
+    loss = nll / tokens
+    numbers = {
+        "eval_loss": loss,
+        "perplexity": math.exp(min(loss, 700)),
+        "bits_per_byte": nll / math.log(2) / size,
+        "token_accuracy": math.fsum(r["correct_tokens"] for r in scored) / tokens,
+        "entropy": math.fsum(r["entropy"] for r in scored) / tokens,
+    }
+    return [
+        Value(name, number, *fact(name), n=len(scored), category=category)
+        for name, number in numbers.items()
+    ]
+
+
+def signature(metric: str, task: Task) -> str:
+    """How ``metric`` is computed, in sacreBLEU's manner."""
+    options = task.evaluation
+    if metric.startswith("rouge"):
+        return f"rouge|tok:{options.rouge_tokenizer}|stem:{options.rouge_stemmer}|v:1"
+    makers: dict[str, Callable[[], str]] = {
+        "numeric_accuracy": lambda: (
+            f"numeric|lang:{task.language}|rel:{options.numeric_rel_tol}|scale:as_written|v:1"
+        ),
+        "chrf": lambda: "chrf|beta:2|order:6|v:1",
+        "exact_match": lambda: "exact_match|normalised|v:1",
+    }
+    if metric in makers:
+        return makers[metric]()
+    labels = f"|labels:{','.join(task.labels)}" if task.labels else ""
+    return f"{metric}{labels}|v:1"
+
+
+def confusion_record(records: list[Record], labels: tuple[str, ...]) -> dict[str, Any]:
+    """Counts with gold labels as rows and predicted labels, then `unparsed`, as columns."""
+    columns = [*labels, None]
+    matrix = [
+        [sum(r["label"] == g and r["predicted_label"] == p for r in records) for p in columns]
+        for g in labels
+    ]
+    return {"labels": list(labels), "matrix": matrix}

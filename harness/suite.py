@@ -1,0 +1,286 @@
+"""The suite: what a person writes, as frozen pydantic models that are also its schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from harness import passthrough
+from harness.errors import HarnessError
+from harness.registry import did_you_mean
+from harness.validation import validated
+from harness.yaml_file import YamlFile, read_yaml
+
+Options = dict[str, Any]
+AXES = ("model", "quantization", "adapter", "dataset", "seed")
+BASE = "base"
+QUANTIZATIONS: dict[str, Options] = {
+    "none": {},
+    "int8": {"load_in_8bit": True},
+    "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
+    "fp4": {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4", "bnb_4bit_use_double_quant": True},
+}
+"""The built-in quantizations as `BitsAndBytesConfig` keys; the compute dtype is the model's."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Evaluation(_Part):
+    """How both models are scored and measured."""
+
+    batch_size: int = Field(32, ge=1)
+    """Examples decoded or scored together."""
+    metrics: tuple[str, ...] = ()
+    """Extra metrics: names of Hugging Face `evaluate` modules, or paths of local ones."""
+    numeric_rel_tol: float = Field(0.01, ge=0)
+    """Relative tolerance of `numeric_accuracy`."""
+    rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
+    """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
+    rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
+    """The stemmer applied to ROUGE tokens."""
+    latency_prompts: int = Field(8, ge=0)
+    """Prompts timed one at a time; 0 measures no latency."""
+    latency_new_tokens: int = Field(16, ge=2)
+    """Tokens generated for each timed prompt, end of text ignored."""
+    on_leakage: Literal["warn", "error"] = "warn"
+    """What test rows that also stand in training do."""
+    on_unlearnable: Literal["warn", "error"] = "error"
+    """What training rows without a loss token do."""
+
+
+class _Entry(_Part):
+    name: str
+    """The name on the axis."""
+    training: Options = Field(default_factory=dict)
+    """Training keys that override the suite's for cells of this entry."""
+    evaluation: Options = Field(default_factory=dict)
+    """Evaluation keys that override the suite's for cells of this entry."""
+    generation: Options = Field(default_factory=dict)
+    """Generation keys that override the suite's for cells of this entry."""
+
+
+class ModelEntry(_Entry):
+    """A model under an override: a card's name, or a card written in place with `source`."""
+
+    card: Options | None = None
+    """A model card written in place; without it `name` is looked up in `models/`."""
+
+
+class QuantizationEntry(_Entry):
+    """A quantization: a built-in name, or `BitsAndBytesConfig` keys under `config`."""
+
+    config: Options | None = None
+    """`BitsAndBytesConfig` keys; without them `name` is a built-in."""
+
+    @field_validator("config")
+    @classmethod
+    def _known_keys(cls, config: Options | None) -> Options | None:
+        _check_keys(config or {}, passthrough.quantization_keys(), "BitsAndBytesConfig")
+        return config
+
+
+class AdapterEntry(_Entry):
+    """An adapter: a PEFT config under a name."""
+
+    peft_type: str = "lora"
+    """PEFT's method: `lora`, `ia3`, `prefix_tuning`, …"""
+    config: Options = Field(default_factory=dict)
+    """Keys of that method's PEFT config, by their own names."""
+
+    @model_validator(mode="after")
+    def _known_method(self) -> AdapterEntry:
+        if self.name == BASE:
+            raise ValueError(f'"{BASE}" is the baseline and takes no config')
+        if self.peft_type not in passthrough.peft_types():
+            hint = did_you_mean(self.peft_type, passthrough.peft_types())
+            raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')
+        _check_keys(self.config, passthrough.adapter_keys(self.peft_type), f"{self.peft_type} config")
+        return self
+
+
+class DatasetEntry(_Entry):
+    """A data set: a built-in name, or a table with its columns named."""
+
+    source: str | None = None
+    """A built-in data set's name, a file (CSV, JSON, JSONL, Parquet) or a hub id; default `name`."""
+    revision: str | None = None
+    """The hub revision."""
+    task: Literal["generation", "classification"] | None = None
+    """Default: the data set's own; `classification` when `labels` are given."""
+    language: Literal["en", "ru"] | None = None
+    """The language of number formats; default: the data set's own, else English."""
+    columns: dict[Literal["prompt", "context", "reference", "category", "gold"], str] = Field(
+        default_factory=dict
+    )
+    """Our field → the table's column; default `instruction`, `input`, `output`."""
+    labels: tuple[str, ...] = ()
+    """The labels of a classification set, in the order of the confusion matrix."""
+    group_by: str | None = "prompt"
+    """The field whose equal values never cross the split: `prompt`, `reference` or a column."""
+    rows: int | None = Field(None, ge=2)
+    """Rows sampled before the split; default all. The number generated, for a generator."""
+    train: int | float = 0.8
+    """Training rows, or their share of the rows that remain."""
+    test: int | float = 0.2
+    """Test rows, or their share."""
+    split_seed: int = 42
+    """The seed of sampling and split: its own, so that one baseline serves every training seed."""
+    min_answer_words: int = Field(0, ge=0)
+    """Answers of fewer words are dropped and counted."""
+    primary_metric: str | None = None
+    """The metric the leaderboard shows first; default by task."""
+
+
+class Matrix(_Part):
+    """The axes whose product is the suite's cells."""
+
+    model: tuple[str | ModelEntry, ...] = Field(min_length=1)
+    """Names of `models/*.yaml`, or entries."""
+    quantization: tuple[str | QuantizationEntry, ...] = ("none",)
+    """`none`, `int8`, `nf4`, `fp4`, or entries."""
+    adapter: tuple[str | AdapterEntry, ...] = Field(min_length=1)
+    """Adapters; `base`, the untouched model, is always evaluated."""
+    dataset: tuple[str | DatasetEntry, ...] = Field(min_length=1)
+    """Built-in data sets, or entries."""
+    seed: tuple[int, ...] = (0,)
+    """Training seeds: adapter initialisation and data order."""
+
+    @field_validator("quantization", "seed")
+    @classmethod
+    def _not_empty(cls, axis: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not axis:
+            raise ValueError("an empty axis makes an empty grid; delete the key or fill it")
+        return axis
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Matrix:
+        for axis in AXES:
+            names = [entry if isinstance(entry, str | int) else entry.name for entry in getattr(self, axis)]
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{axis}: {', '.join(twice)} stands twice")
+        return self
+
+
+class Suite(_Part):
+    """A whole suite file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """The suite's name; its run directory is `runs/<name>`."""
+    description: str = ""
+    """What the suite compares."""
+    matrix: Matrix
+    """The axes."""
+    include: tuple[Options, ...] = ()
+    """As in GitHub Actions: settings added to the cells they match, or new cells."""
+    exclude: tuple[Options, ...] = ()
+    """As in GitHub Actions: cells that match every key of an entry are left out."""
+    training: Options = Field(default_factory=dict)
+    """`SFTConfig` / `TrainingArguments` keys, and `loss_on: answer | all`."""
+    evaluation: Evaluation = Evaluation()
+    """How cells are scored and measured."""
+    generation: Options = Field(default_factory=dict)
+    """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in ``path``.
+
+    Raises:
+        SuiteError: every problem of the file, each as ``file:line: key: message``.
+    """
+    file = read_yaml(path)
+    suite = validated(Suite, file)
+    problems = [*_option_problems(suite, file), *_exclude_problems(suite, file)]
+    if problems:
+        from harness.errors import SuiteError
+
+        raise SuiteError(problems)
+    return suite
+
+
+def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
+    problems: list[str] = []
+    for place, options, kind in _option_blocks(suite):
+        known = _known_options(kind)
+        for key in options:
+            where = f"{file.where([*place, key])}: {'.'.join(map(str, [*place, key]))}"
+            if kind == "training" and key in passthrough.MANAGED_TRAINING_KEYS:
+                problems.append(f"{where}: the harness sets this key itself; delete it")
+            elif key not in known:
+                problems.append(f'{where}: unknown key "{key}". {did_you_mean(key, known)}')
+    loss_on = suite.training.get("loss_on", "answer")
+    if loss_on not in ("answer", "all"):
+        where = file.where(["training", "loss_on"])
+        problems.append(f'{where}: training.loss_on: "{loss_on}" is neither answer nor all')
+    return problems
+
+
+def _option_blocks(suite: Suite) -> list[tuple[list[str | int], Options, str]]:
+    """Every block of pass-through options: its place in the file, its keys, its kind."""
+    blocks: list[tuple[list[str | int], Options, str]] = [
+        (["training"], suite.training, "training"),
+        (["generation"], suite.generation, "generation"),
+    ]
+    for axis in AXES[:-1]:
+        for number, entry in enumerate(getattr(suite.matrix, axis)):
+            if isinstance(entry, _Entry):
+                for kind in ("training", "evaluation", "generation"):
+                    blocks.append((["matrix", axis, number, kind], getattr(entry, kind), kind))
+    for number, entry in enumerate(suite.include):
+        for kind in ("training", "evaluation", "generation"):
+            if isinstance(entry.get(kind), dict):
+                blocks.append((["include", number, kind], entry[kind], kind))
+    return blocks
+
+
+def _known_options(kind: str) -> frozenset[str]:
+    if kind == "training":
+        return passthrough.training_keys()
+    if kind == "generation":
+        return passthrough.generation_keys()
+    return frozenset(Evaluation.model_fields)
+
+
+def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
+    problems = []
+    for block in ("include", "exclude"):
+        allowed = {*AXES, *(("training", "evaluation", "generation") if block == "include" else ())}
+        for number, entry in enumerate(getattr(suite, block)):
+            for key in entry:
+                if key not in allowed:
+                    where = file.where([block, number, key])
+                    hint = did_you_mean(key, allowed)
+                    problems.append(f'{where}: {block}.{number}.{key}: unknown key "{key}". {hint}')
+    return problems
+
+
+def _check_keys(options: Options, known: frozenset[str], owner: str) -> None:
+    wrong = [key for key in options if key not in known]
+    if wrong:
+        hints = "; ".join(f'unknown key "{key}". {did_you_mean(key, known)}' for key in wrong)
+        raise ValueError(f"{owner}: {hints}")
+
+
+def entry_of(axis: str, item: Any) -> Any:
+    """The entry of an axis item: a bare name becomes an entry of that name.
+
+    Raises:
+        HarnessError: a bare quantization or adapter name is not known.
+    """
+    kinds: dict[str, type[_Entry]] = {
+        "model": ModelEntry,
+        "quantization": QuantizationEntry,
+        "adapter": AdapterEntry,
+        "dataset": DatasetEntry,
+    }
+    if axis == "seed" or not isinstance(item, str):
+        return item
+    if axis == "adapter":
+        hint = f'Write it as an entry with `name: {item}`, `peft_type` and `config`.'
+        raise HarnessError(f'the adapter "{item}" has no config', hint=hint)
+    return kinds[axis](name=item)

@@ -1,0 +1,77 @@
+"""The story of one cell: ``cell.json`` in, ``result.json`` out.
+
+``python -m harness.worker CELL_DIR`` runs any cell again by hand.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.cell import Cell, cell_of_record
+from harness.datasets.sources import source_of
+from harness.datasets.splits import load_splits
+from harness.device import Alone, Device
+from harness.paths import CellPaths, read_json, write_text
+from harness.results import CellResult, save_result, write_predictions
+from harness.scoring import Task, aggregate, confusion_record, score_records
+
+
+def run_cell(paths: CellPaths, device: Device) -> CellResult:
+    """The result of the cell in ``paths``: data, baseline or fine-tuned model, scores, cost."""
+    from harness.hf.backend import evaluate_cell
+
+    job = read_json(paths.cell)
+    cell = cell_of_record(job["cell"])
+    started = time.monotonic()
+    device.stage("data")
+    task = task_of(cell)
+    splits = load_splits(cell.dataset, Path(cell.base_folder))
+    seen = evaluate_cell(cell, task, splits, paths, device)
+    device.stage("score")
+    score_records(seen.records, task)
+    values = [*aggregate(seen.records, task), *seen.values]
+    write_predictions(paths, seen.records)
+    write_train_log(paths, seen.train_log)
+    result = CellResult(
+        **job["axes"],
+        key=job["key"],
+        status="ok",
+        fingerprint=job["fingerprint"],
+        task=task.task,
+        primary_metric=job["primary_metric"],
+        values=tuple(values),
+        audit=seen.audit,
+        data={**splits.counts, "content": job["content"]},
+        facts=seen.facts,
+        timings={**seen.timings, "total": time.monotonic() - started},
+        confusion=confusion_record(seen.records, task.labels) if task.labels else None,
+        provenance={"cell": job["cell"], "environment": job["environment"]},
+    )
+    save_result(paths, result)
+    return result
+
+
+def task_of(cell: Cell) -> Task:
+    """What the scores of ``cell`` depend on: the suite's word, else the data set's own."""
+    source = source_of(cell.dataset, Path(cell.base_folder))
+    return Task(
+        task=cell.dataset.task or source.task,
+        language=cell.dataset.language or source.language,
+        labels=cell.dataset.labels or source.labels,
+        evaluation=cell.evaluation,
+    )
+
+
+def write_train_log(paths: CellPaths, log: list[dict[str, Any]]) -> None:
+    """One JSON line per logged step; no file for a baseline."""
+    import json
+
+    if log:
+        write_text(paths.train_log, "".join(f"{json.dumps(record)}\n" for record in log))
+
+
+if __name__ == "__main__":
+    run_cell(CellPaths(Path(sys.argv[1])), Alone())

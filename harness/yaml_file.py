@@ -1,0 +1,113 @@
+"""YAML with the line of every key, numbers read as numbers, and duplicate keys refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import HarnessError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 scalars: `2e-4` is a number, `no` and `on` are strings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if pair[0] not in _REPLACED]
+    for _REPLACED in [("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A parsed file and its node tree, for ``file:line`` in messages."""
+
+    path: Path
+    value: Any
+    node: yaml.Node | None
+
+    def line(self, keys: Sequence[str | int]) -> int:
+        """The 1-based line of the node at ``keys``, or of its nearest existing parent."""
+        node, line = self.node, 1
+        for key in keys:
+            found = _child(node, key)
+            if found is None:
+                break
+            line, node = found.line, found.node
+        return line
+
+    def where(self, keys: Sequence[str | int]) -> str:
+        """``file:line`` of the node at ``keys``."""
+        return f"{self.path}:{self.line(keys)}"
+
+
+@dataclass(frozen=True)
+class _Child:
+    node: yaml.Node
+    line: int
+
+
+def _child(node: yaml.Node | None, key: str | int) -> _Child | None:
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == str(key):
+                return _Child(value, name.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        item = node.value[key]
+        return _Child(item, item.start_mark.line + 1)
+    return None
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """The content of ``path``.
+
+    Raises:
+        HarnessError: the file is absent, is no YAML, or has a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        hint = "Give the path of a suite, such as suites/finance.yaml."
+        raise HarnessError("no such file", where=str(path), hint=hint) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise HarnessError(f"cannot be read: {error}", where=str(path)) from None
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        _refuse_duplicates(path, node)
+        return YamlFile(path, yaml.load(text, Loader=_Loader), node)  # noqa: S506 - SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise HarnessError(f"not valid YAML: {problem}", where=where) from None
+
+
+def _refuse_duplicates(path: Path, node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_duplicates(path, item)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                where = f"{path}:{key.start_mark.line + 1}"
+                raise HarnessError(f'the key "{key.value}" stands twice', where=where)
+            seen.add(key.value)
+            _refuse_duplicates(path, value)
