@@ -1,0 +1,1 @@
+"""Metrics: a prediction and a reference to a number."""
