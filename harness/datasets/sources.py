@@ -169,7 +169,7 @@ for _source in (
     Source("finance-qa", 1, _finance_qa, group_by="reference"),
     Source(
         "finance-labels", 1, _finance_labels, "classification", labels=FINANCE_LABELS,
-        primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()),
+        primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()), group_by="group",
     ),
     Source(
         "ru-calculations", 1, _ru_calculations, language="ru", primary_metric="numeric_accuracy",
