@@ -143,7 +143,9 @@ class _Resolver:
         quantization = self._entry("quantization", point)
         dataset: DatasetEntry = self._entry("dataset", point)
         adapter = None if point["adapter"] == BASE else self._entry("adapter", point)
-        merged = self._merged([quantization, adapter, dataset, self._entry("model", point)], card, point)
+        merged = self._merged(
+            [quantization, adapter, dataset, self._entry("model", point)], card, point
+        )
         return Cell(
             model=card,
             quantization=quantization.name,
@@ -162,7 +164,9 @@ class _Resolver:
         name = point[axis]
         if name not in self.entries[axis]:
             hint = did_you_mean(str(name), self.entries[axis])
-            raise HarnessError(f'unknown {axis} "{name}" in include', where=str(self.path), hint=hint)
+            raise HarnessError(
+                f'unknown {axis} "{name}" in include', where=str(self.path), hint=hint
+            )
         return self.entries[axis][name]
 
     def _merged(self, entries: list[Any], card: ModelCard, point: Options) -> dict[str, Options]:

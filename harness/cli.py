@@ -38,7 +38,11 @@ def main() -> None:
 @click.argument("suite", type=EXISTING)
 @click.option("--select", help="Cells to run: 'model=tiny-*,adapter=base|lora-r8'.")
 @click.option("-o", "--output", type=EXISTING, help="Run directory; default runs/<suite>.")
-@click.option("--workers", type=click.IntRange(1), help="Cells at a time; default: 1 on a GPU, else the cores.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Cells at a time; default: 1 on a GPU, else the cores.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
@@ -148,7 +152,9 @@ def schema() -> None:
 
 @main.command()
 @click.argument("run_dir", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", type=EXISTING, help="Where the files go; default: the run directory.")
+@click.option(
+    "-o", "--output", type=EXISTING, help="Where the files go; default: the run directory."
+)
 def report(run_dir: Path, output: Path | None) -> None:
     """Render the leaderboards of RUN_DIR again, from its files alone.
 
@@ -166,7 +172,9 @@ def _run(load: Any, run_dir: Path) -> Any:
         return load(run_dir)
     except FileNotFoundError:
         hint = "Give a directory that `harness run` wrote, such as runs/finance."
-        raise HarnessError("no plan.json: this is no run directory", where=str(run_dir), hint=hint) from None
+        raise HarnessError(
+            "no plan.json: this is no run directory", where=str(run_dir), hint=hint
+        ) from None
 
 
 @main.command()
@@ -194,7 +202,9 @@ def _show_cell(loaded: Any, item: Any) -> None:
     click.echo(f"{item.key}: {item.status}{f' ({item.reason})' if item.reason else ''}")
     for value in item.values:
         if value.category is None and value.value is not None:
-            interval = f" [{value.ci_low:.4g}, {value.ci_high:.4g}]" if value.ci_low is not None else ""
+            interval = (
+                f" [{value.ci_low:.4g}, {value.ci_high:.4g}]" if value.ci_low is not None else ""
+            )
             click.echo(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
     for warning in item.audit.get("warnings", []):
         click.echo(f"  warning: {warning}")

@@ -32,5 +32,5 @@ class SuiteError(HarnessError):
         super().__init__("\n".join(self.problems))
 
 
-class SkipCell(Exception):  # noqa: N818 - a decision, not a failure
+class SkipCell(Exception):
     """The cell cannot run here; the message is the reason shown on the leaderboard."""

@@ -142,7 +142,8 @@ def _delta(metric: str, before: dict[str, Any], after: Sequence[dict[str, Any]])
     shared = [
         i
         for i, record in before.items()
-        if metric in record["scores"] and all(metric in a.get(i, {}).get("scores", {}) for a in after)
+        if metric in record["scores"]
+        and all(metric in a.get(i, {}).get("scores", {}) for a in after)
     ]
     if len(shared) < 2:
         return None

@@ -20,7 +20,7 @@ class Requirement(BaseModel):
     accelerator: Literal["none", "cuda"] = "none"
     """`cuda`: cells are skipped on a machine without a CUDA device."""
     memory_gib: float = 0.0
-    """Device memory in GiB (main memory when `accelerator` is `none`) needed for its smallest use."""
+    """Memory in GiB (of the device, or main memory without one) needed for its smallest use."""
 
 
 class ModelCard(BaseModel):

@@ -51,7 +51,7 @@ def quantization_keys() -> frozenset[str]:
 
 
 def peft_types() -> frozenset[str]:
-    """PEFT's method names, lower-case: `lora`, `ia3`, `prefix_tuning`, …"""
+    """PEFT's method names in lower case, such as `lora` and `ia3`."""
     return frozenset(_snapshot()["adapter"])
 
 

@@ -102,7 +102,8 @@ def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> st
         if card.gated and not has_token():
             return f"{card.source} is gated: accept its licence, then set HF_TOKEN"
     if needs_hub and offline:
-        return f"data set {cell.dataset.source or cell.dataset.name} is on the hub, which is switched off"
+        name = cell.dataset.source or cell.dataset.name
+        return f"data set {name} is on the hub, which is switched off"
     return None
 
 

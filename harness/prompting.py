@@ -22,7 +22,7 @@ TEMPLATES = {
     ),
     "plain": "{{ prompt }}{% if context %}\n{{ context }}{% endif %}\n",
 }
-"""The Alpaca text is the format published with Stanford Alpaca (2023), which models were tuned on."""
+"""`alpaca` is the format published with Stanford Alpaca (2023)."""
 
 
 def render(card: ModelCard, example: Example) -> str:

@@ -39,7 +39,9 @@ class Registry(Generic[T]):
             HarnessError: nothing has that name; the message carries the nearest one.
         """
         if name not in self._items:
-            raise HarnessError(f'unknown {self.kind} "{name}"', hint=did_you_mean(name, self._items))
+            raise HarnessError(
+                f'unknown {self.kind} "{name}"', hint=did_you_mean(name, self._items)
+            )
         return self._items[name]
 
     def __contains__(self, name: object) -> bool:

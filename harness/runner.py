@@ -46,7 +46,9 @@ def make_plan(path: Path, output: Path | None, *, select: str | None = None) -> 
     return Plan(suite, path, run, tuple(preflight(cells, machine(), run)))
 
 
-def run_suite(plan: Plan, executor: Executor, tell: Callable[[Event], None], *, fail_fast: bool = False) -> dict[str, int]:
+def run_suite(
+    plan: Plan, executor: Executor, tell: Callable[[Event], None], *, fail_fast: bool = False
+) -> dict[str, int]:
     """Run the plan's missing cells; one failed cell never stops the others (unless ``fail_fast``).
 
     Returns:
@@ -57,7 +59,12 @@ def run_suite(plan: Plan, executor: Executor, tell: Callable[[Event], None], *, 
     jobs = {d.key: d for d in plan.of("run")}
     for decision in jobs.values():
         _prepare(plan.run.cell(decision.key), decision, surroundings)
-    counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip")), "current": len(plan.of("current"))}
+    counts = {
+        "ok": 0,
+        "failed": 0,
+        "skipped": len(plan.of("skip")),
+        "current": len(plan.of("current")),
+    }
     told: dict[str, Event] = {}
     for event in executor.run([(key, plan.run.cell(key)) for key in jobs]):
         if event.kind in ("failed", "skipped") and event.key not in told:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from harness.metrics.facts import fact
 from harness.results import Value
@@ -25,7 +25,7 @@ class Task:
     """What the scores of a data set depend on."""
 
     task: str
-    language: str
+    language: Literal["en", "ru"]
     labels: tuple[str, ...]
     evaluation: Evaluation
 
@@ -84,9 +84,7 @@ def _score_extra(records: list[Record], name: str) -> None:
     module = evaluate.load(name)
     label = name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".py")
     for record in records:
-        found = module.compute(
-            predictions=[record["prediction"]], references=[record["reference"]]
-        )
+        found = module.compute(predictions=[record["prediction"]], references=[record["reference"]])
         for key, value in (found or {}).items():
             if isinstance(value, int | float):
                 metric = label if len(found) == 1 else f"{label}_{key}"
@@ -138,7 +136,9 @@ def _value(
     return Value(metric, mean, unit, direction, len(numbers), low, high, category, signature)
 
 
-def _interval(numbers: Sequence[float], clusters: Sequence[str] | None) -> tuple[float | None, float | None]:
+def _interval(
+    numbers: Sequence[float], clusters: Sequence[str] | None
+) -> tuple[float | None, float | None]:
     """Wilson for proportions, a clustered t interval where groups repeat, else BCa."""
     from harness.statistics import bca, clustered_t, wilson
 

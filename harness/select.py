@@ -24,7 +24,7 @@ def matches(cell: Cell, expression: str | None) -> bool:
         if not equals or axis not in AXES:
             raise HarnessError(
                 f'--select: "{term}" is not axis=pattern',
-                hint=f"{did_you_mean(axis, AXES)} Example: --select 'model=tiny-*,adapter=lora-r8'.",
+                hint=f"{did_you_mean(axis, AXES)} Example: --select 'model=tiny-*'.",
             )
         if axis == "seed" and cell.seed is None:
             continue

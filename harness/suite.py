@@ -98,7 +98,9 @@ class AdapterEntry(_Entry):
         if self.peft_type not in passthrough.peft_types():
             hint = did_you_mean(self.peft_type, passthrough.peft_types())
             raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')
-        _check_keys(self.config, passthrough.adapter_keys(self.peft_type), f"{self.peft_type} config")
+        _check_keys(
+            self.config, passthrough.adapter_keys(self.peft_type), f"{self.peft_type} config"
+        )
         return self
 
 
@@ -106,7 +108,7 @@ class DatasetEntry(_Entry):
     """A data set: a built-in name, or a table with its columns named."""
 
     source: str | None = None
-    """A built-in data set's name, a file (CSV, JSON, JSONL, Parquet) or a hub id; default `name`."""
+    """A built-in name, a file (CSV, JSON, JSONL, Parquet) or a hub id; default `name`."""
     revision: str | None = None
     """The hub revision."""
     task: Literal["generation", "classification"] | None = None
@@ -159,7 +161,10 @@ class Matrix(_Part):
     @model_validator(mode="after")
     def _distinct(self) -> Matrix:
         for axis in AXES:
-            names = [entry if isinstance(entry, str | int) else entry.name for entry in getattr(self, axis)]
+            names = [
+                entry if isinstance(entry, str | int) else entry.name
+                for entry in getattr(self, axis)
+            ]
             twice = sorted({str(name) for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{axis}: {', '.join(twice)} stands twice")
@@ -281,6 +286,6 @@ def entry_of(axis: str, item: Any) -> Any:
     if axis == "seed" or not isinstance(item, str):
         return item
     if axis == "adapter":
-        hint = f'Write it as an entry with `name: {item}`, `peft_type` and `config`.'
+        hint = f"Write it as an entry with `name: {item}`, `peft_type` and `config`."
         raise HarnessError(f'the adapter "{item}" has no config', hint=hint)
     return kinds[axis](name=item)

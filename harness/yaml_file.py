@@ -91,7 +91,7 @@ def read_yaml(path: Path) -> YamlFile:
     try:
         node = yaml.compose(text, Loader=_Loader)
         _refuse_duplicates(path, node)
-        return YamlFile(path, yaml.load(text, Loader=_Loader), node)  # noqa: S506 - SafeLoader
+        return YamlFile(path, yaml.load(text, Loader=_Loader), node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

@@ -15,7 +15,7 @@ def sums(rng: random.Random) -> str:
 
 
 def equation(rng: random.Random, *, comma: bool) -> str:
-    """One true equation whose result has at most four significant digits."""
+    """One true equation; its result is mostly short."""
     return rng.choices(_FORMS, weights=_WEIGHTS)[0](rng, comma)
 
 
@@ -101,5 +101,15 @@ def _grouped(rng: random.Random, comma: bool) -> str:
     return f"{x} + {y} = {z}"
 
 
-_FORMS = [_division, _percent, _product, _sum, _difference, _growth, _gap_ratio, _interest, _grouped]
+_FORMS = [
+    _division,
+    _percent,
+    _product,
+    _sum,
+    _difference,
+    _growth,
+    _gap_ratio,
+    _interest,
+    _grouped,
+]
 _WEIGHTS = [30, 34, 10, 5, 5, 10, 8, 6, 2]

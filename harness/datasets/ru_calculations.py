@@ -103,7 +103,11 @@ def _round(number: Decimal) -> Decimal:
 def _ratio(label: str, *, percent: bool) -> Callable[[random.Random], _Sum]:
     def draw(rng: random.Random) -> _Sum:
         b = Decimal(10 * rng.randint(4, 99))
-        share = Decimal(rng.randint(2, 45) if percent else rng.choice([50, 75, 80, 120, 125, 150, 160, 200, 240, 250, 300]))
+        share = Decimal(
+            rng.randint(2, 45)
+            if percent
+            else rng.choice([50, 75, 80, 120, 125, 150, 160, 200, 240, 250, 300])
+        )
         a = b * share / 100
         x, y = format_ru(a), format_ru(b)
         tail = " × 100%" if percent else ""
@@ -148,7 +152,11 @@ def _compound(rng: random.Random) -> _Sum:
 
 
 def _annuity(rng: random.Random) -> _Sum:
-    base, rate, years = Decimal(100 * rng.randint(1, 30)), rng.choice([8, 10, 12, 15]), rng.randint(2, 4)
+    base, rate, years = (
+        Decimal(100 * rng.randint(1, 30)),
+        rng.choice([8, 10, 12, 15]),
+        rng.randint(2, 4),
+    )
     r = Decimal(rate) / 100
     k = _round(r * (1 + r) ** years / ((1 + r) ** years - 1))
     worked = f"Платёж = {format_ru(base)} × {format_ru(k)}"
@@ -176,7 +184,9 @@ def _break_even(rng: random.Random) -> _Sum:
     margin, units = Decimal(rng.choice([2, 4, 5, 8, 10, 20])), Decimal(10 * rng.randint(2, 60))
     variable = Decimal(5 * rng.randint(1, 20))
     price, fixed = margin + variable, margin * units
-    worked = f"Точка безубыточности = {format_ru(fixed)} / ({format_ru(price)} − {format_ru(variable)})"
+    worked = (
+        f"Точка безубыточности = {format_ru(fixed)} / ({format_ru(price)} − {format_ru(variable)})"
+    )
     return _Sum({"a": fixed, "p": price, "v": variable}, worked, units)
 
 

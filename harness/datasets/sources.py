@@ -61,18 +61,24 @@ def source_of(entry: DatasetEntry, folder: Path) -> Source:
         return _table(entry, name, lambda e: _hub_rows(name, e.revision), needs_network=True)
     raise HarnessError(
         f'data set "{entry.name}": unknown source "{name}"',
-        hint=f"{did_you_mean(name, SOURCES)} A file ({', '.join(FILE_SUFFIXES)}) or a hub id also does.",
+        hint=f"{did_you_mean(name, SOURCES)} A file ({', '.join(FILE_SUFFIXES)}) or a hub id does.",
     )
 
 
 def _table(
-    entry: DatasetEntry, name: str, rows: Callable[[DatasetEntry], list[Row]], *, needs_network: bool = False
+    entry: DatasetEntry,
+    name: str,
+    rows: Callable[[DatasetEntry], list[Row]],
+    *,
+    needs_network: bool = False,
 ) -> Source:
     task = entry.task or ("classification" if entry.labels else "generation")
     columns = LABEL_COLUMNS if task == "classification" else ALPACA_COLUMNS
     if task == "classification" and not entry.labels:
         hint = "Declare them in order: labels: [negative, neutral, positive]."
-        raise HarnessError(f'data set "{entry.name}": a classification set needs `labels`', hint=hint)
+        raise HarnessError(
+            f'data set "{entry.name}": a classification set needs `labels`', hint=hint
+        )
     return Source(
         name, 1, rows, task, entry.language or "en", entry.labels,
         "f1_macro" if task == "classification" else "rougeL", needs_network, tuple(columns.items()),
@@ -125,7 +131,9 @@ def _read_table(path: Path) -> list[Row]:
         rows: list[Row] = parquet.read_table(path).to_pylist()
         return rows
     except (ValueError, KeyError, csv.Error) as error:
-        raise HarnessError(f"cannot be read as {path.suffix[1:]}: {error}", where=str(path)) from None
+        raise HarnessError(
+            f"cannot be read as {path.suffix[1:]}: {error}", where=str(path)
+        ) from None
 
 
 def _hub_rows(name: str, revision: str | None) -> list[Row]:
@@ -145,7 +153,10 @@ def _finance_qa(_: DatasetEntry) -> list[Row]:
     text = files("harness.datasets").joinpath("data", "finance_qa.jsonl").read_text("utf-8")
     bodies = [json.loads(line) for line in text.splitlines() if line.strip()]
     return [
-        {"instruction": question, "input": body["input"], "output": body["output"], "category": body["topic"]}
+        {
+            "instruction": question, "input": body["input"], "output": body["output"],
+            "category": body["topic"],
+        }
         for body in bodies
         for question in body["questions"]
     ]  # fmt: skip

@@ -43,7 +43,8 @@ def load_splits(entry: DatasetEntry, folder: Path) -> Splits:
 
 
 def _columns(entry: DatasetEntry, source: Source, rows: list[Row]) -> dict[str, str]:
-    columns = {**dict(source.columns), **entry.columns}
+    columns: dict[str, str] = dict(source.columns)
+    columns.update({str(field): column for field, column in entry.columns.items()})
     present = set(rows[0]) if rows else set()
     if "category" in present:
         columns.setdefault("category", "category")
@@ -57,7 +58,9 @@ def _columns(entry: DatasetEntry, source: Source, rows: list[Row]) -> dict[str, 
     return {field: column for field, column in columns.items() if column in present}
 
 
-def _examples(rows: list[Row], columns: dict[str, str], entry: DatasetEntry, source: Source) -> list[Example]:
+def _examples(
+    rows: list[Row], columns: dict[str, str], entry: DatasetEntry, source: Source
+) -> list[Example]:
     group_by = entry.group_by if entry.group_by != "prompt" else source.group_by
     return [_example(row, columns, group_by) for row in rows]
 
@@ -66,7 +69,7 @@ def _example(row: Row, columns: dict[str, str], group_by: str | None) -> Example
     fields: dict[str, Any] = {f: _text(row.get(c)) for f, c in columns.items()}
     prompt, reference = fields.get("prompt", ""), fields.get("reference", "")
     context = fields.get("context", "")
-    group = {"prompt": prompt, "reference": reference}.get(group_by or "", None)
+    group = {"prompt": prompt, "reference": reference}.get(group_by or "")
     if group is None and group_by:
         group = _text(row.get(group_by))
     return Example(
@@ -113,8 +116,10 @@ def _check_labels(examples: list[Example], labels: tuple[str, ...], entry: Datas
         )
 
 
-def _split(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> tuple[list[Example], list[Example]]:
-    """Test rows first, whole groups at a time, then training rows from the other groups."""
+def _split(
+    examples: list[Example], entry: DatasetEntry, counts: Counter[str]
+) -> tuple[list[Example], list[Example]]:
+    """Whole groups go to the test side in the asked proportion; rows are drawn from each side."""
     total = len(examples)
     n_test, n_train = (_count(share, total) for share in (entry.test, entry.train))
     if n_test < 1 or n_train < 1 or n_test + n_train > total:
@@ -126,10 +131,15 @@ def _split(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -
     groups: dict[str, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.group or example.id, []).append(example)
-    test: list[Example] = []
-    train: list[Example] = []
-    for members in groups.values():
-        (test if len(test) < n_test else train).extend(members)
+    wanted = total * n_test / (n_test + n_train)
+    for_test: set[str] = set()
+    reserved = 0
+    for key, members in groups.items():
+        if reserved < wanted:
+            for_test.add(key)
+            reserved += len(members)
+    test = [e for e in examples if (e.group or e.id) in for_test]
+    train = [e for e in examples if (e.group or e.id) not in for_test]
     counts["groups"] = len(groups)
     counts["not_used"] = max(0, len(test) - n_test) + max(0, len(train) - n_train)
     if len(train) < n_train:

@@ -180,7 +180,7 @@ class LocalExecutor:
 
 
 def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
-    """The body of a worker process: libraries' output to ``cell.log``, the outcome over the pipe."""
+    """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
     import sys
     import traceback
 

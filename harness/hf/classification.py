@@ -27,7 +27,9 @@ class LabelRows:
     audit: dict[str, int]
 
 
-def training_rows_of(examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task) -> LabelRows:
+def training_rows_of(
+    examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
+) -> LabelRows:
     """``examples`` as ids and label indices; rows over `max_length` are cut and counted."""
     limit = cell.training.get("max_length", 1024)
     rows, cut, tokens = [], 0, 0
@@ -44,7 +46,9 @@ def train(model: Any, tokenizer: Any, cell: Cell, rows: LabelRows, scratch: Path
     return train_labels(model, tokenizer, cell, rows.rows, scratch)
 
 
-def predict(model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]) -> list[dict[str, Any]]:
+def predict(
+    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
+) -> list[dict[str, Any]]:
     """One record per test example with a score per label and the best label."""
     ranked = _by_likelihood if cell.is_baseline else _by_head
     prompts, scores = ranked(model, tokenizer, cell, task, test)
@@ -119,7 +123,8 @@ def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> 
         prompts = [encode_prompt(cell.model, tokenizer, example) for example in chosen]
     else:
         prompts = [_text_ids(tokenizer, example) for example in chosen]
-    return forward_latency(model, prompts)
+    found: Latency = forward_latency(model, prompts)
+    return found
 
 
 @torch.inference_mode()

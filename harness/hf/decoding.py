@@ -34,7 +34,13 @@ class Decoded:
 
 
 def decode(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, options: Options, batch_size: int, seed: int = 0
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    *,
+    options: Options,
+    batch_size: int,
+    seed: int = 0,
 ) -> Decoded:
     """The answer to each prompt; greedy unless ``options`` say `do_sample`.
 
@@ -66,7 +72,9 @@ def _config(tokenizer: Any, options: Options) -> GenerationConfig:
 
 
 @torch.inference_mode()
-def _batch(model: Any, tokenizer: Any, prompts: list[list[int]], config: GenerationConfig) -> list[Answer]:
+def _batch(
+    model: Any, tokenizer: Any, prompts: list[list[int]], config: GenerationConfig
+) -> list[Answer]:
     width = max(map(len, prompts))
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=model.device)
@@ -74,9 +82,7 @@ def _batch(model: Any, tokenizer: Any, prompts: list[list[int]], config: Generat
         [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device
     )
     stop = {"tokenizer": tokenizer} if config.stop_strings else {}
-    output = model.generate(
-        input_ids=ids, attention_mask=mask, generation_config=config, **stop
-    )
+    output = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **stop)
     return [_answer(tokenizer, row[width:].tolist(), config) for row in output]
 
 
@@ -88,9 +94,9 @@ def _answer(tokenizer: Any, ids: list[int], config: GenerationConfig) -> Answer:
     if stop_at is None:
         while used and used[-1] == tokenizer.pad_token_id:  # rows that ended on a stop string
             used = used[:-1]
-    text = tokenizer.decode(used, skip_special_tokens=True).strip()
+    text = tokenizer.decode(used, skip_special_tokens=True)
     stopped = stop_at is not None or len(used) < len(ids)
     for stop in config.stop_strings or []:
         if stop in text:
-            text, stopped = text.split(stop)[0].strip(), True
-    return Answer(text, len(used), "stop" if stopped else "length")
+            text, stopped = text.split(stop)[0], True
+    return Answer(text.strip(), len(used), "stop" if stopped else "length")

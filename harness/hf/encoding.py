@@ -82,8 +82,10 @@ class TrainingRows:
     audit: dict[str, int]
 
 
-def training_rows(encoded: Sequence[Encoded], *, max_length: int | None, loss_on: str, eos: int) -> TrainingRows:
-    """Rows cut at ``max_length``, with labels on the answer or on everything; each defect counted."""
+def training_rows(
+    encoded: Sequence[Encoded], *, max_length: int | None, loss_on: str, eos: int
+) -> TrainingRows:
+    """Rows cut at ``max_length``, labels on the answer or on everything; each defect counted."""
     audit: Counter[str] = Counter(
         rows=len(encoded), rows_cut=0, rows_without_loss=0, rows_without_eos=0, boundary_merges=0
     )

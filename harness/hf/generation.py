@@ -25,7 +25,9 @@ DEFAULT_MAX_LENGTH = 1024
 """`SFTConfig`'s own default."""
 
 
-def training_rows_of(examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task) -> TrainingRows:
+def training_rows_of(
+    examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
+) -> TrainingRows:
     """``examples`` as ids and labels, audited."""
     encoded = [encode(cell.model, tokenizer, example) for example in examples]
     return training_rows(
@@ -41,8 +43,10 @@ def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: P
     return train_text(model, tokenizer, cell, rows, scratch)
 
 
-def predict(model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]) -> list[dict[str, Any]]:
-    """One record per test example: prompt, prediction, token counts, and the reference's likelihood."""
+def predict(
+    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
+) -> list[dict[str, Any]]:
+    """One record per test example: prediction, token counts and the reference's likelihood."""
     encoded = [encode(cell.model, tokenizer, example) for example in test]
     batch_size = cell.evaluation.batch_size
     decoded = decode(
@@ -74,7 +78,10 @@ def predict(model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[E
 def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:
     """Seconds for the first test prompts, one at a time."""
     prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.latency_prompts)
-    return generation_latency(model, tokenizer, prompts, cell.evaluation.latency_new_tokens)
+    found: Latency = generation_latency(
+        model, tokenizer, prompts, cell.evaluation.latency_new_tokens
+    )
+    return found
 
 
 def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
@@ -86,5 +93,7 @@ def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) 
     return {"batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
 
 
-def _first_prompts(tokenizer: Any, cell: Cell, test: Sequence[Example], count: int) -> list[list[int]]:
+def _first_prompts(
+    tokenizer: Any, cell: Cell, test: Sequence[Example], count: int
+) -> list[list[int]]:
     return [encode_prompt(cell.model, tokenizer, example) for example in test[:count]]

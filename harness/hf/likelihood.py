@@ -25,7 +25,9 @@ class Likelihood:
 
 
 @torch.inference_mode()
-def score_answers(model: Any, rows: Sequence[Encoded], *, pad: int, batch_size: int) -> list[Likelihood]:
+def score_answers(
+    model: Any, rows: Sequence[Encoded], *, pad: int, batch_size: int
+) -> list[Likelihood]:
     """The likelihood of each row's answer given its prompt, in length-sorted batches."""
     order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
     found: dict[int, Likelihood] = {}

@@ -83,7 +83,9 @@ def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
     try:
         return get_peft_model(model, kind(task_type=task, **config))
     except ValueError as error:
-        modules = sorted({name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _linear(m)})
+        modules = sorted(
+            {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _linear(m)}
+        )
         hint = f"Linear modules of {cell.model.name}: {', '.join(modules)}."
         raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
 

@@ -79,7 +79,9 @@ class Latency:
 
 
 @torch.inference_mode()
-def generation_latency(model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int) -> Latency:
+def generation_latency(
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int
+) -> Latency:
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time."""
     if not prompts:
         return Latency([], [], new_tokens)

@@ -48,7 +48,7 @@ SHAPE: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, besides the corpus code."""
+    """What is asked of a build; one that ends on `minutes` does not repeat to the bit."""
 
     name: str
     seed: int = 0
@@ -133,7 +133,7 @@ def _encoded(job: tuple[str, int, int]) -> np.ndarray[Any, Any]:
     tokenizer = Tokenizer.from_str(text)
     ids: list[int] = []
     rounds = 0
-    end = tokenizer.token_to_id("<|endoftext|>")
+    end = SPECIAL.index("<|endoftext|>")
     rng = np.random.default_rng(seed)
     while len(ids) < size:
         texts = sample_texts(seed * 1000 + 2 * rounds, 3000)
@@ -155,7 +155,9 @@ def token_stream(tokenizer: Tokenizer, recipe: Recipe, processes: int) -> np.nda
         return np.concatenate(pool.map(_encoded, jobs))
 
 
-def pretrain(recipe: Recipe, tokenizer: Tokenizer, stream: np.ndarray[Any, Any], out: Path) -> dict[str, Any]:
+def pretrain(
+    recipe: Recipe, tokenizer: Tokenizer, stream: np.ndarray[Any, Any], out: Path
+) -> dict[str, Any]:
     """Train ``recipe``'s model on ``stream`` and save everything to ``out``.
 
     Returns:
@@ -209,7 +211,9 @@ def _steps(model: Any, data: torch.Tensor, recipe: Recipe, started: float) -> li
         optimizer.zero_grad(set_to_none=True)
         kept.append(loss.detach())
         if step % 250 == 0:
-            print(f"step {step} loss {loss.item():.4f} {time.monotonic() - started:.0f} s", flush=True)
+            print(
+                f"step {step} loss {loss.item():.4f} {time.monotonic() - started:.0f} s", flush=True
+            )
     return [float(loss) for loss in kept]
 
 

@@ -32,7 +32,9 @@ class Trained:
     """`time.monotonic` at the first step."""
 
 
-def train_text(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
+def train_text(
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
+) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
     arguments = SFTConfig(**_arguments(cell, model, scratch))
     dataset = Dataset.from_list(rows.rows)
@@ -42,7 +44,9 @@ def train_text(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scrat
     return _train(trainer, model, rows.audit["tokens"])
 
 
-def train_labels(model: Any, tokenizer: Any, cell: Cell, rows: list[dict[str, Any]], scratch: Path) -> Trained:
+def train_labels(
+    model: Any, tokenizer: Any, cell: Cell, rows: list[dict[str, Any]], scratch: Path
+) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     known = trainer_keys()
     options = {k: v for k, v in _arguments(cell, model, scratch).items() if k in known}

@@ -53,7 +53,9 @@ def _leaderboard(table: Table) -> Section:
     metrics = table.metrics()
     costs = [c for c in COSTS if any(row.values(c) for row in table.rows)]
     columns = ("model", "quantization", "adapter", "seeds", *metrics, "Δ [95%]", "verdict", *costs)
-    rows = [_leader_row(table, row, metrics, costs) for row in table.rows if row.status != "skipped"]
+    rows = [
+        _leader_row(table, row, metrics, costs) for row in table.rows if row.status != "skipped"
+    ]
     skipped = sum(row.status == "skipped" for row in table.rows)
     notes = [f"Primary metric: {table.primary_metric}. Rows stand in matrix order, not ranked."]
     trivial = next((r for r in table.rows if r.values("f1_macro_majority")), None)
@@ -69,7 +71,14 @@ def _leader_row(table: Table, row: Row, metrics: list[str], costs: list[str]) ->
     axes = (row.model, row.quantization, row.adapter)
     if row.status != "ok":
         blank = (MISSING,) * (len(metrics) + len(costs))
-        return (*axes, "0", *blank[: len(metrics)], row.reason or "", row.status, *blank[len(metrics) :])
+        return (
+            *axes,
+            "0",
+            *blank[: len(metrics)],
+            row.reason or "",
+            row.status,
+            *blank[len(metrics) :],
+        )
     shown = [_mean(row, metric) for metric in metrics]
     delta = row.deltas.get(table.primary_metric) or row.deltas.get("accuracy")
     named = "" if delta is None or delta.metric == table.primary_metric else f"{delta.metric} "

@@ -1,0 +1,39 @@
+import re
+
+import yaml
+
+from harness.cli import main
+
+
+def test_every_command_is_documented(root):
+    text = (root / "README.md").read_text()
+    missing = [name for name in main.commands if f"harness {name}" not in text]
+    assert missing == []
+
+
+def test_the_readme_s_suite_is_valid(root, tmp_path):
+    from harness.cell import expand
+    from harness.suite import load_suite
+
+    text = (root / "README.md").read_text()
+    block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+    assert yaml.safe_load(block)["name"]
+    (tmp_path / "models").symlink_to(root / "models")
+    path = tmp_path / "suite.yaml"
+    path.write_text(block)
+    assert expand(load_suite(path), path)
+
+
+def test_links_in_documents_exist(root):
+    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_the_schema_in_docs_is_current(root):
+    import json
+
+    from harness.suite import Suite
+
+    stored = json.loads((root / "docs" / "suite.schema.json").read_text())
+    assert stored == Suite.model_json_schema()

@@ -1,0 +1,112 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cell import cell_of_record, cell_record, expand, fingerprint
+from harness.errors import HarnessError
+from harness.suite import load_suite
+
+
+def load(write_suite, text):
+    path = write_suite(text)
+    return expand(load_suite(path), path)
+
+
+def plan(write_suite, text):
+    from harness.environment import machine
+    from harness.paths import RunPaths
+    from harness.preflight import preflight
+
+    cells = load(write_suite, text)
+    return preflight(cells, machine(), RunPaths(write_suite(text).parent))
+
+
+BASE = """\
+name: x
+matrix:
+  model: [tiny-qwen2]
+  quantization: [none, nf4]
+  adapter: [{name: a, config: {r: 4}}, {name: b, config: {r: 8}}]
+  dataset: [ru-calculations]
+  seed: [0, 1]
+training: {learning_rate: 2e-4}
+"""
+
+
+def test_baseline_runs_once_per_quantization(write_suite):
+    cells = load(write_suite, BASE)
+    assert len([c for c in cells if c.is_baseline]) == 2
+    assert len(cells) == 2 * (1 + 2 * 2)
+
+
+def test_scientific_notation_is_a_number(write_suite):
+    cells = load(write_suite, BASE)
+    assert cells[1].training["learning_rate"] == pytest.approx(2e-4)
+
+
+def test_exclude_drops_matching_cells(write_suite):
+    cells = load(write_suite, BASE + "exclude: [{adapter: b, quantization: nf4}]\n")
+    assert not [c for c in cells if c.adapter == "b" and c.quantization == "nf4"]
+
+
+def test_include_extends_what_it_matches(write_suite):
+    cells = load(write_suite, BASE + "include: [{adapter: b, training: {max_steps: 3}}]\n")
+    assert {c.training.get("max_steps") for c in cells if c.adapter == "b"} == {3}
+    assert {c.training.get("max_steps") for c in cells if c.adapter == "a"} == {None}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("learning_rate", "learning_rat", 'Did you mean "learning_rate"?'),
+        ("config: {r: 4}", "config: {rr: 4}", 'unknown key "rr"'),
+        ("[tiny-qwen2]", "[tiny-qwen]", 'Did you mean "tiny-qwen2"?'),
+        ("[none, nf4]", "[none, nf5]", 'Did you mean "nf4"?'),
+        ("[none, nf4]", "[]", "empty"),
+        ("[ru-calculations]", "[ru-calculation]", 'Did you mean "ru-calculations"?'),
+        ("seed: [0, 1]", "seeds: [0, 1]", 'Did you mean "seed"?'),
+        ("name: x\n", "name: x\nname: y\n", "stands twice"),
+        ("{learning_rate: 2e-4}", "{output_dir: x}", "the harness sets this key itself"),
+        ("name: x", "name: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_the_way_out(write_suite, old, new, message):
+    assert old in BASE
+    with pytest.raises(HarnessError) as caught:
+        plan(write_suite, BASE.replace(old, new, 1))
+    assert message in str(caught.value)
+
+
+def test_an_error_carries_file_and_line(write_suite):
+    with pytest.raises(HarnessError) as caught:
+        load(write_suite, BASE.replace("learning_rate", "learning_rat"))
+    assert "suite.yaml:8: training.learning_rat" in str(caught.value)
+
+
+def test_a_cell_survives_its_record(write_suite):
+    for cell in load(write_suite, BASE):
+        assert cell_of_record(cell_record(cell)) == cell
+
+
+def test_fingerprint_ignores_training_of_a_baseline_only(write_suite):
+    before = load(write_suite, BASE)
+    after = load(write_suite, BASE.replace("2e-4", "3e-4"))
+    same = [
+        fingerprint(a, content={}) == fingerprint(b, content={})
+        for a, b in zip(before, after, strict=True)
+    ]
+    assert same == [cell.is_baseline for cell in before]
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.integers(), max_size=4))
+def test_any_mapping_loads_or_is_refused(options):
+    import tempfile
+    from pathlib import Path
+
+    import yaml
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.yaml"
+        path.write_text(yaml.safe_dump({"name": "x", **options}, allow_unicode=True))
+        with pytest.raises(HarnessError):
+            load_suite(path)
