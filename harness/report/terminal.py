@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -19,7 +20,12 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
 
 
 def _table(table: Table) -> RichTable:
-    found = RichTable(title=f"{table.dataset}: {table.primary_metric}", title_justify="left")
+    found = RichTable(
+        title=f"{table.dataset}: {table.primary_metric}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for name in ("model", "quant", "adapter"):
         found.add_column(name, no_wrap=True)
     for name in ("value", "Δ", "95%", "verdict"):
