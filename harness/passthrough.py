@@ -1,6 +1,6 @@
-"""The keys that PEFT, bitsandbytes, TRL and transformers configs take, without importing them.
+"""The keys of PEFT, bitsandbytes, TRL and transformers configs, without importing these.
 
-``keys.json`` is a snapshot of the field names of the libraries' own classes;
+``keys.json`` is a snapshot of the classes' fields, each with the kind of its values;
 ``python -m harness.hf.snapshot`` regenerates it and a test holds it true.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-HARNESS_TRAINING_KEYS = frozenset({"loss_on"})
+HARNESS_TRAINING_KEYS = {"loss_on": "str"}
 """Training keys of the harness itself: `loss_on` is `answer` or `all`."""
 
 MANAGED_TRAINING_KEYS = frozenset(
@@ -24,15 +25,15 @@ MANAGED_TRAINING_KEYS = frozenset(
 
 
 @cache
-def _snapshot() -> dict[str, list[str] | dict[str, list[str]]]:
+def _snapshot() -> dict[str, Any]:
     text = files("harness").joinpath("keys.json").read_text(encoding="utf-8")
-    snapshot: dict[str, list[str] | dict[str, list[str]]] = json.loads(text)
+    snapshot: dict[str, Any] = json.loads(text)
     return snapshot
 
 
-def training_keys() -> frozenset[str]:
-    """What `training` takes: `SFTConfig`'s fields and the harness's own."""
-    return frozenset(_snapshot()["training"]) | HARNESS_TRAINING_KEYS
+def training_keys() -> dict[str, str]:
+    """What `training` takes: `SFTConfig`'s fields and the harness's own, each with its kind."""
+    return {**_snapshot()["training"], **HARNESS_TRAINING_KEYS}
 
 
 def trainer_keys() -> frozenset[str]:
@@ -40,14 +41,14 @@ def trainer_keys() -> frozenset[str]:
     return frozenset(_snapshot()["trainer"])
 
 
-def generation_keys() -> frozenset[str]:
+def generation_keys() -> dict[str, str]:
     """The fields of `GenerationConfig`."""
-    return frozenset(_snapshot()["generation"]) | {"stop_strings"}
+    return dict(_snapshot()["generation"])
 
 
-def quantization_keys() -> frozenset[str]:
+def quantization_keys() -> dict[str, str]:
     """The fields of `BitsAndBytesConfig`."""
-    return frozenset(_snapshot()["quantization"])
+    return dict(_snapshot()["quantization"])
 
 
 def peft_types() -> frozenset[str]:
@@ -55,8 +56,6 @@ def peft_types() -> frozenset[str]:
     return frozenset(_snapshot()["adapter"])
 
 
-def adapter_keys(peft_type: str) -> frozenset[str]:
+def adapter_keys(peft_type: str) -> dict[str, str]:
     """The fields of the PEFT config of ``peft_type``."""
-    adapters = _snapshot()["adapter"]
-    assert isinstance(adapters, dict)
-    return frozenset(adapters[peft_type])
+    return dict(_snapshot()["adapter"][peft_type])

@@ -14,7 +14,8 @@ from harness.paths import CellPaths, RunPaths, write_json, write_text
 from harness.preflight import Decision, preflight
 from harness.results import CellResult, load_result, save_result
 from harness.select import matches
-from harness.suite import Suite, load_suite
+from harness.suite import Suite
+from harness.suite_file import load_suite
 
 
 class Executor(Protocol):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from harness import passthrough
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
-from harness.validation import validated
-from harness.yaml_file import YamlFile, read_yaml
 
 Options = dict[str, Any]
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
@@ -52,7 +55,9 @@ class Evaluation(_Part):
     """What training rows without a loss token do."""
 
 
-class _Entry(_Part):
+class Entry(_Part):
+    """What the entries of every axis share."""
+
     name: str
     """The name on the axis."""
     training: Options = Field(default_factory=dict)
@@ -63,27 +68,21 @@ class _Entry(_Part):
     """Generation keys that override the suite's for cells of this entry."""
 
 
-class ModelEntry(_Entry):
+class ModelEntry(Entry):
     """A model under an override: a card's name, or a card written in place with `source`."""
 
     card: Options | None = None
     """A model card written in place; without it `name` is looked up in `models/`."""
 
 
-class QuantizationEntry(_Entry):
+class QuantizationEntry(Entry):
     """A quantization: a built-in name, or `BitsAndBytesConfig` keys under `config`."""
 
     config: Options | None = None
     """`BitsAndBytesConfig` keys; without them `name` is a built-in."""
 
-    @field_validator("config")
-    @classmethod
-    def _known_keys(cls, config: Options | None) -> Options | None:
-        _check_keys(config or {}, passthrough.quantization_keys(), "BitsAndBytesConfig")
-        return config
 
-
-class AdapterEntry(_Entry):
+class AdapterEntry(Entry):
     """An adapter: a PEFT config under a name."""
 
     peft_type: str = "lora"
@@ -98,13 +97,10 @@ class AdapterEntry(_Entry):
         if self.peft_type not in passthrough.peft_types():
             hint = did_you_mean(self.peft_type, passthrough.peft_types())
             raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')
-        _check_keys(
-            self.config, passthrough.adapter_keys(self.peft_type), f"{self.peft_type} config"
-        )
         return self
 
 
-class DatasetEntry(_Entry):
+class DatasetEntry(Entry):
     """A data set: a built-in name, or a table with its columns named."""
 
     source: str | None = None
@@ -161,14 +157,16 @@ class Matrix(_Part):
     @model_validator(mode="after")
     def _distinct(self) -> Matrix:
         for axis in AXES:
-            names = [
-                entry if isinstance(entry, str | int) else entry.name
-                for entry in getattr(self, axis)
-            ]
+            names = axis_names(getattr(self, axis))
             twice = sorted({str(name) for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{axis}: {', '.join(twice)} stands twice")
         return self
+
+
+def axis_names(axis: tuple[Any, ...]) -> list[Any]:
+    """The names on ``axis``, whether bare or in entries."""
+    return [entry if isinstance(entry, str | int) else entry.name for entry in axis]
 
 
 class Suite(_Part):
@@ -192,92 +190,13 @@ class Suite(_Part):
     """`GenerationConfig` keys; greedy unless `do_sample: true`."""
 
 
-def load_suite(path: Path) -> Suite:
-    """The suite in ``path``.
-
-    Raises:
-        SuiteError: every problem of the file, each as ``file:line: key: message``.
-    """
-    file = read_yaml(path)
-    suite = validated(Suite, file)
-    problems = [*_option_problems(suite, file), *_exclude_problems(suite, file)]
-    if problems:
-        from harness.errors import SuiteError
-
-        raise SuiteError(problems)
-    return suite
-
-
-def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
-    problems: list[str] = []
-    for place, options, kind in _option_blocks(suite):
-        known = _known_options(kind)
-        for key in options:
-            where = f"{file.where([*place, key])}: {'.'.join(map(str, [*place, key]))}"
-            if kind == "training" and key in passthrough.MANAGED_TRAINING_KEYS:
-                problems.append(f"{where}: the harness sets this key itself; delete it")
-            elif key not in known:
-                problems.append(f'{where}: unknown key "{key}". {did_you_mean(key, known)}')
-    loss_on = suite.training.get("loss_on", "answer")
-    if loss_on not in ("answer", "all"):
-        where = file.where(["training", "loss_on"])
-        problems.append(f'{where}: training.loss_on: "{loss_on}" is neither answer nor all')
-    return problems
-
-
-def _option_blocks(suite: Suite) -> list[tuple[list[str | int], Options, str]]:
-    """Every block of pass-through options: its place in the file, its keys, its kind."""
-    blocks: list[tuple[list[str | int], Options, str]] = [
-        (["training"], suite.training, "training"),
-        (["generation"], suite.generation, "generation"),
-    ]
-    for axis in AXES[:-1]:
-        for number, entry in enumerate(getattr(suite.matrix, axis)):
-            if isinstance(entry, _Entry):
-                for kind in ("training", "evaluation", "generation"):
-                    blocks.append((["matrix", axis, number, kind], getattr(entry, kind), kind))
-    for number, entry in enumerate(suite.include):
-        for kind in ("training", "evaluation", "generation"):
-            if isinstance(entry.get(kind), dict):
-                blocks.append((["include", number, kind], entry[kind], kind))
-    return blocks
-
-
-def _known_options(kind: str) -> frozenset[str]:
-    if kind == "training":
-        return passthrough.training_keys()
-    if kind == "generation":
-        return passthrough.generation_keys()
-    return frozenset(Evaluation.model_fields)
-
-
-def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
-    problems = []
-    for block in ("include", "exclude"):
-        allowed = {*AXES, *(("training", "evaluation", "generation") if block == "include" else ())}
-        for number, entry in enumerate(getattr(suite, block)):
-            for key in entry:
-                if key not in allowed:
-                    where = file.where([block, number, key])
-                    hint = did_you_mean(key, allowed)
-                    problems.append(f'{where}: {block}.{number}.{key}: unknown key "{key}". {hint}')
-    return problems
-
-
-def _check_keys(options: Options, known: frozenset[str], owner: str) -> None:
-    wrong = [key for key in options if key not in known]
-    if wrong:
-        hints = "; ".join(f'unknown key "{key}". {did_you_mean(key, known)}' for key in wrong)
-        raise ValueError(f"{owner}: {hints}")
-
-
 def entry_of(axis: str, item: Any) -> Any:
     """The entry of an axis item: a bare name becomes an entry of that name.
 
     Raises:
         HarnessError: a bare quantization or adapter name is not known.
     """
-    kinds: dict[str, type[_Entry]] = {
+    kinds: dict[str, type[Entry]] = {
         "model": ModelEntry,
         "quantization": QuantizationEntry,
         "adapter": AdapterEntry,

@@ -29,7 +29,10 @@ def validated(model: type[M], file: YamlFile) -> M:
 
 
 def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -> str:
-    path = [part for part in error["loc"] if not _is_union_tag(part)]
+    inner, last = error["loc"][:-1], error["loc"][-1:]
+    keeps_last = error["type"] in ("extra_forbidden", "missing")
+    path = [part for part in inner if not _is_union_tag(part)]
+    path += [part for part in last if keeps_last or not _is_union_tag(part)]
     place = f"{file.where(path)}: {'.'.join(map(str, path)) or 'file'}"
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, path[:-1])
@@ -43,7 +46,9 @@ def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -
 
 
 def _is_union_tag(part: str | int) -> bool:
-    return isinstance(part, str) and (part in {"str"} or part.endswith(("Entry", "]")))
+    """Whether pydantic put ``part`` into the path itself, to say which type of a union it tried."""
+    tags = ("Entry", "str", "int", "float")
+    return isinstance(part, str) and (part.endswith(tags[0]) or part in tags or "function-" in part)
 
 
 def _fields_at(model: type[BaseModel], path: Iterable[str | int]) -> set[str]:

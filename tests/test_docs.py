@@ -13,7 +13,7 @@ def test_every_command_is_documented(root):
 
 def test_the_readme_s_suite_is_valid(root, tmp_path):
     from harness.cell import expand
-    from harness.suite import load_suite
+    from harness.suite_file import load_suite
 
     text = (root / "README.md").read_text()
     block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]

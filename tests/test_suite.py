@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from harness.cell import cell_of_record, cell_record, expand, fingerprint
 from harness.errors import HarnessError
-from harness.suite import load_suite
+from harness.suite_file import load_suite
 
 
 def load(write_suite, text):
@@ -68,6 +68,30 @@ def test_include_extends_what_it_matches(write_suite):
         ("name: x\n", "name: x\nname: y\n", "stands twice"),
         ("{learning_rate: 2e-4}", "{output_dir: x}", "the harness sets this key itself"),
         ("name: x", "name: [", "not valid YAML"),
+        ("learning_rate: 2e-4", "learning_rate: fast", "expected a number, got 'fast'"),
+        ("learning_rate: 2e-4", "max_steps: 1.5", "expected a whole number, got 1.5"),
+        ("learning_rate: 2e-4", "lr_scheduler_type: cosin", 'Did you mean "cosine"?'),
+        ("learning_rate: 2e-4", "optim: adamw_torchh", 'Did you mean "adamw_torch"?'),
+        ("learning_rate: 2e-4", "bf16: true, fp16: true", "bf16 and fp16 exclude each other"),
+        ("learning_rate: 2e-4", "loss_on: prompt", "neither `answer` nor `all`"),
+        ("learning_rate: 2e-4", "learning_rate: 0", "must be above 0"),
+        ("config: {r: 4}", "config: {r: many}", "expected a whole number, got 'many'"),
+        ("config: {r: 4}", "config: {r: 0}", "must be above 0"),
+        ("config: {r: 4}", "config: {bias: some}", "not one of its values"),
+        (
+            "[none, nf4]",
+            "[none, {name: q, config: {load_in_4bit: true, load_in_8bit: true}}]",
+            "exclude each other",
+        ),
+        (
+            "[none, nf4]",
+            "[none, {name: q, config: {load_in_8bit: true, bnb_4bit_quant_type: nf4}}]",
+            "no effect without `load_in_4bit: true`",
+        ),
+        ("name: x", "name: x\ngeneration: {temperature: 0.7}", "without `do_sample: true`"),
+        ("name: x", "name: x\ngeneration: {max_new_token: 7}", 'Did you mean "max_new_tokens"?'),
+        ("name: x", "name: x\nexclude: [{adapter: c}]", '"c" is not on the axis'),
+        ("name: x", "name: x\nevaluation: {batch_size: 0}", "evaluation.batch_size"),
     ],
 )
 def test_a_mistake_is_named_with_the_way_out(write_suite, old, new, message):
@@ -81,6 +105,21 @@ def test_an_error_carries_file_and_line(write_suite):
     with pytest.raises(HarnessError) as caught:
         load(write_suite, BASE.replace("learning_rate", "learning_rat"))
     assert "suite.yaml:8: training.learning_rat" in str(caught.value)
+
+
+def test_every_problem_of_a_file_is_reported_at_once(write_suite):
+    text = BASE.replace("learning_rate", "learning_rat").replace("r: 8", "rr: 8")
+    with pytest.raises(HarnessError) as caught:
+        load(write_suite, text)
+    assert "suite.yaml:8: training.learning_rat" in str(caught.value)
+    assert "suite.yaml:5: matrix.adapter.1.config.rr" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["]", "str", "ModelEntry", "function-x"])
+def test_a_key_that_looks_like_a_type_s_name_is_refused_by_name(write_suite, key):
+    with pytest.raises(HarnessError, match="unknown key") as caught:
+        load(write_suite, f"{BASE}'{key}': 1\n")
+    assert f'"{key}"' in str(caught.value)
 
 
 def test_a_cell_survives_its_record(write_suite):

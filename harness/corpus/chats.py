@@ -3,52 +3,72 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from harness.corpus.arithmetic import equation
-from harness.corpus.sentences import sentence
-from harness.corpus.words import DEFINITIONS, EN, RU, SMALL_TALK
+from harness.corpus.prose import passage, sentence
+from harness.corpus.reading import exercise
+from harness.corpus.stories import story
+from harness.corpus.texts import Language, texts
 
 
-def chat(rng: random.Random) -> tuple[str, str]:
+class Chat(NamedTuple):
     """A user's message and an answer to it."""
-    kind = rng.random()
-    if kind < 0.35:
-        return _sum(rng)
-    if kind < 0.6:
-        return _definition(rng)
-    if kind < 0.7:
-        return rng.choice(SMALL_TALK)
-    return _about(rng)
+
+    user: str
+    answer: str
 
 
-def _sum(rng: random.Random) -> tuple[str, str]:
-    comma = rng.random() < 0.6
-    task, _, result = equation(rng, comma=comma).rpartition(" = ")
-    if comma:
+def chat(rng: random.Random, language: Language) -> Chat:
+    """One exchange: a word problem, a sum, a definition, a look-up, a subject or small talk."""
+    make = rng.choices(_KINDS, weights=_WEIGHTS)[0]
+    return make(rng, language)
+
+
+def _story(rng: random.Random, language: Language) -> Chat:
+    return Chat(*story(rng, language))
+
+
+def _exercise(rng: random.Random, language: Language) -> Chat:
+    return Chat(*exercise(rng, language))
+
+
+def _sum(rng: random.Random, language: Language) -> Chat:
+    task, _, result = equation(rng, comma=language == "ru").rpartition(" = ")
+    if language == "ru":
         ask = rng.choice(["Сколько будет {}?", "Посчитай: {}", "Вычисли {}.", "Чему равно {}?"])
         answer = rng.choice(["{t} = {r}", "Получается {r}.", "{r}", "Это {r}."])
     else:
         ask = rng.choice(["What is {}?", "Compute {}.", "Work out {}", "How much is {}?"])
         answer = rng.choice(["{t} = {r}", "That makes {r}.", "{r}", "It is {r}."])
-    return ask.format(task), answer.format(t=task, r=result)
+    return Chat(ask.format(task), answer.format(t=task, r=result))
 
 
-def _definition(rng: random.Random) -> tuple[str, str]:
-    term, text, russian = rng.choice(DEFINITIONS)
-    if russian:
+def _definition(rng: random.Random, language: Language) -> Chat:
+    term, text = rng.choice(texts(language).definitions)
+    if language == "ru":
         ask = rng.choice(["Что такое {}?", "Объясни, что значит {}.", "{} — что это?"])
-        return ask.format(term), rng.choice(["Это {}.", "{}."]).format(text)
+        return Chat(ask.format(term), rng.choice(["Это {}.", "{}."]).format(text))
     ask = rng.choice(["What is {}?", "What does {} mean?", "Explain {} to me.", "Define {}."])
-    return ask.format(term), rng.choice(["It is {}.", "{}.", "In short, {}."]).format(text)
+    return Chat(ask.format(term), rng.choice(["It is {}.", "{}.", "In short, {}."]).format(text))
 
 
-def _about(rng: random.Random) -> tuple[str, str]:
-    words = RU if rng.random() < 0.5 else EN
-    topic = rng.choice(words["thing"])
+def _about(rng: random.Random, language: Language) -> Chat:
+    topic = rng.choice(texts(language).slots["thing"])
     asks = (
         ["Расскажи про {}.", "Что нового: {}?", "Напиши пару слов на тему: {}."]
-        if words is RU
+        if language == "ru"
         else ["Tell me about {}.", "What is new with {}?", "Say something about {}."]
     )
-    answer = " ".join(sentence(rng, words) for _ in range(rng.randint(1, 3)))
-    return rng.choice(asks).format(topic), answer
+    if rng.random() < 0.3:
+        return Chat(rng.choice(asks).format(topic), passage(rng, language))
+    answer = " ".join(sentence(rng, language) for _ in range(rng.randint(1, 4)))
+    return Chat(rng.choice(asks).format(topic), answer)
+
+
+def _talk(rng: random.Random, language: Language) -> Chat:
+    return Chat(*rng.choice(texts(language).talk))
+
+
+_KINDS = (_story, _sum, _definition, _exercise, _about, _talk)
+_WEIGHTS = (34, 14, 10, 16, 22, 4)

@@ -38,6 +38,8 @@ CHAT_TEMPLATE = (
 )
 """ChatML."""
 
+SHARDS = 32
+"""Parts that the text is made in, each from its own seed; how many processes make them is free."""
 SHAPE: dict[str, int] = {
     "hidden_size": 192,
     "num_hidden_layers": 4,
@@ -48,22 +50,20 @@ SHAPE: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is asked of a build; one that ends on `minutes` does not repeat to the bit."""
+    """What is asked of a build; the same recipe sees the same text in the same order."""
 
     name: str
     seed: int = 0
-    steps: int = 6000
+    steps: int = 30_000
     batch: int = 128
     """Sequences per step."""
     length: int = 512
     """Tokens per sequence."""
-    tokens: int = 60_000_000
+    tokens: int = 96_000_000
     """Tokens of generated text to sample sequences from."""
     learning_rate: float = 3e-3
     warmup: int = 200
-    vocabulary: int = 2560
-    minutes: float | None = None
-    """Stop (with the schedule's end brought forward) after so many minutes."""
+    vocabulary: int = 4096
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -118,9 +118,9 @@ def new_model(name: str, vocabulary: int) -> Any:
 
 
 def sample_texts(seed: int, count: int) -> list[str]:
-    """Documents and ChatML chats, two to one."""
-    texts = list(documents(seed, 2 * count // 3))
-    for user, answer in chats(seed + 1, count // 3):
+    """Documents and ChatML chats, half and half."""
+    texts = list(documents(seed, count // 2))
+    for user, answer in chats(seed + 1, count // 2):
         texts.append(
             f"<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
         )
@@ -146,13 +146,13 @@ def _encoded(job: tuple[str, int, int]) -> np.ndarray[Any, Any]:
 
 
 def token_stream(tokenizer: Tokenizer, recipe: Recipe, processes: int) -> np.ndarray[Any, Any]:
-    """``recipe.tokens`` tokens of generated text, made in ``processes`` processes."""
-    share = math.ceil(recipe.tokens / processes)
-    jobs = [(tokenizer.to_str(), recipe.seed * 977 + i + 1, share) for i in range(processes)]
+    """``recipe.tokens`` tokens of generated text, the same for any number of ``processes``."""
+    share = math.ceil(recipe.tokens / SHARDS)
+    jobs = [(tokenizer.to_str(), recipe.seed * 977 + i + 1, share) for i in range(SHARDS)]
     if processes == 1:
-        return _encoded(jobs[0])
+        return np.concatenate([_encoded(job) for job in jobs])
     with get_context("spawn").Pool(processes) as pool:
-        return np.concatenate(pool.map(_encoded, jobs))
+        return np.concatenate(pool.map(_encoded, jobs, chunksize=1))
 
 
 def pretrain(
@@ -168,12 +168,11 @@ def pretrain(
     model = new_model(recipe.name, recipe.vocabulary).to(device)
     data = torch.from_numpy(stream.astype(np.int32)).to(device)
     started = time.monotonic()
-    losses = _steps(model, data, recipe, started)
+    losses = _steps(model, data, recipe)
     seconds = time.monotonic() - started
     _save(model, tokenizer, out)
     account = {
         **asdict(recipe),
-        "steps_done": len(losses),
         "tokens_seen": len(losses) * recipe.batch * recipe.length,
         "first_loss": round(losses[0], 4),
         "final_loss": round(float(np.mean(losses[-50:])), 4),
@@ -187,20 +186,22 @@ def pretrain(
     return account
 
 
-def _steps(model: Any, data: torch.Tensor, recipe: Recipe, started: float) -> list[float]:
+def _steps(model: Any, data: torch.Tensor, recipe: Recipe) -> list[float]:
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.1
+        model.parameters(),
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.95),
+        weight_decay=0.1,
+        fused=data.device.type == "cuda",
     )
     offsets = torch.arange(recipe.length, device=data.device)
     generator = torch.Generator().manual_seed(recipe.seed)
     kept: list[torch.Tensor] = []
     step_model = torch.compile(model) if data.device.type == "cuda" else model
+    started = time.monotonic()
     for step in range(recipe.steps):
-        done = _progress(step, recipe, started)
-        if done >= 1:
-            break
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, done, recipe)
+            group["lr"] = recipe.learning_rate * _schedule(step, recipe)
         starts = torch.randint(0, len(data) - recipe.length, (recipe.batch, 1), generator=generator)
         ids = data[starts.to(data.device) + offsets].long()
         with torch.autocast(data.device.type, torch.bfloat16, enabled=data.device.type == "cuda"):
@@ -210,26 +211,17 @@ def _steps(model: Any, data: torch.Tensor, recipe: Recipe, started: float) -> li
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         kept.append(loss.detach())
-        if step % 250 == 0:
-            print(
-                f"step {step} loss {loss.item():.4f} {time.monotonic() - started:.0f} s", flush=True
-            )
+        if step % 1000 == 0:
+            seconds = time.monotonic() - started
+            print(f"step {step} loss {loss.item():.4f} {seconds:.0f} s", flush=True)
     return [float(loss) for loss in kept]
 
 
-def _progress(step: int, recipe: Recipe, started: float) -> float:
-    """The share of the schedule that is over: by steps, or by minutes if those run out first."""
-    by_steps = step / recipe.steps
-    if recipe.minutes is None:
-        return by_steps
-    return max(by_steps, (time.monotonic() - started) / 60 / recipe.minutes)
-
-
-def _schedule(step: int, done: float, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to a tenth."""
+def _schedule(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine to a fiftieth."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
+    return 0.02 + 0.49 * (1 + math.cos(math.pi * step / recipe.steps))
 
 
 def _save(model: Any, tokenizer: Tokenizer, out: Path) -> None:
@@ -242,43 +234,26 @@ def _save(model: Any, tokenizer: Tokenizer, out: Path) -> None:
     as_pretrained(tokenizer).save_pretrained(out)
 
 
-def sample(model_folder: Path, prompts: Iterable[str]) -> list[str]:
-    """A greedy continuation of each of ``prompts``."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(model_folder)
-    model = transformers.AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
-    texts = []
-    for prompt in prompts:
-        ids = tokenizer(prompt, return_tensors="pt").input_ids
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=48)
-        texts.append(tokenizer.decode(out[0, ids.shape[1] :]))
-    return texts
+def build(recipe: Recipe, out: Path, *, processes: int = 1) -> dict[str, Any]:
+    """Make text, tokenizer and weights of ``recipe`` in ``out``; the account of it."""
+    tokenizer = build_tokenizer(sample_texts(12345, 40_000), recipe.vocabulary)
+    started = time.monotonic()
+    stream = token_stream(tokenizer, recipe, processes)
+    print(f"{len(stream)} tokens in {time.monotonic() - started:.0f} s", flush=True)
+    return pretrain(recipe, tokenizer, stream, out)
 
 
 def main() -> None:
-    """Build the models named on the command line."""
+    """Build the model named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="a folder per model goes here")
+    parser.add_argument("name")
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--processes", type=int, default=1)
     for key in ("steps", "batch", "tokens", "seed"):
         parser.add_argument(f"--{key}", type=int, default=getattr(Recipe(""), key))
-    parser.add_argument("--minutes", type=float)
     options = vars(parser.parse_args())
-    names, out, processes = (options.pop(key) for key in ("names", "out", "processes"))
-    recipes = [Recipe(name, **options) for name in names]
-    tokenizer = build_tokenizer(sample_texts(12345, 40_000), recipes[0].vocabulary)
-    started = time.monotonic()
-    stream = token_stream(tokenizer, recipes[0], processes)
-    print(f"{len(stream)} tokens in {time.monotonic() - started:.0f} s", flush=True)
-    prompts = [
-        "150 / 600 × 100% =",
-        "<|im_start|>user\nСколько будет 240 / 60?<|im_end|>\n<|im_start|>assistant\n",
-        "<|im_start|>user\nWhat is a bond?<|im_end|>\n<|im_start|>assistant\n",
-    ]
-    for recipe in recipes:
-        print(pretrain(recipe, tokenizer, stream, out / recipe.name), flush=True)
-        for prompt, text in zip(prompts, sample(out / recipe.name, prompts), strict=True):
-            print(repr(prompt), "→", repr(text), flush=True)
+    out, processes = (options.pop(key) for key in ("out", "processes"))
+    print(build(Recipe(**options), out, processes=processes), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from harness.hf.decoding import decode
 from harness.hf.encoding import Encoded
 from harness.hf.likelihood import score_answers
 from harness.hf.loading import load_model, load_tokenizer
-from harness.suite import load_suite
+from harness.suite_file import load_suite
 
 ROOT = Path(__file__).parents[2]
 

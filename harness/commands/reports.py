@@ -1,0 +1,79 @@
+"""`harness report` and `harness show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import HarnessError
+
+RUN_DIR = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_DIR)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the files go; default: the run directory.",
+)
+def report(run_dir: Path, output: Path | None) -> None:
+    """Render the leaderboards of RUN_DIR again, from its files alone.
+
+    Example: harness report runs/finance -o reports/finance
+    """
+    from harness.report import write_report
+    from harness.results import load_run
+
+    for path in write_report(_run(load_run, run_dir), output or run_dir):
+        click.echo(str(path))
+
+
+def _run(load: Any, run_dir: Path) -> Any:
+    try:
+        return load(run_dir)
+    except FileNotFoundError:
+        hint = "Give a directory that `harness run` wrote, such as runs/finance."
+        raise HarnessError(
+            "no plan.json: this is no run directory", where=str(run_dir), hint=hint
+        ) from None
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_DIR)
+@click.argument("cell")
+def show(run_dir: Path, cell: str) -> None:
+    """Print one CELL of RUN_DIR: its status, values, audit and first prediction.
+
+    Example: harness show runs/finance tiny-qwen2--none--lora-r8
+    """
+    from harness.results import load_run
+
+    loaded = _run(load_run, run_dir)
+    found = [c for c in loaded.cells if c.key.startswith(cell)]
+    if not found:
+        from harness.registry import did_you_mean
+
+        hint = did_you_mean(cell, [c.key for c in loaded.cells])
+        raise HarnessError(f'no cell "{cell}"', where=str(run_dir), hint=hint)
+    for item in found:
+        _show_cell(loaded, item)
+
+
+def _show_cell(loaded: Any, item: Any) -> None:
+    click.echo(f"{item.key}: {item.status}{f' ({item.reason})' if item.reason else ''}")
+    for value in item.values:
+        if value.category is None and value.value is not None:
+            interval = (
+                f" [{value.ci_low:.4g}, {value.ci_high:.4g}]" if value.ci_low is not None else ""
+            )
+            click.echo(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
+    for warning in item.audit.get("warnings", []):
+        click.echo(f"  warning: {warning}")
+    for record in loaded.predictions(item)[:1]:
+        click.echo(f"  prompt:     {record['prompt']!r}")
+        click.echo(f"  reference:  {record['reference']!r}")
+        click.echo(f"  prediction: {record['prediction']!r}")

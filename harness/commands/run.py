@@ -1,0 +1,96 @@
+"""`harness run` and `harness plan`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from harness.runner import Plan
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("suite", type=PATH)
+@click.option("--select", help="Cells to run: 'model=tiny-*,adapter=base|lora-r8'.")
+@click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Cells at a time; default: 1 on a GPU, else the cores.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
+def run(
+    suite: Path, select: str | None, output: Path | None, workers: int | None, dry_run: bool,
+    strict: bool, fail_fast: bool,
+) -> None:  # fmt: skip
+    """Train and score every cell of SUITE, then render its leaderboards.
+
+    Example: harness run suites/finance.yaml
+    """
+    from harness.runner import make_plan
+
+    plan_ = make_plan(suite, output, select=select)
+    if dry_run:
+        _print_plan(plan_)
+        return
+    counts = _execute(plan_, workers, fail_fast)
+    _write_reports(plan_)
+    summary = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    click.echo(f"{summary or 'nothing to do'}; {plan_.run.directory / 'leaderboard.html'}")
+    sys.exit(1 if counts["failed"] or (strict and counts["skipped"]) else 0)
+
+
+def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:
+    from harness.environment import machine
+    from harness.executors.local import LocalExecutor
+    from harness.progress import SuiteProgress
+    from harness.runner import run_suite
+
+    todo = len(plan_.of("run"))
+    here = machine()
+    at_once = workers or (1 if here.gpu else here.cores)
+    executor = LocalExecutor(min(at_once, max(todo, 1)), max(1, here.cores // at_once))
+    with SuiteProgress(todo) as progress:
+        return run_suite(plan_, executor, progress, fail_fast=fail_fast)
+
+
+def _write_reports(plan_: Plan) -> None:
+    from rich.console import Console
+
+    from harness.leaderboard import build_leaderboard
+    from harness.report import write_report
+    from harness.report.terminal import print_leaderboard
+    from harness.results import load_run
+
+    loaded = load_run(plan_.run.directory)
+    write_report(loaded, plan_.run.directory)
+    print_leaderboard(build_leaderboard(loaded), Console())
+
+
+@click.command()
+@click.argument("suite", type=PATH)
+@click.option("--select", help="Cells to plan: 'model=tiny-*'.")
+@click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
+def plan(suite: Path, select: str | None, output: Path | None) -> None:
+    """Print what `run` would do with SUITE: run, current or skip, and why.
+
+    Example: harness plan suites/finance.yaml
+    """
+    from harness.runner import make_plan
+
+    _print_plan(make_plan(suite, output, select=select))
+
+
+def _print_plan(plan_: Plan) -> None:
+    for decision in plan_.decisions:
+        reason = f"  ({decision.reason})" if decision.reason else ""
+        click.echo(f"{decision.action:<8} {decision.key}{reason}")
+    counts = {a: len(plan_.of(a)) for a in ("run", "current", "skip")}
+    click.echo(", ".join(f"{number} {action}" for action, number in counts.items()))

@@ -1,0 +1,142 @@
+"""Checks of pass-through options: key names, kinds of values, contradictions.
+
+Names and kinds come from the snapshot of the libraries' own classes (`harness.passthrough`), so a
+suite is refused with the line and the nearest key before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from harness.registry import did_you_mean
+
+Options = Mapping[str, Any]
+KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "list": (list, tuple),
+    "dict": (dict,),
+    "none": (type(None),),
+}
+WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "list": "a list",
+    "dict": "keys and values",
+    "none": "null",
+}
+
+
+def key_problems(options: Options, known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each wrong key of ``options`` with what is wrong: its name, or the kind of its value."""
+    for key, value in options.items():
+        if key not in known:
+            yield key, f'unknown key "{key}". {did_you_mean(key, known)}'
+        else:
+            wrong = kind_problem(value, known[key])
+            if wrong:
+                yield key, wrong
+
+
+def kind_problem(value: Any, kinds: str) -> str | None:
+    """Why ``value`` is of none of ``kinds``; None if it is, or if they are not known.
+
+    Args:
+        value: what the suite says.
+        kinds: `any`, or kinds joined by `|`, such as `float|none` or `=no|=steps|=epoch`,
+            where `=` marks a value that is allowed by itself.
+    """
+    allowed = kinds.split("|")
+    if "any" in allowed:
+        return None
+    choices = [choice[1:] for choice in allowed if choice.startswith("=")]
+    if isinstance(value, str) and value in choices:
+        return None
+    for kind in allowed:
+        types = KINDS.get(kind, ())
+        if isinstance(value, types) and not (isinstance(value, bool) and kind in ("int", "float")):
+            return None
+    if choices and isinstance(value, str):
+        return f'"{value}" is not one of its values. {did_you_mean(value, choices)}'
+    words = " or ".join([*(WORDS[k] for k in allowed if k in WORDS), *choices])
+    return f"expected {words}, got {value!r}"
+
+
+def contradictions(kind: str, options: Options) -> Iterator[tuple[str, str]]:
+    """Each key of ``options`` that cannot hold beside the others, with the reason."""
+    for key, (holds, reason) in CONTRADICTIONS.get(kind, {}).items():
+        if key in options and holds(options):
+            yield key, reason
+
+
+def _sampling_without_sampling(options: Options) -> bool:
+    return not options.get("do_sample", False)
+
+
+def _positive(key: str) -> Callable[[Options], bool]:
+    return lambda o: isinstance(o[key], int | float) and o[key] <= 0
+
+
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")
+_UNUSED = "has no effect without `do_sample: true`"
+_NO_EVALUATION = "the harness scores the trained adapter itself; delete this key"
+CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
+    "training": {
+        "fp16": (lambda o: bool(o["fp16"] and o.get("bf16")), "bf16 and fp16 exclude each other"),
+        "warmup_ratio": (
+            lambda o: bool(o["warmup_ratio"] and o.get("warmup_steps")),
+            "warmup_ratio and warmup_steps exclude each other",
+        ),
+        "eval_strategy": (lambda o: o["eval_strategy"] not in ("no", False), _NO_EVALUATION),
+        "load_best_model_at_end": (lambda o: bool(o["load_best_model_at_end"]), _NO_EVALUATION),
+        "loss_on": (
+            lambda o: o["loss_on"] not in ("answer", "all"),
+            "is neither `answer` nor `all`",
+        ),
+        "learning_rate": (_positive("learning_rate"), "must be above 0"),
+        "per_device_train_batch_size": (
+            _positive("per_device_train_batch_size"),
+            "must be above 0",
+        ),
+    },
+    "generation": {
+        **dict.fromkeys(
+            ("temperature", "top_p", "top_k", "min_p", "typical_p"),
+            (_sampling_without_sampling, _UNUSED),
+        ),
+        "max_new_tokens": (_positive("max_new_tokens"), "must be above 0"),
+        "num_return_sequences": (
+            lambda o: o["num_return_sequences"] not in (None, 1),
+            "an example has one prediction",
+        ),
+        "max_length": (lambda o: o["max_length"] is not None, "use max_new_tokens"),
+    },
+    "quantization": {
+        "load_in_8bit": (
+            lambda o: bool(o["load_in_8bit"] and o.get("load_in_4bit")),
+            "load_in_8bit and load_in_4bit exclude each other",
+        ),
+        **{
+            key: (
+                lambda o: not o.get("load_in_4bit"),
+                "has no effect without `load_in_4bit: true`",
+            )
+            for key in (
+                "bnb_4bit_quant_type",
+                "bnb_4bit_use_double_quant",
+                "bnb_4bit_compute_dtype",
+            )
+        },
+        "llm_int8_threshold": (
+            lambda o: not o.get("load_in_8bit"),
+            "has no effect without `load_in_8bit: true`",
+        ),
+    },
+    "adapter": {"r": (_positive("r"), "must be above 0")},
+}
+"""Kind of options → key → when it is wrong, and why."""
