@@ -177,7 +177,7 @@ def _ru_calculations(entry: DatasetEntry) -> list[Row]:
 FINANCE_LABELS = ("risk analysis", "earnings report", "market sentiment")
 
 for _source in (
-    Source("finance-qa", 1, _finance_qa, group_by="reference"),
+    Source("finance-qa", 2, _finance_qa, group_by="reference"),
     Source(
         "finance-labels", 1, _finance_labels, "classification", labels=FINANCE_LABELS,
         primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()), group_by="group",
