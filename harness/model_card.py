@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
+from harness.shipped import shipped
 from harness.yaml_file import read_yaml
 
 
@@ -73,10 +74,10 @@ def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
 
 
 def model_folders(suite_path: Path) -> list[Path]:
-    """Where model cards are looked for: beside the suite, above it, then in the package."""
+    """Where model cards are looked for: beside the suite, above it, then what ships."""
     folder = suite_path.resolve().parent
     beside = [parent / "models" for parent in (folder, *list(folder.parents)[:3])]
-    return [p for p in [*beside, Path(__file__).parent.parent / "models"] if p.is_dir()]
+    return [p for p in [*beside, *shipped("models")] if p.is_dir()]
 
 
 def find_model_card(name: str, folders: list[Path]) -> ModelCard:

@@ -14,6 +14,7 @@ from harness.paths import CellPaths, RunPaths, write_json, write_text
 from harness.preflight import Decision, preflight
 from harness.results import CellResult, load_result, save_result
 from harness.select import matches
+from harness.shipped import find_suite
 from harness.suite import Suite
 from harness.suite_file import load_suite
 
@@ -41,6 +42,7 @@ class Plan:
 
 def make_plan(path: Path, output: Path | None, *, select: str | None = None) -> Plan:
     """What `harness run` would do with the suite in ``path``."""
+    path = find_suite(path)
     suite = load_suite(path)
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path) if matches(cell, select)]
@@ -48,7 +50,12 @@ def make_plan(path: Path, output: Path | None, *, select: str | None = None) -> 
 
 
 def run_suite(
-    plan: Plan, executor: Executor, tell: Callable[[Event], None], *, fail_fast: bool = False
+    plan: Plan,
+    executor: Executor,
+    tell: Callable[[Event], None],
+    *,
+    fail_fast: bool = False,
+    backend: str = "hf",
 ) -> dict[str, int]:
     """Run the plan's missing cells; one failed cell never stops the others (unless ``fail_fast``).
 
@@ -59,7 +66,7 @@ def run_suite(
     write_plan(plan, surroundings)
     jobs = {d.key: d for d in plan.of("run")}
     for decision in jobs.values():
-        _prepare(plan.run.cell(decision.key), decision, surroundings)
+        _prepare(plan.run.cell(decision.key), decision.job(surroundings, backend))
     counts = {
         "ok": 0,
         "failed": 0,
@@ -96,10 +103,10 @@ def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
     write_text(plan.run.suite, plan.path.read_text(encoding="utf-8"))
 
 
-def _prepare(paths: CellPaths, decision: Decision, surroundings: dict[str, Any]) -> None:
+def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:
     paths.directory.mkdir(parents=True, exist_ok=True)
     paths.result.unlink(missing_ok=True)
-    write_json(paths.cell, decision.job(surroundings))
+    write_json(paths.cell, job)
 
 
 def _record(plan: Plan, decision: Decision, event: Event) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.backend import backend_of
 from harness.cell import Cell, cell_of_record
 from harness.datasets.sources import source_of
 from harness.datasets.splits import load_splits
@@ -21,9 +22,8 @@ from harness.scoring import Task, aggregate, confusion_record, score_records
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
     """The result of the cell in ``paths``: data, baseline or fine-tuned model, scores, cost."""
-    from harness.hf.backend import evaluate_cell
-
     job = read_json(paths.cell)
+    evaluate_cell = backend_of(job.get("backend", "hf"))
     cell = cell_of_record(job["cell"])
     started = time.monotonic()
     device.stage("data")

@@ -18,11 +18,13 @@ def validate(suites: tuple[Path, ...]) -> None:
     Example: harness validate suites/finance.yaml
     """
     from harness.cell import expand
+    from harness.shipped import find_suite
     from harness.suite_file import load_suite
 
     failed = False
     for path in suites:
         try:
+            path = find_suite(path)
             cells = expand(load_suite(path), path)
             click.echo(f"{path}: ok, {len(cells)} cells")
         except HarnessError as error:

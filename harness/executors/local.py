@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from harness.paths import CellPaths
 
-PRELOAD = ["harness.hf.backend", "harness.worker"]
+PRELOAD = ["harness.executors.warm"]
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -7,12 +7,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from harness.backend import Seen
 from harness.cell import Cell
 from harness.datasets.example import Example, Splits
 from harness.device import Device
@@ -20,27 +20,8 @@ from harness.errors import HarnessError
 from harness.hf import classification, generation
 from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
 from harness.hf.measuring import Latency, memory_peak
-from harness.metrics.facts import fact
 from harness.paths import CellPaths
-from harness.results import Value
 from harness.scoring import Task
-
-
-@dataclass
-class Seen:
-    """What the models showed: one record per test example, measurements, and the audit."""
-
-    records: list[dict[str, Any]] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    train_log: list[dict[str, float]] = field(default_factory=list)
-
-    def measured(self, numbers: dict[str, float], note: str | None = None) -> None:
-        """Add measurements under their metric names."""
-        for name, number in numbers.items():
-            self.values.append(Value(name, number, *fact(name), note=note))
 
 
 def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, device: Device) -> Seen:
