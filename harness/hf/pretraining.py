@@ -54,7 +54,7 @@ class Recipe:
 
     name: str
     seed: int = 0
-    steps: int = 30_000
+    steps: int = 36_000
     batch: int = 128
     """Sequences per step."""
     length: int = 512
@@ -64,6 +64,8 @@ class Recipe:
     learning_rate: float = 3e-3
     warmup: int = 200
     vocabulary: int = 4096
+    tokenizer_texts: int = 40_000
+    """Texts that the tokenizer learns its vocabulary from."""
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -136,7 +138,7 @@ def _encoded(job: tuple[str, int, int]) -> np.ndarray[Any, Any]:
     end = SPECIAL.index("<|endoftext|>")
     rng = np.random.default_rng(seed)
     while len(ids) < size:
-        texts = sample_texts(seed * 1000 + 2 * rounds, 3000)
+        texts = sample_texts(seed * 1000 + 2 * rounds, min(3000, size // 50 + 10))
         rng.shuffle(texts)
         for encoding in tokenizer.encode_batch(texts):
             ids.extend(encoding.ids)
@@ -236,7 +238,7 @@ def _save(model: Any, tokenizer: Tokenizer, out: Path) -> None:
 
 def build(recipe: Recipe, out: Path, *, processes: int = 1) -> dict[str, Any]:
     """Make text, tokenizer and weights of ``recipe`` in ``out``; the account of it."""
-    tokenizer = build_tokenizer(sample_texts(12345, 40_000), recipe.vocabulary)
+    tokenizer = build_tokenizer(sample_texts(12345, recipe.tokenizer_texts), recipe.vocabulary)
     started = time.monotonic()
     stream = token_stream(tokenizer, recipe, processes)
     print(f"{len(stream)} tokens in {time.monotonic() - started:.0f} s", flush=True)
