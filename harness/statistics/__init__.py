@@ -1,6 +1,67 @@
-"""Intervals and paired differences."""
+"""Intervals, paired differences, power and verdicts."""
 
-from harness.statistics.intervals import Interval, bca, clustered_t, wilson
-from harness.statistics.paired import Difference, paired_difference
+from harness.statistics.corpus import (
+    CorpusDifference,
+    macro_f1_difference,
+    macro_f1_interval,
+    macro_f1_swap,
+)
+from harness.statistics.crossed import CrossedDifference, crossed_difference
+from harness.statistics.intervals import (
+    bca,
+    clopper_pearson,
+    clustered_bootstrap,
+    clustered_t,
+    wilson,
+)
+from harness.statistics.multiplicity import benjamini_hochberg, holm
+from harness.statistics.paired import (
+    Difference,
+    exact_mcnemar,
+    mid_p_mcnemar,
+    paired_bootstrap,
+    paired_difference,
+    sign_flip,
+)
+from harness.statistics.power import (
+    detectable_gap,
+    detectable_mean_gap,
+    examples_needed,
+    noether_runs,
+    sign_flip_floor,
+    unpaired_detectable_gap,
+)
+from harness.statistics.resampling import Interval
+from harness.statistics.verdict import Verdict, tie_groups, verdict
 
-__all__ = ["Difference", "Interval", "bca", "clustered_t", "paired_difference", "wilson"]
+__all__ = [
+    "CorpusDifference",
+    "CrossedDifference",
+    "Difference",
+    "Interval",
+    "Verdict",
+    "bca",
+    "benjamini_hochberg",
+    "clopper_pearson",
+    "clustered_bootstrap",
+    "clustered_t",
+    "crossed_difference",
+    "detectable_gap",
+    "detectable_mean_gap",
+    "exact_mcnemar",
+    "examples_needed",
+    "holm",
+    "macro_f1_difference",
+    "macro_f1_interval",
+    "macro_f1_swap",
+    "mid_p_mcnemar",
+    "noether_runs",
+    "paired_bootstrap",
+    "paired_difference",
+    "sign_flip",
+    "sign_flip_floor",
+    "tie_groups",
+    "unpaired_detectable_gap",
+    "verdict",
+    "wilson",
+]

@@ -3,60 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-CHUNK = 1000
-"""Resamples drawn at a time, which bounds memory to CHUNK × examples."""
-
-
-class Interval(NamedTuple):
-    """A confidence interval in the unit of the values."""
-
-    low: float
-    high: float
+from harness.statistics.resampling import (
+    Floats,
+    Interval,
+    bca_limits,
+    cluster_codes,
+    resampled_means,
+    resampled_statistic,
+)
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927)."""
-    from scipy.stats import norm
+    """Wilson's score interval of a proportion (Wilson 1927).
 
-    z = float(norm.ppf(0.5 + confidence / 2))
+    Raises:
+        ValueError: n is not positive, or successes lie outside 0 to n.
+    """
+    from scipy.special import ndtri
+
+    _check_proportion(successes, n)
+    z = float(ndtri(0.5 + confidence / 2))
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    low = 0.0 if successes == 0 else max(0.0, float(centre - half))
+    high = 1.0 if successes == n else min(1.0, float(centre + half))
+    return Interval(low, high)
+
+
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of a proportion, never below its coverage (Clopper and Pearson 1934).
+
+    Raises:
+        ValueError: n is not positive, or successes lie outside 0 to n.
+    """
+    from scipy.special import betaincinv
+
+    _check_proportion(successes, n)
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return Interval(low, high)
+
+
+def _check_proportion(successes: int, n: int) -> None:
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} of {n} is not a proportion")
 
 
 def bca(
     values: Sequence[float], *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> Interval:
-    """The bias-corrected and accelerated bootstrap interval of a mean (Efron 1987)."""
-    from scipy.stats import norm
+    """The bias-corrected and accelerated bootstrap interval of a mean (Efron 1987).
 
-    x = np.asarray(values, dtype=float)
+    Equal values give an interval of width 0, which says nothing of unseen values.
+
+    Raises:
+        ValueError: there are fewer than two values, or one is not finite.
+    """
+    x = _finite(values)
     if np.ptp(x) == 0:
         return Interval(float(x[0]), float(x[0]))
-    means = _resampled_means(x, resamples, seed)
-    below = (np.sum(means < x.mean()) + 0.5 * np.sum(means == x.mean())) / resamples
-    bias = norm.ppf(np.clip(below, 1 / resamples, 1 - 1 / resamples))
     jackknife = (x.sum() - x) / (len(x) - 1)
-    gap = jackknife.mean() - jackknife
-    acceleration = np.sum(gap**3) / (6 * np.sum(gap**2) ** 1.5)
-    z = norm.ppf([0.5 - confidence / 2, 0.5 + confidence / 2])
-    levels = norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-    low, high = np.quantile(means, levels)
-    return Interval(float(low), float(high))
+    means = resampled_means(x, resamples, seed)
+    return bca_limits(means, float(x.mean()), jackknife, confidence=confidence)
 
 
-def _resampled_means(x: np.ndarray[Any, Any], resamples: int, seed: int) -> np.ndarray[Any, Any]:
-    rng = np.random.default_rng(seed)
-    parts = [
-        x[rng.integers(0, len(x), (min(CHUNK, resamples - first), len(x)))].mean(axis=1)
-        for first in range(0, resamples, CHUNK)
-    ]
-    return np.concatenate(parts)
+def clustered_bootstrap(
+    values: Sequence[float],
+    clusters: Sequence[Any],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """The BCa interval of a mean where whole clusters are resampled (Davison and Hinkley 1997).
+
+    Clusters may differ in size: the mean is the sum over the count of each resample.
+
+    Raises:
+        ValueError: there are fewer than two values or clusters, or one value is not finite.
+    """
+    x = _finite(values)
+    codes = cluster_codes(clusters, len(x))
+    sizes = np.bincount(codes).astype(np.float64)
+    sums = np.stack([np.bincount(codes, weights=x), sizes], axis=1)
+    if np.ptp(x) == 0:
+        return Interval(float(x[0]), float(x[0]))
+    ones = np.ones(len(sums))
+    means = resampled_statistic(sums, _ratio, ones, resamples=resamples, seed=seed)
+    jackknife = _ratio(sums.sum(axis=0) - sums)
+    return bca_limits(means, float(x.mean()), jackknife, confidence=confidence)
+
+
+def _ratio(sums: Floats) -> Floats:
+    return np.asarray(sums[:, 0] / sums[:, 1])
 
 
 def clustered_t(
@@ -65,16 +110,23 @@ def clustered_t(
     """A t interval of the mean with cluster-robust standard error (Miller 2024, eq. 4).
 
     Raises:
-        ValueError: there are fewer than two clusters.
+        ValueError: there are fewer than two values or clusters, or one value is not finite.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    x = np.asarray(values, dtype=float)
-    _, codes = np.unique(np.asarray([str(c) for c in clusters]), return_inverse=True)
+    x = _finite(values)
+    codes = cluster_codes(clusters, len(x))
     groups = int(codes.max()) + 1
-    if groups < 2:
-        raise ValueError("a clustered interval needs at least two clusters")
     sums = np.bincount(codes, weights=x - x.mean())
     error = np.sqrt(groups / (groups - 1) * np.sum(sums**2)) / len(x)
-    half = float(t.ppf(0.5 + confidence / 2, groups - 1) * error)
+    half = float(stdtrit(groups - 1, 0.5 + confidence / 2) * error)
     return Interval(float(x.mean()) - half, float(x.mean()) + half)
+
+
+def _finite(values: Sequence[float]) -> Floats:
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < 2:
+        raise ValueError(f"an interval needs two or more values, got {len(x)}")
+    if not np.isfinite(x).all():
+        raise ValueError("an interval needs finite values")
+    return x

@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.statistics.intervals import bca, clustered_t
+from harness.statistics.resampling import Floats, Interval, chunk_sizes
+
+EXACT_FLIPS = 12
+"""Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
 
 
 class Difference(NamedTuple):
@@ -24,6 +28,14 @@ class Difference(NamedTuple):
     won: int
     lost: int
     tied: int
+    discordant: float = 0.0
+    """Share of examples on which the two differ, 0 to 1."""
+    effect_size: float | None = None
+    """Cohen's d_z: mean over standard deviation of the differences; None where that is 0."""
+    standardised: float | None = None
+    """Mean difference over the pooled standard deviation of the scores (Cohen's d_av)."""
+    correlation: float | None = None
+    """Pearson's r of the two scores over examples; None where one is constant."""
 
 
 def paired_difference(
@@ -35,10 +47,12 @@ def paired_difference(
 ) -> Difference:
     """The mean difference with its interval: clustered t where clusters repeat, else BCa.
 
+    Where clusters repeat the p-value still treats examples as exchangeable: decide by the interval.
+
     Raises:
         ValueError: the sequences differ in length or hold fewer than two pairs.
     """
-    before, after = (np.asarray(v, dtype=float) for v in (baseline, finetuned))
+    before, after = (np.asarray(v, dtype=np.float64) for v in (baseline, finetuned))
     if len(before) != len(after) or len(before) < 2:
         raise ValueError(f"need two or more pairs, got {len(before)} and {len(after)}")
     d = after - before
@@ -48,9 +62,40 @@ def paired_difference(
         low, high = bca(d.tolist(), seed=seed)
     won, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
-    p = mid_p_mcnemar(won, lost) if binary else sign_flip(d, seed=seed)
+    p = mid_p_mcnemar(won, lost) if binary else sign_flip(d.tolist(), seed=seed)
     name = "mid-p McNemar" if binary else "sign-flip"
-    return Difference(float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost)
+    return Difference(
+        float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost,
+        (won + lost) / len(d), cohen_dz(d), standardised_difference(before, after),
+        correlation(before, after),
+    )  # fmt: skip
+
+
+def cohen_dz(differences: Floats) -> float | None:
+    """Mean over standard deviation (n - 1) of paired differences (Cohen 1988)."""
+    spread = float(np.std(differences, ddof=1))
+    return float(np.mean(differences)) / spread if spread > 1e-15 else None
+
+
+def standardised_difference(before: Floats, after: Floats) -> float | None:
+    """Mean difference over the root mean of both variances (Cohen's d_av, Lakens 2013)."""
+    spread = float(np.sqrt((np.var(before, ddof=1) + np.var(after, ddof=1)) / 2))
+    return float(np.mean(after) - np.mean(before)) / spread if spread > 1e-15 else None
+
+
+def correlation(before: Floats, after: Floats) -> float | None:
+    """Pearson's r; None where either side is constant."""
+    if np.ptp(before) == 0 or np.ptp(after) == 0:
+        return None
+    return float(np.corrcoef(before, after)[0, 1])
+
+
+def exact_mcnemar(won: int, lost: int) -> float:
+    """The two-sided exact value of McNemar's test: a binomial test of won against lost."""
+    from scipy.special import bdtr
+
+    n, smaller = won + lost, min(won, lost)
+    return float(min(1.0, 2 * bdtr(smaller, n, 0.5))) if n else 1.0
 
 
 def mid_p_mcnemar(won: int, lost: int) -> float:
@@ -65,12 +110,41 @@ def mid_p_mcnemar(won: int, lost: int) -> float:
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: int = 0) -> float:
-    """The two-sided p-value of a mean under random flips of each difference's sign."""
-    d = np.asarray(differences, dtype=float)
+    """The two-sided p-value of a mean under flips of each difference's sign (Fisher 1935).
+
+    All patterns are enumerated up to `EXACT_FLIPS` non-zero differences; beyond, the value is
+    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010).
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    d = d[d != 0]
+    if len(d) == 0:
+        return 1.0
+    bound = abs(float(d.sum())) - 1e-12 * float(np.abs(d).sum())
+    if len(d) <= EXACT_FLIPS:
+        patterns = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
+        return float(np.mean(np.abs((2.0 * patterns - 1) @ d) >= bound))
     rng = np.random.default_rng(seed)
-    observed = abs(d.mean())
     hits = 0
-    for first in range(0, resamples, 1000):
-        signs = rng.choice((-1.0, 1.0), size=(min(1000, resamples - first), len(d)))
-        hits += int(np.sum(np.abs((signs * d).mean(axis=1)) >= observed - 1e-12))
+    for size in chunk_sizes(resamples, len(d)):
+        bits = rng.integers(0, 2, (size, len(d)), dtype=np.int8)
+        hits += int(np.sum(np.abs(2 * (bits @ d) - d.sum()) >= bound))
     return (hits + 1) / (resamples + 1)
+
+
+def paired_bootstrap(
+    baseline: Sequence[float],
+    finetuned: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """The BCa interval of the mean difference, the same examples drawn for both sides.
+
+    Raises:
+        ValueError: the sequences differ in length or hold fewer than two pairs.
+    """
+    if len(baseline) != len(finetuned):
+        raise ValueError(f"need pairs, got {len(baseline)} and {len(finetuned)}")
+    d = np.asarray(finetuned, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)
+    return bca(d.tolist(), confidence=confidence, resamples=resamples, seed=seed)

@@ -1,0 +1,184 @@
+"""Macro-F1 recomputed as a whole inside each resample or permutation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.statistics.resampling import (
+    Floats,
+    Interval,
+    bca_limits,
+    chunk_sizes,
+    cluster_codes,
+    resampled_statistic,
+)
+
+
+class CorpusDifference(NamedTuple):
+    """Macro-F1 of the fine-tuned minus that of the baseline."""
+
+    delta: float
+    low: float
+    high: float
+    p_value: float
+    test: str
+    n: int
+
+
+class _Cells(NamedTuple):
+    """Examples grouped by their distinct combination of gold label and predictions."""
+
+    of_example: NDArray[np.intp]
+    """Cell of each example, shape (n,)."""
+    counts: Floats
+    """Examples in each cell, shape (cells,)."""
+    designs: tuple[Floats, ...]
+    """One per variant: what a cell adds to gold, predicted and hit counts, (cells, 3 labels)."""
+
+
+def macro_f1_interval(
+    gold: Sequence[Hashable],
+    predicted: Sequence[Hashable],
+    labels: Sequence[Hashable],
+    *,
+    clusters: Sequence[Any] | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """The BCa interval of macro-F1 over exactly `labels`; a prediction outside them is a miss.
+
+    Resamples are multinomial counts of the distinct (gold, prediction) combinations, or of whole
+    clusters where they are given.
+
+    Raises:
+        ValueError: lengths differ, fewer than two examples or clusters, or an undeclared gold.
+    """
+    cells = _cells(gold, [predicted], labels)
+
+    def statistic(sums: Floats) -> Floats:
+        return _macro_f1(sums @ cells.designs[0])
+
+    return _interval(cells, statistic, clusters, confidence, resamples, seed)
+
+
+def macro_f1_difference(
+    gold: Sequence[Hashable],
+    baseline: Sequence[Hashable],
+    finetuned: Sequence[Hashable],
+    labels: Sequence[Hashable],
+    *,
+    clusters: Sequence[Any] | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> CorpusDifference:
+    """The difference of macro-F1, the same examples resampled for both sides.
+
+    The p-value is that of `macro_f1_swap`, which treats examples as exchangeable even where
+    clusters are given.
+
+    Raises:
+        ValueError: lengths differ, fewer than two examples or clusters, or an undeclared gold.
+    """
+    cells = _cells(gold, [baseline, finetuned], labels)
+
+    def statistic(sums: Floats) -> Floats:
+        return _macro_f1(sums @ cells.designs[1]) - _macro_f1(sums @ cells.designs[0])
+
+    low, high = _interval(cells, statistic, clusters, confidence, resamples, seed)
+    delta = float(statistic(cells.counts[None, :])[0])
+    p = _swap_p(cells, resamples, seed)
+    return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
+
+
+def macro_f1_swap(
+    gold: Sequence[Hashable],
+    baseline: Sequence[Hashable],
+    finetuned: Sequence[Hashable],
+    labels: Sequence[Hashable],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> float:
+    """The two-sided p-value under swaps of both predictions within an example (Yeh 2000).
+
+    Raises:
+        ValueError: lengths differ, fewer than two examples, or an undeclared gold.
+    """
+    return _swap_p(_cells(gold, [baseline, finetuned], labels), resamples, seed)
+
+
+def _swap_p(cells: _Cells, resamples: int, seed: int) -> float:
+    """Swaps as binomial counts per cell: the distribution of a fair coin per example."""
+    before, after = cells.designs
+    whole = cells.counts
+    observed = abs(float(_macro_f1(whole @ after)) - float(_macro_f1(whole @ before)))
+    rng = np.random.default_rng(seed)
+    hits = 0
+    for size in chunk_sizes(resamples, before.size):
+        swapped = rng.binomial(whole.astype(np.int64), 0.5, (size, len(whole)))
+        kept = whole - swapped
+        gap = _macro_f1(kept @ after + swapped @ before)
+        gap -= _macro_f1(kept @ before + swapped @ after)
+        hits += int(np.sum(np.abs(gap) >= observed - 1e-12))
+    return (hits + 1) / (resamples + 1)
+
+
+def _macro_f1(sums: Floats) -> Floats:
+    """Macro-F1 of gold, predicted and hit counts, shape (..., 3 labels) to (...)."""
+    gold, predicted, hits = np.split(sums, 3, axis=-1)
+    total = gold + predicted
+    share = np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(share.mean(axis=-1))
+
+
+def _interval(
+    cells: _Cells,
+    statistic: Callable[[Floats], Floats],
+    clusters: Sequence[Any] | None,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    size = len(cells.counts)
+    units, weights = np.eye(size), cells.counts
+    if clusters is not None:
+        codes = cluster_codes(clusters, len(cells.of_example))
+        groups = int(codes.max()) + 1
+        flat = np.bincount(codes * size + cells.of_example, minlength=groups * size)
+        units, weights = flat.reshape(groups, size).astype(np.float64), np.ones(groups)
+    replicates = resampled_statistic(units, statistic, weights, resamples=resamples, seed=seed)
+    observed = float(statistic(cells.counts[None, :])[0])
+    if np.ptp(replicates) == 0:
+        return Interval(observed, observed)
+    jackknife = statistic(cells.counts - units)
+    return bca_limits(replicates, observed, jackknife, weights, confidence)
+
+
+def _cells(
+    gold: Sequence[Hashable], variants: Sequence[Sequence[Hashable]], labels: Sequence[Hashable]
+) -> _Cells:
+    if len(gold) < 2 or any(len(v) != len(gold) for v in variants):
+        raise ValueError(
+            f"need two or more pairs, got {len(gold)} and {[len(v) for v in variants]}"
+        )
+    number = {label: i for i, label in enumerate(labels)}
+    if unknown := {g for g in gold if g not in number}:
+        raise ValueError(f"gold labels outside the declared ones: {sorted(map(str, unknown))}")
+    other = len(number)
+    columns = [[number.get(x, other) for x in column] for column in (gold, *variants)]
+    rows, inverse, counts = np.unique(
+        np.array(columns, dtype=np.intp).T, axis=0, return_inverse=True, return_counts=True
+    )
+    one_hot = np.eye(other + 1)[:, :other]
+    truth = one_hot[rows[:, 0]]
+    designs = []
+    for k in range(1, rows.shape[1]):
+        guess = one_hot[rows[:, k]]
+        designs.append(np.concatenate([truth, guess, truth * guess], axis=1))
+    return _Cells(np.ravel(inverse), counts.astype(np.float64), tuple(designs))

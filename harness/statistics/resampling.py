@@ -1,0 +1,126 @@
+"""Bootstrap replicates in bounded memory, and the BCa limits taken from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+CELLS_PER_CHUNK = 1_000_000
+"""Random counts held at a time: 8 MB of float64."""
+
+INDICES_PER_CHUNK = 65_536
+"""Random indices held at a time: 512 KiB, which a core's cache holds."""
+
+FEW_VALUES = 32
+"""Up to this many distinct values, resamples are drawn as multinomial counts."""
+
+
+class Interval(NamedTuple):
+    """A confidence interval in the unit of the values."""
+
+    low: float
+    high: float
+
+
+def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
+    """Means of `resamples` draws with replacement, shape (resamples,).
+
+    Values that repeat are drawn as multinomial counts of the distinct ones, which has the same
+    distribution and costs distinct values, not examples.
+    """
+    rng = np.random.default_rng(seed)
+    distinct, counts = np.unique(values, return_counts=True)
+    n = len(values)
+    if len(distinct) <= FEW_VALUES:
+        return np.asarray(rng.multinomial(n, counts / n, resamples) @ distinct / n)
+    parts = []
+    for size in chunk_sizes(resamples, n, INDICES_PER_CHUNK):
+        rows = rng.integers(0, n, (size, n))
+        parts.append(values.take(rows).mean(axis=1))
+    return np.concatenate(parts)
+
+
+def resampled_statistic(
+    counts: Floats,
+    statistic: Callable[[Floats], Floats],
+    weights: Floats,
+    *,
+    resamples: int,
+    seed: int,
+) -> Floats:
+    """Replicates of a statistic of summed counts, shape (resamples,).
+
+    Args:
+        counts: What each sampling unit adds to the sums, shape (units, cells).
+        statistic: Maps sums of shape (k, cells) to values of shape (k,).
+        weights: How many times each unit occurs in the sample, shape (units,).
+        resamples: How many bootstrap samples are drawn.
+        seed: Of the random generator.
+    """
+    rng = np.random.default_rng(seed)
+    units = int(weights.sum())
+    share = weights / units
+    parts = [
+        statistic(rng.multinomial(units, share, size) @ counts)
+        for size in chunk_sizes(resamples, max(counts.shape))
+    ]
+    return np.concatenate(parts)
+
+
+def chunk_sizes(resamples: int, width: int, cells: int = CELLS_PER_CHUNK) -> list[int]:
+    """Rows of each chunk, so that rows x width stays at or under `cells` (one row at least)."""
+    step = max(1, cells // max(1, width))
+    return [min(step, resamples - first) for first in range(0, resamples, step)]
+
+
+def bca_limits(
+    replicates: Floats,
+    observed: float,
+    jackknife: Floats,
+    weights: Floats | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """Bias-corrected and accelerated limits (Efron 1987; DiCiccio and Efron 1996).
+
+    Args:
+        replicates: Bootstrap values, shape (resamples,).
+        observed: The statistic of the sample.
+        jackknife: Leave-one-out values, shape (units,).
+        weights: How often each leave-one-out value occurs; once by default.
+        confidence: Nominal coverage.
+    """
+    from scipy.special import ndtr, ndtri
+
+    size = len(replicates)
+    tolerance = 1e-12 * max(1.0, abs(observed))
+    equal = np.abs(replicates - observed) <= tolerance
+    below = (np.sum((replicates < observed) & ~equal) + 0.5 * np.sum(equal)) / size
+    bias = ndtri(np.clip(below, 1 / size, 1 - 1 / size))
+    w = np.ones(len(jackknife)) if weights is None else weights
+    gap = np.average(jackknife, weights=w) - jackknife
+    spread = float(np.sum(w * gap**2))
+    acceleration = float(np.sum(w * gap**3)) / (6 * spread**1.5) if spread > 0 else 0.0
+    z = bias + ndtri(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
+    levels = ndtr(bias + z / np.maximum(1 - acceleration * z, 1e-6))
+    low, high = np.quantile(replicates, levels)
+    return Interval(float(low), float(high))
+
+
+def cluster_codes(clusters: Sequence[Any], n: int) -> NDArray[np.intp]:
+    """Clusters numbered from 0, shape (n,).
+
+    Raises:
+        ValueError: the clusters are not n, or fewer than two differ.
+    """
+    if len(clusters) != n:
+        raise ValueError(f"{len(clusters)} clusters for {n} examples")
+    numbers: dict[Any, int] = {}
+    codes = np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.intp)
+    if len(numbers) < 2:
+        raise ValueError("a clustered interval needs at least two clusters")
+    return codes

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from harness.statistics import macro_f1_difference, macro_f1_interval, macro_f1_swap
+
+LABELS = ("a", "b", "c")
+
+
+def _answers(rng, n, accuracy):
+    gold = rng.choice(LABELS, n, p=[0.6, 0.3, 0.1])
+    right = rng.random(n) < accuracy
+    return gold.tolist(), np.where(right, gold, rng.choice(LABELS, n)).tolist()
+
+
+def _macro(gold, predicted):
+    return f1_score(gold, predicted, labels=LABELS, average="macro", zero_division=0)
+
+
+def test_the_interval_is_that_of_resampling_examples_one_by_one():
+    rng = np.random.default_rng(1)
+    gold, guess = (np.array(v) for v in _answers(rng, 150, 0.6))
+    rows = rng.integers(0, 150, (600, 150))
+    slow = np.array([_macro(gold[r], guess[r]) for r in rows])
+    low, high = macro_f1_interval(gold.tolist(), guess.tolist(), LABELS)
+    assert low < _macro(gold, guess) < high
+    assert (high - low) == pytest.approx(np.ptp(np.quantile(slow, [0.025, 0.975])), rel=0.15)
+
+
+def test_clusters_of_one_give_the_interval_of_examples():
+    gold, guess = _answers(np.random.default_rng(2), 120, 0.6)
+    plain = macro_f1_interval(gold, guess, LABELS)
+    single = macro_f1_interval(gold, guess, LABELS, clusters=range(120))
+    assert single == pytest.approx(plain, abs=0.01)
+
+
+def test_repeated_examples_in_clusters_widen_the_interval():
+    gold, guess = _answers(np.random.default_rng(2), 60, 0.6)
+    ids = np.repeat(np.arange(60), 4).tolist()
+    gold, guess = (np.repeat(v, 4).tolist() for v in (gold, guess))
+    naive = macro_f1_interval(gold, guess, LABELS)
+    whole = macro_f1_interval(gold, guess, LABELS, clusters=ids)
+    assert whole.high - whole.low > 1.6 * (naive.high - naive.low)
+
+
+def test_the_macro_f1_interval_covers_the_truth():
+    rng = np.random.default_rng(3)
+    truth = _macro(*_answers(rng, 300_000, 0.6))
+    hits = 0
+    for k in range(400):
+        low, high = macro_f1_interval(*_answers(rng, 200, 0.6), LABELS, resamples=800, seed=k)
+        hits += low <= truth <= high
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+def test_the_difference_is_scikit_learns():
+    rng = np.random.default_rng(4)
+    gold, before = _answers(rng, 80, 0.5)
+    after = np.where(rng.random(80) < 0.5, gold, before).tolist()
+    found = macro_f1_difference(gold, before, after, LABELS)
+    assert found.delta == pytest.approx(_macro(gold, after) - _macro(gold, before))
+    assert found.low < found.delta < found.high
+    assert found.p_value == macro_f1_swap(gold, before, after, LABELS)
+
+
+def test_the_swap_p_value_is_that_of_every_swap_enumerated():
+    gold, before, after = list("aabbcc"), list("abbacb"), list("aabccc")
+    gaps = []
+    for mask in range(64):
+        pairs = [
+            (y, x) if mask >> i & 1 else (x, y)
+            for i, (x, y) in enumerate(zip(before, after, strict=True))
+        ]
+        gaps.append(_macro(gold, [q for _, q in pairs]) - _macro(gold, [p for p, _ in pairs]))
+    exact = np.mean(np.abs(gaps) >= abs(gaps[0]) - 1e-12)
+    assert macro_f1_swap(gold, before, after, LABELS) == pytest.approx(exact, abs=0.02)
+
+
+def test_swap_finds_a_difference_in_at_most_7_percent_of_equal_variants():
+    rng = np.random.default_rng(5)
+    hits = 0
+    for k in range(500):
+        gold, before = _answers(rng, 100, 0.6)
+        after = np.where(rng.random(100) < 0.6, gold, rng.choice(LABELS, 100)).tolist()
+        hits += macro_f1_swap(gold, before, after, LABELS, resamples=500, seed=k) <= 0.05
+    assert 0.02 <= hits / 500 <= 0.07
+
+
+def test_equal_predictions_differ_by_nothing():
+    gold, guess = _answers(np.random.default_rng(6), 40, 0.6)
+    found = macro_f1_difference(gold, guess, guess, LABELS)
+    assert (found.delta, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_an_unparsed_prediction_is_a_miss_and_an_unknown_gold_is_refused():
+    assert macro_f1_interval(["a", "b"], [None, None], ("a", "b")) == (0, 0)
+    with pytest.raises(ValueError, match="outside the declared"):
+        macro_f1_interval(["a", "z"], ["a", "a"], ("a", "b"))

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import scipy.stats as ss
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.statistics import (
+    exact_mcnemar,
+    mid_p_mcnemar,
+    paired_bootstrap,
+    paired_difference,
+    sign_flip,
+)
+from harness.statistics.power import sign_flip_floor
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=30)
+
+
+@pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 0), (10, 3), (7, 7), (2, 30)])
+def test_exact_mcnemar_is_scipys_binomial_test(won, lost):
+    wanted = ss.binomtest(won, won + lost).pvalue if won + lost else 1.0
+    assert exact_mcnemar(won, lost) == pytest.approx(wanted)
+    assert mid_p_mcnemar(won, lost) <= exact_mcnemar(won, lost)
+
+
+def test_mid_p_mcnemar_gives_the_published_value():
+    """Fagerland, Lydersen and Laake 2013, their example with 1 and 7 discordant pairs."""
+    assert exact_mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)
+    assert mid_p_mcnemar(1, 7) == pytest.approx(0.0391, abs=5e-5)
+
+
+def test_sign_flip_of_few_differences_is_scipys_exact_test():
+    d = np.random.default_rng(1).normal(0.4, 1, 10)
+    wanted = ss.permutation_test((d,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip(d.tolist()) == pytest.approx(wanted.pvalue)
+
+
+def test_sign_flip_of_many_differences_is_near_the_t_test_and_never_0():
+    d = np.random.default_rng(2).normal(0.15, 1, 200)
+    assert sign_flip(d.tolist()) == pytest.approx(ss.ttest_1samp(d, 0).pvalue, abs=0.01)
+    assert sign_flip([1.0] * 40, resamples=999) == pytest.approx(1 / 1000)
+
+
+@pytest.mark.parametrize("seeds", range(2, 9))
+def test_sign_flip_reaches_its_floor(seeds):
+    assert sign_flip([0.1 * (k + 1) for k in range(seeds)]) == sign_flip_floor(seeds)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SCORES)
+def test_swapping_the_sides_mirrors_the_difference(pairs):
+    before, after = zip(*pairs, strict=True)
+    one, other = paired_difference(before, after), paired_difference(after, before)
+    assert one.delta == pytest.approx(-other.delta)
+    assert (one.won, one.lost, one.tied) == (other.lost, other.won, other.tied)
+    assert one.low - 1e-9 <= one.high
+    assert 0 < one.p_value <= 1
+
+
+def test_effect_sizes_and_correlation_follow_their_formulas():
+    rng = np.random.default_rng(3)
+    before = rng.random(50)
+    after = 0.7 * before + 0.3 * rng.random(50)
+    found = paired_difference(before.tolist(), after.tolist())
+    d = after - before
+    assert found.effect_size == pytest.approx(ss.ttest_1samp(d, 0).statistic / np.sqrt(50))
+    pooled = np.sqrt((before.var(ddof=1) + after.var(ddof=1)) / 2)
+    assert found.standardised == pytest.approx(d.mean() / pooled)
+    assert found.correlation == pytest.approx(ss.pearsonr(before, after).statistic)
+    assert found.discordant == 1.0
+
+
+def test_a_constant_side_has_no_correlation():
+    assert paired_difference([1, 1, 1], [0, 1, 0]).correlation is None
+    assert paired_difference([0, 0], [1, 1]).effect_size is None
+
+
+def test_paired_bootstrap_is_narrower_than_an_unpaired_one_when_scores_correlate():
+    rng = np.random.default_rng(4)
+    before = rng.random(100)
+    after = before + rng.normal(0.02, 0.05, 100)
+    low, high = paired_bootstrap(before.tolist(), after.tolist())
+    wide = ss.ttest_ind(after, before).confidence_interval()
+    assert high - low < 0.5 * (wide.high - wide.low)

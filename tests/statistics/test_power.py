@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+from harness.statistics import (
+    benjamini_hochberg,
+    detectable_gap,
+    detectable_mean_gap,
+    examples_needed,
+    holm,
+    noether_runs,
+    sign_flip_floor,
+    unpaired_detectable_gap,
+)
+
+TABLE = {  # percentage points by examples: paired at 10, 20, 30 % discordant; unpaired near 70 %
+    100: (8.9, 12.5, 15.3, 18.2),
+    200: (6.3, 8.9, 10.9, 12.8),
+    500: (4.0, 5.6, 6.9, 8.1),
+    1000: (2.8, 4.0, 4.9, 5.7),
+    2000: (2.0, 2.8, 3.4, 4.1),
+}
+
+
+@pytest.mark.parametrize("n", TABLE)
+def test_detectable_gaps_give_the_table(n):
+    found = [detectable_gap(n, psi) for psi in (0.1, 0.2, 0.3)] + [unpaired_detectable_gap(n, 0.7)]
+    assert [round(100 * gap, 1) for gap in found] == list(TABLE[n])
+
+
+def test_sign_flip_floors_by_seeds():
+    found = [round(sign_flip_floor(s), 3) for s in (2, 3, 4, 5, 6, 8)]
+    assert found == [0.5, 0.25, 0.125, 0.062, 0.031, 0.008]
+
+
+def test_noether_asks_for_29_runs():
+    assert noether_runs(0.75) == 29
+
+
+def test_examples_needed_inverts_the_detectable_gap():
+    assert examples_needed(detectable_mean_gap(700, 0.4), 0.4) == 700
+
+
+def test_the_detectable_gap_is_found_four_times_in_five():
+    rng = np.random.default_rng(1)
+    gap = detectable_mean_gap(200, 0.4)
+    d = rng.normal(gap, 0.4, (4000, 200))
+    z = d.mean(axis=1) / (d.std(axis=1, ddof=1) / np.sqrt(200))
+    assert np.mean(np.abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
+
+
+def test_holm_gives_hand_computed_values():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_benjamini_hochberg_is_scipys():
+    p = np.random.default_rng(2).random(20)
+    assert benjamini_hochberg(p.tolist()) == pytest.approx(false_discovery_control(p))
