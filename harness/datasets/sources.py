@@ -179,8 +179,8 @@ FINANCE_LABELS = ("risk analysis", "earnings report", "market sentiment")
 for _source in (
     Source("finance-qa", 2, _finance_qa, group_by="reference"),
     Source(
-        "finance-labels", 1, _finance_labels, "classification", labels=FINANCE_LABELS,
-        primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()), group_by="group",
+        "finance-labels", 2, _finance_labels, "classification", labels=FINANCE_LABELS,
+        primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()),
     ),
     Source(
         "ru-calculations", 1, _ru_calculations, language="ru", primary_metric="numeric_accuracy",

@@ -61,7 +61,12 @@ def test_finance_labels_has_600_balanced_texts(labelled):
 
 def test_texts_of_finance_labels_are_distinct(labelled):
     texts = [row["text"] for row in labelled]
-    assert len(set(texts)) == len(texts)
+    pairs = itertools.combinations(texts, 2)
+    assert [pair for pair in pairs if fuzz.token_set_ratio(*pair) > 80] == []
+
+
+def test_no_label_stands_in_its_text(labelled):
+    assert [row["text"] for row in labelled if row["label"] in row["text"].lower()] == []
 
 
 def test_ru_calculations_has_505_rows_and_its_categories():
