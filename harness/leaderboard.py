@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.metrics.facts import fact
+from harness.compare import Delta, differences, incomparable
 from harness.results import CellResult, Run
-from harness.statistics import paired_difference
 
 COSTS = (
     "latency_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib", "infer_peak_vram_mib",
     "train_seconds", "trainable_params", "adapter_mib",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Delta:
-    """Fine-tuned minus baseline in one metric, on the same examples."""
-
-    metric: str
-    delta: float
-    low: float
-    high: float
-    verdict: str
-    """`better`, `worse` or `undecided`, by the interval alone."""
-    n: int
-    won: int
-    lost: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +25,8 @@ class Row:
     cells: tuple[CellResult, ...]
     baseline: CellResult | None
     deltas: dict[str, Delta]
+    incomparable: str | None = None
+    """Why there is no difference to the baseline, where both have results."""
 
     @property
     def status(self) -> str:
@@ -120,44 +105,23 @@ def _row(
     baseline: CellResult | None, records: dict[str, dict[str, Any]],
 ) -> Row:  # fmt: skip
     deltas: dict[str, Delta] = {}
+    reason = None
     tuned = [cell for cell in cells if cell.status == "ok" and not cell.is_baseline]
     if tuned and baseline and baseline.status == "ok":
         before = _by_id(run, baseline, records)
         after = [_by_id(run, cell, records) for cell in tuned]
-        for metric in sorted({m for r in before.values() for m in r["scores"]}):
-            delta = _delta(metric, before, after)
-            if delta:
-                deltas[metric] = delta
-    return Row(*axes, cells, baseline, deltas)
+        reason = next((r for r in (incomparable(before, side) for side in after) if r), None)
+        if reason is None:
+            labels = (tuned[0].confusion or {}).get("labels", ())
+            margin = float(tuned[0].evaluation("margin") or 0)
+            deltas = differences([before], after, margin=margin, labels=labels)
+    return Row(*axes, cells, baseline, deltas, reason)
 
 
 def _by_id(run: Run, cell: CellResult, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if cell.key not in records:
         records[cell.key] = {record["id"]: record for record in run.predictions(cell)}
     return records[cell.key]
-
-
-def _delta(metric: str, before: dict[str, Any], after: Sequence[dict[str, Any]]) -> Delta | None:
-    """The paired difference, each example's fine-tuned score averaged over seeds first."""
-    shared = [
-        i
-        for i, record in before.items()
-        if metric in record["scores"]
-        and all(metric in a.get(i, {}).get("scores", {}) for a in after)
-    ]
-    if len(shared) < 2:
-        return None
-    base = [before[i]["scores"][metric] for i in shared]
-    tuned = [statistics.fmean(a[i]["scores"][metric] for a in after) for i in shared]
-    clusters = [before[i].get("group") or i for i in shared]
-    found = paired_difference(base, tuned, clusters=clusters)
-    up = fact(metric).higher_is_better is not False
-    verdict = "undecided"
-    if found.low > 0 or found.high < 0:
-        verdict = "better" if (found.delta > 0) == up else "worse"
-    return Delta(
-        metric, found.delta, found.low, found.high, verdict, found.n, found.won, found.lost
-    )
 
 
 def tidy_records(run: Run) -> list[dict[str, Any]]:

@@ -75,6 +75,11 @@ class CellResult:
         """Whether the cell's adapter is `base`."""
         return self.adapter == "base"
 
+    def evaluation(self, key: str) -> Any:
+        """The setting ``key`` of `evaluation` that the cell ran under; None when not recorded."""
+        cell = self.provenance.get("cell", {})
+        return cell.get("evaluation", {}).get(key)
+
     def value(self, metric: str, category: str | None = None) -> Value | None:
         """The value of ``metric`` (for ``category``), or None."""
         for value in self.values:

@@ -166,13 +166,30 @@ def _label_values(records: list[Record], task: Task) -> list[Value]:
     scores |= {f"{key}_majority": trivial[key] for key in ("accuracy", "f1_macro")}
     scores.pop("accuracy")
     note = {f"{key}_majority": f'always "{majority}"' for key in ("accuracy", "f1_macro")}
+    intervals = {"f1_macro": _f1_interval(records, task)}
     return [
         Value(
-            name, score, *fact(name), n=len(gold), signature=signature(name, task),
-            note=note.get(name),
+            name, score, *fact(name), len(gold), *intervals.get(name, (None, None)),
+            signature=signature(name, task), note=note.get(name),
         )
         for name, score in scores.items()
     ]  # fmt: skip
+
+
+def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float | None]:
+    """Macro-F1 resampled as a whole, in clusters where groups repeat."""
+    from harness.statistics import macro_f1_interval
+
+    if len(records) < 2:
+        return None, None
+    groups = [r.get("group") or r["id"] for r in records]
+    low, high = macro_f1_interval(
+        [r["label"] for r in records],
+        [r["predicted_label"] for r in records],
+        task.labels,
+        clusters=groups if 1 < len(set(groups)) < len(groups) else None,
+    )
+    return low, high
 
 
 def _likelihood_values(records: list[Record], category: str | None) -> list[Value]:

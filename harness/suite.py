@@ -49,6 +49,8 @@ class Evaluation(_Part):
     """Prompts timed one at a time; 0 measures no latency."""
     latency_new_tokens: int = Field(16, ge=2)
     """Tokens generated for each timed prompt, end of text ignored."""
+    margin: float = Field(0.0, ge=0)
+    """The smallest difference of the primary metric that matters; verdicts are against it."""
     on_leakage: Literal["warn", "error"] = "warn"
     """What test rows that also stand in training do."""
     on_unlearnable: Literal["warn", "error"] = "error"

@@ -24,7 +24,7 @@ generation: {max_new_tokens: 16}
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
 

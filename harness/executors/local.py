@@ -40,10 +40,13 @@ class Event(NamedTuple):
 @dataclass
 class _Worker:
     key: str
+    paths: CellPaths
     process: Any
     pipe: Connection
     pauses: list[tuple[float, float]] = field(default_factory=list)
     stopped_at: float | None = None
+    respawned: bool = False
+    """Whether its job went back to the queue, for a process that is not forked."""
 
 
 class PipedDevice:
@@ -79,6 +82,8 @@ class LocalExecutor:
     def __init__(self, workers: int, threads: int) -> None:
         self._workers = workers
         self._threads = threads
+        self._context: Any = None
+        self._queue: deque[tuple[str, CellPaths]] = deque()
         self._active: dict[Connection, _Worker] = {}
         self._measuring: _Worker | None = None
         self._waiting: deque[_Worker] = deque()
@@ -86,24 +91,24 @@ class LocalExecutor:
     def run(self, jobs: list[tuple[str, CellPaths]]) -> Iterator[Event]:
         """The events of ``jobs`` as they happen; every job ends in `done` or `failed`."""
         os.environ.update({**QUIET, "OMP_NUM_THREADS": str(self._threads)})
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        queue = deque(jobs)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+        self._queue = deque(jobs)
         try:
-            while queue or self._active:
-                while queue and len(self._active) < self._workers:
-                    self._start(context, *queue.popleft())
+            while self._queue or self._active:
+                while self._queue and len(self._active) < self._workers:
+                    self._start(*self._queue.popleft())
                 for pipe in wait(list(self._active)):
                     yield from self._hear(self._active[pipe])  # type: ignore[index]
         finally:
             self._end_all()
 
-    def _start(self, context: Any, key: str, paths: CellPaths) -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(paths, theirs, self._threads), name=key)
+    def _start(self, key: str, paths: CellPaths) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=work, args=(paths, theirs, self._threads), name=key)
         process.start()
         theirs.close()
-        worker = _Worker(key, process, ours)
+        worker = _Worker(key, paths, process, ours)
         self._active[ours] = worker
         if self._measuring:
             self._stop(worker)
@@ -119,6 +124,10 @@ class LocalExecutor:
             self._grant()
         elif kind == "release":
             self._release()
+        elif kind == "respawn":
+            self._queue.appendleft((worker.key, worker.paths))
+            self._context = multiprocessing.get_context("spawn")
+            worker.respawned = True
         elif kind == "pauses":
             worker.pipe.send(worker.pauses)
         else:
@@ -132,6 +141,8 @@ class LocalExecutor:
         if self._measuring is worker:
             self._release()
         code = worker.process.exitcode
+        if worker.respawned:
+            return
         if code == 0:
             yield Event(worker.key, "done", "")
         else:
@@ -194,6 +205,9 @@ def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
 
         from harness.worker import run_cell
 
+        if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
+            pipe.send(("respawn", ""))
+            return
         torch.set_num_threads(threads)
         run_cell(paths, PipedDevice(pipe))
     except Exception as error:

@@ -3,11 +3,16 @@
 Importing this module closes the server's own output, so that the libraries' advice does not
 reach the terminal. A worker opens its log before it runs; an import that fails here fails there
 again, with its traceback.
+
+The server must not touch CUDA, since a CUDA context does not survive a fork. bitsandbytes asks
+for the compute capability when it is imported, which would create one: here NVML answers.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+from typing import Any
 
 
 def _silence() -> None:
@@ -17,7 +22,37 @@ def _silence() -> None:
     os.close(nowhere)
 
 
-_silence()
+def _capabilities() -> list[tuple[int, int]]:
+    """The compute capability of each visible CUDA device, as NVML knows it."""
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        text = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    pairs = [line.strip().partition(".") for line in text.splitlines() if line.strip()]
+    return [(int(major), int(minor)) for major, _, minor in pairs]
 
-import harness.hf.backend  # noqa: E402
-import harness.worker  # noqa: E402, F401
+
+def _import_without_cuda() -> None:
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    import torch
+
+    asked = torch.cuda.get_device_capability
+    known = _capabilities()
+
+    def from_nvml(_: Any = None) -> tuple[int, int]:
+        return min(known)
+
+    if known:
+        torch.cuda.get_device_capability = from_nvml
+    try:
+        import harness.hf.backend
+        import harness.worker  # noqa: F401
+    finally:
+        torch.cuda.get_device_capability = asked
+
+
+_silence()
+_import_without_cuda()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.leaderboard import COSTS, Delta, Leaderboard, Row, Table
+from harness.compare import Delta
+from harness.leaderboard import COSTS, Leaderboard, Row, Table
 from harness.results import CellResult
 
 MISSING = "–"
@@ -80,7 +81,7 @@ def _leader_row(table: Table, row: Row, metrics: list[str], costs: list[str]) ->
             *blank[len(metrics) :],
         )
     shown = [_mean(row, metric) for metric in metrics]
-    delta = row.deltas.get(table.primary_metric) or row.deltas.get("accuracy")
+    delta = row.deltas.get(table.primary_metric)
     named = "" if delta is None or delta.metric == table.primary_metric else f"{delta.metric} "
     return (
         *axes,

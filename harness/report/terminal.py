@@ -40,7 +40,7 @@ def _numbers(table: Table, row: Row) -> tuple[str, ...]:
     mean = row.mean(table.primary_metric)
     if mean is None:
         return (MISSING, MISSING, MISSING, row.status)
-    delta = row.deltas.get(table.primary_metric) or row.deltas.get("accuracy")
+    delta = row.deltas.get(table.primary_metric)
     if delta is None:
         return (number(mean), MISSING, MISSING, MISSING)
     interval = f"{delta.low:+.2f} {delta.high:+.2f}"

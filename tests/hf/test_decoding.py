@@ -58,7 +58,7 @@ def test_likelihood_equals_the_model_s_own_loss(loaded):
     rows.append(Encoded(tokenizer("A").input_ids, tokenizer(" bond").input_ids, False))
     found = score_answers(model, rows, pad=tokenizer.pad_token_id, batch_size=2)
     for row, score in zip(rows, found, strict=True):
-        ids = torch.tensor([row.prompt_ids + row.answer_ids])
+        ids = torch.tensor([row.prompt_ids + row.answer_ids], device=model.device)
         labels = ids.clone()
         labels[:, : len(row.prompt_ids)] = -100
         with torch.no_grad():

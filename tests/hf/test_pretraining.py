@@ -71,4 +71,5 @@ def test_shipped_weights_are_within_eight_mib_and_name_their_hardware(root):
         folder = root / "models" / "tiny" / name
         assert sum(path.stat().st_size for path in folder.iterdir()) < 8 * 2**20
         account = json.loads((folder / "recipe.json").read_text())
-        assert account["hardware"] and account["seconds"] > 0 and account["steps"] > 0
+        assert account["hardware"]
+        assert min(account["seconds"], account["steps"]) > 0
