@@ -1,8 +1,33 @@
 import json
 
+import pytest
 
-def test_the_key_snapshot_holds_only_keys_that_the_installed_libraries_take(root):
+
+@pytest.fixture(scope="module")
+def snapshots(root):
     from harness.hf.snapshot import snapshot
 
-    stored = json.loads((root / "harness" / "keys.json").read_text())
-    assert stored == snapshot()
+    return json.loads((root / "harness" / "keys.json").read_text()), snapshot()
+
+
+def test_the_key_snapshot_is_that_of_the_installed_libraries(snapshots):
+    stored, here = snapshots
+    if stored["versions"] != here["versions"]:
+        pytest.skip(f"made of {stored['versions']}, installed are {here['versions']}")
+    assert stored == here
+
+
+def test_keys_of_the_shipped_suites_exist_in_the_installed_libraries(snapshots, root):
+    from harness.cell import expand
+    from harness.passthrough import HARNESS_TRAINING_KEYS
+    from harness.suite_file import load_suite
+
+    _, here = snapshots
+    for path in (root / "suites").rglob("*.yaml"):
+        for cell in expand(load_suite(path), path):
+            assert set(cell.training) - set(HARNESS_TRAINING_KEYS) <= set(here["training"])
+            assert set(cell.generation) <= set(here["generation"])
+            assert set(cell.quantization_config) <= set(here["quantization"])
+            if not cell.is_baseline:
+                method = cell.adapter_config["peft_type"]
+                assert set(cell.adapter_config) <= set(here["adapter"][method])

@@ -11,6 +11,7 @@ import inspect
 import json
 import types
 import typing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def snapshot() -> dict[str, Any]:
         "quantization": _parameters(BitsAndBytesConfig.__init__) | QUANTIZATION,
         "trainer": _fields(TrainingArguments),
         "training": _fields(SFTConfig),
+        "versions": {name: version(name) for name in ("peft", "transformers", "trl")},
     }
 
 

@@ -19,7 +19,8 @@ Language = Literal["en", "ru"]
 _GAP = "[ \u00a0\u2009\u202f'’]"
 _NUMBER = re.compile(
     rf"(?P<open>\()?(?P<sign>[-−–+])?(?P<pre>[$€₽£¥]\s?)?"
-    rf"(?P<body>\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)(?:[.,]\d+)?|\d[\d.,]*\d|\d|[.,]\d+)"
+    rf"(?P<body>\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)(?:[.,]\d+)?"
+    rf"|\d+\{{[.,]\}}\d+|\d[\d.,]*\d|\d|[.,]\d+)"
     rf"(?P<exp>[eE][-+]?\d{{1,4}}(?!\w))?(?P<post>\s?[%٪])?(?P<close>\))?"
 )
 _MARK = re.compile(
@@ -185,7 +186,8 @@ def _found(text: str, match: re.Match[str], language: Language) -> Found | None:
     if sign and start > 0 and (text[start - 1].isalnum() or text[start - 1] in ")%"):
         sign = None
         start += 1
-    bracketed = bool(match["open"] and match["close"] and not sign)
+    inner = start > 0 and text[start - 1].isalnum()
+    bracketed = bool(match["open"] and match["close"] and not sign and not inner)
     if match["open"] and not bracketed:
         start += 1
     if match["close"] and not bracketed:
@@ -198,7 +200,7 @@ def _found(text: str, match: re.Match[str], language: Language) -> Found | None:
 
 
 def _decimal(body: str, exponent: str, language: Language) -> Decimal | None:
-    digits = re.sub(_GAP, "", body).rstrip(".,")
+    digits = re.sub(rf"{_GAP}|[{{}}]", "", body).rstrip(".,")
     point = _decimal_mark(digits, language)
     other = "," if point == "." else "."
     plain = digits.replace(other, "").replace(point, ".")
