@@ -218,4 +218,4 @@ def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
         name = "" if isinstance(error, SkipCell) else f"{type(error).__name__}: "
         pipe.send((kind, f"{name}{error}".strip()))
         sys.stdout.flush()
-        os._exit(3)
+        sys.exit(3)

@@ -23,6 +23,8 @@ from harness.cell import Cell
 from harness.errors import HarnessError, SkipCell
 from harness.model_card import ModelCard
 
+PACK = 32
+"""Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
 HEADS = ["score", "classifier", "lm_head"]
 """Modules that are never quantized: output heads."""
 
@@ -71,7 +73,30 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
         model.generation_config = GenerationConfig(
             pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
         )
+    _keep_odd_layers_unpacked(model)
     return model.eval()
+
+
+def _keep_odd_layers_unpacked(model: Any) -> None:
+    """bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
+
+    `census` counts them as `unpacked_4bit_layers`.
+
+    Raises:
+        SkipCell: a layer's inputs are no multiple of the quantization block, on a CPU.
+    """
+    for name, module in model.named_modules():
+        if type(module).__name__ != "Linear4bit" or torch.cuda.is_available():
+            continue
+        block = getattr(module.weight.quant_state, "blocksize", 1)
+        if module.in_features % block:
+            raise SkipCell(
+                f"bitsandbytes quantizes to 4 bits on a CPU in blocks of {block} inputs, and"
+                f" {name} has {module.in_features}; use int8, or skip it by"
+                " `llm_int8_skip_modules`"
+            )
+        if module.out_features % PACK:
+            module.support_avx512bf16_for_cpu = False
 
 
 def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
@@ -104,6 +129,10 @@ def census(model: Any) -> dict[str, Any]:
     trainable = [p for p in model.parameters() if p.requires_grad]
     return {
         "linear_modules": dict(sorted(linear.items())),
+        "unpacked_4bit_layers": sum(
+            type(m).__name__ == "Linear4bit" and bool(m.out_features % PACK)
+            for m in model.modules()
+        ),
         "stored_elements_by_dtype": dict(sorted(dtypes.items())),
         "trainable_params": sum(p.numel() for p in trainable),
         "trainable_dtypes": sorted({str(p.dtype).removeprefix("torch.") for p in trainable}),
