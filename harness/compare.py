@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.metrics.facts import fact
@@ -23,6 +23,7 @@ from harness.statistics import (
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
+ALPHA = 0.05
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
 
 
@@ -47,6 +48,8 @@ class Delta:
     """The smallest difference that would be found with 80% power at this n and spread."""
     covers: str = ""
     """What the interval covers: `examples`, or `examples and N seeds`."""
+    p_adjusted: float | None = None
+    """Holm's, over the family that the table declares."""
 
 
 def differences(
@@ -144,6 +147,12 @@ def f1_difference(
         found.n, won, lost, found.p_value, found.test, None,
         "examples" if len(after) == 1 else "examples, of the first seed",
     )  # fmt: skip
+
+
+def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:
+    """``delta`` under a family's p-value: better or worse only where that is at most 0.05."""
+    clear = delta.verdict not in ("better", "worse") or p_adjusted <= ALPHA
+    return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if clear else "undecided")
 
 
 def incomparable(first: Records, second: Records) -> str | None:

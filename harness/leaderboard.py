@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.compare import Delta, differences, incomparable
-from harness.results import CellResult, Run
+from harness.compare import Delta, differences, incomparable, with_adjusted
+from harness.metrics.facts import fact
+from harness.ranking import Side, Ties, ties
+from harness.results import CellResult, Run, Value
+from harness.statistics import holm
 
 COSTS = (
-    "latency_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib", "infer_peak_vram_mib",
-    "train_seconds", "trainable_params", "adapter_mib",
+    "latency_p50_ms", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
+    "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib", "train_seconds",
+    "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
 )  # fmt: skip
+
+
+TIDY_COLUMNS = (
+    "suite", "cell", "status", "kind", "model", "quantization", "adapter", "dataset", "category",
+    "seed", "metric", "value", "unit", "higher_is_better", "n", "ci_low", "ci_high",
+)  # fmt: skip
+"""Columns of the results table, in order."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,11 @@ class Row:
     deltas: dict[str, Delta]
     incomparable: str | None = None
     """Why there is no difference to the baseline, where both have results."""
+
+    @property
+    def name(self) -> str:
+        """The row's axes as one text."""
+        return f"{self.model}, {self.quantization}, {self.adapter}"
 
     @property
     def status(self) -> str:
@@ -63,6 +79,19 @@ class Table:
     task: str
     primary_metric: str
     rows: tuple[Row, ...]
+    ties: Ties | None = None
+    """Tie groups on the primary metric."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction of the primary metric."""
+        return fact(self.primary_metric).higher_is_better is not False
+
+    def best(self) -> Row | None:
+        """The row with the best mean of the primary metric; a tie group says what that means."""
+        scored = [row for row in self.rows if row.mean(self.primary_metric) is not None]
+        sign = 1 if self.higher_is_better else -1
+        return max(scored, key=lambda r: sign * (r.mean(self.primary_metric) or 0.0), default=None)
 
     def metrics(self) -> list[str]:
         """Quality metrics that some row has, the primary one first."""
@@ -97,7 +126,41 @@ def _table(run: Run, dataset: str) -> Table:
         _row(run, axes, tuple(members), baselines.get(axes[:2]), records)
         for axes, members in groups.items()
     ]
-    return Table(dataset, cells[0].task, cells[0].primary_metric, tuple(rows))
+    metric = cells[0].primary_metric
+    made = Table(dataset, cells[0].task, metric, tuple(_holm(rows, metric)))
+    return replace(made, ties=_ties(run, made, records))
+
+
+def _holm(rows: list[Row], metric: str) -> list[Row]:
+    """``rows`` with p-values adjusted over the family: all contrasts to a baseline of the table.
+
+    A difference whose adjusted p-value is above 0.05 stays undecided.
+    """
+    family = [row for row in rows if metric in row.deltas]
+    adjusted = dict(
+        zip(
+            (id(row) for row in family),
+            holm([row.deltas[metric].p_value or 0.0 for row in family]),
+            strict=True,
+        )
+    )
+    found = []
+    for row in rows:
+        if id(row) in adjusted:
+            delta = with_adjusted(row.deltas[metric], adjusted[id(row)])
+            row = replace(row, deltas={**row.deltas, metric: delta})
+        found.append(row)
+    return found
+
+
+def _ties(run: Run, table: Table, records: dict[str, dict[str, Any]]) -> Ties | None:
+    scored = [row for row in table.rows if row.values(table.primary_metric)]
+    sides = [
+        Side(row.name, tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"))
+        for row in scored
+    ]
+    labels = next((c.confusion["labels"] for row in scored for c in row.cells if c.confusion), ())
+    return ties(sides, table.primary_metric, higher_is_better=table.higher_is_better, labels=labels)
 
 
 def _row(
@@ -128,6 +191,7 @@ def tidy_records(run: Run) -> list[dict[str, Any]]:
     """One record per cell and metric, and per category: the results table."""
     found = []
     for cell in run.cells:
+        values = cell.values or (Value("status", None, note=cell.reason),)
         shared = {
             "suite": run.suite["name"],
             "cell": cell.key,
@@ -138,7 +202,7 @@ def tidy_records(run: Run) -> list[dict[str, Any]]:
             "adapter": cell.adapter,
             "dataset": cell.dataset,
         }
-        for v in cell.values:
+        for v in values:
             found.append(
                 {
                     **shared, "category": v.category, "seed": cell.seed, "metric": v.metric,

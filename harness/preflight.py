@@ -15,7 +15,7 @@ from harness.environment import Machine
 from harness.paths import RunPaths
 from harness.results import SCHEMA, load_result
 
-METRIC_VERSION = 1
+METRIC_VERSION = 2
 """Rises when a score of the same prediction would change."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from harness.cell import expand
 from harness.environment import environment, machine
 from harness.executors.local import Event
-from harness.paths import CellPaths, RunPaths, write_json, write_text
+from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
 from harness.preflight import Decision, preflight
 from harness.results import CellResult, load_result, save_result
 from harness.select import matches
@@ -90,15 +90,24 @@ def run_suite(
     return counts
 
 
-def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
-    """Write what a report needs besides results: the cells in order, the suite, the machine."""
+def is_planned(plan: Plan) -> bool:
+    """Whether the run directory's plan names these very cells."""
+    return plan.run.plan.is_file() and read_json(plan.run.plan) == _record_of(plan)
+
+
+def _record_of(plan: Plan) -> dict[str, Any]:
     suite = {
         "name": plan.suite.name,
         "description": plan.suite.description,
         "path": plan.path.as_posix(),
     }
     cells = [decision.plan_entry() for decision in plan.decisions]
-    write_json(plan.run.plan, {"schema": 1, "suite": suite, "cells": cells})
+    return {"schema": 1, "suite": suite, "cells": cells}
+
+
+def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
+    """Write what a report needs besides results: the cells in order, the suite, the machine."""
+    write_json(plan.run.plan, _record_of(plan))
     write_json(plan.run.environment, surroundings)
     write_text(plan.run.suite, plan.path.read_text(encoding="utf-8"))
 

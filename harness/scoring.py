@@ -106,6 +106,8 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
     if task.task == "classification" and category is None:
         values += _label_values(records, task)
     values += _likelihood_values(records, category)
+    if task.task == "generation" and category is None:
+        values.append(_copied_prompt(records, task))
     if task.task == "generation":
         cut = [float(r["finish_reason"] == "length") for r in records]
         values.append(_value("truncated_share", cut, category))
@@ -113,6 +115,23 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
         if parsed:
             values.append(_value("unparsed_share", parsed, category))
     return values
+
+
+def _copied_prompt(records: list[Record], task: Task) -> Value:
+    """A trivial baseline: what ROUGE-L gives to the question itself as the answer."""
+    from harness.metrics.rouge import rouge_many
+
+    scores = rouge_many(
+        [r["example_prompt"] for r in records],
+        [r["reference"] for r in records],
+        tokenizer=task.evaluation.rouge_tokenizer,
+        stemmer=task.evaluation.rouge_stemmer,
+    )
+    mean = math.fsum(score.rougeL for score in scores) / len(scores)
+    note = "the prompt as the answer"
+    return Value(
+        "rougeL_copied_prompt", mean, *fact("rougeL_copied_prompt"), len(scores), note=note
+    )
 
 
 def _mean(records: list[Record], name: str, task: Task, category: str | None) -> Value:

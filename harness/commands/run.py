@@ -40,11 +40,23 @@ def run(
     if dry_run:
         _print_plan(plan_)
         return
+    if _nothing_changed(plan_):
+        kept = ", ".join(f"{len(plan_.of(a))} {a}" for a in ("current", "skip") if plan_.of(a))
+        click.echo(f"{kept}: nothing to do; {plan_.run.directory / 'leaderboard.html'}")
+        sys.exit(1 if strict and plan_.of("skip") else 0)
     counts = _execute(plan_, workers, fail_fast)
     _write_reports(plan_)
     summary = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     click.echo(f"{summary or 'nothing to do'}; {plan_.run.directory / 'leaderboard.html'}")
     sys.exit(1 if counts["failed"] or (strict and counts["skipped"]) else 0)
+
+
+def _nothing_changed(plan_: Plan) -> bool:
+    """Whether every cell is current or skipped, and the reports are of these very cells."""
+    from harness.report import is_written
+    from harness.runner import is_planned
+
+    return not plan_.of("run") and is_planned(plan_) and is_written(plan_.run.directory)
 
 
 def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:

@@ -78,7 +78,7 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
 
 
 def _keep_odd_layers_unpacked(model: Any) -> None:
-    """bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
+    """Bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
 
     `census` counts them as `unpacked_4bit_layers`.
 

@@ -29,6 +29,7 @@ FACTS: dict[str, Fact] = {
     "recall_macro": Fact("share", _UP),
     "accuracy_majority": Fact("share", _NEITHER),
     "f1_macro_majority": Fact("F1", _NEITHER),
+    "rougeL_copied_prompt": Fact("F1", _NEITHER),
     "eval_loss": Fact("nats/token", _DOWN),
     "perplexity": Fact("", _DOWN),
     "bits_per_byte": Fact("bit/byte", _DOWN),

@@ -5,15 +5,24 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
-from harness.leaderboard import build_leaderboard, tidy_records
+from harness.leaderboard import TIDY_COLUMNS, build_leaderboard, tidy_records
 from harness.paths import write_json, write_text
 from harness.report.html import render_html
 from harness.report.markdown import render_markdown
 from harness.report.sections import sections_of
 from harness.results import Run
 
-__all__ = ["write_report"]
+__all__ = ["is_written", "write_report"]
+
+
+FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
+
+
+def is_written(directory: Path) -> bool:
+    """Whether every file of a report stands in ``directory``."""
+    return all((directory / name).is_file() for name in FILES)
 
 
 def write_report(run: Run, directory: Path) -> list[Path]:
@@ -30,8 +39,27 @@ def write_report(run: Run, directory: Path) -> list[Path]:
         write_text(directory / name, text)
     write_json(directory / "results.json", records)
     table = io.StringIO()
-    writer = csv.DictWriter(table, list(records[0]) if records else ["suite"], lineterminator="\n")
+    writer = csv.DictWriter(table, TIDY_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
     write_text(directory / "results.csv", table.getvalue())
-    return [directory / name for name in (*texts, "results.json", "results.csv")]
+    _write_parquet(records, directory / "results.parquet")
+    return [directory / name for name in FILES]
+
+
+def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:
+    """The results table with columns typed even where a run has no value in them."""
+    import os
+    import tempfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"seed": pa.int64(), "n": pa.int64(), "higher_is_better": pa.bool_()}
+    kinds |= dict.fromkeys(("value", "ci_low", "ci_high"), pa.float64())
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in TIDY_COLUMNS])
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), name)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)

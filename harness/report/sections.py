@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.compare import Delta
+from harness.compare import TRAINING_NOISE_UNKNOWN, Delta
 from harness.leaderboard import COSTS, Leaderboard, Row, Table
 from harness.results import CellResult
 
@@ -26,14 +26,14 @@ def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order."""
     found = [_verdict(board)]
     for table in board.tables:
-        found.append(_leaderboard(table))
+        found += [_leaderboard(table), _costs(table)]
     for table in board.tables:
         found += _categories(table) + _confusions(table)
     return [*found, _data(board), _samples(board), _method(board)]
 
 
 def _verdict(board: Leaderboard) -> Section:
-    notes = [_sentence(table, row) for table in board.tables for row in table.rows if row.deltas]
+    notes = [note for table in board.tables for note in verdict_notes(table)]
     skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
     notes += [f"{number} cells skipped: {reason}." for reason, number in skipped.items()]
     failed = [c for c in board.run.cells if c.status in ("failed", "missing")]
@@ -41,55 +41,122 @@ def _verdict(board: Leaderboard) -> Section:
     return Section("Verdict", tuple(notes))
 
 
-def _sentence(table: Table, row: Row) -> str:
-    metric = table.primary_metric if table.primary_metric in row.deltas else "accuracy"
-    delta = row.deltas.get(metric) or next(iter(row.deltas.values()))
-    seeds = len(row.values(delta.metric))
-    noise = "; one seed: training noise unknown" if seeds < 2 else f"; {seeds} seeds"
-    name = f"{row.model}, {row.quantization}, {row.adapter}"
-    return f"{table.dataset}: {name}: {delta.metric} {show_delta(delta)}, {delta.verdict}{noise}."
+def verdict_notes(table: Table) -> list[str]:
+    """The answer of one data set in two sentences: what fine-tuning did, and which row is best."""
+    metric = table.primary_metric
+    deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
+    if not deltas:
+        return [f"{table.dataset}: nothing to compare."]
+    counts = Counter(delta.verdict for delta in deltas)
+    said = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
+    seeds = max(len(row.values(metric)) for row in table.rows)
+    noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
+    notes = [f"{table.dataset}, {metric}: fine-tuned against its baseline, {said}{noise}."]
+    best = table.best()
+    if best is not None:
+        notes.append(_best_note(table, best))
+    return notes
+
+
+def _best_note(table: Table, best: Row) -> str:
+    metric = table.primary_metric
+    word = "Highest" if table.higher_is_better else "Lowest"
+    delta = best.deltas.get(metric)
+    change = f" (Δ {show_delta(delta)})" if delta else ""
+    text = f"{word} mean: {best.name}, {number(best.mean(metric) or 0.0)}{change}"
+    if table.ties is None:
+        return f"{table.dataset}: {text}; ties were not computed."
+    letters = table.ties.letters
+    tied = sum(bool(set(letters[best.name]) & set(mine)) for mine in letters.values()) - 1
+    if tied:
+        rows = "row is" if tied == 1 else "rows are"
+        return f"{table.dataset}: {text}; {tied} other {rows} not told apart from it."
+    return f"{table.dataset}: {text}; every other row differs from it."
 
 
 def _leaderboard(table: Table) -> Section:
     metrics = table.metrics()
-    costs = [c for c in COSTS if any(row.values(c) for row in table.rows)]
-    columns = ("model", "quantization", "adapter", "seeds", *metrics, "Δ [95%]", "verdict", *costs)
-    rows = [
-        _leader_row(table, row, metrics, costs) for row in table.rows if row.status != "skipped"
-    ]
-    skipped = sum(row.status == "skipped" for row in table.rows)
-    notes = [f"Primary metric: {table.primary_metric}. Rows stand in matrix order, not ranked."]
+    columns = (
+        "model", "quantization", "adapter", "seeds", metrics[0], "tie", "Δ [95%]", "p (Holm)",
+        "verdict", *metrics[1:], *_parse_columns(table),
+    )  # fmt: skip
+    rows = [_leader_row(table, row, metrics) for row in table.rows if row.status != "skipped"]
+    return Section(f"Leaderboard: {table.dataset}", _leader_notes(table), columns, tuple(rows))
+
+
+def _leader_notes(table: Table) -> tuple[str, ...]:
+    metric = table.primary_metric
+    notes = [f"Primary metric: {metric}. Rows stand in matrix order, not ranked."]
+    if table.ties:
+        notes.append(
+            f"Rows that share a letter under `tie` are not shown to differ"
+            f" ({table.ties.pairs} pairs, Holm)."
+        )
+    deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
+    gaps = sorted(delta.detectable for delta in deltas if delta.detectable)
+    if gaps:
+        notes.append(
+            f"With {deltas[0].n} examples a difference of {number(gaps[len(gaps) // 2])} to the"
+            " baseline is found with 80% power (median row); smaller ones may be missed."
+        )
     trivial = next((r for r in table.rows if r.values("f1_macro_majority")), None)
     if trivial:
         share, f1 = trivial.mean("accuracy_majority"), trivial.mean("f1_macro_majority")
         notes.append(f"Always the majority label: accuracy {share:.3f}, f1_macro {f1:.3f}.")
+    copied = next((r for r in table.rows if r.values("rougeL_copied_prompt")), None)
+    if copied:
+        mean = copied.mean("rougeL_copied_prompt") or 0.0
+        notes.append(f"The prompt copied as the answer: rougeL {number(mean)}.")
+    skipped = sum(row.status == "skipped" for row in table.rows)
     if skipped:
         notes.append(f"{skipped} rows are skipped here; the verdict names the reasons.")
-    return Section(f"Leaderboard: {table.dataset}", tuple(notes), columns, tuple(rows))
+    return tuple(notes)
 
 
-def _leader_row(table: Table, row: Row, metrics: list[str], costs: list[str]) -> tuple[str, ...]:
+def _parse_columns(table: Table) -> list[str]:
+    names = ("unparsed_share", "truncated_share")
+    return [name for name in names if any(row.values(name) for row in table.rows)]
+
+
+def _leader_row(table: Table, row: Row, metrics: list[str]) -> tuple[str, ...]:
     axes = (row.model, row.quantization, row.adapter)
+    tail = [*metrics[1:], *_parse_columns(table)]
     if row.status != "ok":
-        blank = (MISSING,) * (len(metrics) + len(costs))
-        return (
-            *axes,
-            "0",
-            *blank[: len(metrics)],
-            row.reason or "",
-            row.status,
-            *blank[len(metrics) :],
-        )
-    shown = [_mean(row, metric) for metric in metrics]
-    delta = row.deltas.get(table.primary_metric)
-    named = "" if delta is None or delta.metric == table.primary_metric else f"{delta.metric} "
+        blank = (MISSING,) * len(tail)
+        return (*axes, "0", MISSING, MISSING, row.reason or "", MISSING, row.status, *blank)
+    metric = table.primary_metric
+    delta = row.deltas.get(metric)
     return (
         *axes,
         str(len(row.cells)) if row.adapter != "base" else MISSING,
-        *shown,
-        f"{named}{show_delta(delta)}" if delta else MISSING,
+        _with_interval(row, metric),
+        table.ties.letters.get(row.name, MISSING) if table.ties else MISSING,
+        show_delta(delta) if delta else row.incomparable or MISSING,
+        f"{delta.p_adjusted:.2g}" if delta and delta.p_adjusted is not None else MISSING,
         delta.verdict if delta else MISSING,
-        *(_mean(row, cost) for cost in costs),
+        *(_mean(row, name) for name in tail),
+    )
+
+
+def _with_interval(row: Row, metric: str) -> str:
+    """One seed: the value with its interval over examples; several: mean and spread over seeds."""
+    if len(row.values(metric)) != 1:
+        return _mean(row, metric)
+    value = next(v for c in row.cells if (v := c.value(metric)) and v.value is not None)
+    if value.ci_low is None or value.ci_high is None:
+        return _mean(row, metric)
+    return f"{number(value.value or 0.0)} [{value.ci_low:.3f}, {value.ci_high:.3f}]"
+
+
+def _costs(table: Table) -> Section:
+    costs = [c for c in COSTS if any(row.values(c) for row in table.rows)]
+    rows = [
+        (row.model, row.quantization, row.adapter, *(_mean(row, cost) for cost in costs))
+        for row in table.rows
+        if row.status == "ok"
+    ]
+    return Section(
+        f"Cost: {table.dataset}", (), ("model", "quantization", "adapter", *costs), tuple(rows)
     )
 
 
@@ -185,7 +252,9 @@ def _method(board: Leaderboard) -> Section:
     notes = (
         "Δ is fine-tuned minus baseline on the same examples, with a 95% interval over examples:"
         " clustered t where groups repeat, else BCa bootstrap. It holds no training noise.",
-        "A verdict is `better` or `worse` when the whole interval lies on one side of zero.",
+        "A verdict is `better` or `worse` when the whole interval lies beyond the margin and"
+        " Holm's p-value, over all contrasts to a baseline of the table, is at most 0.05;"
+        " `equivalent` when it lies within the margin; else `undecided`.",
         "± is the standard deviation over seeds. RSS includes the interpreter and libraries.",
         f"Signatures: {'; '.join(signatures)}.",
         f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.report.sections import MISSING, number
+from harness.report.sections import MISSING, number, verdict_notes
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
-    """Print one table per data set, skipped rows counted below it."""
+    """Print one table and its verdict per data set; skipped rows are counted by reason."""
     for table in board.tables:
-        console.print(_table(table))
-        skipped = sum(row.status == "skipped" for row in table.rows)
-        if skipped:
-            console.print(f"  {skipped} rows skipped; harness plan names the reasons.")
+        if any(row.status != "skipped" for row in table.rows):
+            console.print(_table(table))
+            for note in verdict_notes(table):
+                console.print(Padding(note, (0, 0, 0, 2)), highlight=False, markup=False)
+            console.print()
+    skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
+    for reason, count in skipped.items():
+        console.print(f"{count} cells skipped: {reason}", highlight=False, markup=False)
 
 
 def _table(table: Table) -> RichTable:
@@ -28,7 +35,7 @@ def _table(table: Table) -> RichTable:
     )
     for name in ("model", "quant", "adapter"):
         found.add_column(name, no_wrap=True)
-    for name in ("value", "Δ", "95%", "verdict"):
+    for name in ("value", "tie", "Δ", "95%", "verdict"):
         found.add_column(name, justify="right", no_wrap=True)
     for row in table.rows:
         if row.status != "skipped":
@@ -39,9 +46,10 @@ def _table(table: Table) -> RichTable:
 def _numbers(table: Table, row: Row) -> tuple[str, ...]:
     mean = row.mean(table.primary_metric)
     if mean is None:
-        return (MISSING, MISSING, MISSING, row.status)
+        return (MISSING, MISSING, MISSING, MISSING, row.status)
     delta = row.deltas.get(table.primary_metric)
+    tie = table.ties.letters.get(row.name, MISSING) if table.ties else MISSING
     if delta is None:
-        return (number(mean), MISSING, MISSING, MISSING)
+        return (number(mean), tie, MISSING, MISSING, MISSING)
     interval = f"{delta.low:+.2f} {delta.high:+.2f}"
-    return (number(mean), f"{delta.delta:+.3f}", interval, delta.verdict)
+    return (number(mean), tie, f"{delta.delta:+.3f}", interval, delta.verdict)

@@ -1,0 +1,107 @@
+"""Which rows of a table tie: every pair compared on the same examples, Holm over the family.
+
+A letter shared by two rows means that they are not shown to differ. Ranks would claim more than
+the examples can carry.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.compare import Records
+from harness.statistics import holm, macro_f1_swap, mid_p_mcnemar, tie_groups
+
+ALPHA = 0.05
+MAX_ROWS = 60
+"""Above this many rows no tie groups are made: the family of pairs would find nothing."""
+SWAPS_PER_PAIR = 30
+"""Permutations of a macro-F1 pair, times the family's size: enough to pass Holm's first step."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One row's records, its seeds averaged within an example by the comparison."""
+
+    name: str
+    seeds: tuple[Records, ...]
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Tie groups of a table."""
+
+    letters: dict[str, str]
+    """Row → letters, in descending order of the mean; rows that share one are not told apart."""
+    pairs: int
+    """Size of the family that Holm's correction covers."""
+
+
+def ties(
+    sides: Sequence[Side], metric: str, *, higher_is_better: bool, labels: Sequence[str] = ()
+) -> Ties | None:
+    """The tie groups of ``sides`` on ``metric``; None when they are too few, too many or differ."""
+    if not 2 <= len(sides) <= MAX_ROWS:
+        return None
+    name = "accuracy" if metric == "f1_macro" and labels else metric
+    scored = [_ids(records, name) for side in sides for records in side.seeds]
+    if not scored[0] or any(ids != scored[0] for ids in scored):
+        return None
+    order = sorted(scored[0])
+    table = {side.name: _scores(side, name, order) for side in sides}
+    pairs = list(itertools.combinations([side.name for side in sides], 2))
+    by_name = {side.name: side for side in sides}
+    groups = [sides[0].seeds[0][i].get("group") or i for i in order]
+    p_values = [
+        _f1_p(by_name[a], by_name[b], order, labels, SWAPS_PER_PAIR * len(pairs))
+        if metric == "f1_macro"
+        else _mean_p(np.asarray(table[a]) - np.asarray(table[b]), groups)
+        for a, b in pairs
+    ]
+    different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
+    means = {name: statistics.fmean(scores) for name, scores in table.items()}
+    ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
+    return Ties(tie_groups(ranked, different), len(pairs))
+
+
+def _ids(records: Records, metric: str) -> set[str]:
+    """The examples that have a score: a category may have no gold number."""
+    return {i for i, record in records.items() if metric in record["scores"]}
+
+
+def _scores(side: Side, metric: str, order: Sequence[str]) -> list[float]:
+    """One number per example, averaged over seeds; for macro-F1 the hits, which order alike."""
+    return [statistics.fmean(records[i]["scores"][metric] for records in side.seeds) for i in order]
+
+
+def _mean_p(differences: Any, groups: Sequence[str]) -> float:
+    """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error."""
+    from scipy.stats import t
+
+    d = np.asarray(differences, dtype=float)
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
+        return mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum()))
+    if len(names) < 2 or np.ptp(d) == 0:
+        return 1.0 if len(names) < 2 or d[0] == 0 else 0.0
+    sums = np.bincount(codes, weights=d - d.mean())
+    error = np.sqrt(len(names) / (len(names) - 1) * np.sum(sums**2)) / len(d)
+    return float(2 * t.sf(abs(d.mean()) / error, len(names) - 1)) if error else 0.0
+
+
+def _f1_p(
+    first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
+) -> float:
+    a, b = first.seeds[0], second.seeds[0]
+    return macro_f1_swap(
+        [a[i]["label"] for i in order],
+        [a[i]["predicted_label"] for i in order],
+        [b[i]["predicted_label"] for i in order],
+        labels,
+        resamples=max(2000, resamples),
+    )
