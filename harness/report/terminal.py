@@ -32,6 +32,7 @@ def _table(table: Table) -> RichTable:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     for name in ("model", "quant", "adapter"):
         found.add_column(name, no_wrap=True)
@@ -50,6 +51,11 @@ def _numbers(table: Table, row: Row) -> tuple[str, ...]:
     delta = row.deltas.get(table.primary_metric)
     tie = table.ties.letters.get(row.name, MISSING) if table.ties else MISSING
     if delta is None:
-        return (number(mean), tie, MISSING, MISSING, MISSING)
+        return (_short(mean), tie, MISSING, MISSING, MISSING)
     interval = f"{delta.low:+.2f} {delta.high:+.2f}"
-    return (number(mean), tie, f"{delta.delta:+.3f}", interval, delta.verdict)
+    return (_short(mean), tie, f"{delta.delta:+.3f}", interval, delta.verdict)
+
+
+def _short(value: float) -> str:
+    """Three decimals for shares and scores, else as in the report."""
+    return f"{value:.3f}" if abs(value) < 10 else number(value)
