@@ -55,6 +55,47 @@ def test_the_same_seed_gives_the_same_predictions(write_suite, tmp_path):
     assert texts[0] == texts[1]
 
 
+def test_sampled_answers_repeat_with_the_seed_and_differ_from_greedy_ones(write_suite, tmp_path):
+    greedy = write_suite()
+    run(greedy, "-o", tmp_path / "greedy", "--workers", "1")
+    text = greedy.read_text()
+    greedy.write_text(text.replace("max_new_tokens: 16", "max_new_tokens: 16, do_sample: true"))
+    found = []
+    for name in ("a", "b"):
+        run(greedy, "-o", tmp_path / name, "--workers", "1")
+    for name in ("greedy", "a", "b"):
+        loaded = load_run(tmp_path / name)
+        found.append([r["prediction"] for r in loaded.predictions(loaded.cells[1])])
+    assert found[1] == found[2]
+    assert found[0] != found[1]
+
+
+def test_a_paged_eight_bit_optimizer_trains_a_quantized_model_on_a_cpu(write_suite, tmp_path):
+    path = write_suite(quantization="nf4")
+    text = path.read_text().replace("max_length: 256", "max_length: 256, optim: paged_adamw_8bit")
+    path.write_text(text)
+    result = run(path, "-o", tmp_path / "out", "--workers", "1")
+    assert result.exit_code == 0, result.output
+    base, tuned = load_run(tmp_path / "out").cells
+    assert tuned.value("eval_loss").value < base.value("eval_loss").value
+
+
+def test_another_seed_starts_from_other_weights_and_sees_another_order(write_suite, tmp_path):
+    path = write_suite()
+    path.write_text(path.read_text().replace("training: {", "training: {max_steps: 2, ", 2))
+    text = path.read_text().replace("max_steps: 2, learning_rate: 5e-3}", "learning_rate: 5e-3}")
+    path.write_text(text.replace("\ntraining:", "\n  seed: [0, 1]\ntraining:", 1))
+    result = run(path, "-o", tmp_path / "out", "--workers", "1")
+    assert result.exit_code == 0, result.output
+    _, first, second = load_run(tmp_path / "out").cells
+    logs = [
+        (tmp_path / "out" / "cells" / cell.key / "train_log.jsonl").read_text()
+        for cell in (first, second)
+    ]
+    losses = [json.loads(log.splitlines()[0])["loss"] for log in logs]
+    assert losses[0] != losses[1]
+
+
 def test_a_failed_cell_never_stops_the_others(write_suite, tmp_path):
     path = write_suite()
     text = path.read_text().replace("target_modules: all-linear", "target_modules: [no_such]")

@@ -44,7 +44,11 @@ def run(
         kept = ", ".join(f"{len(plan_.of(a))} {a}" for a in ("current", "skip") if plan_.of(a))
         click.echo(f"{kept}: nothing to do; {plan_.run.directory / 'leaderboard.html'}")
         sys.exit(1 if strict and plan_.of("skip") else 0)
-    counts = _execute(plan_, workers, fail_fast)
+    try:
+        counts = _execute(plan_, workers, fail_fast)
+    except KeyboardInterrupt:
+        click.echo("stopped; the same command goes on where this one was", err=True)
+        sys.exit(130)
     _write_reports(plan_)
     summary = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     click.echo(f"{summary or 'nothing to do'}; {plan_.run.directory / 'leaderboard.html'}")
