@@ -74,6 +74,7 @@ def _score_numbers(records: list[Record], task: Task) -> None:
         )
         record["scores"]["numeric_accuracy"] = float(score.correct)
         record["extracted"] = score.found.text if score.found else None
+        record["ambiguous"] = score.ambiguous
         record["extracted_span"] = [score.found.start, score.found.end] if score.found else None
 
 
@@ -114,6 +115,8 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
         parsed = [float(r["extracted"] is None) for r in records if "extracted" in r]
         if parsed:
             values.append(_value("unparsed_share", parsed, category))
+            unsure = [float(r["ambiguous"]) for r in records if "extracted" in r]
+            values.append(_value("ambiguous_share", unsure, category))
     return values
 
 

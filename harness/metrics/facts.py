@@ -37,6 +37,7 @@ FACTS: dict[str, Fact] = {
     "entropy": Fact("nats/token", _NEITHER),
     "truncated_share": Fact("share", _DOWN),
     "unparsed_share": Fact("share", _DOWN),
+    "ambiguous_share": Fact("share", _DOWN),
     "latency_p50_ms": Fact("ms", _DOWN),
     "latency_p95_ms": Fact("ms", _DOWN),
     "ttft_p50_ms": Fact("ms", _DOWN),

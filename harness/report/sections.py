@@ -114,7 +114,7 @@ def _leader_notes(table: Table) -> tuple[str, ...]:
 
 
 def _parse_columns(table: Table) -> list[str]:
-    names = ("unparsed_share", "truncated_share")
+    names = ("unparsed_share", "ambiguous_share", "truncated_share")
     return [name for name in names if any(row.values(name) for row in table.rows)]
 
 
