@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.commands.compare import compare
 from harness.commands.models import models
 from harness.commands.reports import report, show
 from harness.commands.run import plan, run
@@ -31,7 +32,7 @@ def main() -> None:
     """Which fine-tuned variant to ship, and is the gain real."""
 
 
-for command in (run, plan, validate, schema, report, show, models):
+for command in (run, plan, validate, schema, report, show, compare, models):
     main.add_command(command)
 
 

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.comparison import compare
+from harness.errors import HarnessError
+from harness.executors.local import LocalExecutor
+from harness.runner import make_plan, run_suite
+
+SUITE = """\
+name: two
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: 4}}]
+  dataset: [{name: ru-calculations, train: 60, test: TEST}, {name: finance-labels, train: 60, test: 30}]
+"""
+
+
+@pytest.fixture
+def runs(write_suite, tmp_path):
+    """Writes a run of the testing backend per name, over 40 examples or as many as are given."""
+
+    def write(name, examples=40):
+        suite = write_suite(SUITE.replace("TEST", str(examples)))
+        plan = make_plan(suite, tmp_path / name)
+        run_suite(plan, LocalExecutor(2, 1), lambda _: None, backend="testing")
+        return tmp_path / name
+
+    return write
+
+
+def test_a_run_compared_with_itself_differs_nowhere(runs):
+    pairs = compare(runs("a"), runs("b"))
+    assert len(pairs) == 4
+    assert {pair.reason for pair in pairs} == {None}
+    assert {delta.delta for pair in pairs for delta in pair.deltas.values()} == {0.0}
+    assert {d.verdict for pair in pairs for d in pair.deltas.values()} == {"equivalent"}
+
+
+def test_two_cells_are_compared_and_their_difference_is_named(runs):
+    run = runs("a")
+    cells = sorted((run / "cells").glob("*ru-calculations*"))
+    (pair,) = compare(*cells)
+    assert "a → base" in pair.name or "base → a" in pair.name
+    assert pair.deltas["numeric_accuracy"].won + pair.deltas["numeric_accuracy"].lost > 0
+
+
+def test_other_examples_are_not_comparable_and_say_why(runs):
+    pairs = compare(runs("a"), runs("b", examples=30))
+    reasons = {p.reason for p in pairs if p.first.result.dataset == "ru-calculations"}
+    assert all("stand on one side only" in reason for reason in reasons)
+
+
+def test_the_command_prints_a_table_markdown_and_json(runs):
+    args = ["compare", str(runs("a")), str(runs("b"))]
+    assert "equivalent" in CliRunner().invoke(main, args).output
+    assert CliRunner().invoke(main, [*args, "--markdown"]).output.startswith("| pair | metric |")
+    records = json.loads(CliRunner().invoke(main, [*args, "--json"]).output)
+    assert {"pair", "metric", "delta", "low", "high", "verdict", "n", "won", "lost"} <= set(
+        records[0]
+    )
+
+
+def test_what_is_no_run_is_one_clear_error(tmp_path):
+    with pytest.raises(HarnessError, match="neither a run nor a cell"):
+        compare(tmp_path, tmp_path)
