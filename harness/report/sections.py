@@ -34,10 +34,11 @@ def sections_of(board: Leaderboard) -> list[Section]:
 
 def _verdict(board: Leaderboard) -> Section:
     notes = [note for table in board.tables for note in verdict_notes(table)]
-    skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
-    notes += [f"{number} cells skipped: {reason}." for reason, number in skipped.items()]
-    failed = [c for c in board.run.cells if c.status in ("failed", "missing")]
-    notes += [f"{cell.key} {cell.status}: {cell.reason}." for cell in failed]
+    for status in ("skipped", "missing"):
+        reasons = Counter(c.reason for c in board.run.cells if c.status == status)
+        notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
+    failed = [c for c in board.run.cells if c.status == "failed"]
+    notes += [f"{cell.key} failed: {cell.reason}." for cell in failed]
     return Section("Verdict", tuple(notes))
 
 
@@ -60,7 +61,7 @@ def verdict_notes(table: Table) -> list[str]:
 
 def _best_note(table: Table, best: Row) -> str:
     metric = table.primary_metric
-    word = "Highest" if table.higher_is_better else "Lowest"
+    word = "highest" if table.higher_is_better else "lowest"
     delta = best.deltas.get(metric)
     change = f" (Δ {show_delta(delta)})" if delta else ""
     text = f"{word} mean: {best.name}, {number(best.mean(metric) or 0.0)}{change}"
