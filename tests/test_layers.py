@@ -1,0 +1,70 @@
+"""A module may import only modules of its own layer or below; torch stays in ``harness/hf``."""
+
+import ast
+
+import pytest
+
+LAYERS = [
+    ["errors", "registry", "paths", "shipped", "yaml_file", "validation", "device"],
+    ["passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
+     "select", "environment", "corpus"],
+    ["datasets", "metrics", "statistics"],
+    ["scoring", "compare", "prompting"],
+    ["backend", "comparison", "ranking"],
+    ["testing", "hf", "preflight", "worker", "leaderboard"],
+    ["executors", "report"],
+    ["runner", "progress"],
+    ["commands"],
+    ["cli"],
+]  # fmt: skip
+HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes"}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.fixture(scope="module")
+def files(root):
+    return sorted((root / "harness").rglob("*.py"))
+
+
+def layer_of(name):
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def top(root, path):
+    return path.relative_to(root / "harness").with_suffix("").parts[0]
+
+
+def test_heavy_libraries_are_imported_in_hf_alone(root, files):
+    wrong = [
+        (str(path.relative_to(root)), name)
+        for path in files
+        if top(root, path) not in ("hf", "executors")
+        for name in imports(path)
+        if name.partition(".")[0] in HEAVY
+    ]
+    assert wrong == []
+
+
+def test_no_module_imports_a_higher_layer(root, files):
+    wrong = []
+    for path in files:
+        name = top(root, path)
+        if name in ("__init__", "__main__") or str(path).endswith("executors/warm.py"):
+            continue
+        for module in imports(path):
+            parts = module.split(".")
+            if parts[0] == "harness" and len(parts) > 1 and layer_of(parts[1]) > layer_of(name):
+                wrong.append((str(path.relative_to(root)), module))
+    assert wrong == []
+
+
+def test_every_module_has_a_layer(root, files):
+    names = {top(root, path) for path in files} - {"__init__", "__main__"}
+    assert names <= {name for layer in LAYERS for name in layer}
