@@ -55,6 +55,12 @@ class Evaluation(_Part):
     """What test rows that also stand in training do."""
     on_unlearnable: Literal["warn", "error"] = "error"
     """What training rows without a loss token do."""
+    on_cut: Literal["warn", "error"] = "warn"
+    """What training rows cut at `max_length` do."""
+    on_missing_eos: Literal["warn", "error"] = "warn"
+    """What training rows whose labels lost the end-of-text token do."""
+    on_boundary_merge: Literal["warn", "error"] = "warn"
+    """What rows do whose tokens merge across the prompt's end."""
 
 
 class Entry(_Part):

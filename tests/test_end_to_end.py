@@ -96,6 +96,24 @@ def test_another_seed_starts_from_other_weights_and_sees_another_order(write_sui
     assert losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("policy", ["warn", "error"])
+def test_cut_rows_are_counted_and_fail_a_cell_where_the_suite_says_so(
+    write_suite, tmp_path, policy
+):
+    path = write_suite()
+    text = path.read_text().replace("max_length: 256", "max_length: 40, max_steps: 1")
+    rules = f"evaluation: {{on_cut: {policy}, on_unlearnable: warn, "
+    path.write_text(text.replace("evaluation: {", rules))
+    run(path, "-o", tmp_path / "out", "--workers", "1")
+    _, tuned = load_run(tmp_path / "out").cells
+    if policy == "error":
+        assert tuned.status == "failed"
+        assert "cut at max_length" in tuned.reason
+    else:
+        assert tuned.audit["rows_cut"] > 0
+        assert any("cut at max_length" in warning for warning in tuned.audit["warnings"])
+
+
 def test_a_failed_cell_never_stops_the_others(write_suite, tmp_path):
     path = write_suite()
     text = path.read_text().replace("target_modules: all-linear", "target_modules: [no_such]")

@@ -105,19 +105,39 @@ def _close_log(trained: Any, seen: Seen) -> None:
     seen.train_log = trained.log
 
 
+DEFECTS = {
+    "rows_without_loss": (
+        "on_unlearnable",
+        "training rows have no token left to learn from",
+        "Raise `training.max_length`",
+    ),
+    "rows_cut": (
+        "on_cut",
+        "training rows are cut at max_length",
+        "Raise `training.max_length`",
+    ),
+    "rows_without_eos": (
+        "on_missing_eos",
+        "training rows lost their end-of-text token",
+        "Raise `training.max_length`",
+    ),
+    "boundary_merges": (
+        "on_boundary_merge",
+        "training rows tokenize differently across the prompt's end",
+        "End the prompt template in a line break",
+    ),
+}
+"""Count of the audit → its policy under `evaluation`, what it means, the way out."""
+
+
 def _check_learnable(audit: dict[str, int], cell: Cell, seen: Seen) -> None:
-    lost = audit.get("rows_without_loss", 0)
-    if lost and cell.evaluation.on_unlearnable == "error":
-        hint = "Raise `training.max_length`, or set `evaluation.on_unlearnable: warn`."
-        raise HarnessError(f"{lost} training rows have no token left to learn from", hint=hint)
-    for key, text in {
-        "rows_without_loss": "training rows have no token left to learn from",
-        "rows_cut": "training rows are cut at max_length",
-        "rows_without_eos": "training rows lost their end-of-text token",
-        "boundary_merges": "training rows tokenize differently across the prompt's end",
-    }.items():
-        if audit.get(key):
-            seen.audit["warnings"].append(f"{audit[key]} {text}")
+    for key, (policy, text, way_out) in DEFECTS.items():
+        count = audit.get(key, 0)
+        if count and getattr(cell.evaluation, policy) == "error":
+            hint = f"{way_out}, or set `evaluation.{policy}: warn`."
+            raise HarnessError(f"{count} {text}", hint=hint)
+        if count:
+            seen.audit["warnings"].append(f"{count} {text}")
 
 
 def _adapter_effect(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> float:
