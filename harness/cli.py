@@ -9,7 +9,7 @@ import click
 
 from harness.commands.compare import compare
 from harness.commands.models import models
-from harness.commands.reports import report, show
+from harness.commands.reports import report, score, show
 from harness.commands.run import plan, run
 from harness.commands.suites import schema, validate
 from harness.errors import HarnessError
@@ -32,7 +32,7 @@ def main() -> None:
     """Which fine-tuned variant to ship, and is the gain real."""
 
 
-for command in (run, plan, validate, schema, report, show, compare, models):
+for command in (run, plan, validate, schema, report, score, show, compare, models):
     main.add_command(command)
 
 

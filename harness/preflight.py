@@ -15,9 +15,6 @@ from harness.environment import Machine
 from harness.paths import RunPaths
 from harness.results import SCHEMA, load_result
 
-METRIC_VERSION = 2
-"""Rises when a score of the same prediction would change."""
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -32,6 +29,8 @@ class Decision:
     """Hashes of model and data, and versions, that the fingerprint covers."""
     task: str = "generation"
     primary_metric: str = ""
+    metrics_version: int | None = None
+    """Of the stored result of a current cell."""
 
     def plan_entry(self) -> dict[str, Any]:
         """The cell's line in ``plan.json``."""
@@ -69,7 +68,6 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
     content = {
         "data": content_hash(cell.dataset, folder),
         "model": model_hash(cell.model.source, cell.model.revision),
-        "metrics": str(METRIC_VERSION),
         "schema": str(SCHEMA),
     }
     print_ = fingerprint(cell, content=content)
@@ -81,7 +79,9 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
     }
     stored = load_result(run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == print_:
-        return Decision(cell, key, print_, "current", **shared)
+        return Decision(
+            cell, key, print_, "current", metrics_version=stored.metrics_version, **shared
+        )
     reason = why_not_here(cell, machine, needs_hub=source.needs_network)
     if reason:
         return Decision(cell, key, print_, "skip", reason, **shared)

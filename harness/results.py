@@ -68,6 +68,8 @@ class CellResult:
     """``labels`` and ``matrix``: rows are gold, columns the labels and then `unparsed`."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Resolved settings, package versions, hardware, git revision."""
+    metrics_version: int = 0
+    """The version of the metrics that scored it; `harness score` brings it up to date."""
     schema: int = SCHEMA
 
     @property

@@ -10,13 +10,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
+from harness.cell import Cell
+from harness.datasets.sources import source_of
 from harness.metrics.facts import fact
 from harness.results import Value
 from harness.suite import Evaluation
 
 Record = dict[str, Any]
+METRIC_VERSION = 2
+"""Rises when a score of the same prediction would change: stored cells are then scored again."""
 TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "exact_match")
 
 
@@ -28,6 +33,17 @@ class Task:
     language: Literal["en", "ru"]
     labels: tuple[str, ...]
     evaluation: Evaluation
+
+
+def task_of(cell: Cell) -> Task:
+    """What the scores of ``cell`` depend on: the suite's word, else the data set's own."""
+    source = source_of(cell.dataset, Path(cell.base_folder))
+    return Task(
+        task=cell.dataset.task or source.task,
+        language=cell.dataset.language or source.language,
+        labels=cell.dataset.labels or source.labels,
+        evaluation=cell.evaluation,
+    )
 
 
 def score_records(records: list[Record], task: Task) -> None:

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.backend import backend_of
-from harness.cell import Cell, cell_of_record
-from harness.datasets.sources import source_of
+from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
 from harness.device import Alone, Device
 from harness.paths import CellPaths, read_json, write_text
 from harness.results import CellResult, save_result, write_predictions
-from harness.scoring import Task, aggregate, confusion_record, score_records
+from harness.scoring import (
+    METRIC_VERSION,
+    aggregate,
+    confusion_record,
+    score_records,
+    task_of,
+)
 
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
@@ -48,21 +53,11 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         facts=seen.facts,
         timings={**seen.timings, "total": time.monotonic() - started},
         confusion=confusion_record(seen.records, task.labels) if task.labels else None,
+        metrics_version=METRIC_VERSION,
         provenance={"cell": job["cell"], "environment": job["environment"]},
     )
     save_result(paths, result)
     return result
-
-
-def task_of(cell: Cell) -> Task:
-    """What the scores of ``cell`` depend on: the suite's word, else the data set's own."""
-    source = source_of(cell.dataset, Path(cell.base_folder))
-    return Task(
-        task=cell.dataset.task or source.task,
-        language=cell.dataset.language or source.language,
-        labels=cell.dataset.labels or source.labels,
-        evaluation=cell.evaluation,
-    )
 
 
 def write_train_log(paths: CellPaths, log: list[dict[str, Any]]) -> None:

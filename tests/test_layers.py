@@ -10,7 +10,7 @@ LAYERS = [
      "select", "environment", "corpus"],
     ["datasets", "metrics", "statistics"],
     ["scoring", "compare", "prompting"],
-    ["backend", "comparison", "ranking"],
+    ["backend", "comparison", "ranking", "rescoring"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
     ["executors", "report"],
     ["runner", "progress"],

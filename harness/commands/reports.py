@@ -1,4 +1,4 @@
-"""`harness report` and `harness show`."""
+"""`harness report`, `harness score` and `harness show`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ def report(run_dir: Path, output: Path | None) -> None:
     from harness.results import load_run
 
     for path in write_report(_run(load_run, run_dir), output or run_dir):
+        click.echo(str(path))
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_DIR)
+def score(run_dir: Path) -> None:
+    """Score the stored predictions of RUN_DIR again and render its reports: no model needed.
+
+    Example: harness score runs/finance
+    """
+    from harness.report import write_report
+    from harness.rescoring import rescore
+    from harness.results import load_run
+
+    _run(load_run, run_dir)
+    click.echo(f"{len(rescore(run_dir))} cells scored again")
+    for path in write_report(load_run(run_dir), run_dir):
         click.echo(str(path))
 
 

@@ -59,8 +59,11 @@ def _nothing_changed(plan_: Plan) -> bool:
     """Whether every cell is current or skipped, and the reports are of these very cells."""
     from harness.report import is_written
     from harness.runner import is_planned
+    from harness.scoring import METRIC_VERSION
 
-    return not plan_.of("run") and is_planned(plan_) and is_written(plan_.run.directory)
+    scored = all(d.metrics_version == METRIC_VERSION for d in plan_.of("current"))
+    written = is_planned(plan_) and is_written(plan_.run.directory)
+    return not plan_.of("run") and scored and written
 
 
 def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:
@@ -83,8 +86,12 @@ def _write_reports(plan_: Plan) -> None:
     from harness.leaderboard import build_leaderboard
     from harness.report import write_report
     from harness.report.terminal import print_leaderboard
+    from harness.rescoring import rescore
     from harness.results import load_run
 
+    again = rescore(plan_.run.directory, only_outdated=True)
+    if again:
+        click.echo(f"{len(again)} cells scored again by newer metrics, without training")
     loaded = load_run(plan_.run.directory)
     write_report(loaded, plan_.run.directory)
     print_leaderboard(build_leaderboard(loaded), Console())

@@ -1,0 +1,47 @@
+"""Scores computed again from stored predictions: a metric's fix costs no training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from harness.cell import cell_of_record
+from harness.paths import RunPaths
+from harness.results import CellResult, load_run, save_result, write_predictions
+from harness.scoring import METRIC_VERSION, aggregate, confusion_record, score_records, task_of
+
+
+def rescore(directory: Path, *, only_outdated: bool = False) -> list[str]:
+    """Score the finished cells of a run again; the keys of those that were.
+
+    Measurements (latency, memory, training time) stay as they were measured.
+
+    Args:
+        directory: A run directory.
+        only_outdated: Leave cells that were scored by this version of the metrics.
+    """
+    run = load_run(directory)
+    done = []
+    for cell in run.cells:
+        if cell.status != "ok" or (only_outdated and cell.metrics_version == METRIC_VERSION):
+            continue
+        records = run.predictions(cell)
+        if records:
+            paths = RunPaths(directory).cell(cell.key)
+            result = _rescored(cell, records)
+            write_predictions(paths, records)
+            save_result(paths, result)
+            done.append(cell.key)
+    return done
+
+
+def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
+    task = task_of(cell_of_record(result.provenance["cell"]))
+    score_records(records, task)
+    measured = tuple(value for value in result.values if value.n is None)
+    return replace(
+        result,
+        values=(*aggregate(records, task), *measured),
+        confusion=confusion_record(records, task.labels) if task.labels else None,
+        metrics_version=METRIC_VERSION,
+    )
