@@ -36,6 +36,11 @@ def test_a_run_compared_with_itself_differs_nowhere(runs):
     assert len(pairs) == 4
     assert {pair.reason for pair in pairs} == {None}
     assert {delta.delta for pair in pairs for delta in pair.deltas.values()} == {0.0}
+    assert {d.verdict for pair in pairs for d in pair.deltas.values()} == {"undecided"}
+
+
+def test_a_run_compared_with_itself_is_equivalent_within_a_wide_margin(runs):
+    pairs = compare(runs("a"), runs("b"), margin=0.2)
     assert {d.verdict for pair in pairs for d in pair.deltas.values()} == {"equivalent"}
 
 
@@ -55,7 +60,7 @@ def test_other_examples_are_not_comparable_and_say_why(runs):
 
 def test_the_command_prints_a_table_markdown_and_json(runs):
     args = ["compare", str(runs("a")), str(runs("b"))]
-    assert "equivalent" in CliRunner().invoke(main, args).output
+    assert "undecided" in CliRunner().invoke(main, args).output
     assert CliRunner().invoke(main, [*args, "--markdown"]).output.startswith("| pair | metric |")
     records = json.loads(CliRunner().invoke(main, [*args, "--json"]).output)
     assert {"pair", "metric", "delta", "low", "high", "verdict", "n", "won", "lost"} <= set(

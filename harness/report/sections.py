@@ -252,7 +252,8 @@ def _method(board: Leaderboard) -> Section:
     git = run.environment.get("git") or {}
     notes = (
         "Δ is fine-tuned minus baseline on the same examples, with a 95% interval over examples:"
-        " clustered t where groups repeat, else BCa bootstrap. It holds no training noise.",
+        " clustered t where groups repeat, Agresti-Min for right or wrong, else BCa bootstrap;"
+        " several seeds enter as a crossed factor. With one seed it holds no training noise.",
         "A verdict is `better` or `worse` when the whole interval lies beyond the margin and"
         " Holm's p-value, over all contrasts to a baseline of the table, is at most 0.05;"
         " `equivalent` when it lies within the margin; else `undecided`.",

@@ -17,6 +17,7 @@ from harness.statistics.intervals import (
 from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.paired import (
     Difference,
+    agresti_min,
     exact_mcnemar,
     mid_p_mcnemar,
     paired_bootstrap,
@@ -40,6 +41,7 @@ __all__ = [
     "Difference",
     "Interval",
     "Verdict",
+    "agresti_min",
     "bca",
     "benjamini_hochberg",
     "clopper_pearson",

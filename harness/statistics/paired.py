@@ -47,6 +47,9 @@ def paired_difference(
 ) -> Difference:
     """The mean difference with its interval: clustered t where clusters repeat, else BCa.
 
+    Right-or-wrong scores without clusters get Agresti and Min's interval instead: with few or no
+    discordant examples a bootstrap would claim a certainty that the examples do not have.
+
     Where clusters repeat the p-value still treats examples as exchangeable: decide by the interval.
 
     Raises:
@@ -56,12 +59,14 @@ def paired_difference(
     if len(before) != len(after) or len(before) < 2:
         raise ValueError(f"need two or more pairs, got {len(before)} and {len(after)}")
     d = after - before
-    if clusters is not None and 1 < len(set(clusters)) < len(d):
-        low, high = clustered_t(d.tolist(), clusters)
-    else:
-        low, high = bca(d.tolist(), seed=seed)
     won, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
+    if clusters is not None and 1 < len(set(clusters)) < len(d):
+        low, high = clustered_t(d.tolist(), clusters)
+    elif binary:
+        low, high = agresti_min(won, lost, len(d))
+    else:
+        low, high = bca(d.tolist(), seed=seed)
     p = mid_p_mcnemar(won, lost) if binary else sign_flip(d.tolist(), seed=seed)
     name = "mid-p McNemar" if binary else "sign-flip"
     return Difference(
@@ -88,6 +93,21 @@ def correlation(before: Floats, after: Floats) -> float | None:
     if np.ptp(before) == 0 or np.ptp(after) == 0:
         return None
     return float(np.corrcoef(before, after)[0, 1])
+
+
+def agresti_min(won: int, lost: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """The interval of a difference of paired proportions, half an example added to each cell.
+
+    Agresti and Min (2005), "Simple improved confidence intervals for comparing matched
+    proportions": the Wald interval of the 2 × 2 table with 0.5 added to its four counts.
+    """
+    from scipy.stats import norm
+
+    b, c, total = won + 0.5, lost + 0.5, n + 2.0
+    centre = (b - c) / total
+    error = np.sqrt((b + c) - (b - c) ** 2 / total) / total
+    half = float(norm.ppf(0.5 + confidence / 2) * error)
+    return Interval(max(-1.0, centre - half), min(1.0, centre + half))
 
 
 def exact_mcnemar(won: int, lost: int) -> float:

@@ -20,8 +20,8 @@ def verdict(
     """Reads the interval of a difference against a margin.
 
     `better` or `worse` when the whole interval lies beyond the margin, `equivalent` when it lies
-    within plus or minus the margin, else `undecided`. A difference not above the noise floor is
-    never better or worse.
+    within plus or minus a margin above 0, else `undecided`. A difference not above the noise floor
+    is never better or worse.
 
     Args:
         low: Lower end of the interval of fine-tuned minus baseline.
@@ -36,7 +36,7 @@ def verdict(
     """
     if not low <= high or not margin >= 0 or not noise_floor >= 0:
         raise ValueError(f"no verdict on [{low}, {high}] at {margin} and {noise_floor}")
-    if -margin <= low and high <= margin:
+    if margin > 0 and -margin <= low and high <= margin:
         return "equivalent"
     point = (low + high) / 2 if delta is None else delta
     if -margin <= high and low <= margin:

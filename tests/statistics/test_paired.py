@@ -82,3 +82,18 @@ def test_paired_bootstrap_is_narrower_than_an_unpaired_one_when_scores_correlate
     low, high = paired_bootstrap(before.tolist(), after.tolist())
     wide = ss.ttest_ind(after, before).confidence_interval()
     assert high - low < 0.5 * (wide.high - wide.low)
+
+
+def test_no_discordant_example_is_no_certainty():
+    found = paired_difference([1.0] * 11, [1.0] * 11)
+    assert found.delta == 0
+    assert found.low < -0.1 < 0.1 < found.high
+
+
+def test_agresti_min_is_the_wald_interval_of_the_padded_table():
+    from harness.statistics import agresti_min
+
+    low, high = agresti_min(20, 5, 100)
+    # b = 20.5, c = 5.5, n = 102: (b - c) / n ± 1.96 sqrt(b + c - (b - c)² / n) / n
+    assert low == pytest.approx(0.14706 - 0.09377, abs=1e-4)
+    assert high == pytest.approx(0.14706 + 0.09377, abs=1e-4)
