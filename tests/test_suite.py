@@ -137,6 +137,14 @@ def test_fingerprint_ignores_training_of_a_baseline_only(write_suite):
     assert same == [cell.is_baseline for cell in before]
 
 
+def test_fingerprint_does_not_depend_on_where_a_local_model_lies(write_suite):
+    from dataclasses import replace
+
+    cell = load(write_suite, BASE)[0]
+    moved = replace(cell, model=cell.model.model_copy(update={"source": "/elsewhere/tiny-qwen2"}))
+    assert fingerprint(cell, content={}) == fingerprint(moved, content={})
+
+
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.integers(), max_size=4))
 def test_any_mapping_loads_or_is_refused(options):
     import tempfile
