@@ -87,9 +87,7 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     """Sixteen hex digits over the resolved settings and ``content`` (hashes, code versions)."""
     record = cell_record(cell)
     record.pop("base_folder")
-    if (
-        cell.model.is_local
-    ):  # the hash of its files stands in `content`; where they lie is no setting
+    if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
         record["model"].pop("source")
     record["content"] = content
     if cell.is_baseline:

@@ -17,6 +17,7 @@ from harness.statistics import (
     detectable_mean_gap,
     macro_f1_difference,
     paired_difference,
+    repeating,
     verdict,
 )
 
@@ -131,13 +132,12 @@ def f1_difference(
         return None
     gold = [base[i]["label"] for i in shared]
     groups = [base[i].get("group") or i for i in shared]
-    clusters = groups if len(set(groups)) < len(groups) else None
     found = macro_f1_difference(
         gold,
         [base[i]["predicted_label"] for i in shared],
         [tuned[i]["predicted_label"] for i in shared],
         labels,
-        clusters=clusters,
+        clusters=repeating(groups),
     )
     hits = [(base[i]["scores"]["accuracy"], tuned[i]["scores"]["accuracy"]) for i in shared]
     won, lost = sum(b < t for b, t in hits), sum(b > t for b, t in hits)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -46,17 +45,25 @@ def machine() -> Machine:
 
 
 def _gpus() -> list[tuple[str, float]]:
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or not shutil.which("nvidia-smi"):
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return []
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    rows = [line.rsplit(",", 1) for line in query_gpus("name,memory.total") if "," in line]
+    return [(name.strip(), float(memory) / 1024) for name, memory in rows]
+
+
+def query_gpus(fields: str) -> list[str]:
+    """One line of ``fields`` per CUDA device as NVML knows it; empty without `nvidia-smi`.
+
+    No CUDA context is created.
+    """
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
         text = subprocess.run(
             command, capture_output=True, text=True, timeout=10, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [line.rsplit(",", 1) for line in text.splitlines() if "," in line]
-    return [(name.strip(), float(memory) / 1024) for name, memory in rows]
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _cpu_name() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.compare import Records
-from harness.statistics import holm, macro_f1_swap, mid_p_mcnemar, tie_groups
+from harness.statistics import clustered_t_p, holm, macro_f1_swap, mid_p_mcnemar, tie_groups
 
 ALPHA = 0.05
 MAX_ROWS = 60
@@ -81,17 +81,13 @@ def _scores(side: Side, metric: str, order: Sequence[str]) -> list[float]:
 
 def _mean_p(differences: Any, groups: Sequence[str]) -> float:
     """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error."""
-    from scipy.stats import t
-
     d = np.asarray(differences, dtype=float)
-    names, codes = np.unique(np.asarray(groups), return_inverse=True)
-    if len(names) == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
+    clusters = len(set(groups))
+    if clusters == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
         return mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum()))
-    if len(names) < 2 or np.ptp(d) == 0:
-        return 1.0 if len(names) < 2 or d[0] == 0 else 0.0
-    sums = np.bincount(codes, weights=d - d.mean())
-    error = np.sqrt(len(names) / (len(names) - 1) * np.sum(sums**2)) / len(d)
-    return float(2 * t.sf(abs(d.mean()) / error, len(names) - 1)) if error else 0.0
+    if clusters < 2 or np.ptp(d) == 0:
+        return 1.0 if clusters < 2 or d[0] == 0 else 0.0
+    return clustered_t_p(d.tolist(), groups)
 
 
 def _f1_p(

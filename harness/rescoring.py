@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from harness.cell import cell_of_record
 from harness.paths import RunPaths
-from harness.results import CellResult, load_run, save_result, write_predictions
+from harness.results import CellResult, Run, save_result, write_predictions
 from harness.scoring import METRIC_VERSION, aggregate, confusion_record, score_records, task_of
 
 
-def rescore(directory: Path, *, only_outdated: bool = False) -> list[str]:
-    """Score the finished cells of a run again; the keys of those that were.
+def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
+    """Score the finished cells of ``run`` again, on disk; the keys of those that were.
 
     Measurements (latency, memory, training time) stay as they were measured.
 
     Args:
-        directory: A run directory.
+        run: A run as it was loaded; load it again to see the new scores.
         only_outdated: Leave cells that were scored by this version of the metrics.
     """
-    run = load_run(directory)
     done = []
     for cell in run.cells:
         if cell.status != "ok" or (only_outdated and cell.metrics_version == METRIC_VERSION):
             continue
         records = run.predictions(cell)
         if records:
-            paths = RunPaths(directory).cell(cell.key)
+            paths = RunPaths(run.directory).cell(cell.key)
             result = _rescored(cell, records)
             write_predictions(paths, records)
             save_result(paths, result)

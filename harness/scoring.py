@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.cell import Cell
 from harness.datasets.sources import source_of
 from harness.metrics.facts import fact
 from harness.results import Value
 from harness.suite import Evaluation
+
+if TYPE_CHECKING:
+    from harness.metrics.rouge import RougeScores
 
 Record = dict[str, Any]
 METRIC_VERSION = 2
@@ -62,20 +65,26 @@ def score_records(records: list[Record], task: Task) -> None:
 def _score_text(records: list[Record], task: Task) -> None:
     from harness.metrics.chrf import chrf
     from harness.metrics.classification import exact_match
-    from harness.metrics.rouge import rouge_many
 
-    scores = rouge_many(
-        [r["prediction"] for r in records],
-        [r["reference"] for r in records],
-        tokenizer=task.evaluation.rouge_tokenizer,
-        stemmer=task.evaluation.rouge_stemmer,
-    )
+    scores = _rouge([r["prediction"] for r in records], records, task)
     for record, rouge in zip(records, scores, strict=True):
         record["scores"] = {
             **rouge._asdict(),
             "chrf": chrf(record["prediction"], record["reference"]),
             "exact_match": exact_match(record["prediction"], record["reference"]),
         }
+
+
+def _rouge(texts: list[str], records: list[Record], task: Task) -> list[RougeScores]:
+    """ROUGE of ``texts`` against the references, by the suite's tokenizer and stemmer."""
+    from harness.metrics.rouge import rouge_many
+
+    return rouge_many(
+        texts,
+        [r["reference"] for r in records],
+        tokenizer=task.evaluation.rouge_tokenizer,
+        stemmer=task.evaluation.rouge_stemmer,
+    )
 
 
 def _score_numbers(records: list[Record], task: Task) -> None:
@@ -138,14 +147,7 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
 
 def _copied_prompt(records: list[Record], task: Task) -> Value:
     """A trivial baseline: what ROUGE-L gives to the question itself as the answer."""
-    from harness.metrics.rouge import rouge_many
-
-    scores = rouge_many(
-        [r["example_prompt"] for r in records],
-        [r["reference"] for r in records],
-        tokenizer=task.evaluation.rouge_tokenizer,
-        stemmer=task.evaluation.rouge_stemmer,
-    )
+    scores = _rouge([r["example_prompt"] for r in records], records, task)
     mean = math.fsum(score.rougeL for score in scores) / len(scores)
     note = "the prompt as the answer"
     return Value(
@@ -216,7 +218,7 @@ def _label_values(records: list[Record], task: Task) -> list[Value]:
 
 def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float | None]:
     """Macro-F1 resampled as a whole, in clusters where groups repeat."""
-    from harness.statistics import macro_f1_interval
+    from harness.statistics import macro_f1_interval, repeating
 
     if len(records) < 2:
         return None, None
@@ -225,7 +227,7 @@ def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float
         [r["label"] for r in records],
         [r["predicted_label"] for r in records],
         task.labels,
-        clusters=groups if 1 < len(set(groups)) < len(groups) else None,
+        clusters=repeating(groups),
     )
     return low, high
 

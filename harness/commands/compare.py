@@ -39,7 +39,9 @@ def compare(
     if as_json:
         click.echo(json.dumps(as_records(pairs), indent=1, ensure_ascii=False))
     elif markdown:
-        click.echo("\n".join(_markdown(_rows(pairs, metrics))))
+        from harness.report.markdown import markdown_table
+
+        click.echo("\n".join(markdown_table(COLUMNS, _rows(pairs, metrics))))
     else:
         _print(_rows(pairs, metrics))
 
@@ -48,27 +50,23 @@ COLUMNS = ("pair", "metric", "Δ [95%]", "p", "won:lost", "verdict")
 
 
 def _rows(pairs: Sequence[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ...]]:
+    from harness.report.sections import MISSING
+
     rows: list[tuple[str, ...]] = []
     for pair in pairs:
         if pair.reason:
-            rows.append((pair.name, "–", "–", "–", "–", f"not comparable: {pair.reason}"))
+            blank = (MISSING,) * (len(COLUMNS) - 2)
+            rows.append((pair.name, *blank, f"not comparable: {pair.reason}"))
         chosen = metrics or (pair.first.result.primary_metric,)
         rows += [_row(pair.name, pair.deltas[m]) for m in chosen if m in pair.deltas]
     return rows
 
 
 def _row(name: str, delta: Delta) -> tuple[str, ...]:
-    from harness.report.sections import show_delta
+    from harness.report.sections import MISSING, show_delta
 
-    p = "–" if delta.p_value is None else f"{delta.p_value:.2g}"
+    p = MISSING if delta.p_value is None else f"{delta.p_value:.2g}"
     return (name, delta.metric, show_delta(delta), p, f"{delta.won}:{delta.lost}", delta.verdict)
-
-
-def _markdown(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
-    return [
-        f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines
-    ]
 
 
 def _print(rows: Sequence[tuple[str, ...]]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.results import CellResult, Run
 
 RUN_DIR = click.Path(exists=True, path_type=Path)
 
@@ -25,11 +28,7 @@ def report(run_dir: Path, output: Path | None) -> None:
 
     Example: harness report runs/finance -o reports/finance
     """
-    from harness.report import write_report
-    from harness.results import load_run
-
-    for path in write_report(_run(load_run, run_dir), output or run_dir):
-        click.echo(str(path))
+    _write(_load(run_dir), output or run_dir)
 
 
 @click.command()
@@ -39,19 +38,25 @@ def score(run_dir: Path) -> None:
 
     Example: harness score runs/finance
     """
-    from harness.report import write_report
     from harness.rescoring import rescore
-    from harness.results import load_run
 
-    _run(load_run, run_dir)
-    click.echo(f"{len(rescore(run_dir))} cells scored again")
-    for path in write_report(load_run(run_dir), run_dir):
+    click.echo(f"{len(rescore(_load(run_dir)))} cells scored again")
+    _write(_load(run_dir), run_dir)
+
+
+def _write(run: Run, directory: Path) -> None:
+    from harness.leaderboard import build_leaderboard
+    from harness.report import write_report
+
+    for path in write_report(build_leaderboard(run), directory):
         click.echo(str(path))
 
 
-def _run(load: Any, run_dir: Path) -> Any:
+def _load(run_dir: Path) -> Run:
+    from harness.results import load_run
+
     try:
-        return load(run_dir)
+        return load_run(run_dir)
     except FileNotFoundError:
         hint = "Give a directory that `harness run` wrote, such as runs/finance."
         raise HarnessError(
@@ -67,9 +72,7 @@ def show(run_dir: Path, cell: str) -> None:
 
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
-    from harness.results import load_run
-
-    loaded = _run(load_run, run_dir)
+    loaded = _load(run_dir)
     found = [c for c in loaded.cells if c.key.startswith(cell)]
     if not found:
         from harness.registry import did_you_mean
@@ -80,7 +83,7 @@ def show(run_dir: Path, cell: str) -> None:
         _show_cell(loaded, item)
 
 
-def _show_cell(loaded: Any, item: Any) -> None:
+def _show_cell(loaded: Run, item: CellResult) -> None:
     click.echo(f"{item.key}: {item.status}{f' ({item.reason})' if item.reason else ''}")
     for value in item.values:
         if value.category is None and value.value is not None:

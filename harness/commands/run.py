@@ -89,12 +89,15 @@ def _write_reports(plan_: Plan) -> None:
     from harness.rescoring import rescore
     from harness.results import load_run
 
-    again = rescore(plan_.run.directory, only_outdated=True)
+    directory = plan_.run.directory
+    loaded = load_run(directory)
+    again = rescore(loaded, only_outdated=True)
     if again:
         click.echo(f"{len(again)} cells scored again by newer metrics, without training")
-    loaded = load_run(plan_.run.directory)
-    write_report(loaded, plan_.run.directory)
-    print_leaderboard(build_leaderboard(loaded), Console())
+        loaded = load_run(directory)
+    board = build_leaderboard(loaded)
+    write_report(board, directory)
+    print_leaderboard(board, Console())
 
 
 @click.command()

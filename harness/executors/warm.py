@@ -11,8 +11,9 @@ for the compute capability when it is imported, which would create one: here NVM
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import Any
+
+from harness.environment import query_gpus
 
 
 def _silence() -> None:
@@ -24,14 +25,7 @@ def _silence() -> None:
 
 def _capabilities() -> list[tuple[int, int]]:
     """The compute capability of each visible CUDA device, as NVML knows it."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        text = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    pairs = [line.strip().partition(".") for line in text.splitlines() if line.strip()]
+    pairs = [line.partition(".") for line in query_gpus("compute_cap")]
     return [(int(major), int(minor)) for major, _, minor in pairs]
 
 

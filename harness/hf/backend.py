@@ -80,7 +80,7 @@ def _fine_tune(
     seconds = trained.seconds - device.paused_seconds(trained.started)
     model.save_pretrained(paths.adapter)
     tokenizer.save_pretrained(paths.adapter)
-    _close_log(trained, seen)
+    seen.train_log = trained.log
     size = sum(f.stat().st_size for f in paths.adapter.glob("adapter_model*")) / 1024**2
     total = facts["total_params"] or 1
     seen.measured(
@@ -99,10 +99,6 @@ def _fine_tune(
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _close_log(trained: Any, seen: Seen) -> None:
-    seen.train_log = trained.log
 
 
 DEFECTS = {

@@ -7,12 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from harness.leaderboard import TIDY_COLUMNS, build_leaderboard, tidy_records
-from harness.paths import write_json, write_text
+from harness.leaderboard import TIDY_COLUMNS, Leaderboard, tidy_records
+from harness.paths import write_bytes, write_json, write_text
 from harness.report.html import render_html
 from harness.report.markdown import render_markdown
 from harness.report.sections import sections_of
-from harness.results import Run
 
 __all__ = ["is_written", "write_report"]
 
@@ -25,10 +24,10 @@ def is_written(directory: Path) -> bool:
     return all((directory / name).is_file() for name in FILES)
 
 
-def write_report(run: Run, directory: Path) -> list[Path]:
-    """Write the leaderboards and the results table of ``run`` to ``directory``."""
+def write_report(board: Leaderboard, directory: Path) -> list[Path]:
+    """Write the leaderboards and the results table of ``board`` to ``directory``."""
     directory.mkdir(parents=True, exist_ok=True)
-    sections = sections_of(build_leaderboard(run))
+    run, sections = board.run, sections_of(board)
     title = f"{run.suite['name']}: leaderboard"
     texts = {
         "leaderboard.md": render_markdown(title, sections),
@@ -49,17 +48,12 @@ def write_report(run: Run, directory: Path) -> list[Path]:
 
 def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:
     """The results table with columns typed even where a run has no value in them."""
-    import os
-    import tempfile
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {"seed": pa.int64(), "n": pa.int64(), "higher_is_better": pa.bool_()}
     kinds |= dict.fromkeys(("value", "ci_low", "ci_high"), pa.float64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in TIDY_COLUMNS])
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), name)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), content)
+    write_bytes(path, content.getvalue())

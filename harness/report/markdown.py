@@ -15,11 +15,14 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
         parts += [f"- {_escaped(note)}" for note in section.notes]
         parts.append("")
         if section.rows:
-            parts.append(_line(section.columns))
-            parts.append(_line(["---"] * len(section.columns)))
-            parts += [_line([_escaped(text) for text in row]) for row in section.rows]
-            parts.append("")
+            parts += [*markdown_table(section.columns, section.rows), ""]
     return "\n".join(parts)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of one table, every cell escaped."""
+    body = [_line([_escaped(text) for text in row]) for row in rows]
+    return [_line(columns), _line(["---"] * len(columns)), *body]
 
 
 def _line(texts: Sequence[str]) -> str:

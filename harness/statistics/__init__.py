@@ -12,6 +12,7 @@ from harness.statistics.intervals import (
     clopper_pearson,
     clustered_bootstrap,
     clustered_t,
+    clustered_t_p,
     wilson,
 )
 from harness.statistics.multiplicity import benjamini_hochberg, holm
@@ -32,7 +33,7 @@ from harness.statistics.power import (
     sign_flip_floor,
     unpaired_detectable_gap,
 )
-from harness.statistics.resampling import Interval
+from harness.statistics.resampling import Interval, repeating
 from harness.statistics.verdict import Verdict, tie_groups, verdict
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "clopper_pearson",
     "clustered_bootstrap",
     "clustered_t",
+    "clustered_t_p",
     "crossed_difference",
     "detectable_gap",
     "detectable_mean_gap",
@@ -60,6 +62,7 @@ __all__ = [
     "noether_runs",
     "paired_bootstrap",
     "paired_difference",
+    "repeating",
     "sign_flip",
     "sign_flip_floor",
     "tie_groups",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,13 +114,46 @@ def clustered_t(
     """
     from scipy.special import stdtrit
 
+    found = clustered_mean(values, clusters)
+    half = float(stdtrit(found.groups - 1, 0.5 + confidence / 2) * found.error)
+    return Interval(found.mean - half, found.mean + half)
+
+
+def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:
+    """The two-sided p-value of a mean of 0 that belongs to `clustered_t`; 0 without any spread.
+
+    Raises:
+        ValueError: as for `clustered_t`.
+    """
+    from scipy.special import stdtr
+
+    found = clustered_mean(values, clusters)
+    if not found.error:
+        return 0.0
+    return float(2 * stdtr(found.groups - 1, -abs(found.mean) / found.error))
+
+
+class ClusteredMean(NamedTuple):
+    """A mean and its cluster-robust standard error."""
+
+    mean: float
+    error: float
+    groups: int
+    """Distinct clusters; the degrees of freedom are one less."""
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Any]) -> ClusteredMean:
+    """The mean of ``values`` with the standard error of Miller 2024, eq. 4.
+
+    Raises:
+        ValueError: there are fewer than two values or clusters, or one value is not finite.
+    """
     x = _finite(values)
     codes = cluster_codes(clusters, len(x))
     groups = int(codes.max()) + 1
     sums = np.bincount(codes, weights=x - x.mean())
     error = np.sqrt(groups / (groups - 1) * np.sum(sums**2)) / len(x)
-    half = float(stdtrit(groups - 1, 0.5 + confidence / 2) * error)
-    return Interval(float(x.mean()) - half, float(x.mean()) + half)
+    return ClusteredMean(float(x.mean()), float(error), groups)
 
 
 def _finite(values: Sequence[float]) -> Floats:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.resampling import Floats, Interval, chunk_sizes
+from harness.statistics.resampling import Floats, Interval, chunk_sizes, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
@@ -61,7 +61,8 @@ def paired_difference(
     d = after - before
     won, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
-    if clusters is not None and 1 < len(set(clusters)) < len(d):
+    clusters = repeating(clusters)
+    if clusters is not None:
         low, high = clustered_t(d.tolist(), clusters)
     elif binary:
         low, high = agresti_min(won, lost, len(d))
@@ -101,12 +102,12 @@ def agresti_min(won: int, lost: int, n: int, *, confidence: float = 0.95) -> Int
     Agresti and Min (2005), "Simple improved confidence intervals for comparing matched
     proportions": the Wald interval of the 2 × 2 table with 0.5 added to its four counts.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     b, c, total = won + 0.5, lost + 0.5, n + 2.0
     centre = (b - c) / total
     error = np.sqrt((b + c) - (b - c) ** 2 / total) / total
-    half = float(norm.ppf(0.5 + confidence / 2) * error)
+    half = float(ndtri(0.5 + confidence / 2) * error)
     return Interval(max(-1.0, centre - half), min(1.0, centre + half))
 
 

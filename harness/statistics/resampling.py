@@ -111,6 +111,13 @@ def bca_limits(
     return Interval(float(low), float(high))
 
 
+def repeating(clusters: Sequence[Any] | None) -> Sequence[Any] | None:
+    """``clusters`` where they say something: two or more differ, and one holds two examples."""
+    if clusters is None or not 1 < len(set(clusters)) < len(clusters):
+        return None
+    return clusters
+
+
 def cluster_codes(clusters: Sequence[Any], n: int) -> NDArray[np.intp]:
     """Clusters numbered from 0, shape (n,).
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -15,15 +12,6 @@ EXAMPLES = 1000
 RESAMPLES = 10_000
 LABELS = tuple("abcde")
 MAX_SECONDS = 1.0
-
-
-def _seconds(call: Callable[[], object], rounds: int) -> float:
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def _labels() -> tuple[list[str], list[str], list[str]]:
@@ -44,7 +32,7 @@ def _coded_macro_f1(gold: np.ndarray, guess: np.ndarray) -> float:  # type: igno
     return float(np.mean(2 * np.diag(table) / (table.sum(axis=0) + table.sum(axis=1))))
 
 
-def test_bca_of_a_mean_is_faster_than_scipys(benchmark) -> None:  # type: ignore[no-untyped-def]
+def test_bca_of_a_mean_is_faster_than_scipys(benchmark, best_seconds) -> None:  # type: ignore[no-untyped-def]
     values = np.random.default_rng(0).random(EXAMPLES)
     listed = values.tolist()
 
@@ -53,8 +41,8 @@ def test_bca_of_a_mean_is_faster_than_scipys(benchmark) -> None:  # type: ignore
         return scipy.stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, batch=1000, rng=rng)
 
     ours = benchmark(bca, listed, resamples=RESAMPLES)
-    fast = _seconds(lambda: bca(listed, resamples=RESAMPLES), 5)
-    ratio = _seconds(theirs, 3) / fast
+    fast = best_seconds(lambda: bca(listed, resamples=RESAMPLES), 5)
+    ratio = best_seconds(theirs, 3) / fast
     wanted = theirs().confidence_interval  # type: ignore[attr-defined]
     benchmark.extra_info["ratio_to_scipy"] = round(ratio, 2)
     print(f"\nmean: {fast:.3f} s, {ratio:.1f} times the speed of scipy.stats.bootstrap")
@@ -63,7 +51,7 @@ def test_bca_of_a_mean_is_faster_than_scipys(benchmark) -> None:  # type: ignore
     assert ratio > 1
 
 
-def test_macro_f1_is_many_times_as_fast_as_scipys(benchmark) -> None:  # type: ignore[no-untyped-def]
+def test_macro_f1_is_many_times_as_fast_as_scipys(benchmark, best_seconds) -> None:  # type: ignore[no-untyped-def]
     gold, _, guess = _labels()
     codes = [np.array([LABELS.index(v) for v in column]) for column in (gold, guess)]
 
@@ -74,8 +62,8 @@ def test_macro_f1_is_many_times_as_fast_as_scipys(benchmark) -> None:  # type: i
         )  # fmt: skip
 
     ours = benchmark(macro_f1_interval, gold, guess, LABELS, resamples=RESAMPLES)
-    fast = _seconds(lambda: macro_f1_interval(gold, guess, LABELS, resamples=RESAMPLES), 5)
-    ratio = _seconds(theirs, 1) / fast
+    fast = best_seconds(lambda: macro_f1_interval(gold, guess, LABELS, resamples=RESAMPLES), 5)
+    ratio = best_seconds(theirs, 1) / fast
     wanted = theirs().confidence_interval  # type: ignore[attr-defined]
     benchmark.extra_info["ratio_to_scipy"] = round(ratio, 1)
     print(f"\nmacro-F1: {fast:.3f} s, {ratio:.1f} times the speed of scipy.stats.bootstrap")
@@ -84,7 +72,7 @@ def test_macro_f1_is_many_times_as_fast_as_scipys(benchmark) -> None:  # type: i
     assert ratio > 4
 
 
-def test_a_clustered_macro_f1_difference_stays_within_a_second(benchmark) -> None:  # type: ignore[no-untyped-def]
+def test_a_clustered_macro_f1_difference_stays_within_a_second(benchmark, best_seconds) -> None:  # type: ignore[no-untyped-def]
     gold, before, after = _labels()
     clusters = [i // 2 for i in range(EXAMPLES)]
 
@@ -92,4 +80,4 @@ def test_a_clustered_macro_f1_difference_stays_within_a_second(benchmark) -> Non
         return macro_f1_difference(gold, before, after, LABELS, clusters=clusters)
 
     benchmark(call)
-    assert _seconds(call, 3) < MAX_SECONDS
+    assert best_seconds(call, 3) < MAX_SECONDS
