@@ -21,7 +21,10 @@ class Seen:
     """What the models showed: one record per test example, measurements, and the audit."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    """In the order of the test examples; keys as in ``docs/results-format.md``."""
+    """In the order of the test examples: what the model was asked (`prompt`), what it answered
+    (`prediction`; for labels `predicted_label`, None if unparsed), `finish_reason`, counts."""
+    repeats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """How an unchanged evaluation was repeated → records of the first test examples, in order."""
     values: list[Value] = field(default_factory=list)
     """Measurements: memory, latency, training time."""
     audit: dict[str, Any] = field(default_factory=dict)

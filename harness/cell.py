@@ -43,7 +43,7 @@ class Cell:
     """`BitsAndBytesConfig` keys; empty for none."""
     adapter: str
     adapter_config: Options
-    """`peft_type` and the keys of its config; empty for `base`."""
+    """`peft_type` and the keys of its config, or `source`; empty for `base`."""
     dataset: DatasetEntry
     seed: int | None
     """The training seed; None for `base`."""
@@ -90,6 +90,7 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
         record["model"].pop("source")
     record["content"] = content
+    record["adapter_config"].pop("source", None)
     if cell.is_baseline:
         record.pop("training")
     text = json.dumps(record, sort_keys=True, ensure_ascii=False)
@@ -153,7 +154,7 @@ class _Resolver:
             quantization=quantization.name,
             quantization_config=_quantization_config(quantization),
             adapter=point["adapter"],
-            adapter_config=_adapter_config(adapter),
+            adapter_config=_adapter_config(adapter, self.path),
             dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
             seed=None if adapter is None else point["seed"],
             training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
@@ -220,8 +221,20 @@ def _quantization_config(entry: QuantizationEntry) -> Options:
     return QUANTIZATIONS[entry.name]
 
 
-def _adapter_config(entry: AdapterEntry | None) -> Options:
-    return {} if entry is None else {"peft_type": entry.peft_type, **entry.config}
+def _adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
+    """`peft_type` and its config's keys, or the folder of an adapter that is already trained."""
+    if entry is None:
+        return {}
+    if entry.source is None:
+        return {"peft_type": entry.peft_type, **entry.config}
+    folder = (suite.resolve().parent / Path(entry.source).expanduser()).resolve()
+    if not (folder / "adapter_config.json").is_file():
+        raise HarnessError(
+            f'adapter "{entry.name}": no adapter_config.json in {folder}',
+            where=str(suite),
+            hint="`source` is a folder in PEFT's format, such as cells/KEY/adapter of a run.",
+        )
+    return {"source": str(folder)}
 
 
 def _points(suite: Suite, resolver: _Resolver) -> Iterator[Options]:

@@ -7,7 +7,7 @@ example for the difference and enter the interval as a crossed factor.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from harness.metrics.facts import fact
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
+    macro_f1_crossed,
     macro_f1_difference,
     paired_difference,
     repeating,
@@ -25,6 +26,7 @@ Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
 ALPHA = 0.05
+_NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
 
 
@@ -35,10 +37,10 @@ class Delta:
     metric: str
     delta: float
     low: float
-    """Lower end of the 95% interval."""
+    """Lower end of the interval, 95% unless another confidence was asked for."""
     high: float
     verdict: str
-    """`better`, `worse`, `equivalent` or `undecided`, by the interval and the margin."""
+    """`better`, `worse`, `equivalent` or `undecided`, by the interval, margin and noise floor."""
     n: int
     won: int
     lost: int
@@ -51,33 +53,61 @@ class Delta:
     """What the interval covers: `examples`, or `examples and N seeds`."""
     p_adjusted: float | None = None
     """Holm's, over the family that the table declares."""
+    effect_size: float | None = None
+    """Cohen's d_z over examples, seeds averaged."""
+    correlation: float | None = None
+    """Pearson's r of the two sides' scores over examples."""
+    noise_floor: float = 0.0
+    """How far the baseline moves when nothing changes; a smaller difference is undecided."""
+    per_seed: tuple[float, ...] = ()
+    """The difference of each training seed, where there are several."""
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a difference is judged by."""
+
+    margin: float = 0.0
+    """The smallest difference that matters."""
+    noise: Mapping[str, float] | None = None
+    """Metric → noise floor."""
+    confidence: float = 0.95
+
+    def floor(self, metric: str) -> float:
+        """The noise floor of ``metric``; 0 where none was measured."""
+        return float((self.noise or {}).get(metric, 0.0))
 
 
 def differences(
     before: Sequence[Records],
     after: Sequence[Records],
     *,
-    margin: float = 0.0,
+    criteria: Criteria | None = None,
     labels: Sequence[str] = (),
 ) -> dict[str, Delta]:
     """Metric → difference, for every metric that both sides scored on two or more examples."""
-    first = before[0]
+    first, criteria = before[0], criteria or Criteria()
     found: dict[str, Delta] = {}
     for metric in sorted({m for record in first.values() for m in record["scores"]}):
-        delta = difference(metric, before, after, margin=margin)
+        delta = difference(metric, before, after, criteria=criteria)
         if delta:
             found[metric] = delta
     if labels:
-        delta = f1_difference(before, after, labels, margin=margin)
+        delta = f1_difference(before, after, labels, criteria=criteria)
         if delta:
             found["f1_macro"] = delta
     return found
 
 
 def difference(
-    metric: str, before: Sequence[Records], after: Sequence[Records], *, margin: float = 0.0
+    metric: str,
+    before: Sequence[Records],
+    after: Sequence[Records],
+    *,
+    criteria: Criteria | None = None,
 ) -> Delta | None:
     """The paired difference in a mean of per-example scores; None below two shared examples."""
+    criteria = criteria or Criteria()
     shared = [
         i
         for i in before[0]
@@ -85,33 +115,43 @@ def difference(
     ]
     if len(shared) < 2:
         return None
-    base = [_mean(before, i, metric) for i in shared]
-    tuned = [_mean(after, i, metric) for i in shared]
+    pairs = seed_pairs(before, after)
+    table = [[a[i]["scores"][metric] - b[i]["scores"][metric] for b, a in pairs] for i in shared]
+    base = [statistics.fmean(b[i]["scores"][metric] for b, _ in pairs) for i in shared]
+    tuned = [statistics.fmean(a[i]["scores"][metric] for _, a in pairs) for i in shared]
     clusters = [before[0][i].get("group") or i for i in shared]
-    paired = paired_difference(base, tuned, clusters=clusters)
+    paired = paired_difference(base, tuned, clusters=clusters, confidence=criteria.confidence)
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
-    covers = "examples"
-    if len(after) > 1:
-        table = [
-            [side[i]["scores"][metric] - b for side in after]
-            for i, b in zip(shared, base, strict=True)
-        ]
-        crossed = crossed_difference(table)
+    covers, per_seed = "examples", _NO_SEEDS
+    if len(pairs) > 1:
+        crossed = crossed_difference(table, clusters=clusters, confidence=criteria.confidence)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
-        covers = f"examples and {len(after)} seeds"
+        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
     spread = statistics.stdev(t - b for t, b in zip(tuned, base, strict=True))
-    up = fact(metric).higher_is_better is not False
+    floor = criteria.floor(metric)
     return Delta(
         metric, paired.delta, low, high,
-        verdict(low, high, margin, higher_is_better=up, delta=paired.delta),
+        verdict(
+            low, high, criteria.margin, higher_is_better=fact(metric).higher_is_better is not False,
+            noise_floor=floor, delta=paired.delta,
+        ),
         paired.n, paired.won, paired.lost, p, test,
         detectable_mean_gap(len(shared), spread) if spread else None, covers,
+        effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
+        per_seed=per_seed,
     )  # fmt: skip
 
 
-def _mean(sides: Sequence[Records], example: str, metric: str) -> float:
-    return statistics.fmean(side[example]["scores"][metric] for side in sides)
+def seed_pairs(
+    before: Sequence[Records], after: Sequence[Records]
+) -> list[tuple[Records, Records]]:
+    """The sides seed by seed; a single baseline stands beside every seed."""
+    if len(before) == 1:
+        return [(before[0], side) for side in after]
+    if len(after) == 1:
+        return [(side, after[0]) for side in before]
+    return list(zip(before, after, strict=False))
 
 
 def f1_difference(
@@ -119,33 +159,44 @@ def f1_difference(
     after: Sequence[Records],
     labels: Sequence[str],
     *,
-    margin: float = 0.0,
+    criteria: Criteria | None = None,
 ) -> Delta | None:
     """The difference in macro-F1, recomputed as a whole inside each resample.
 
-    With several seeds the fine-tuned predictions of the first are taken: macro-F1 of averaged
-    predictions does not exist.
+    Several seeds are crossed with the examples by jackknife pseudo-values.
     """
+    criteria = criteria or Criteria()
     base, tuned = before[0], after[0]
-    shared = [i for i in base if i in tuned]
+    shared = [i for i in base if all(i in side for side in after)]
     if len(shared) < 2:
         return None
+    pairs = seed_pairs(before, after)
     gold = [base[i]["label"] for i in shared]
-    groups = [base[i].get("group") or i for i in shared]
+    groups = repeating([base[i].get("group") or i for i in shared])
+    guesses = [
+        ([b[i]["predicted_label"] for i in shared], [a[i]["predicted_label"] for i in shared])
+        for b, a in pairs
+    ]
     found = macro_f1_difference(
-        gold,
-        [base[i]["predicted_label"] for i in shared],
-        [tuned[i]["predicted_label"] for i in shared],
-        labels,
-        clusters=repeating(groups),
+        gold, *guesses[0], labels, clusters=groups, confidence=criteria.confidence
     )
+    delta, low, high, p, test = found.delta, found.low, found.high, found.p_value, found.test
+    covers, per_seed = "examples", _NO_SEEDS
+    if len(pairs) > 1:
+        crossed = macro_f1_crossed(
+            gold, [b for b, _ in guesses], [a for _, a in guesses], labels,
+            clusters=groups, confidence=criteria.confidence,
+        )  # fmt: skip
+        delta, low, high, p = crossed.delta, crossed.low, crossed.high, crossed.p_value
+        test = "crossed seeds, jackknife"
+        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
     hits = [(base[i]["scores"]["accuracy"], tuned[i]["scores"]["accuracy"]) for i in shared]
     won, lost = sum(b < t for b, t in hits), sum(b > t for b, t in hits)
+    floor = criteria.floor("f1_macro")
     return Delta(
-        "f1_macro", found.delta, found.low, found.high,
-        verdict(found.low, found.high, margin, delta=found.delta),
-        found.n, won, lost, found.p_value, found.test, None,
-        "examples" if len(after) == 1 else "examples, of the first seed",
+        "f1_macro", delta, low, high,
+        verdict(low, high, criteria.margin, noise_floor=floor, delta=delta),
+        found.n, won, lost, p, test, None, covers, noise_floor=floor, per_seed=per_seed,
     )  # fmt: skip
 
 
@@ -156,14 +207,26 @@ def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:
 
 
 def incomparable(first: Records, second: Records) -> str | None:
-    """Why two sides cannot be compared example by example; None if they can."""
+    """Why two sides cannot be compared example by example; None if they can.
+
+    The prompts that the models saw must be equal too, unless the sides answer in different ways
+    (a trained head reads the bare text, a baseline is asked a question).
+    """
     if not first or not second:
         return "one side has no predictions"
     if set(first) != set(second):
         only = len(set(first) ^ set(second))
         return f"{only} examples stand on one side only"
-    changed = sum(first[i]["reference"] != second[i]["reference"] for i in first)
-    if changed:
-        return f"{changed} references differ"
-    prompts = sum(first[i]["example_prompt"] != second[i]["example_prompt"] for i in first)
-    return f"{prompts} questions differ" if prompts else None
+    checks = {"reference": "references differ", "example_prompt": "questions differ"}
+    checks["data_hash"] = "examples hold other data"
+    if _answered_by(first) == _answered_by(second):
+        checks["prompt_hash"] = "rendered prompts differ"
+    for key, text in checks.items():
+        changed = sum(first[i].get(key) != second[i].get(key) for i in first)
+        if changed:
+            return f"{changed} {text}"
+    return None
+
+
+def _answered_by(side: Records) -> Any:
+    return next(iter(side.values())).get("answered_by")

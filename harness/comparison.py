@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.compare import Delta, Records, differences, incomparable
+from harness.compare import Criteria, Delta, Records, differences, incomparable
 from harness.errors import HarnessError
 from harness.paths import CellPaths
 from harness.results import CellResult, load_result, load_run, read_predictions
@@ -81,9 +81,21 @@ def _pair(first: Scored, second: Scored, margin: float) -> Pair:
     deltas = (
         {}
         if reason
-        else differences([first.records], [second.records], margin=margin, labels=labels)
-    )
+        else differences(
+            [first.records], [second.records], criteria=Criteria(margin, _floor(first, second)),
+            labels=labels,
+        )
+    )  # fmt: skip
     return Pair(first, second, reason, deltas)
+
+
+def _floor(first: Scored, second: Scored) -> dict[str, float]:
+    """The noise floor of the pair: the larger of what was measured on either side."""
+    floors: dict[str, float] = {}
+    for side in (first, second):
+        for metric, value in side.result.noise.get("floor", {}).items():
+            floors[metric] = max(value, floors.get(metric, 0.0))
+    return floors
 
 
 def _other_settings(first: Scored, second: Scored) -> str | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.compare import Delta, differences, incomparable, with_adjusted
+from harness.compare import Criteria, Delta, Records, differences, incomparable, with_adjusted
 from harness.metrics.facts import fact
 from harness.ranking import Side, Ties, ties
 from harness.results import CellResult, Run, Value
 from harness.statistics import holm
+from harness.suite import Objectives
 
 COSTS = (
     "latency_p50_ms", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
@@ -18,6 +19,23 @@ COSTS = (
     "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
 )  # fmt: skip
 
+
+SPEEDS = (
+    "latency_p50_ms", "latency_p95_ms", "ttft_p50_ms", "decode_tokens_per_s", "batch_tokens_per_s",
+    "batch_examples_per_s", "train_seconds", "train_tokens_per_s",
+)  # fmt: skip
+"""Measurements that say something only beside others of the same hardware."""
+
+TRIVIAL = {
+    "rougeL": {
+        "one constant answer": "rougeL_constant",
+        "the prompt copied": "rougeL_copied_prompt",
+    },
+    "numeric_accuracy": {"one constant answer": "numeric_accuracy_constant"},
+    "f1_macro": {"the majority label": "f1_macro_majority"},
+    "accuracy": {"the majority label": "accuracy_majority"},
+}  # fmt: skip
+"""Metric → what a trivial baseline answers → the metric that holds its score."""
 
 TIDY_COLUMNS = (
     "suite", "cell", "status", "kind", "model", "quantization", "adapter", "dataset", "category",
@@ -55,6 +73,15 @@ class Row:
         """Why there is no value."""
         return next((cell.reason for cell in self.cells if cell.reason), None)
 
+    @property
+    def noise(self) -> dict[str, Any]:
+        """What evaluating the row again changed; empty for rows that are no baseline."""
+        return next((cell.noise for cell in self.cells if cell.noise), {})
+
+    def machines(self) -> set[str]:
+        """The hardware that the row's cells were measured on."""
+        return {cell.hardware for cell in self.cells if cell.status == "ok" and cell.hardware}
+
     def values(self, metric: str) -> list[float]:
         """The metric's value of every seed that has one."""
         found = (cell.value(metric) for cell in self.cells if cell.status == "ok")
@@ -87,6 +114,19 @@ class Table:
         """The direction of the primary metric."""
         return fact(self.primary_metric).higher_is_better is not False
 
+    def machines(self) -> set[str]:
+        """The hardware that the table's cells were measured on."""
+        return {name for row in self.rows for name in row.machines()}
+
+    def trivial(self) -> dict[str, float]:
+        """What a trivial baseline answers → its score in the primary metric."""
+        found = {}
+        for answer, metric in TRIVIAL.get(self.primary_metric, {}).items():
+            row = next((row for row in self.rows if row.values(metric)), None)
+            if row is not None:
+                found[answer] = row.mean(metric) or 0.0
+        return found
+
     def best(self) -> Row | None:
         """The row with the best mean of the primary metric; a tie group says what that means."""
         scored = [row for row in self.rows if row.mean(self.primary_metric) is not None]
@@ -107,21 +147,35 @@ class Leaderboard:
 
     run: Run
     tables: tuple[Table, ...]
+    objectives: Objectives
+    stored: dict[str, Records] = field(default_factory=dict, repr=False)
+    """Cell key → its records by example id, read once."""
+
+    def records(self, cell: CellResult) -> Records:
+        """The prediction records of ``cell`` by example id."""
+        return _by_id(self.run, cell, self.stored)
 
 
-def build_leaderboard(run: Run) -> Leaderboard:
-    """The tables of ``run``, one per data set in matrix order."""
+def build_leaderboard(run: Run, objectives: Objectives | None = None) -> Leaderboard:
+    """The tables of ``run``, one per data set in matrix order.
+
+    Args:
+        run: A run directory read back.
+        objectives: Instead of the suite's own.
+    """
     names = list(dict.fromkeys(cell.dataset for cell in run.cells))
-    return Leaderboard(run, tuple(_table(run, name) for name in names))
+    stored: dict[str, Records] = {}
+    tables = tuple(_table(run, name, stored) for name in names)
+    wanted = objectives or Objectives(**run.suite.get("objectives", {}))
+    return Leaderboard(run, tables, wanted, stored)
 
 
-def _table(run: Run, dataset: str) -> Table:
+def _table(run: Run, dataset: str, records: dict[str, Records]) -> Table:
     cells = [cell for cell in run.cells if cell.dataset == dataset]
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.quantization, cell.adapter), []).append(cell)
     baselines = {(c.model, c.quantization): c for c in cells if c.is_baseline}
-    records: dict[str, dict[str, Any]] = {}
     rows = [
         _row(run, axes, tuple(members), baselines.get(axes[:2]), records)
         for axes, members in groups.items()
@@ -153,7 +207,7 @@ def _holm(rows: list[Row], metric: str) -> list[Row]:
     return found
 
 
-def _ties(run: Run, table: Table, records: dict[str, dict[str, Any]]) -> Ties | None:
+def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     scored = [row for row in table.rows if row.values(table.primary_metric)]
     sides = [
         Side(row.name, tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"))
@@ -165,7 +219,7 @@ def _ties(run: Run, table: Table, records: dict[str, dict[str, Any]]) -> Ties | 
 
 def _row(
     run: Run, axes: tuple[str, str, str], cells: tuple[CellResult, ...],
-    baseline: CellResult | None, records: dict[str, dict[str, Any]],
+    baseline: CellResult | None, records: dict[str, Records],
 ) -> Row:  # fmt: skip
     deltas: dict[str, Delta] = {}
     reason = None
@@ -176,12 +230,14 @@ def _row(
         reason = next((r for r in (incomparable(before, side) for side in after) if r), None)
         if reason is None:
             labels = (tuned[0].confusion or {}).get("labels", ())
-            margin = float(tuned[0].evaluation("margin") or 0)
-            deltas = differences([before], after, margin=margin, labels=labels)
+            criteria = Criteria(
+                float(tuned[0].evaluation("margin") or 0), baseline.noise.get("floor")
+            )
+            deltas = differences([before], after, criteria=criteria, labels=labels)
     return Row(*axes, cells, baseline, deltas, reason)
 
 
-def _by_id(run: Run, cell: CellResult, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _by_id(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
         records[cell.key] = {record["id"]: record for record in run.predictions(cell)}
     return records[cell.key]

@@ -70,6 +70,8 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
         "model": model_hash(cell.model.source, cell.model.revision),
         "schema": str(SCHEMA),
     }
+    if "source" in cell.adapter_config:
+        content["adapter"] = model_hash(cell.adapter_config["source"], None)
     print_ = fingerprint(cell, content=content)
     key = cell_key(cell, print_)
     shared: dict[str, Any] = {

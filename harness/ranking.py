@@ -7,16 +7,24 @@ the examples can carry.
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.compare import Records
-from harness.statistics import clustered_t_p, holm, macro_f1_swap, mid_p_mcnemar, tie_groups
+from harness.statistics import (
+    clustered_t_p,
+    crossed_difference,
+    holm,
+    macro_f1_crossed,
+    macro_f1_swap,
+    mid_p_mcnemar,
+    tie_groups,
+)
 
+Floats = NDArray[np.float64]
 ALPHA = 0.05
 MAX_ROWS = 60
 """Above this many rows no tie groups are made: the family of pairs would find nothing."""
@@ -60,11 +68,11 @@ def ties(
     p_values = [
         _f1_p(by_name[a], by_name[b], order, labels, SWAPS_PER_PAIR * len(pairs))
         if metric == "f1_macro"
-        else _mean_p(np.asarray(table[a]) - np.asarray(table[b]), groups)
+        else _mean_p(table[b] - table[a], groups)
         for a, b in pairs
     ]
     different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
-    means = {name: statistics.fmean(scores) for name, scores in table.items()}
+    means = {name: float(scores.mean()) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
     return Ties(tie_groups(ranked, different), len(pairs))
 
@@ -74,30 +82,38 @@ def _ids(records: Records, metric: str) -> set[str]:
     return {i for i, record in records.items() if metric in record["scores"]}
 
 
-def _scores(side: Side, metric: str, order: Sequence[str]) -> list[float]:
-    """One number per example, averaged over seeds; for macro-F1 the hits, which order alike."""
-    return [statistics.fmean(records[i]["scores"][metric] for records in side.seeds) for i in order]
+def _scores(side: Side, name: str, order: Sequence[str]) -> Floats:
+    """Scores of examples × seeds; for macro-F1 the hits, which order alike."""
+    return np.array([[records[i]["scores"][name] for records in side.seeds] for i in order])
 
 
-def _mean_p(differences: Any, groups: Sequence[str]) -> float:
-    """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error."""
-    d = np.asarray(differences, dtype=float)
+def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
+    """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error.
+
+    Of several seeds it is the larger of that over examples and the one that crosses both.
+    """
+    d = differences.mean(axis=1)
+    seeds = differences.shape[1]
+    crossed = crossed_difference(differences, clusters=groups).p_value if seeds > 1 else 0.0
     clusters = len(set(groups))
     if clusters == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
-        return mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum()))
+        return max(crossed, mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum())))
     if clusters < 2 or np.ptp(d) == 0:
-        return 1.0 if clusters < 2 or d[0] == 0 else 0.0
-    return clustered_t_p(d.tolist(), groups)
+        return 1.0 if clusters < 2 or d[0] == 0 else crossed
+    return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
 def _f1_p(
     first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
 ) -> float:
-    a, b = first.seeds[0], second.seeds[0]
-    return macro_f1_swap(
-        [a[i]["label"] for i in order],
-        [a[i]["predicted_label"] for i in order],
-        [b[i]["predicted_label"] for i in order],
-        labels,
-        resamples=max(2000, resamples),
+    gold = [first.seeds[0][i]["label"] for i in order]
+    a, b = (
+        [[records[i]["predicted_label"] for i in order] for records in side.seeds]
+        for side in (first, second)
     )
+    if max(len(a), len(b)) > 1:
+        if len(a) > 1 and len(b) == 1:
+            a, b = b, a
+        seeds = len(b) if len(a) == 1 else min(len(a), len(b))
+        return macro_f1_crossed(gold, a[:seeds], b[:seeds], labels).p_value
+    return macro_f1_swap(gold, a[0], b[0], labels, resamples=max(2000, resamples))

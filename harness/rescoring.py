@@ -39,7 +39,7 @@ def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResul
     measured = tuple(value for value in result.values if value.n is None)
     return replace(
         result,
-        values=(*aggregate(records, task), *measured),
+        values=(*aggregate(records, task, result.trivial), *measured),
         confusion=confusion_record(records, task.labels) if task.labels else None,
         metrics_version=METRIC_VERSION,
     )

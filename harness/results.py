@@ -64,6 +64,12 @@ class CellResult:
     """Read from the loaded model: dtypes, module counts, adapter proof, first prompt."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds per phase."""
+    answered_by: str = "generation"
+    """How answers were read: `generation`, `head` or `likelihood`."""
+    trivial: dict[str, str] = field(default_factory=dict)
+    """The answers of the trivial baselines: `majority`, or `constant`."""
+    noise: dict[str, Any] = field(default_factory=dict)
+    """What evaluating again changed: `examples`, `flip_rate`, `floor`; baselines only."""
     confusion: dict[str, Any] | None = None
     """``labels`` and ``matrix``: rows are gold, columns the labels and then `unparsed`."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +82,14 @@ class CellResult:
     def is_baseline(self) -> bool:
         """Whether the cell's adapter is `base`."""
         return self.adapter == "base"
+
+    @property
+    def hardware(self) -> str:
+        """The machine it was measured on: GPU, or CPU and cores; empty when not recorded."""
+        machine = self.provenance.get("environment", {}).get("machine", {})
+        if not machine:
+            return ""
+        return str(machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores")
 
     def evaluation(self, key: str) -> Any:
         """The setting ``key`` of `evaluation` that the cell ran under; None when not recorded."""

@@ -100,6 +100,7 @@ def _record_of(plan: Plan) -> dict[str, Any]:
         "name": plan.suite.name,
         "description": plan.suite.description,
         "path": plan.path.as_posix(),
+        "objectives": plan.suite.objectives.model_dump(mode="json"),
     }
     cells = [decision.plan_entry() for decision in plan.decisions]
     return {"schema": 1, "suite": suite, "cells": cells}

@@ -7,7 +7,7 @@ computed again without a model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from harness.metrics.rouge import RougeScores
 
 Record = dict[str, Any]
-METRIC_VERSION = 2
-"""Rises when a score of the same prediction would change: stored cells are then scored again."""
+VERSIONS = {"rouge": 1, "chrf": 1, "exact_match": 1, "numeric": 1, "labels": 1, "likelihood": 1,
+            "accounting": 1}  # fmt: skip
+"""Metric family → version; rises when a score of the same prediction would change."""
+METRIC_VERSION = 2 + sum(VERSIONS.values())
+"""Rises with every version: stored cells that were scored by an older one are scored again."""
 TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "exact_match")
 
 
@@ -36,6 +39,8 @@ class Task:
     language: Literal["en", "ru"]
     labels: tuple[str, ...]
     evaluation: Evaluation
+    answered_by: str = "generation"
+    """How answers are read: `generation`, or for labels `head`, `likelihood` or `generation`."""
 
 
 def task_of(cell: Cell) -> Task:
@@ -46,7 +51,16 @@ def task_of(cell: Cell) -> Task:
         language=cell.dataset.language or source.language,
         labels=cell.dataset.labels or source.labels,
         evaluation=cell.evaluation,
+        answered_by=_answered_by(cell, cell.dataset.task or source.task),
     )
+
+
+def _answered_by(cell: Cell, task: str) -> str:
+    """A baseline has no trained head: its labels are ranked by their likelihood."""
+    if task != "classification":
+        return "generation"
+    mode = cell.dataset.classify_by
+    return "likelihood" if mode == "head" and cell.is_baseline else mode
 
 
 def score_records(records: list[Record], task: Task) -> None:
@@ -66,7 +80,8 @@ def _score_text(records: list[Record], task: Task) -> None:
     from harness.metrics.chrf import chrf
     from harness.metrics.classification import exact_match
 
-    scores = _rouge([r["prediction"] for r in records], records, task)
+    references = [r["reference"] for r in records]
+    scores = rouge_of([r["prediction"] for r in records], references, task)
     for record, rouge in zip(records, scores, strict=True):
         record["scores"] = {
             **rouge._asdict(),
@@ -75,13 +90,13 @@ def _score_text(records: list[Record], task: Task) -> None:
         }
 
 
-def _rouge(texts: list[str], records: list[Record], task: Task) -> list[RougeScores]:
-    """ROUGE of ``texts`` against the references, by the suite's tokenizer and stemmer."""
+def rouge_of(texts: Sequence[str], references: Sequence[str], task: Task) -> list[RougeScores]:
+    """ROUGE of each text against its reference, by the suite's tokenizer and stemmer."""
     from harness.metrics.rouge import rouge_many
 
     return rouge_many(
         texts,
-        [r["reference"] for r in records],
+        references,
         tokenizer=task.evaluation.rouge_tokenizer,
         stemmer=task.evaluation.rouge_stemmer,
     )
@@ -117,9 +132,11 @@ def _score_extra(records: list[Record], name: str) -> None:
                 record["scores"][metric] = float(value)
 
 
-def aggregate(records: list[Record], task: Task) -> list[Value]:
-    """The metrics of ``records``, over all of them and per category."""
-    values = _over(records, task, None)
+def aggregate(
+    records: list[Record], task: Task, trivial: Mapping[str, str] | None = None
+) -> list[Value]:
+    """The metrics of ``records``, over all of them and per category, and of trivial answers."""
+    values = [*_over(records, task, None), *_trivial_values(records, task, trivial or {})]
     categories = sorted({r["category"] for r in records if r.get("category")})
     for category in categories:
         values += _over([r for r in records if r.get("category") == category], task, category)
@@ -131,28 +148,86 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
     values = [_mean(records, name, task, category) for name in names]
     if task.task == "classification" and category is None:
         values += _label_values(records, task)
-    values += _likelihood_values(records, category)
-    if task.task == "generation" and category is None:
-        values.append(_copied_prompt(records, task))
-    if task.task == "generation":
-        cut = [float(r["finish_reason"] == "length") for r in records]
-        values.append(_value("truncated_share", cut, category))
-        parsed = [float(r["extracted"] is None) for r in records if "extracted" in r]
-        if parsed:
-            values.append(_value("unparsed_share", parsed, category))
-            unsure = [float(r["ambiguous"]) for r in records if "extracted" in r]
-            values.append(_value("ambiguous_share", unsure, category))
+    values += _likelihood_values(records, task, category)
+    if task.answered_by == "generation":
+        values += _accounts(records, task, category)
     return values
 
 
-def _copied_prompt(records: list[Record], task: Task) -> Value:
-    """A trivial baseline: what ROUGE-L gives to the question itself as the answer."""
-    scores = _rouge([r["example_prompt"] for r in records], records, task)
-    mean = math.fsum(score.rougeL for score in scores) / len(scores)
-    note = "the prompt as the answer"
-    return Value(
-        "rougeL_copied_prompt", mean, *fact("rougeL_copied_prompt"), len(scores), note=note
-    )
+def _accounts(records: list[Record], task: Task, category: str | None) -> list[Value]:
+    """How the answers came: cut, empty, without what was looked for; and the score of the rest."""
+    text = signature("accounting", task)
+    shares = {
+        "truncated_share": [r["finish_reason"] == "length" for r in records],
+        "empty_share": [not r["prediction"].strip() for r in records],
+    }
+    parsable = [r for r in records if is_parsed(r) is not None]
+    if parsable:
+        shares["unparsed_share"] = [not is_parsed(r) for r in parsable]
+    if any("ambiguous" in r for r in parsable):
+        shares["ambiguous_share"] = [r.get("ambiguous", False) for r in parsable]
+    values = [
+        _value(name, [float(x) for x in found], category, signature=text)
+        for name, found in shares.items()
+    ]
+    metric = "accuracy" if task.task == "classification" else "numeric_accuracy"
+    parsed = [r for r in parsable if is_parsed(r)]
+    if parsed and len(parsed) < len(parsable):
+        scores = [r["scores"][metric] for r in parsed]
+        values.append(_value(f"{metric}_parsed", scores, category, signature=text))
+    return values
+
+
+def is_parsed(record: Record) -> bool | None:
+    """Whether the answer held what was looked for; None where nothing is looked for."""
+    if "extracted" in record:
+        return record["extracted"] is not None
+    if "predicted_label" in record:
+        return record["predicted_label"] is not None
+    return None
+
+
+def _trivial_values(records: list[Record], task: Task, trivial: Mapping[str, str]) -> list[Value]:
+    """What answers that need no model score on these examples."""
+    if task.task == "classification":
+        label = trivial.get("majority")
+        return _always(records, label, task) if label else []
+    prompts = [r["example_prompt"] for r in records]
+    values = [_trivial("rougeL_copied_prompt", _rouge_l(prompts, records, task), "the prompt")]
+    answer = trivial.get("constant")
+    if answer:
+        note = f'always "{answer[:60]}"'
+        answers = [answer] * len(records)
+        values.append(_trivial("rougeL_constant", _rouge_l(answers, records, task), note))
+        numbers = [{**r, "prediction": answer, "scores": {}} for r in records]
+        _score_numbers(numbers, task)
+        hits = [r["scores"]["numeric_accuracy"] for r in numbers if r["scores"]]
+        if hits:
+            values.append(_trivial("numeric_accuracy_constant", hits, note))
+    return values
+
+
+def _always(records: list[Record], label: str, task: Task) -> list[Value]:
+    from harness.metrics.classification import classification_scores
+
+    gold = [r["label"] for r in records]
+    scores = classification_scores([label] * len(gold), gold, task.labels)
+    return [
+        Value(
+            f"{key}_majority", scores[key], *fact(f"{key}_majority"), len(gold),
+            note=f'always "{label}"',
+        )
+        for key in ("accuracy", "f1_macro")
+    ]  # fmt: skip
+
+
+def _rouge_l(texts: list[str], records: list[Record], task: Task) -> list[float]:
+    return [score.rougeL for score in rouge_of(texts, [r["reference"] for r in records], task)]
+
+
+def _trivial(metric: str, scores: Sequence[float], note: str) -> Value:
+    mean = math.fsum(scores) / len(scores)
+    return Value(metric, mean, *fact(metric), len(scores), note=note)
 
 
 def _mean(records: list[Record], name: str, task: Task, category: str | None) -> Value:
@@ -201,16 +276,12 @@ def _label_values(records: list[Record], task: Task) -> list[Value]:
     gold = [r["label"] for r in records]
     predicted = [r["predicted_label"] for r in records]
     scores = classification_scores(predicted, gold, task.labels)
-    majority = records[0]["majority_label"]
-    trivial = classification_scores([majority] * len(gold), gold, task.labels)
-    scores |= {f"{key}_majority": trivial[key] for key in ("accuracy", "f1_macro")}
     scores.pop("accuracy")
-    note = {f"{key}_majority": f'always "{majority}"' for key in ("accuracy", "f1_macro")}
     intervals = {"f1_macro": _f1_interval(records, task)}
     return [
         Value(
             name, score, *fact(name), len(gold), *intervals.get(name, (None, None)),
-            signature=signature(name, task), note=note.get(name),
+            signature=signature(name, task),
         )
         for name, score in scores.items()
     ]  # fmt: skip
@@ -232,7 +303,7 @@ def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float
     return low, high
 
 
-def _likelihood_values(records: list[Record], category: str | None) -> list[Value]:
+def _likelihood_values(records: list[Record], task: Task, category: str | None) -> list[Value]:
     """Corpus values of the reference's likelihood: sums first, then the ratio."""
     scored = [r for r in records if r.get("nll") is not None]
     if not scored:
@@ -248,27 +319,36 @@ def _likelihood_values(records: list[Record], category: str | None) -> list[Valu
         "entropy": math.fsum(r["entropy"] for r in scored) / tokens,
     }
     return [
-        Value(name, number, *fact(name), n=len(scored), category=category)
+        Value(
+            name, number, *fact(name), n=len(scored), category=category,
+            signature=signature("likelihood", task),
+        )
         for name, number in numbers.items()
-    ]
+    ]  # fmt: skip
 
 
 def signature(metric: str, task: Task) -> str:
-    """How ``metric`` is computed, in sacreBLEU's manner."""
+    """How ``metric`` is computed and its family's version, in sacreBLEU's manner."""
     options = task.evaluation
     if metric.startswith("rouge"):
-        return f"rouge|tok:{options.rouge_tokenizer}|stem:{options.rouge_stemmer}|v:1"
-    makers: dict[str, Callable[[], str]] = {
-        "numeric_accuracy": lambda: (
-            f"numeric|lang:{task.language}|rel:{options.numeric_rel_tol}|scale:as_written|v:1"
+        settings = f"tok:{options.rouge_tokenizer}|stem:{options.rouge_stemmer}"
+        return f"rouge|{settings}|v:{VERSIONS['rouge']}"
+    fixed = {
+        "numeric_accuracy": (
+            f"numeric|lang:{task.language}|rel:{options.numeric_rel_tol}|scale:as_written"
+            f"|v:{VERSIONS['numeric']}"
         ),
-        "chrf": lambda: "chrf|beta:2|order:6|v:1",
-        "exact_match": lambda: "exact_match|normalised|v:1",
+        "chrf": f"chrf|beta:2|order:6|v:{VERSIONS['chrf']}",
+        "exact_match": f"exact_match|normalised|v:{VERSIONS['exact_match']}",
+        "likelihood": f"likelihood|teacher_forced|eos:counted|v:{VERSIONS['likelihood']}",
+        "accounting": f"accounting|v:{VERSIONS['accounting']}",
     }
-    if metric in makers:
-        return makers[metric]()
-    labels = f"|labels:{','.join(task.labels)}" if task.labels else ""
-    return f"{metric}{labels}|v:1"
+    if metric in fixed:
+        return fixed[metric]
+    if task.labels:
+        names = f"labels:{','.join(task.labels)}"
+        return f"{metric}|{names}|unparsed:wrong|v:{VERSIONS['labels']}"
+    return f"{metric}|evaluate"
 
 
 def confusion_record(records: list[Record], labels: tuple[str, ...]) -> dict[str, Any]:

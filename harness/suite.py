@@ -45,6 +45,11 @@ class Evaluation(_Part):
     """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
     rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
     """The stemmer applied to ROUGE tokens."""
+    sampling_seed: int = 0
+    """The seed of answers under `do_sample`; greedy answers have none."""
+    noise_examples: int = Field(32, ge=0)
+    """Examples that a baseline answers again, at this batch size and at half of it: the changes
+    are the noise floor of its differences. 0 measures none."""
     latency_prompts: int = Field(8, ge=0)
     """Prompts timed one at a time; 0 measures no latency."""
     latency_new_tokens: int = Field(16, ge=2)
@@ -61,6 +66,17 @@ class Evaluation(_Part):
     """What training rows whose labels lost the end-of-text token do."""
     on_boundary_merge: Literal["warn", "error"] = "warn"
     """What rows do whose tokens merge across the prompt's end."""
+
+
+class Objectives(_Part):
+    """What a user wants of a variant; the report orders and marks rows by it."""
+
+    order_by: Literal["quality", "quality_per_gib"] = "quality"
+    """The primary metric's mean, or that per GiB of peak memory in inference."""
+    max_latency_ms: float | None = Field(None, gt=0)
+    """Rows whose median latency is above are outside the bounds."""
+    max_memory_mib: float | None = Field(None, gt=0)
+    """Rows whose peak memory in inference is above are outside the bounds."""
 
 
 class Entry(_Part):
@@ -91,7 +107,10 @@ class QuantizationEntry(Entry):
 
 
 class AdapterEntry(Entry):
-    """An adapter: a PEFT config under a name."""
+    """An adapter: a PEFT config under a name, or one that is already trained."""
+
+    source: str | None = None
+    """A folder in PEFT's format, relative to the suite: it is scored as it is, not trained."""
 
     peft_type: str = "lora"
     """PEFT's method: `lora`, `ia3`, `prefix_tuning`, …"""
@@ -125,6 +144,10 @@ class DatasetEntry(Entry):
     """Our field → the table's column; default `instruction`, `input`, `output`."""
     labels: tuple[str, ...] = ()
     """The labels of a classification set, in the order of the confusion matrix."""
+    classify_by: Literal["head", "likelihood", "generation"] = "head"
+    """How labels are learned and read: a trained head on the bare text (its baseline ranks the
+    labels by likelihood), or as answers to a question that both sides are asked, ranked by
+    likelihood or generated and parsed."""
     group_by: str | None = "prompt"
     """The field whose equal values never cross the split: `prompt`, `reference` or a column."""
     rows: int | None = Field(None, ge=2)
@@ -196,6 +219,8 @@ class Suite(_Part):
     """How cells are scored and measured."""
     generation: Options = Field(default_factory=dict)
     """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+    objectives: Objectives = Objectives()
+    """By what rows are ordered and bounded."""
 
 
 def entry_of(axis: str, item: Any) -> Any:

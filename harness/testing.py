@@ -7,7 +7,6 @@ decide which, so that a run repeats exactly.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import Any
 
 from harness.backend import Seen
@@ -25,24 +24,20 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
         device.stage("train")
         paths.adapter.mkdir(parents=True, exist_ok=True)
     device.stage("predict")
-    majority = Counter(e.reference for e in splits.train).most_common(1)[0][0]
-    seen.records = [_record(cell, task, example, majority) for example in splits.test]
+    seen.records = [_record(cell, task, example) for example in splits.test]
     seen.measured({"latency_p50_ms": 1.0, "batch_tokens_per_s": 1000.0})
     return seen
 
 
-def _record(cell: Cell, task: Task, example: Example, majority: str) -> dict[str, Any]:
+def _record(cell: Cell, task: Task, example: Example) -> dict[str, Any]:
     right = _share(example.id, cell.seed) < (0.5 if cell.is_baseline else 0.75)
     record: dict[str, Any] = {
-        "id": example.id, "category": example.category, "group": example.group,
-        "gold": example.gold, "reference": example.reference, "example_prompt": example.prompt,
         "prompt": example.prompt, "prediction": example.reference if right else "…",
         "finish_reason": "stop", "new_tokens": 1,
     }  # fmt: skip
     if task.labels:
         wrong = next(label for label in task.labels if label != example.reference)
         predicted = example.reference if right else wrong
-        record |= {"label": example.reference, "majority_label": majority}
         record |= {"prediction": predicted, "predicted_label": predicted}
     return record
 

@@ -14,7 +14,9 @@ from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
 from harness.device import Alone, Device
+from harness.noise import noise_of
 from harness.paths import CellPaths, read_json, write_text
+from harness.records import complete
 from harness.results import CellResult, save_result, write_predictions
 from harness.scoring import (
     METRIC_VERSION,
@@ -23,6 +25,7 @@ from harness.scoring import (
     score_records,
     task_of,
 )
+from harness.trivial import trivial_answers
 
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
@@ -36,8 +39,13 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     splits = load_splits(cell.dataset, Path(cell.base_folder))
     seen = evaluate_cell(cell, task, splits, paths, device)
     device.stage("score")
+    complete(seen.records, splits.test, task)
     score_records(seen.records, task)
-    values = [*aggregate(seen.records, task), *seen.values]
+    for again in seen.repeats.values():
+        complete(again, splits.test, task)
+        score_records(again, task)
+    trivial = trivial_answers(splits, task)
+    values = [*aggregate(seen.records, task, trivial), *seen.values]
     write_predictions(paths, seen.records)
     write_train_log(paths, seen.train_log)
     result = CellResult(
@@ -52,6 +60,9 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         data={**splits.counts, "content": job["content"]},
         facts=seen.facts,
         timings={**seen.timings, "total": time.monotonic() - started},
+        answered_by=task.answered_by,
+        trivial=trivial,
+        noise=noise_of(seen.records, seen.repeats),
         confusion=confusion_record(seen.records, task.labels) if task.labels else None,
         metrics_version=METRIC_VERSION,
         provenance={"cell": job["cell"], "environment": job["environment"]},

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.compare import difference, differences, incomparable, with_adjusted
+from harness.compare import Criteria, difference, differences, incomparable, with_adjusted
 from harness.ranking import Side, ties
 
 
@@ -28,7 +28,7 @@ def test_a_clear_gain_is_better_and_its_mirror_worse():
 
 def test_a_gain_within_the_margin_is_equivalent():
     nearly = [score + 0.001 for score in LOW]
-    found = difference("rougeL", [records(LOW)], [records(nearly)], margin=0.05)
+    found = difference("rougeL", [records(LOW)], [records(nearly)], criteria=Criteria(margin=0.05))
     assert found.verdict == "equivalent"
 
 

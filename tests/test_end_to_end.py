@@ -37,6 +37,37 @@ def test_labels_get_a_head_and_the_baseline_a_likelihood(write_suite, tmp_path):
         assert all(len(row) == 4 for row in cell.confusion["matrix"])
 
 
+@pytest.mark.parametrize("mode", ["likelihood", "generation"])
+def test_labels_as_answers_ask_both_sides_the_same_question(write_suite, tmp_path, mode):
+    out, suite = tmp_path / "out", write_suite(dataset="finance-labels")
+    suite.write_text(suite.read_text().replace("test: 12", f"test: 12, classify_by: {mode}"))
+    result = run(suite, "-o", out, "--workers", "1")
+    assert result.exit_code == 0, (result.output, *(p.read_text() for p in out.rglob("cell.log")))
+    loaded = load_run(out)
+    base, tuned = (loaded.predictions(cell) for cell in loaded.cells)
+    assert [r["prompt_hash"] for r in base] == [r["prompt_hash"] for r in tuned]
+    assert {r["answered_by"] for r in base + tuned} == {mode}
+    assert loaded.cells[1].value("accuracy").value > 0.4
+    if mode == "generation":
+        assert loaded.cells[0].value("unparsed_share").value > 0
+
+
+def test_a_trained_adapter_is_scored_as_it_is(write_suite, tmp_path):
+    first = write_suite()
+    run(first, "-o", tmp_path / "a", "--workers", "1")
+    tuned = load_run(tmp_path / "a").cells[1]
+    adapter = tmp_path / "a" / "cells" / tuned.key / "adapter"
+    text = first.read_text()
+    start, end = text.index("      config:"), text.index("  dataset:")
+    first.write_text(f"{text[:start]}      source: {adapter}\n{text[end:]}")
+    result = run(first, "-o", tmp_path / "b", "--workers", "1")
+    assert result.exit_code == 0, result.output
+    again = load_run(tmp_path / "b")
+    before = [r["prediction"] for r in load_run(tmp_path / "a").predictions(tuned)]
+    assert [r["prediction"] for r in again.predictions(again.cells[1])] == before
+    assert again.cells[1].value("train_seconds") is None
+
+
 def test_a_second_run_has_nothing_to_do(write_suite, tmp_path):
     out, suite = tmp_path / "out", write_suite()
     run(suite, "-o", out)
@@ -48,11 +79,12 @@ def test_a_second_run_has_nothing_to_do(write_suite, tmp_path):
 
 def test_the_same_seed_gives_the_same_predictions(write_suite, tmp_path):
     suite = write_suite()
-    texts = []
+    found = []
     for name in ("a", "b"):
         run(suite, "-o", tmp_path / name)
-        texts.append([p.read_text() for p in sorted((tmp_path / name).rglob("predictions.jsonl"))])
-    assert texts[0] == texts[1]
+        loaded = load_run(tmp_path / name)
+        found.append([{**r, "batch_ms": 0} for c in loaded.cells for r in loaded.predictions(c)])
+    assert found[0] == found[1]
 
 
 def test_sampled_answers_repeat_with_the_seed_and_differ_from_greedy_ones(write_suite, tmp_path):

@@ -50,7 +50,7 @@ COLUMNS = ("pair", "metric", "Δ [95%]", "p", "won:lost", "verdict")
 
 
 def _rows(pairs: Sequence[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ...]]:
-    from harness.report.sections import MISSING
+    from harness.report.section import MISSING
 
     rows: list[tuple[str, ...]] = []
     for pair in pairs:
@@ -63,7 +63,7 @@ def _rows(pairs: Sequence[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ..
 
 
 def _row(name: str, delta: Delta) -> tuple[str, ...]:
-    from harness.report.sections import MISSING, show_delta
+    from harness.report.section import MISSING, show_delta
 
     p = MISSING if delta.p_value is None else f"{delta.p_value:.2g}"
     return (name, delta.metric, show_delta(delta), p, f"{delta.won}:{delta.lost}", delta.verdict)

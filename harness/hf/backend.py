@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from harness.cell import Cell
 from harness.datasets.example import Example, Splits
 from harness.device import Device
 from harness.errors import HarnessError
-from harness.hf import classification, generation
+from harness.hf import classification, generation, label_answers
 from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
 from harness.hf.measuring import Latency, memory_peak
 from harness.paths import CellPaths
@@ -30,16 +31,17 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     The saved adapter is scored, unmerged, on a freshly loaded base of the same quantization:
     what is scored is what ships.
     """
-    kind = classification if task.task == "classification" else generation
+    kind = _kind(cell, task)
     tokenizer = load_tokenizer(cell.model)
     seen = Seen()
     _check_leakage(splits, cell, seen)
-    if not cell.is_baseline:
+    if "source" in cell.adapter_config:
+        shutil.copytree(cell.adapter_config["source"], paths.adapter, dirs_exist_ok=True)
+    elif not cell.is_baseline:
         _fine_tune(kind, cell, task, splits, tokenizer, paths, device, seen)
     device.stage("load")
     started = time.monotonic()
-    # a baseline has no head of its own: labels are ranked by their likelihood
-    headed = task.labels if task.task == "classification" and not cell.is_baseline else ()
+    headed = task.labels if task.answered_by == "head" else ()
     with memory_peak("load") as peak:
         model = load_model(cell, tokenizer, labels=headed)
         if not cell.is_baseline:
@@ -52,6 +54,13 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     _predict(kind, model, tokenizer, cell, task, splits, device, seen)
     _measure(kind, model, tokenizer, cell, splits.test, device, seen)
     return seen
+
+
+def _kind(cell: Cell, task: Task) -> Any:
+    """The module that trains and asks: text, labels by a head, or labels as answers."""
+    if task.task != "classification":
+        return generation
+    return classification if cell.dataset.classify_by == "head" else label_answers
 
 
 def _check_leakage(splits: Splits, cell: Cell, seen: Seen) -> None:
@@ -164,17 +173,29 @@ def _predict(
     with memory_peak("infer_peak") as peak:
         seen.records = kind.predict(model, tokenizer, cell, task, splits.test)
     elapsed = time.monotonic() - started - device.paused_seconds(started)
-    majority = Counter(e.reference for e in splits.train).most_common(1)[0][0]
-    for record, example in zip(seen.records, splits.test, strict=True):
-        record.update(
-            id=example.id, category=example.category, group=example.group, gold=example.gold,
-            reference=example.reference, example_prompt=example.prompt,
-        )  # fmt: skip
-        if task.labels:
-            record.update(label=example.reference, majority_label=majority)
     seen.facts["first_prompt"] = seen.records[0]["prompt"]
     seen.measured(peak.values)
     seen.timings["predict"] = elapsed
+    if cell.is_baseline and cell.evaluation.noise_examples:
+        _repeat(kind, model, tokenizer, cell, task, splits, seen)
+
+
+def _repeat(
+    kind: Any, model: Any, tokenizer: Any, cell: Cell, task: Task, splits: Splits, seen: Seen
+) -> None:
+    """The first examples answered again at the same batch size and at half of it."""
+    started = time.monotonic()
+    size = cell.evaluation.batch_size
+    for name, batch_size in (("again", size), ("half batch", max(1, size // 2))):
+        # sampled answers are drawn with another seed: the same one would only repeat itself
+        seed = cell.evaluation.sampling_seed + 1
+        options = cell.evaluation.model_copy(
+            update={"batch_size": batch_size, "sampling_seed": seed}
+        )
+        other = replace(cell, evaluation=options)
+        test = splits.test[: cell.evaluation.noise_examples]
+        seen.repeats[name] = kind.predict(model, tokenizer, other, task, test)
+    seen.timings["repeat"] = time.monotonic() - started
 
 
 def _measure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,10 @@ class Answer:
     """Tokens generated, the end-of-text token included."""
     finish_reason: str
     """`stop` (end of text or a stop string) or `length`."""
+    batch_seconds: float = 0.0
+    """Wall-clock seconds of the batch that it was decoded in."""
+    batch_examples: int = 1
+    """Examples of that batch."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,10 @@ def decode(
     started = time.perf_counter()
     for first in range(0, len(order), batch_size):
         chunk = order[first : first + batch_size]
+        batch_started = time.perf_counter()
         found = _batch(model, tokenizer, [prompts[i] for i in chunk], config)
+        taken = time.perf_counter() - batch_started
+        found = [replace(a, batch_seconds=taken, batch_examples=len(chunk)) for a in found]
         answers.update(zip(chunk, found, strict=True))
     seconds = time.perf_counter() - started
     ordered = [answers[i] for i in range(len(prompts))]

@@ -55,6 +55,7 @@ def predict(
         [row.prompt_ids for row in encoded],
         options=cell.generation,
         batch_size=batch_size,
+        seed=cell.evaluation.sampling_seed,
     )
     scored = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)
     return [
@@ -64,6 +65,8 @@ def predict(
             "finish_reason": answer.finish_reason,
             "prompt_tokens": len(row.prompt_ids),
             "new_tokens": answer.new_tokens,
+            "batch_ms": round(1000 * answer.batch_seconds, 3),
+            "batch_examples": answer.batch_examples,
             "nll": likelihood.nll,
             "answer_tokens": likelihood.tokens,
             "correct_tokens": likelihood.correct,

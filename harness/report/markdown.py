@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.sections import Section
+from harness.report.section import Section
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:

@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.report.sections import MISSING, number, verdict_notes
+from harness.report.section import MISSING, number
+from harness.report.sections.verdict import verdict_notes
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from harness.statistics.corpus import (
     CorpusDifference,
+    macro_f1_crossed,
     macro_f1_difference,
     macro_f1_interval,
     macro_f1_swap,
@@ -55,6 +56,7 @@ __all__ = [
     "exact_mcnemar",
     "examples_needed",
     "holm",
+    "macro_f1_crossed",
     "macro_f1_difference",
     "macro_f1_interval",
     "macro_f1_swap",

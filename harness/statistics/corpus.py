@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.resampling import (
     Floats,
     Interval,
@@ -94,6 +95,51 @@ def macro_f1_difference(
     delta = float(statistic(cells.counts[None, :])[0])
     p = _swap_p(cells, resamples, seed)
     return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
+
+
+def macro_f1_crossed(
+    gold: Sequence[Hashable],
+    baseline: Sequence[Sequence[Hashable]],
+    finetuned: Sequence[Sequence[Hashable]],
+    labels: Sequence[Hashable],
+    *,
+    clusters: Sequence[Any] | None = None,
+    confidence: float = 0.95,
+) -> CrossedDifference:
+    """The difference of macro-F1 averaged over training seeds, examples crossed with seeds.
+
+    Each seed's difference is linearised over examples by jackknife pseudo-values (Efron and
+    Stein 1981), whose examples x seeds table goes through `crossed_difference`; the point is the
+    mean of the seeds' differences.
+
+    Args:
+        gold: Labels, shape (examples,).
+        baseline: One list of predictions per seed, or a single one for all seeds.
+        finetuned: One list of predictions per seed.
+        labels: The declared labels.
+        clusters: The cluster of each example, shape (examples,).
+        confidence: Nominal coverage of the interval.
+
+    Raises:
+        ValueError: as for `macro_f1_difference`, or seeds that do not pair.
+    """
+    before = list(baseline) * len(finetuned) if len(baseline) == 1 else list(baseline)
+    pairs = list(zip(before, finetuned, strict=True))
+    columns = [_influence(_cells(gold, pair, labels)) for pair in pairs]
+    return crossed_difference(np.stack(columns, axis=1), clusters=clusters, confidence=confidence)
+
+
+def _influence(cells: _Cells) -> Floats:
+    """Pseudo-values of one seed's difference, shifted so that their mean is the difference."""
+
+    def statistic(sums: Floats) -> Floats:
+        return _macro_f1(sums @ cells.designs[1]) - _macro_f1(sums @ cells.designs[0])
+
+    n = len(cells.of_example)
+    whole = float(statistic(cells.counts[None, :])[0])
+    without = statistic(cells.counts - np.eye(len(cells.counts)))
+    values = (n * whole - (n - 1) * without)[cells.of_example]
+    return np.asarray(values - values.mean() + whole)
 
 
 def macro_f1_swap(

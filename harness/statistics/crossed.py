@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.resampling import Floats
+from harness.statistics.resampling import Floats, cluster_codes, repeating
 
 
 class CrossedDifference(NamedTuple):
@@ -22,6 +22,7 @@ class CrossedDifference(NamedTuple):
     degrees_of_freedom: float
     """Satterthwaite's, never below the smaller of examples - 1 and seeds - 1."""
     examples: int
+    """Examples, or clusters of them where clusters repeat."""
     seeds: int
     example_variance: float
     seed_variance: float | None
@@ -37,16 +38,22 @@ class CrossedDifference(NamedTuple):
 
 
 def crossed_difference(
-    differences: Sequence[Sequence[float]] | NDArray[np.float64], *, confidence: float = 0.95
+    differences: Sequence[Sequence[float]] | NDArray[np.float64],
+    *,
+    clusters: Sequence[Any] | None = None,
+    confidence: float = 0.95,
 ) -> CrossedDifference:
     """The mean of d[example, seed] with its interval from a two-way random-effects ANOVA.
 
     Var(mean) = example / n + seed / s + residual / (n s), components from mean squares and not
     below 0; degrees of freedom after Satterthwaite 1946 (Searle, Casella and McCulloch 1992).
-    With one seed the error covers examples only and the training noise is unknown.
+    With one seed the error covers examples only and the training noise is unknown. Where clusters
+    repeat, they stand in for the examples: each adds the sum of its deviations from the mean, as
+    in the cluster-robust standard error of Miller 2024, eq. 4.
 
     Args:
         differences: Shape (examples, seeds), no gaps.
+        clusters: The cluster of each example, shape (examples,).
         confidence: Nominal coverage of the interval.
 
     Raises:
@@ -57,6 +64,9 @@ def crossed_difference(
     d = np.asarray(differences, dtype=np.float64)
     if d.ndim != 2 or d.shape[0] < 2 or d.shape[1] < 1 or not np.isfinite(d).all():
         raise ValueError(f"need finite differences of examples x seeds, got shape {d.shape}")
+    clusters = repeating(clusters)
+    if clusters is not None:
+        d = _cluster_totals(d, cluster_codes(clusters, len(d)))
     n, seeds = d.shape
     example, seed, residual, variance, freedom = _one_seed(d) if seeds == 1 else _two_way(d)
     delta, error = float(d.mean()), float(np.sqrt(variance))
@@ -66,6 +76,14 @@ def crossed_difference(
         delta, delta - half, delta + half, p, error, freedom, n, seeds,
         example, seed, residual, tuple(float(m) for m in d.mean(axis=0)),
     )  # fmt: skip
+
+
+def _cluster_totals(d: Floats, codes: NDArray[np.intp]) -> Floats:
+    """One row per cluster whose mean over clusters is the mean over examples, in every column."""
+    groups = int(codes.max()) + 1
+    totals = np.zeros((groups, d.shape[1]))
+    np.add.at(totals, codes, d - d.mean())
+    return np.asarray(d.mean() + totals * groups / len(d))
 
 
 class _Components(NamedTuple):

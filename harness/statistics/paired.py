@@ -19,7 +19,7 @@ class Difference(NamedTuple):
 
     delta: float
     low: float
-    """Lower end of the 95% interval over examples."""
+    """Lower end of the interval over examples, 95% unless another confidence was asked for."""
     high: float
     p_value: float
     test: str
@@ -43,6 +43,7 @@ def paired_difference(
     finetuned: Sequence[float],
     *,
     clusters: Sequence[Any] | None = None,
+    confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference:
     """The mean difference with its interval: clustered t where clusters repeat, else BCa.
@@ -63,11 +64,11 @@ def paired_difference(
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
     clusters = repeating(clusters)
     if clusters is not None:
-        low, high = clustered_t(d.tolist(), clusters)
+        low, high = clustered_t(d.tolist(), clusters, confidence=confidence)
     elif binary:
-        low, high = agresti_min(won, lost, len(d))
+        low, high = agresti_min(won, lost, len(d), confidence=confidence)
     else:
-        low, high = bca(d.tolist(), seed=seed)
+        low, high = bca(d.tolist(), confidence=confidence, seed=seed)
     p = mid_p_mcnemar(won, lost) if binary else sign_flip(d.tolist(), seed=seed)
     name = "mid-p McNemar" if binary else "sign-flip"
     return Difference(

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from harness.statistics import macro_f1_difference, macro_f1_interval, macro_f1_swap
+from harness.statistics import (
+    macro_f1_crossed,
+    macro_f1_difference,
+    macro_f1_interval,
+    macro_f1_swap,
+)
 
 LABELS = ("a", "b", "c")
 
@@ -96,3 +101,33 @@ def test_an_unparsed_prediction_is_a_miss_and_an_unknown_gold_is_refused():
     assert macro_f1_interval(["a", "b"], [None, None], ("a", "b")) == (0, 0)
     with pytest.raises(ValueError, match="outside the declared"):
         macro_f1_interval(["a", "z"], ["a", "a"], ("a", "b"))
+
+
+def test_one_seed_crossed_agrees_with_the_bootstrap():
+    rng = np.random.default_rng(20)
+    gold, before = _answers(rng, 200, 0.5)
+    after = np.where(rng.random(200) < 0.3, gold, before).tolist()
+    plain = macro_f1_difference(gold, before, after, LABELS)
+    crossed = macro_f1_crossed(gold, [before], [after], LABELS)
+    assert crossed.delta == pytest.approx(plain.delta)
+    assert crossed.high - crossed.low == pytest.approx(plain.high - plain.low, rel=0.1)
+
+
+def test_macro_f1_crossed_with_seeds_covers_the_truth():
+    """Seeds differ in accuracy; the truth is the mean gap over many of them."""
+    rng = np.random.default_rng(21)
+
+    def trained(gold, accuracy):
+        right = rng.random(len(gold)) < accuracy
+        return np.where(right, gold, rng.choice(LABELS, len(gold))).tolist()
+
+    big = rng.choice(LABELS, 60_000, p=[0.6, 0.3, 0.1])
+    truth = np.mean([_macro(big, trained(big, a)) for a in rng.normal(0.65, 0.04, 60)])
+    truth -= _macro(big, trained(big, 0.5))
+    hits = 0
+    for _ in range(400):
+        gold = rng.choice(LABELS, 200, p=[0.6, 0.3, 0.1])
+        seeds = [trained(gold, a) for a in rng.normal(0.65, 0.04, 5)]
+        found = macro_f1_crossed(gold.tolist(), [trained(gold, 0.5)], seeds, LABELS)
+        hits += found.low <= truth <= found.high
+    assert 0.92 <= hits / 400 <= 0.985

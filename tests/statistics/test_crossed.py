@@ -80,3 +80,38 @@ def test_the_interval_covers_the_truth():
     rng = np.random.default_rng(14)
     found = [crossed_difference(_null(rng, seeds=5) + 0.2) for _ in range(1000)]
     assert 0.93 <= np.mean([f.low <= 0.2 <= f.high for f in found]) <= 0.99
+
+
+def test_clusters_of_one_change_nothing():
+    d = _null(np.random.default_rng(15))
+    assert crossed_difference(d, clusters=range(100)) == crossed_difference(d)
+
+
+def test_repeated_examples_in_clusters_add_no_evidence():
+    d = _null(np.random.default_rng(16), examples=40) + 0.1
+    once, tripled = crossed_difference(d), np.repeat(d, 3, axis=0)
+    whole = crossed_difference(tripled, clusters=np.repeat(np.arange(40), 3).tolist())
+    assert (whole.delta, whole.low, whole.high) == pytest.approx((once.delta, once.low, once.high))
+    naive = crossed_difference(tripled)
+    assert naive.high - naive.low < whole.high - whole.low
+
+
+def test_with_one_seed_clusters_give_the_clustered_t_interval():
+    from harness.statistics import clustered_t
+
+    rng = np.random.default_rng(17)
+    groups = rng.integers(0, 25, 80).tolist()
+    d = rng.normal(0.1, 1, 80) + rng.normal(0, 1, 25)[groups]
+    found = crossed_difference(d[:, None], clusters=groups)
+    assert (found.low, found.high) == pytest.approx(clustered_t(d.tolist(), groups), rel=1e-6)
+
+
+def test_clustered_examples_crossed_with_seeds_cover_the_truth():
+    rng = np.random.default_rng(18)
+    groups = np.repeat(np.arange(40), 4)
+    hits = 0
+    for _ in range(800):
+        d = 0.2 + rng.normal(0, 0.4, 40)[groups][:, None] + _null(rng, 160, 5, 0.1)
+        found = crossed_difference(d, clusters=groups.tolist())
+        hits += found.low <= 0.2 <= found.high
+    assert 0.93 <= hits / 800 <= 0.98

@@ -1,0 +1,51 @@
+"""The noise floor: how far a baseline's scores move when it is evaluated again, unchanged.
+
+Greedy decoding is not bit-stable over batch compositions and kernels; sampling is not at all. A
+gain that is smaller than what repetition alone does is no gain.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def noise_of(records: Sequence[Record], repeats: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    """What repeating the evaluation changed, over the examples that were repeated.
+
+    Args:
+        records: Scored records of the evaluation that counts.
+        repeats: How the repeat was made → scored records of its first examples, in order.
+
+    Returns:
+        `examples`; `flip_rate`, for each repeat the share of predictions that changed; `floor`,
+        metric → the largest mean absolute change of a score among the repeats (for right or
+        wrong it is the flip rate). Empty without repeats.
+    """
+    if not repeats:
+        return {}
+    flips = {name: _changed(records, again) for name, again in repeats.items()}
+    floors: dict[str, float] = {}
+    for again in repeats.values():
+        for metric, change in _moves(records, again).items():
+            floors[metric] = max(change, floors.get(metric, 0.0))
+    if any("predicted_label" in record for record in records):
+        floors["f1_macro"] = max(flips.values())
+    examples = min(len(again) for again in repeats.values())
+    return {"examples": examples, "flip_rate": flips, "floor": floors}
+
+
+def _changed(records: Sequence[Record], again: Sequence[Record]) -> float:
+    pairs = list(zip(records, again, strict=False))
+    return statistics.fmean(a["prediction"] != b["prediction"] for a, b in pairs)
+
+
+def _moves(records: Sequence[Record], again: Sequence[Record]) -> dict[str, float]:
+    moves: dict[str, list[float]] = {}
+    for first, second in zip(records, again, strict=False):
+        for metric, score in second["scores"].items():
+            moves.setdefault(metric, []).append(abs(score - first["scores"][metric]))
+    return {metric: statistics.fmean(values) for metric, values in moves.items()}

@@ -1,0 +1,89 @@
+"""Rows by what a user wants of them: quality, quality per GiB, quality under a bound; the front.
+
+Means decide the order and the Pareto front; the tie letters beside them say which rows the examples
+tell apart. Speed measured on different hardware is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.leaderboard import Row, Table
+from harness.suite import Objectives
+
+MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
+"""Where a row's memory is read from: the device's peak, else the process's."""
+LATENCY = "latency_p50_ms"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One row under the objectives."""
+
+    row: Row
+    quality: float
+    memory_mib: float | None
+    latency_ms: float | None
+    """None also where the table's rows were measured on different hardware."""
+    per_gib: float | None
+    """Quality per GiB of peak memory; None for metrics where lower is better."""
+    outside: str | None
+    """The bound that the row breaks, if any."""
+    on_front: bool
+    """Whether no other row within the bounds is as good in everything and better in something."""
+
+
+def standings(table: Table, objectives: Objectives) -> list[Standing]:
+    """The table's scored rows, best first: within the bounds, by `order_by`."""
+    rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
+    speed = len(table.machines()) < 2
+    plain = [_standing(table, row, objectives, speed=speed) for row in rows]
+    inside = [s for s in plain if s.outside is None]
+    found = [
+        Standing(**{**vars(s), "on_front": s in inside and not _beaten(s, inside, table)})
+        for s in plain
+    ]
+    return sorted(found, key=lambda s: (s.outside is not None, -_worth(s, table, objectives)))
+
+
+def _standing(table: Table, row: Row, objectives: Objectives, *, speed: bool) -> Standing:
+    quality = row.mean(table.primary_metric) or 0.0
+    memory = next((m for name in MEMORY if (m := row.mean(name)) is not None), None)
+    latency = row.mean(LATENCY) if speed else None
+    ratio = quality / (memory / 1024) if memory and table.higher_is_better else None
+    return Standing(
+        row, quality, memory, latency, ratio, _outside(memory, latency, objectives), False
+    )
+
+
+def _outside(memory: float | None, latency: float | None, bounds: Objectives) -> str | None:
+    checks = (
+        ("memory", memory, bounds.max_memory_mib, "MiB"),
+        ("latency", latency, bounds.max_latency_ms, "ms"),
+    )
+    for name, value, bound, unit in checks:
+        if bound is not None and value is None:
+            return f"{name} was not measured"
+        if bound is not None and value is not None and value > bound:
+            return f"{name} {value:.4g} {unit} is over {bound:g}"
+    return None
+
+
+def _beaten(standing: Standing, others: list[Standing], table: Table) -> bool:
+    mine = _costs(standing, table)
+    return any(
+        all(t <= m for t, m in zip(theirs, mine, strict=True)) and theirs != mine
+        for theirs in (_costs(other, table) for other in others if other is not standing)
+    )
+
+
+def _costs(standing: Standing, table: Table) -> tuple[float, ...]:
+    """Everything as a cost; what was not measured is the same for all."""
+    quality = -standing.quality if table.higher_is_better else standing.quality
+    return (quality, standing.memory_mib or 0.0, standing.latency_ms or 0.0)
+
+
+def _worth(standing: Standing, table: Table, objectives: Objectives) -> float:
+    if objectives.order_by == "quality_per_gib" and standing.per_gib is not None:
+        return standing.per_gib
+    return standing.quality if table.higher_is_better else -standing.quality

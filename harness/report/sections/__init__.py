@@ -1,0 +1,23 @@
+"""The report's sections: leaderboard in, data out."""
+
+from __future__ import annotations
+
+from harness.leaderboard import Leaderboard
+from harness.report.section import Section
+from harness.report.sections.answers import answers, flipped, samples
+from harness.report.sections.method import data, method
+from harness.report.sections.scores import categories, confusions, costs, leaders, objectives
+from harness.report.sections.verdict import verdict
+
+__all__ = ["sections_of"]
+
+
+def sections_of(board: Leaderboard) -> list[Section]:
+    """Every section, in reading order; those without anything to say are left out."""
+    found = [verdict(board)]
+    for table in board.tables:
+        found += [leaders(table), costs(table), objectives(board, table)]
+    for table in board.tables:
+        found += [flipped(board, table), answers(table), categories(table), confusions(table)]
+    found += [data(board), samples(board), method(board)]
+    return [section for section in found if section.rows or section.notes]

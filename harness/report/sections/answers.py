@@ -1,0 +1,115 @@
+"""What became of single answers: flips, parse accounting, samples."""
+
+from __future__ import annotations
+
+from harness.flips import Flip, flips
+from harness.leaderboard import Leaderboard, Row, Table
+from harness.report.section import MISSING, Section, number, optional
+from harness.results import CellResult
+
+WORST = 3
+"""Regressions that are written out for a table."""
+ACCOUNTS = ("truncated_share", "empty_share", "ambiguous_share")
+
+
+def flipped(board: Leaderboard, table: Table) -> Section:
+    """Won, lost, both right, both wrong and unparsed examples of every row against its baseline."""
+    rows: list[tuple[str, ...]] = []
+    worst: list[tuple[str, Flip]] = []
+    for row in table.rows:
+        if not row.deltas or row.baseline is None:
+            continue
+        for cell in (c for c in row.cells if c.status == "ok"):
+            before, after = board.records(row.baseline), board.records(cell)
+            found = flips(before, after, table.primary_metric)
+            if found is None:
+                continue
+            counts = (
+                found.won, found.lost, found.both_right, found.both_wrong, found.tied,
+                found.unparsed_first, found.unparsed_second,
+            )  # fmt: skip
+            seed = MISSING if cell.seed is None else str(cell.seed)
+            axes = (row.model, row.quantization, row.adapter, seed)
+            rows.append((*axes, *(MISSING if n is None else str(n) for n in counts)))
+            worst += [(f"{row.name}, seed {seed}", flip) for flip in found.regressions[:WORST]]
+    columns = (
+        "model", "quantization", "adapter", "seed", "won", "lost", "both right", "both wrong",
+        "tied", "unparsed before", "unparsed after",
+    )  # fmt: skip
+    worst.sort(key=lambda pair: (-pair[1].loss, pair[0], pair[1].id))
+    notes = [f"Worst regressions, of {table.primary_metric}:"] if worst else []
+    notes += [f"{name}, example {flip.id}: {regression(flip)}" for name, flip in worst[:WORST]]
+    return Section(f"Flips: {table.dataset}", tuple(notes), columns, tuple(rows))
+
+
+def regression(flip: Flip, width: int = 160) -> str:
+    """One line: the loss, the question, the reference and both answers."""
+    texts = (
+        flip.second["example_prompt"], flip.second["reference"],
+        flip.first["prediction"], flip.second["prediction"],
+    )  # fmt: skip
+    asked, reference, before, after = (_cut(text, width) for text in texts)
+    return f"−{number(flip.loss)}; “{asked}” → “{reference}”; was “{before}”, is “{after}”"
+
+
+def _cut(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def answers(table: Table) -> Section:
+    """Parse accounting: n, parsed, truncated, empty, and the score of what was parsed."""
+    metric = "accuracy" if table.task == "classification" else "numeric_accuracy"
+    rows = []
+    for row in table.rows:
+        cell = next((c for c in row.cells if c.status == "ok"), None)
+        if cell is None or not row.values("truncated_share"):
+            continue
+        unparsed = row.mean("unparsed_share")
+        score = row.mean(metric)
+        given = row.mean(f"{metric}_parsed") if unparsed else score
+        rows.append(
+            (
+                row.model, row.quantization, row.adapter, str(_count(cell)),
+                MISSING if unparsed is None else f"{1 - unparsed:.1%}",
+                *(_share(row, name) for name in ACCOUNTS),
+                optional(score) if unparsed is not None else MISSING,
+                optional(given) if unparsed is not None else MISSING,
+            )
+        )  # fmt: skip
+    columns = (
+        "model", "quantization", "adapter", "n", "parsed", "truncated", "empty", "ambiguous",
+        metric, f"{metric} given parsed",
+    )  # fmt: skip
+    return Section(f"Answers: {table.dataset}", (), columns, tuple(rows))
+
+
+def _count(cell: CellResult) -> int:
+    return max((v.n or 0 for v in cell.values if v.category is None), default=0)
+
+
+def _share(row: Row, metric: str) -> str:
+    mean = row.mean(metric)
+    return MISSING if mean is None else f"{mean:.1%}"
+
+
+def samples(board: Leaderboard) -> Section:
+    """The first examples of a data set with both answers."""
+    rows: list[tuple[str, ...]] = []
+    for table in board.tables:
+        row = next((r for r in table.rows if r.deltas and r.baseline), None)
+        if row is None or row.baseline is None:
+            continue
+        before = board.records(row.baseline)
+        tuned = next(cell for cell in row.cells if cell.status == "ok")
+        for record in list(board.records(tuned).values())[:3]:
+            base = before.get(record["id"], {})
+            rows.append(
+                (
+                    table.dataset, record["example_prompt"], record["reference"],
+                    base.get("prediction", MISSING), record["prediction"],
+                )
+            )  # fmt: skip
+    columns = ("data set", "prompt", "reference", "baseline", "fine-tuned")
+    note = "The first three examples of the first compared row; all are in predictions.jsonl."
+    return Section("Samples", (note,), columns, tuple(rows))

@@ -1,0 +1,45 @@
+"""Where the numbers come from: data, audit, method, machine, command."""
+
+from __future__ import annotations
+
+from harness.leaderboard import Leaderboard
+from harness.report.section import Section
+
+
+def data(board: Leaderboard) -> Section:
+    """Rows read, dropped and used, and the audit's warnings."""
+    rows = []
+    for table in board.tables:
+        cells = [c for row in table.rows for c in row.cells if c.status == "ok"]
+        for cell in cells[:1]:
+            counts = {k: v for k, v in cell.data.items() if isinstance(v, int)}
+            rows.append((table.dataset, ", ".join(f"{k} {v}" for k, v in counts.items())))
+        warnings = sorted({w for c in cells for w in c.audit.get("warnings", [])})
+        rows += [(table.dataset, f"warning: {w}") for w in warnings]
+    return Section("Data and audit", (), ("data set", "count"), tuple(rows))
+
+
+def method(board: Leaderboard) -> Section:
+    """What bars and letters mean, how scores are computed, on what, and the command."""
+    run = board.run
+    signatures = sorted({v.signature for c in run.cells for v in c.values if v.signature})
+    machine = run.environment.get("machine", {})
+    packages = run.environment.get("packages", {})
+    git = run.environment.get("git") or {}
+    notes = (
+        "Δ is fine-tuned minus baseline on the same examples, with a 95% interval over examples:"
+        " clustered t where groups repeat, Agresti-Min for right or wrong, else BCa bootstrap;"
+        " several seeds enter as a crossed factor. With one seed it holds no training noise.",
+        "A verdict is `better` or `worse` when the whole interval lies beyond the margin, the"
+        " difference exceeds the noise floor, and Holm's p-value over all contrasts to a baseline"
+        " of the table is at most 0.05; `equivalent` when it lies within the margin; else"
+        " `undecided`.",
+        "± is the standard deviation over seeds. RSS includes the interpreter and libraries.",
+        f"Signatures: {'; '.join(signatures)}.",
+        f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
+        f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}.",
+        f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.",
+        f"Git: {git.get('revision')}{' (dirty)' if git.get('dirty') else ''}.",
+        f"Command: harness run {run.suite.get('path')}",
+    )
+    return Section("How", notes)
