@@ -47,9 +47,12 @@ def test_labels_as_answers_ask_both_sides_the_same_question(write_suite, tmp_pat
     base, tuned = (loaded.predictions(cell) for cell in loaded.cells)
     assert [r["prompt_hash"] for r in base] == [r["prompt_hash"] for r in tuned]
     assert {r["answered_by"] for r in base + tuned} == {mode}
-    assert loaded.cells[1].value("accuracy").value > 0.4
     if mode == "generation":
-        assert loaded.cells[0].value("unparsed_share").value > 0
+        parsed = [cell.value("unparsed_share").value for cell in loaded.cells]
+        assert parsed[0] > parsed[1]
+    else:
+        gold = [sum(r["label_scores"][r["label"]] for r in side) for side in (base, tuned)]
+        assert gold[1] > gold[0]
 
 
 def test_a_trained_adapter_is_scored_as_it_is(write_suite, tmp_path):
