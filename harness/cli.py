@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.commands.check import baseline, check
 from harness.commands.compare import compare
 from harness.commands.models import models
 from harness.commands.reports import report, score, show
@@ -32,7 +33,10 @@ def main() -> None:
     """Which fine-tuned variant to ship, and is the gain real."""
 
 
-for command in (run, plan, validate, schema, report, score, show, compare, models):
+COMMANDS = (
+    run, plan, validate, schema, report, score, show, compare, check, baseline, models,
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)
 
 

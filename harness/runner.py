@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from harness.cell import expand
 from harness.environment import environment, machine
-from harness.executors.local import Event
+from harness.executors.local import Event, LocalExecutor
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
 from harness.preflight import Decision, preflight
 from harness.results import CellResult, load_result, save_result
@@ -90,6 +90,21 @@ def run_suite(
     return counts
 
 
+def run_here(
+    plan: Plan,
+    tell: Callable[[Event], None] = lambda _: None,
+    *,
+    workers: int | None = None,
+    fail_fast: bool = False,
+    backend: str = "hf",
+) -> dict[str, int]:
+    """Run the plan in processes of this machine: one at a time on a GPU, else one for each core."""
+    here, todo = machine(), len(plan.of("run"))
+    at_once = workers or (1 if here.gpu else here.cores)
+    executor = LocalExecutor(min(at_once, max(todo, 1)), max(1, here.cores // at_once))
+    return run_suite(plan, executor, tell, fail_fast=fail_fast, backend=backend)
+
+
 def is_planned(plan: Plan) -> bool:
     """Whether the run directory's plan names these very cells."""
     return plan.run.plan.is_file() and read_json(plan.run.plan) == _record_of(plan)
@@ -100,6 +115,7 @@ def _record_of(plan: Plan) -> dict[str, Any]:
         "name": plan.suite.name,
         "description": plan.suite.description,
         "path": plan.path.as_posix(),
+        "gate": plan.suite.gate.model_dump(mode="json"),
         "objectives": plan.suite.objectives.model_dump(mode="json"),
     }
     cells = [decision.plan_entry() for decision in plan.decisions]

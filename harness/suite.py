@@ -15,6 +15,7 @@ from pydantic import (
 from harness import passthrough
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
+from harness.rules import Gate
 
 Options = dict[str, Any]
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
@@ -219,6 +220,8 @@ class Suite(_Part):
     """How cells are scored and measured."""
     generation: Options = Field(default_factory=dict)
     """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+    gate: Gate = Gate()
+    """What `harness check` compares with a baseline."""
     objectives: Objectives = Objectives()
     """By what rows are ordered and bounded."""
 

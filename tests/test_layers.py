@@ -6,17 +6,18 @@ import pytest
 
 LAYERS = [
     ["errors", "registry", "paths", "shipped", "yaml_file", "validation", "device"],
-    ["passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
+    ["rules", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
      "select", "environment", "corpus"],
     ["datasets", "metrics", "statistics"],
     ["scoring", "compare", "prompting", "noise"],
     ["records", "trivial"],
-    ["backend", "comparison", "flips", "ranking", "rescoring"],
+    ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
-    ["executors", "objectives"],
+    ["executors", "objectives", "gate"],
+    ["gating"],
     ["report"],
     ["runner", "progress"],
-    ["commands"],
+    ["commands", "pytest_plugin"],
     ["cli"],
 ]  # fmt: skip
 HEAVY = {"torch", "transformers", "peft", "trl", "bitsandbytes"}

@@ -28,7 +28,7 @@ def report(run_dir: Path, output: Path | None) -> None:
 
     Example: harness report runs/finance -o reports/finance
     """
-    _write(_load(run_dir), output or run_dir)
+    _write(load(run_dir), output or run_dir)
 
 
 @click.command()
@@ -40,8 +40,8 @@ def score(run_dir: Path) -> None:
     """
     from harness.rescoring import rescore
 
-    click.echo(f"{len(rescore(_load(run_dir)))} cells scored again")
-    _write(_load(run_dir), run_dir)
+    click.echo(f"{len(rescore(load(run_dir)))} cells scored again")
+    _write(load(run_dir), run_dir)
 
 
 def _write(run: Run, directory: Path) -> None:
@@ -52,7 +52,8 @@ def _write(run: Run, directory: Path) -> None:
         click.echo(str(path))
 
 
-def _load(run_dir: Path) -> Run:
+def load(run_dir: Path) -> Run:
+    """The run in ``run_dir``, or one clear error."""
     from harness.results import load_run
 
     try:
@@ -72,7 +73,7 @@ def show(run_dir: Path, cell: str) -> None:
 
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
-    loaded = _load(run_dir)
+    loaded = load(run_dir)
     found = [c for c in loaded.cells if c.key.startswith(cell)]
     if not found:
         from harness.registry import did_you_mean

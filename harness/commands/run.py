@@ -67,17 +67,11 @@ def _nothing_changed(plan_: Plan) -> bool:
 
 
 def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:
-    from harness.environment import machine
-    from harness.executors.local import LocalExecutor
     from harness.progress import SuiteProgress
-    from harness.runner import run_suite
+    from harness.runner import run_here
 
-    todo = len(plan_.of("run"))
-    here = machine()
-    at_once = workers or (1 if here.gpu else here.cores)
-    executor = LocalExecutor(min(at_once, max(todo, 1)), max(1, here.cores // at_once))
-    with SuiteProgress(todo) as progress:
-        return run_suite(plan_, executor, progress, fail_fast=fail_fast)
+    with SuiteProgress(len(plan_.of("run"))) as progress:
+        return run_here(plan_, progress, workers=workers, fail_fast=fail_fast)
 
 
 def _write_reports(plan_: Plan) -> None:

@@ -20,7 +20,7 @@ from harness.device import Device
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
-from harness.hf.measuring import Latency, memory_peak
+from harness.hf.measuring import Latency, calibration, memory_peak
 from harness.paths import CellPaths
 from harness.scoring import Task
 
@@ -209,6 +209,7 @@ def _measure(
     with device.exclusive():
         latency = kind.latency(model, tokenizer, cell, test)
         seen.measured(kind.throughput(model, tokenizer, cell, test))
+        seen.measured({"calibration_ms": calibration(model.device)})
     seen.measured(_latency_values(latency))
     seen.timings["measure"] = time.monotonic() - started
 

@@ -8,6 +8,7 @@ differences, not totals. On CUDA it is the allocator's peak, reset per phase.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,6 +120,29 @@ def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
         _synchronize()
         seconds.append(time.perf_counter() - started)
     return Latency(seconds[1:], [], 0)
+
+
+CALIBRATION_ROUNDS = 15
+
+
+@torch.inference_mode()
+def calibration(device: torch.device) -> float:
+    """Milliseconds of a fixed piece of work on ``device``: what speeds are compared as ratios to.
+
+    200 small matrix products and activations, the median of 15 rounds after one that is not
+    counted: bound by dispatch on a GPU and by both on a CPU, as decoding a small batch is.
+    """
+    x = torch.full((64, 256), 0.01, device=device)
+    weight = torch.full((256, 256), 0.01, device=device)
+    rounds = []
+    for _ in range(CALIBRATION_ROUNDS + 1):
+        _synchronize()
+        started = time.perf_counter()
+        for _ in range(200):
+            x = torch.nn.functional.silu(x @ weight)
+        _synchronize()
+        rounds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(rounds[1:])
 
 
 def _synchronize() -> None:
