@@ -9,6 +9,7 @@ import click
 
 from harness.commands.check import baseline, check
 from harness.commands.compare import compare
+from harness.commands.imports import import_
 from harness.commands.models import models
 from harness.commands.reports import report, score, show
 from harness.commands.run import plan, run
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    run, plan, validate, schema, report, score, show, compare, check, baseline, models,
+    run, plan, validate, schema, report, score, show, compare, check, baseline, import_, models,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -1,16 +1,26 @@
-"""Two runs or two cells, joined and compared example by example."""
+"""Two runs, two cells, or one run along an axis: joined and compared example by example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.compare import Criteria, Delta, Records, differences, incomparable
+from harness.compare import (
+    Criteria,
+    Delta,
+    Records,
+    differences,
+    incomparable,
+    with_adjusted,
+)
 from harness.errors import HarnessError
+from harness.flips import Flips, flips
 from harness.paths import CellPaths
 from harness.results import CellResult, load_result, load_run, read_predictions
+from harness.statistics import holm
 
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
 
@@ -25,9 +35,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells side by side."""
+    """Two variants side by side."""
 
     first: Scored
+    """The first seed's cell, where there are several."""
     second: Scored
     reason: str | None
     """Why they cannot be compared; None if they can."""
@@ -37,11 +48,16 @@ class Pair:
     @property
     def name(self) -> str:
         """What the two share, and what sets them apart."""
-        a, b = (
-            [str(getattr(side.result, axis)) for axis in AXES] for side in (self.first, self.second)
-        )
-        parts = [x if x == y else f"{x} → {y}" for x, y in zip(a, b, strict=True)]
-        return ", ".join(part for part in parts if part != "None")
+        parts = []
+        for axis in AXES:
+            a, b = (getattr(side.result, axis) for side in (self.first, self.second))
+            if a is not None and b is not None and (axis != "seed" or a != b):
+                parts.append(str(a) if a == b else f"{a} → {b}")
+        return ", ".join(parts)
+
+    def flips(self, metric: str) -> Flips | None:
+        """Who won which examples, in the first seed."""
+        return flips(self.first.records, self.second.records, metric)
 
 
 def compare(first: Path, second: Path, *, margin: float = 0.0) -> list[Pair]:
@@ -51,13 +67,58 @@ def compare(first: Path, second: Path, *, margin: float = 0.0) -> list[Pair]:
         HarnessError: a directory is neither, or the two runs share no cell.
     """
     if _is_cell(first) and _is_cell(second):
-        return [_pair(_cell(first), _cell(second), margin)]
-    left, right = ({_axes(s): s for s in _run(path)} for path in (first, second))
+        return [_pair([_cell(first)], [_cell(second)], margin)]
+    left, right = (_rows(_run(path), None) for path in (first, second))
     shared = [axes for axes in left if axes in right]
     if not shared:
         hint = "Compare two cells instead: RUN/cells/KEY_A RUN/cells/KEY_B."
         raise HarnessError(f"{first} and {second} share no scored cell", hint=hint)
-    return [_pair(left[axes], right[axes], margin) for axes in shared]
+    return _holm([_pair(left[axes], right[axes], margin) for axes in shared])
+
+
+def compare_axis(run: Path, axis: str, *, margin: float = 0.0) -> list[Pair]:
+    """The pairs of variants in ``run`` that differ along ``axis`` alone, in matrix order.
+
+    Raises:
+        HarnessError: the directory holds no run, or the axis has a single value.
+    """
+    rows = _rows(_run(run), axis)
+    families: dict[tuple[Any, ...], list[list[Scored]]] = {}
+    for axes, cells in rows.items():
+        others = tuple(v for name, v in zip(AXES, axes, strict=True) if name != axis)
+        families.setdefault(others, []).append(cells)
+    pairs = [
+        _pair(a, b, margin)
+        for members in families.values()
+        for a, b in itertools.combinations(members, 2)
+    ]
+    if not pairs:
+        hint = f"Axes: {', '.join(AXES)}."
+        raise HarnessError(f"no two variants differ in {axis} alone", where=str(run), hint=hint)
+    return _holm(pairs)
+
+
+def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], list[Scored]]:
+    """Cells by their axes; seeds together, unless they are what is compared."""
+    found: dict[tuple[Any, ...], list[Scored]] = {}
+    for scored in cells:
+        names = [getattr(scored.result, name) for name in AXES]
+        if axis != "seed":
+            names[-1] = None
+        found.setdefault(tuple(names), []).append(scored)
+    return found
+
+
+def _holm(pairs: list[Pair]) -> list[Pair]:
+    """``pairs`` with p-values adjusted over all of them, metric by metric."""
+    metrics = sorted({metric for pair in pairs for metric in pair.deltas})
+    for metric in metrics:
+        family = [k for k, pair in enumerate(pairs) if metric in pair.deltas]
+        adjusted = holm([pairs[k].deltas[metric].p_value or 0.0 for k in family])
+        for k, p in zip(family, adjusted, strict=True):
+            delta = with_adjusted(pairs[k].deltas[metric], p)
+            pairs[k] = replace(pairs[k], deltas={**pairs[k].deltas, metric: delta})
+    return pairs
 
 
 def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -70,29 +131,40 @@ def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
             "pair": pair.name,
             "not_comparable": pair.reason,
         }
-        deltas = [asdict(delta) for delta in pair.deltas.values()]
+        deltas = [
+            {**asdict(delta), **_counts(pair, metric)} for metric, delta in pair.deltas.items()
+        ]
         found += [{**shared, **delta} for delta in deltas] or [shared]
     return found
 
 
-def _pair(first: Scored, second: Scored, margin: float) -> Pair:
-    reason = incomparable(first.records, second.records) or _other_settings(first, second)
-    labels = (first.result.confusion or {}).get("labels", ())
-    deltas = (
-        {}
-        if reason
-        else differences(
-            [first.records], [second.records], criteria=Criteria(margin, _floor(first, second)),
-            labels=labels,
-        )
-    )  # fmt: skip
-    return Pair(first, second, reason, deltas)
+def _counts(pair: Pair, metric: str) -> dict[str, Any]:
+    found = pair.flips(metric)
+    keys = ("both_right", "both_wrong", "unparsed_first", "unparsed_second")
+    return {key: getattr(found, key) for key in keys} if found else {}
 
 
-def _floor(first: Scored, second: Scored) -> dict[str, float]:
-    """The noise floor of the pair: the larger of what was measured on either side."""
+def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
+    left, right = first[0], second[0]
+    sides = [*first, *second]
+    reasons = (
+        incomparable(left.records, side.records) or _other_settings(left, side)
+        for side in sides[1:]
+    )
+    reason = next((r for r in reasons if r), None)
+    deltas: dict[str, Delta] = {}
+    if reason is None:
+        labels = (left.result.confusion or {}).get("labels", ())
+        before, after = ([s.records for s in side] for side in (first, second))
+        criteria = Criteria(margin, _floor(sides))
+        deltas = differences(before, after, criteria=criteria, labels=labels)
+    return Pair(left, right, reason, deltas)
+
+
+def _floor(sides: Sequence[Scored]) -> dict[str, float]:
+    """The noise floor: the largest that was measured on any side."""
     floors: dict[str, float] = {}
-    for side in (first, second):
+    for side in sides:
         for metric, value in side.result.noise.get("floor", {}).items():
             floors[metric] = max(value, floors.get(metric, 0.0))
     return floors
@@ -131,7 +203,3 @@ def _run(path: Path) -> Iterator[Scored]:
     for cell in run.cells:
         if cell.status == "ok":
             yield Scored(cell, {r["id"]: r for r in run.predictions(cell)})
-
-
-def _axes(scored: Scored) -> tuple[Any, ...]:
-    return tuple(getattr(scored.result, axis) for axis in AXES)

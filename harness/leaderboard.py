@@ -210,11 +210,24 @@ def _holm(rows: list[Row], metric: str) -> list[Row]:
 def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     scored = [row for row in table.rows if row.values(table.primary_metric)]
     sides = [
-        Side(row.name, tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"))
+        Side(
+            row.name,
+            tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"),
+            _share(row, table.primary_metric, records),
+        )
         for row in scored
     ]
     labels = next((c.confusion["labels"] for row in scored for c in row.cells if c.confusion), ())
     return ties(sides, table.primary_metric, higher_is_better=table.higher_is_better, labels=labels)
+
+
+def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, int] | None:
+    """A row's share of right answers, where it is one and no example is kept."""
+    values = [v for c in row.cells if c.status == "ok" and (v := c.value(metric))]
+    kept = any(records.get(cell.key) for cell in row.cells)
+    if kept or len(values) != 1 or values[0].unit != "share":
+        return None
+    return (values[0].value or 0.0, values[0].n) if values[0].n else None
 
 
 def _row(

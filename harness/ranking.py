@@ -22,12 +22,15 @@ from harness.statistics import (
     macro_f1_swap,
     mid_p_mcnemar,
     tie_groups,
+    two_proportions,
 )
 
 Floats = NDArray[np.float64]
 ALPHA = 0.05
 MAX_ROWS = 60
 """Above this many rows no tie groups are made: the family of pairs would find nothing."""
+MAX_UNPAIRED_ROWS = 150
+"""The same for rows without records, whose pairs are cheap."""
 SWAPS_PER_PAIR = 30
 """Permutations of a macro-F1 pair, times the family's size: enough to pass Holm's first step."""
 
@@ -38,6 +41,8 @@ class Side:
 
     name: str
     seeds: tuple[Records, ...]
+    share: tuple[float, int] | None = None
+    """A share of right answers and its number of examples, where no record is kept."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,16 @@ class Ties:
     """Row → letters, in descending order of the mean; rows that share one are not told apart."""
     pairs: int
     """Size of the family that Holm's correction covers."""
+    paired: bool = True
+    """Whether the rows were compared example by example."""
 
 
 def ties(
     sides: Sequence[Side], metric: str, *, higher_is_better: bool, labels: Sequence[str] = ()
 ) -> Ties | None:
     """The tie groups of ``sides`` on ``metric``; None when they are too few, too many or differ."""
+    if sides and all(side.share for side in sides):
+        return _unpaired(sides, higher_is_better=higher_is_better)
     if not 2 <= len(sides) <= MAX_ROWS:
         return None
     name = "accuracy" if metric == "f1_macro" and labels else metric
@@ -75,6 +84,18 @@ def ties(
     means = {name: float(scores.mean()) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
     return Ties(tie_groups(ranked, different), len(pairs))
+
+
+def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
+    """Ties of shares without records: a two-proportion score test for each pair, Holm."""
+    if not 2 <= len(sides) <= MAX_UNPAIRED_ROWS:
+        return None
+    shares = {side.name: side.share for side in sides if side.share}
+    pairs = list(itertools.combinations(shares, 2))
+    p_values = [two_proportions(*shares[a], *shares[b]) for a, b in pairs]
+    different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
+    ranked = sorted(shares, key=lambda name: shares[name], reverse=higher_is_better)
+    return Ties(tie_groups(ranked, different), len(pairs), paired=False)
 
 
 def _ids(records: Records, metric: str) -> set[str]:

@@ -24,7 +24,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
         if cell.status != "ok" or (only_outdated and cell.metrics_version == METRIC_VERSION):
             continue
         records = run.predictions(cell)
-        if records:
+        if records and "cell" in cell.provenance:  # imported scores are another tool's
             paths = RunPaths(run.directory).cell(cell.key)
             result = _rescored(cell, records)
             write_predictions(paths, records)

@@ -241,6 +241,13 @@ def _mean(records: list[Record], name: str, task: Task, category: str | None) ->
     )
 
 
+def mean_value(records: list[Record], name: str) -> Value:
+    """The mean of a per-example score that was computed elsewhere."""
+    scored = [r for r in records if name in r["scores"]]
+    clusters = [r.get("group") or r["id"] for r in scored]
+    return _value(name, [r["scores"][name] for r in scored], None, clusters=clusters)
+
+
 def _value(
     metric: str, numbers: Sequence[float], category: str | None, *,
     clusters: Sequence[str] | None = None, signature: str | None = None,

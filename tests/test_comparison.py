@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.comparison import compare
+from harness.comparison import compare, compare_axis
 from harness.errors import HarnessError
 from harness.executors.local import LocalExecutor
 from harness.runner import make_plan, run_suite
@@ -71,3 +71,20 @@ def test_the_command_prints_a_table_markdown_and_json(runs):
 def test_what_is_no_run_is_one_clear_error(tmp_path):
     with pytest.raises(HarnessError, match="neither a run nor a cell"):
         compare(tmp_path, tmp_path)
+
+
+def test_one_run_is_compared_along_an_axis(runs):
+    args = ["compare", str(runs("a")), "--axis", "adapter", "--flips", "1"]
+    result = CliRunner().invoke(main, args)
+    assert result.exit_code == 0, result.output
+    assert "base → a, ru-calculations" in result.output
+    assert "example" in result.output
+    assert len(compare_axis(runs("b"), "adapter")) == 2
+
+
+def test_an_axis_of_one_value_or_no_axis_is_an_error(runs):
+    run = runs("a")
+    with pytest.raises(HarnessError, match="no two variants differ in model"):
+        compare_axis(run, "model")
+    assert "Did you mean" in CliRunner().invoke(main, ["compare", str(run), "--axis", "modl"]).output
+    assert CliRunner().invoke(main, ["compare", str(run)]).exit_code == 2

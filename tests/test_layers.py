@@ -11,7 +11,7 @@ LAYERS = [
     ["datasets", "metrics", "statistics"],
     ["scoring", "compare", "prompting", "noise"],
     ["records", "trivial"],
-    ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot"],
+    ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
     ["executors", "objectives", "gate"],
     ["gating"],

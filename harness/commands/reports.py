@@ -28,7 +28,7 @@ def report(run_dir: Path, output: Path | None) -> None:
 
     Example: harness report runs/finance -o reports/finance
     """
-    _write(load(run_dir), output or run_dir)
+    write(load(run_dir), output or run_dir)
 
 
 @click.command()
@@ -41,10 +41,11 @@ def score(run_dir: Path) -> None:
     from harness.rescoring import rescore
 
     click.echo(f"{len(rescore(load(run_dir)))} cells scored again")
-    _write(load(run_dir), run_dir)
+    write(load(run_dir), run_dir)
 
 
-def _write(run: Run, directory: Path) -> None:
+def write(run: Run, directory: Path) -> None:
+    """Render the reports of ``run`` and name their files."""
     from harness.leaderboard import build_leaderboard
     from harness.report import write_report
 

@@ -14,6 +14,7 @@ from harness.statistics.intervals import (
     clustered_bootstrap,
     clustered_t,
     clustered_t_p,
+    two_proportions,
     wilson,
 )
 from harness.statistics.multiplicity import benjamini_hochberg, holm
@@ -68,6 +69,7 @@ __all__ = [
     "sign_flip",
     "sign_flip_floor",
     "tie_groups",
+    "two_proportions",
     "unpaired_detectable_gap",
     "verdict",
     "wilson",

@@ -50,6 +50,18 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interva
     return Interval(low, high)
 
 
+def two_proportions(first: float, n_first: int, second: float, n_second: int) -> float:
+    """The two-sided p-value of two independent shares: the pooled score test (Pearson 1900).
+
+    For results that keep no example; pairing would need far fewer (see `harness.statistics.power`).
+    """
+    from scipy.special import ndtr
+
+    pooled = (first * n_first + second * n_second) / (n_first + n_second)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / n_first + 1 / n_second))
+    return float(2 * ndtr(-abs(first - second) / error)) if error > 0 else 1.0
+
+
 def _check_proportion(successes: int, n: int) -> None:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n} is not a proportion")

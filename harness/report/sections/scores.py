@@ -47,7 +47,8 @@ def _tie_notes(table: Table) -> list[str]:
     if not table.ties:
         return []
     text = "Rows that share a letter under `tie` are not shown to differ"
-    return [f"{text} ({table.ties.pairs} pairs, Holm)."]
+    how = "" if table.ties.paired else ", unpaired: no score per example is kept"
+    return [f"{text} ({table.ties.pairs} pairs, Holm{how})."]
 
 
 def _power_notes(table: Table) -> list[str]:
@@ -126,7 +127,7 @@ def costs(table: Table) -> Section:
             *(mean_text(row, name) for name in names),
         )
         for row in table.rows
-        if row.status == "ok"
+        if row.status == "ok" and names
     ]  # fmt: skip
     columns = ("model", "quantization", "adapter", *extra, *names)
     return Section(f"Cost: {table.dataset}", notes, columns, tuple(rows))
@@ -136,6 +137,8 @@ def objectives(board: Leaderboard, table: Table) -> Section:
     """Rows by the suite's objective, with the Pareto front over quality, memory and latency."""
     wanted = board.objectives
     found = standings(table, wanted)
+    if all(s.memory_mib is None and s.latency_ms is None for s in found):
+        return Section(f"Objectives: {table.dataset}")
     order = "quality per GiB" if wanted.order_by == "quality_per_gib" else "quality"
     notes = [f"Ordered by {order}; `front` marks rows that no other row beats in everything."]
     if len(table.machines()) > 1:

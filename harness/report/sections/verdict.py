@@ -24,14 +24,15 @@ def verdict_notes(table: Table) -> list[str]:
     """The answer of one data set in two sentences: what fine-tuning did, and which row is best."""
     metric = table.primary_metric
     deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
+    best = table.best()
     if not deltas:
-        return [f"{table.dataset}: nothing to compare."]
+        notes = [f"{table.dataset}: nothing to compare with a baseline."]
+        return [*notes, _best_note(table, best)] if best else notes
     counts = Counter(delta.verdict for delta in deltas)
     said = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
     seeds = max(len(row.values(metric)) for row in table.rows)
     noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
     notes = [f"{table.dataset}, {metric}: fine-tuned against its baseline, {said}{noise}."]
-    best = table.best()
     if best is not None:
         notes += [_best_note(table, best), *_trivial_notes(table, best)]
     return notes
