@@ -25,6 +25,8 @@ class Seen:
     (`prediction`; for labels `predicted_label`, None if unparsed), `finish_reason`, counts."""
     repeats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """How an unchanged evaluation was repeated → records of the first test examples, in order."""
+    control: list[dict[str, Any]] = field(default_factory=list)
+    """Scored records of the control set, where the suite has one and the model a language head."""
     values: list[Value] = field(default_factory=list)
     """Measurements: memory, latency, training time."""
     audit: dict[str, Any] = field(default_factory=dict)

@@ -191,7 +191,7 @@ def _cell(path: Path) -> Scored:
     result = load_result(CellPaths(path).result)
     if result is None:
         raise HarnessError("result.json cannot be read", where=str(path))
-    return Scored(result, {r["id"]: r for r in read_predictions(CellPaths(path))})
+    return Scored(result, {r["id"]: r for r in read_predictions(CellPaths(path).predictions)})
 
 
 def _run(path: Path) -> Iterator[Scored]:

@@ -25,6 +25,8 @@ class Machine:
     cores: int
     """Cores this process may use."""
     memory_gib: float
+    features: str
+    """The vector instructions that kernels choose by: results may differ where these do."""
     gpu: str | None
     gpu_memory_gib: float
     """Memory of the smallest visible CUDA device; 0 without one."""
@@ -39,6 +41,7 @@ def machine() -> Machine:
         cpu=_cpu_name(),
         cores=cores or 1,
         memory_gib=round(_memory_bytes() / 1024**3, 1),
+        features=_features(),
         gpu=gpu[0][0] if gpu else None,
         gpu_memory_gib=min(memory for _, memory in gpu) if gpu else 0.0,
     )
@@ -73,6 +76,16 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _features() -> str:
+    """The widest vector extensions in ``/proc/cpuinfo``; empty where there is none."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return ""
+    line = next((x for x in info.read_text().splitlines() if x.startswith("flags")), "")
+    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+    return "+".join(name for name in known if name in line.split())
 
 
 def _memory_bytes() -> int:

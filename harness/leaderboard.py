@@ -54,6 +54,8 @@ class Row:
     cells: tuple[CellResult, ...]
     baseline: CellResult | None
     deltas: dict[str, Delta]
+    control: dict[str, Delta] = field(default_factory=dict)
+    """The same differences on the control set: what was forgotten."""
     incomparable: str | None = None
     """Why there is no difference to the baseline, where both have results."""
 
@@ -247,7 +249,16 @@ def _row(
                 float(tuned[0].evaluation("margin") or 0), baseline.noise.get("floor")
             )
             deltas = differences([before], after, criteria=criteria, labels=labels)
-    return Row(*axes, cells, baseline, deltas, reason)
+    return Row(*axes, cells, baseline, deltas, _control(run, baseline, tuned), reason)
+
+
+def _control(run: Run, baseline: CellResult | None, tuned: list[CellResult]) -> dict[str, Delta]:
+    """Differences on the control set, where baseline and every seed were scored on it."""
+    cells = [baseline, *tuned] if tuned and baseline else []
+    sides = [{record["id"]: record for record in run.control(cell)} for cell in cells]
+    if not sides or not sides[0] or any(side.keys() != sides[0].keys() for side in sides):
+        return {}
+    return differences(sides[:1], sides[1:])
 
 
 def _by_id(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:

@@ -33,6 +33,11 @@ class CellPaths:
         return self.directory / "predictions.jsonl"
 
     @property
+    def control(self) -> Path:
+        """One line per item of the control set."""
+        return self.directory / "control.jsonl"
+
+    @property
     def train_log(self) -> Path:
         """One line per logged training step."""
         return self.directory / "train_log.jsonl"

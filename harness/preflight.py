@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cell import Cell, cell_key, cell_record, fingerprint
+from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.environment import Machine
 from harness.paths import RunPaths
@@ -70,6 +71,8 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
         "model": model_hash(cell.model.source, cell.model.revision),
         "schema": str(SCHEMA),
     }
+    if cell.evaluation.control:
+        content["control"] = control_hash(cell.evaluation.control, folder)
     if "source" in cell.adapter_config:
         content["adapter"] = model_hash(cell.adapter_config["source"], None)
     print_ = fingerprint(cell, content=content)

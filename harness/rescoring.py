@@ -27,7 +27,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
         if records and "cell" in cell.provenance:  # imported scores are another tool's
             paths = RunPaths(run.directory).cell(cell.key)
             result = _rescored(cell, records)
-            write_predictions(paths, records)
+            write_predictions(paths.predictions, records)
             save_result(paths, result)
             done.append(cell.key)
     return done
@@ -36,10 +36,10 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
 def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
     task = task_of(cell_of_record(result.provenance["cell"]))
     score_records(records, task)
-    measured = tuple(value for value in result.values if value.n is None)
+    kept = tuple(v for v in result.values if v.n is None or v.metric.startswith("control_"))
     return replace(
         result,
-        values=(*aggregate(records, task, result.trivial), *measured),
+        values=(*aggregate(records, task, result.trivial), *kept),
         confusion=confusion_record(records, task.labels) if task.labels else None,
         metrics_version=METRIC_VERSION,
     )

@@ -89,7 +89,8 @@ class CellResult:
         machine = self.provenance.get("environment", {}).get("machine", {})
         if not machine:
             return ""
-        return str(machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores")
+        parts = (machine["cpu"], f"{machine['cores']} cores", machine.get("features"))
+        return str(machine["gpu"] or ", ".join(part for part in parts if part))
 
     def evaluation(self, key: str) -> Any:
         """The setting ``key`` of `evaluation` that the cell ran under; None when not recorded."""
@@ -116,7 +117,11 @@ class Run:
 
     def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
-        return read_predictions(RunPaths(self.directory).cell(cell.key))
+        return read_predictions(RunPaths(self.directory).cell(cell.key).predictions)
+
+    def control(self, cell: CellResult) -> list[dict[str, Any]]:
+        """The control records of ``cell``; empty when there are none."""
+        return read_predictions(RunPaths(self.directory).cell(cell.key).control)
 
 
 def save_result(paths: CellPaths, result: CellResult) -> None:
@@ -136,17 +141,17 @@ def load_result(path: Path) -> CellResult | None:
     return CellResult(**record)
 
 
-def write_predictions(paths: CellPaths, records: Iterable[dict[str, Any]]) -> None:
-    """Write one strict JSON line per record."""
+def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one strict JSON line per record to ``path``."""
     lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
-    write_text(paths.predictions, "".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_predictions(paths: CellPaths) -> list[dict[str, Any]]:
-    """The records of ``predictions.jsonl``, or an empty list."""
-    if not paths.predictions.is_file():
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """The records in ``path``, or an empty list."""
+    if not path.is_file():
         return []
-    return [json.loads(line) for line in paths.predictions.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def load_run(directory: Path) -> Run:

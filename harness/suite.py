@@ -51,6 +51,9 @@ class Evaluation(_Part):
     noise_examples: int = Field(32, ge=0)
     """Examples that a baseline answers again, at this batch size and at half of it: the changes
     are the noise floor of its differences. 0 measures none."""
+    control: str | None = None
+    """A control set outside the domain, scored before and after: `everyday`, or a JSONL file of
+    `prompt`, `reference` and `wrong`."""
     latency_prompts: int = Field(8, ge=0)
     """Prompts timed one at a time; 0 measures no latency."""
     latency_new_tokens: int = Field(16, ge=2)

@@ -14,6 +14,7 @@ from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
 from harness.device import Alone, Device
+from harness.forgetting import control_values
 from harness.noise import noise_of
 from harness.paths import CellPaths, read_json, write_text
 from harness.records import complete
@@ -45,8 +46,11 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         complete(again, splits.test, task)
         score_records(again, task)
     trivial = trivial_answers(splits, task)
-    values = [*aggregate(seen.records, task, trivial), *seen.values]
-    write_predictions(paths, seen.records)
+    scores = [*aggregate(seen.records, task, trivial), *control_values(seen.control)]
+    values = [*scores, *seen.values]
+    write_predictions(paths.predictions, seen.records)
+    if seen.control:
+        write_predictions(paths.control, seen.control)
     write_train_log(paths, seen.train_log)
     result = CellResult(
         **job["axes"],

@@ -86,5 +86,7 @@ def test_an_axis_of_one_value_or_no_axis_is_an_error(runs):
     run = runs("a")
     with pytest.raises(HarnessError, match="no two variants differ in model"):
         compare_axis(run, "model")
-    assert "Did you mean" in CliRunner().invoke(main, ["compare", str(run), "--axis", "modl"]).output
+    assert (
+        "Did you mean" in CliRunner().invoke(main, ["compare", str(run), "--axis", "modl"]).output
+    )
     assert CliRunner().invoke(main, ["compare", str(run)]).exit_code == 2

@@ -39,7 +39,9 @@ def imported(*sources, out):
 
 def test_two_logs_become_a_baseline_and_its_difference(tmp_path):
     write_log(tmp_path / "a", {"pretrained": "org/Base-1B"}, [0] * 30 + [1] * 10)
-    write_log(tmp_path / "b", "pretrained=org/Base-1B,peft=runs/my_lora/adapter", [1] * 35 + [0] * 5)
+    write_log(
+        tmp_path / "b", "pretrained=org/Base-1B,peft=runs/my_lora/adapter", [1] * 35 + [0] * 5
+    )
     result = imported(tmp_path / "a", tmp_path / "b", out=tmp_path / "run")
     assert result.exit_code == 0, result.output
     base, tuned = load_run(tmp_path / "run").cells

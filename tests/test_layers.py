@@ -10,7 +10,7 @@ LAYERS = [
      "select", "environment", "corpus"],
     ["datasets", "metrics", "statistics"],
     ["scoring", "compare", "prompting", "noise"],
-    ["records", "trivial"],
+    ["records", "trivial", "forgetting"],
     ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
     ["executors", "objectives", "gate"],

@@ -37,7 +37,11 @@ def test_rows_stand_by_quality_or_by_quality_per_gib():
 def test_bounds_put_rows_outside_with_the_reason():
     assert names(TABLE, max_memory_mib=2000) == ["small"]
     found = standings(TABLE, Objectives(max_latency_ms=15))
-    assert [s.outside for s in found] == [None, "latency 20 ms is over 15", "latency 30 ms is over 15"]
+    assert [s.outside for s in found] == [
+        None,
+        "latency 20 ms is over 15",
+        "latency 30 ms is over 15",
+    ]
 
 
 def test_the_front_holds_what_nothing_beats_in_everything():

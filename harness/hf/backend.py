@@ -15,10 +15,12 @@ import torch
 
 from harness.backend import Seen
 from harness.cell import Cell
+from harness.datasets.control import load_control
 from harness.datasets.example import Example, Splits
 from harness.device import Device
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
+from harness.hf.control import control
 from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
 from harness.hf.measuring import Latency, calibration, memory_peak
 from harness.paths import CellPaths
@@ -52,6 +54,10 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     if not cell.is_baseline:
         seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
     _predict(kind, model, tokenizer, cell, task, splits, device, seen)
+    if cell.evaluation.control and task.answered_by != "head":
+        items = load_control(cell.evaluation.control, Path(cell.base_folder))
+        size = cell.evaluation.batch_size
+        seen.control = control(model, tokenizer, items, batch_size=size)
     _measure(kind, model, tokenizer, cell, splits.test, device, seen)
     return seen
 

@@ -69,7 +69,7 @@ def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
         result = _result(cell)
         entries.append(_entry(result))
         if cell.records:
-            write_predictions(paths.cell(result.key), cell.records)
+            write_predictions(paths.cell(result.key).predictions, cell.records)
         save_result(paths.cell(result.key), result)
     sources = ", ".join(sorted({str(cell.source) for cell in cells})[:3])
     suite = {"name": name, "description": f"imported: {sources}", "path": name, "imported": True}

@@ -6,7 +6,14 @@ from harness.leaderboard import Leaderboard
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, samples
 from harness.report.sections.method import data, method
-from harness.report.sections.scores import categories, confusions, costs, leaders, objectives
+from harness.report.sections.scores import (
+    categories,
+    confusions,
+    costs,
+    forgetting,
+    leaders,
+    objectives,
+)
 from harness.report.sections.verdict import verdict
 
 __all__ = ["sections_of"]
@@ -18,6 +25,12 @@ def sections_of(board: Leaderboard) -> list[Section]:
     for table in board.tables:
         found += [leaders(table), costs(table), objectives(board, table)]
     for table in board.tables:
-        found += [flipped(board, table), answers(table), categories(table), confusions(table)]
+        found += [
+            flipped(board, table),
+            answers(table),
+            forgetting(table),
+            categories(table),
+            confusions(table),
+        ]
     found += [data(board), samples(board), method(board)]
     return [section for section in found if section.rows or section.notes]

@@ -161,6 +161,25 @@ def objectives(board: Leaderboard, table: Table) -> Section:
     )
 
 
+def forgetting(table: Table) -> Section:
+    """Scores on the control set before and after: what fine-tuning cost outside its domain."""
+    rows = []
+    for row in table.rows:
+        for metric, delta in row.control.items():
+            after = row.mean(metric)
+            before = None if after is None else after - delta.delta
+            rows.append(
+                (
+                    row.model, row.quantization, row.adapter, metric, optional(before),
+                    optional(after), show_delta(delta), delta.verdict, str(delta.n),
+                )
+            )  # fmt: skip
+    columns = (
+        "model", "quantization", "adapter", "metric", "before", "after", "Δ [95%]", "verdict", "n",
+    )  # fmt: skip
+    return Section(f"Forgetting: {table.dataset}", (), columns, tuple(rows))
+
+
 def categories(table: Table) -> Section:
     """The primary metric and ROUGE-L per category, with their counts."""
     rows = []

@@ -1,0 +1,76 @@
+"""A control set: what a model could do before, outside the domain it is tuned on.
+
+`everyday` is written by the project: 80 beginnings of plain English sentences, each with the ending
+that makes sense and one that does not ("It was raining, so he opened his" / "umbrella." /
+"window."). The trap in it: it is short, and shows gross forgetting only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from harness.datasets.example import example_id
+from harness.errors import HarnessError
+
+BUILT_IN = ("everyday",)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlItem:
+    """A beginning, its right ending and a wrong one."""
+
+    id: str
+    prompt: str
+    reference: str
+    wrong: str
+
+
+def control_path(name: str, folder: Path) -> Path:
+    """The file of the control set ``name``: a built-in one, or a path from ``folder``.
+
+    Raises:
+        HarnessError: there is no such file.
+    """
+    if name in BUILT_IN:
+        return Path(str(files("harness.datasets"))) / "data" / f"{name}.jsonl"
+    path = (folder / Path(name).expanduser()).resolve()
+    if not path.is_file():
+        hint = f"Built in: {', '.join(BUILT_IN)}. Paths start from the suite's folder, {folder}."
+        raise HarnessError(f"evaluation.control: no file {path}", hint=hint)
+    return path
+
+
+def control_hash(name: str, folder: Path) -> str:
+    """A hash of the control set's content."""
+    return hashlib.sha256(control_path(name, folder).read_bytes()).hexdigest()[:16]
+
+
+def load_control(name: str, folder: Path) -> list[ControlItem]:
+    """The items of the control set ``name``.
+
+    Raises:
+        HarnessError: the file is absent, or a line is no item.
+    """
+    path = control_path(name, folder)
+    items = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if line.strip():
+            items.append(_item(line, path, number))
+    if not items:
+        raise HarnessError("holds no item", where=str(path))
+    return items
+
+
+def _item(line: str, path: Path, number: int) -> ControlItem:
+    try:
+        record = json.loads(line)
+        texts = [str(record[key]) for key in ("prompt", "reference", "wrong")]
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "A line holds `prompt`, `reference` (the right ending) and `wrong`."
+        text = f"no control item: {type(error).__name__} {error}"
+        raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
+    return ControlItem(example_id(*texts), *texts)

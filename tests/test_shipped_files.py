@@ -1,0 +1,38 @@
+"""Every suite and model card that is shipped, and the baseline that the project gates itself by."""
+
+import pytest
+
+from harness.cell import expand
+from harness.model_card import load_model_card
+from harness.pytest_plugin import assert_no_regression as gate
+from harness.snapshot import load_snapshot
+from harness.suite_file import load_suite
+
+
+def test_every_suite_is_valid(root):
+    suites = sorted((root / "suites").rglob("*.yaml"))
+    assert suites
+    for path in suites:
+        assert expand(load_suite(path), path)
+
+
+def test_every_model_card_is_valid(root):
+    for path in sorted((root / "models").glob("*.yaml")):
+        assert load_model_card(path).name == path.stem
+
+
+def test_the_committed_baseline_is_of_the_suite(root):
+    path = root / "suites" / "ci.yaml"
+    rows = {
+        f"{c.model.name}--{c.quantization}--{c.adapter}--{c.dataset.name}"
+        for c in expand(load_suite(path), path)
+    }
+    baseline = load_snapshot(str(path.with_suffix(".baseline.json")), path)
+    assert set(baseline.rows()) == rows
+    assert all(cell.status == "ok" for cell in baseline.cells)
+
+
+@pytest.mark.slow
+def test_the_project_passes_its_own_gate(root, tmp_path):
+    verdict = gate(root / "suites" / "ci.yaml", output=tmp_path / "ci")
+    assert len(verdict.checks) >= 12
