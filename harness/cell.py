@@ -197,7 +197,10 @@ class _Resolver:
         if name not in self._cards:
             entry = self._entry("model", {"model": name})
             folders = model_folders(self.path)
-            if entry.card is None:
+            if entry.like is not None:
+                like = find_model_card(entry.like, folders).model_dump()
+                self._cards[name] = self._card_in_place(name, {**like, **(entry.card or {})})
+            elif entry.card is None:
                 self._cards[name] = find_model_card(name, folders)
             else:
                 self._cards[name] = self._card_in_place(name, entry.card)
@@ -205,7 +208,7 @@ class _Resolver:
 
     def _card_in_place(self, name: str, card: Options) -> ModelCard:
         try:
-            made = ModelCard(**{"name": name, **card})
+            made = ModelCard(**{**card, "name": name})
         except ValidationError as error:
             text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise HarnessError(f'model "{name}": card: {text}', where=str(self.path)) from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
@@ -45,6 +45,11 @@ class ModelCard(BaseModel):
     """Jinja text of the `template` style, over `prompt`, `context` and `system`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """The dtype that unquantized weights are loaded in."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """`random` builds `architecture` with random weights: memory and speed are measured for real,
+    nothing is downloaded, and quality stays empty."""
+    architecture: dict[str, Any] | None = None
+    """The configuration's numbers by transformers' own keys, `model_type` among them."""
     requires: Requirement = Requirement()
     """What the machine must have."""
     licence: str = ""
@@ -56,6 +61,12 @@ class ModelCard(BaseModel):
     generation: dict[str, object] = Field(default_factory=dict)
     """Generation keys that override the suite's for this model."""
 
+    @model_validator(mode="after")
+    def _random_needs_a_shape(self) -> ModelCard:
+        if self.weights == "random" and self.architecture is None:
+            raise ValueError("`weights: random` needs `architecture`")
+        return self
+
     @property
     def is_local(self) -> bool:
         """Whether the weights are files at a path rather than a hub id."""
@@ -64,6 +75,8 @@ class ModelCard(BaseModel):
 
 def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     """The card with a local source made absolute: a path under ``folder``, or a hub id kept."""
+    if card.weights == "random":
+        return card
     local = folder / Path(card.source).expanduser()
     if local.is_dir():
         return card.model_copy(update={"source": str(local.resolve())})

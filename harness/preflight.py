@@ -102,7 +102,7 @@ def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> st
     if needs.memory_gib > here:
         return f"{card.name} needs {needs.memory_gib:g} GiB; this machine has {here:.1f} GiB"
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
-    if not card.is_local and not is_cached(card.source):
+    if not card.is_local and card.weights != "random" and not is_cached(card.source):
         if offline:
             return f"{card.source} is not in the local cache and the hub is switched off"
         if card.gated and not has_token():

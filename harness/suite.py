@@ -51,6 +51,8 @@ class Evaluation(_Part):
     noise_examples: int = Field(32, ge=0)
     """Examples that a baseline answers again, at this batch size and at half of it: the changes
     are the noise floor of its differences. 0 measures none."""
+    prompt_tokens: int = Field(128, ge=1)
+    """Tokens of the synthetic prompts of a model with random weights."""
     control: str | None = None
     """A control set outside the domain, scored before and after: `everyday`, or a JSONL file of
     `prompt`, `reference` and `wrong`."""
@@ -99,6 +101,8 @@ class Entry(_Part):
 class ModelEntry(Entry):
     """A model under an override: a card's name, or a card written in place with `source`."""
 
+    like: str | None = None
+    """A card in `models/` whose fields those of `card` override."""
     card: Options | None = None
     """A model card written in place; without it `name` is looked up in `models/`."""
 

@@ -46,7 +46,8 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         complete(again, splits.test, task)
         score_records(again, task)
     trivial = trivial_answers(splits, task)
-    scores = [*aggregate(seen.records, task, trivial), *control_values(seen.control)]
+    scores = aggregate(seen.records, task, trivial) if seen.records else []
+    scores += control_values(seen.control)
     values = [*scores, *seen.values]
     write_predictions(paths.predictions, seen.records)
     if seen.control:
@@ -67,7 +68,9 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         answered_by=task.answered_by,
         trivial=trivial,
         noise=noise_of(seen.records, seen.repeats),
-        confusion=confusion_record(seen.records, task.labels) if task.labels else None,
+        confusion=confusion_record(seen.records, task.labels)
+        if task.labels and seen.records
+        else None,
         metrics_version=METRIC_VERSION,
         provenance={"cell": job["cell"], "environment": job["environment"]},
     )

@@ -8,7 +8,7 @@ LAYERS = [
     ["errors", "registry", "paths", "shipped", "yaml_file", "validation", "device"],
     ["rules", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
      "select", "environment", "corpus"],
-    ["datasets", "metrics", "statistics"],
+    ["datasets", "metrics", "statistics", "geometry"],
     ["scoring", "compare", "prompting", "noise"],
     ["records", "trivial", "forgetting"],
     ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports"],

@@ -34,6 +34,48 @@ def list_models() -> None:
 
 
 @models.command()
+@click.argument("name")
+@click.option("--peft-type", default="lora", help="The adapter's PEFT method.")
+@click.option("--set", "settings", multiple=True, help="A key of its config: --set r=16.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Print NAME's parameters, bytes under each quantization, and an adapter's share of them.
+
+    Nothing is downloaded: the architecture is built on the meta device from the card's numbers.
+
+    Example: harness models show qwen2-0.5b-instruct --set r=8 --set target_modules=all-linear
+    """
+    import json
+    import logging
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from harness.hf.geometry import described
+    from harness.model_card import find_model_card, model_folders
+
+    card = find_model_card(name, model_folders(Path("suites/any.yaml")))
+    found = described(card, {"peft_type": peft_type, **_settings(settings)})
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for key, value in found.items():
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        click.echo(f"{key:<28} {text}")
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, object]:
+    """`key=value` texts, each value read as YAML."""
+    import yaml
+
+    found = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f'--set "{pair}" is not key=value')
+        found[key] = yaml.safe_load(text)
+    return found
+
+
+@models.command()
 @click.argument("name", type=click.Choice(["tiny-qwen2", "tiny-llama"]))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder; default runs/models/NAME."

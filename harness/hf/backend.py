@@ -21,8 +21,9 @@ from harness.device import Device
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.control import control
+from harness.hf.geometry_cell import evaluate_geometry
 from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
-from harness.hf.measuring import Latency, calibration, memory_peak
+from harness.hf.measuring import calibration, memory_peak
 from harness.paths import CellPaths
 from harness.scoring import Task
 
@@ -33,6 +34,8 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     The saved adapter is scored, unmerged, on a freshly loaded base of the same quantization:
     what is scored is what ships.
     """
+    if cell.model.weights == "random":
+        return evaluate_geometry(cell, device)
     kind = _kind(cell, task)
     tokenizer = load_tokenizer(cell.model)
     seen = Seen()
@@ -216,24 +219,5 @@ def _measure(
         latency = kind.latency(model, tokenizer, cell, test)
         seen.measured(kind.throughput(model, tokenizer, cell, test))
         seen.measured({"calibration_ms": calibration(model.device)})
-    seen.measured(_latency_values(latency))
+    seen.measured(latency.values())
     seen.timings["measure"] = time.monotonic() - started
-
-
-def _latency_values(latency: Latency) -> dict[str, float]:
-    import numpy as np
-
-    if not latency.total:
-        return {}
-    milliseconds = np.asarray(latency.total) * 1000
-    values = {
-        "latency_p50_ms": float(np.percentile(milliseconds, 50)),
-        "latency_p95_ms": float(np.percentile(milliseconds, 95)),
-    }
-    if latency.first_token:
-        first = np.asarray(latency.first_token)
-        values["ttft_p50_ms"] = float(np.percentile(first, 50) * 1000)
-        seconds = np.asarray(latency.total) - first
-        per_prompt = (latency.new_tokens - 1) / np.maximum(seconds, 1e-9)
-        values["decode_tokens_per_s"] = float(np.median(per_prompt))
-    return values

@@ -22,6 +22,7 @@ from transformers import (
 from harness.cell import Cell
 from harness.errors import HarnessError, SkipCell
 from harness.model_card import ModelCard
+from harness.suite import Options
 
 PACK = 32
 """Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
@@ -101,18 +102,32 @@ def _keep_odd_layers_unpacked(model: Any) -> None:
 
 def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
     """``model`` with a fresh adapter, initialised from the cell's seed."""
-    config = dict(cell.adapter_config)
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type").upper())]
-    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
     set_seed(cell.seed or 0)
     try:
-        return get_peft_model(model, kind(task_type=task, **config))
+        return add_peft(model, cell.adapter_config, classification=classification)
     except ValueError as error:
         modules = sorted(
             {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _linear(m)}
         )
         hint = f"Linear modules of {cell.model.name}: {', '.join(modules)}."
         raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
+
+
+def add_peft(
+    model: Any, adapter: Options, *, classification: bool, low_memory: bool = False
+) -> Any:
+    """``model`` under the PEFT config in ``adapter``: its `peft_type` and keys.
+
+    Args:
+        model: The base model.
+        adapter: `peft_type` and the keys of its config.
+        classification: Whether the model has a classification head.
+        low_memory: Leave the adapter's weights on the meta device.
+    """
+    config = dict(adapter)
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type", "lora").upper())]
+    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
+    return get_peft_model(model, kind(task_type=task, **config), low_cpu_mem_usage=low_memory)
 
 
 def attach_adapter(model: Any, folder: Path) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import GenerationConfig
 
@@ -77,6 +78,22 @@ class Latency:
     first_token: list[float]
     """Seconds until the first token; empty for classification."""
     new_tokens: int
+
+    def values(self) -> dict[str, float]:
+        """Percentiles of the total, time to the first token, tokens per second after it."""
+        if not self.total:
+            return {}
+        milliseconds = np.asarray(self.total) * 1000
+        found = {
+            "latency_p50_ms": float(np.percentile(milliseconds, 50)),
+            "latency_p95_ms": float(np.percentile(milliseconds, 95)),
+        }
+        if self.first_token:
+            first = np.asarray(self.first_token)
+            seconds = np.maximum(np.asarray(self.total) - first, 1e-9)
+            found["ttft_p50_ms"] = float(np.percentile(first, 50) * 1000)
+            found["decode_tokens_per_s"] = float(np.median((self.new_tokens - 1) / seconds))
+        return found
 
 
 @torch.inference_mode()

@@ -36,12 +36,19 @@ def train_text(
     model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
-    arguments = SFTConfig(**_arguments(cell, model, scratch))
-    dataset = Dataset.from_list(rows.rows)
+    options = arguments_of(cell, model, scratch)
+    return train_rows(model, tokenizer, options, rows.rows, rows.audit["tokens"])
+
+
+def train_rows(
+    model: Any, tokenizer: Any, options: dict[str, Any], rows: list[dict[str, Any]], tokens: int
+) -> Trained:
+    """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
     trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer
-    )
-    return _train(trainer, model, rows.audit["tokens"])
+        model=model, args=SFTConfig(**options), train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )  # fmt: skip
+    return _train(trainer, model, tokens)
 
 
 def train_labels(
@@ -49,7 +56,7 @@ def train_labels(
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     known = trainer_keys()
-    options = {k: v for k, v in _arguments(cell, model, scratch).items() if k in known}
+    options = {k: v for k, v in arguments_of(cell, model, scratch).items() if k in known}
     trainer = Trainer(
         model=model,
         args=TrainingArguments(**options),
@@ -59,7 +66,7 @@ def train_labels(
     return _train(trainer, model, sum(len(row["input_ids"]) for row in rows))
 
 
-def _arguments(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
+def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
     """The suite's keys over the harness's defaults; what the harness manages is set last."""
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {

@@ -1,0 +1,102 @@
+"""A cell of random weights: memory, training throughput and decoding speed, without any quality.
+
+Sequences are random token ids of fixed lengths: `training.max_length` in training,
+`evaluation.prompt_tokens` and `generation.max_new_tokens` in decoding. Values do not change what a
+kernel costs, so the numbers are those of the published architecture on this device.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer
+
+from harness.backend import Seen
+from harness.cell import Cell
+from harness.device import Device
+from harness.hf.decoding import decode
+from harness.hf.geometry import random_model
+from harness.hf.loading import add_adapter, census, device
+from harness.hf.measuring import calibration, generation_latency, memory_peak
+from harness.hf.training import arguments_of, train_rows
+from harness.shipped import shipped
+
+DEFAULT_STEPS = 6
+"""Optimizer steps where the suite sets no `max_steps`."""
+
+
+def evaluate_geometry(cell: Cell, owner: Device) -> Seen:
+    """Load, train for some steps (unless `base`), decode and measure; no records."""
+    seen = Seen()
+    where = device()
+    tokenizer = AutoTokenizer.from_pretrained(shipped("models")[0] / "tiny" / "tiny-qwen2")
+    owner.stage("load")
+    with memory_peak("load") as peak:
+        model = random_model(cell, where)
+    seen.measured(peak.values)
+    seen.facts["loaded"] = census(model)
+    if not cell.is_baseline:
+        owner.stage("train")
+        model = _train(cell, model, tokenizer, seen)
+        model.eval()
+    owner.stage("measure")
+    _infer(cell, model, tokenizer, owner, seen)
+    return seen
+
+
+def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
+    model = add_adapter(model, cell, classification=False)
+    facts = census(model)
+    length = int(cell.training.get("max_length", 512))
+    steps = cell.training.get("max_steps", DEFAULT_STEPS)
+    with tempfile.TemporaryDirectory() as scratch, memory_peak("train_peak") as peak:
+        options = {**arguments_of(cell, model, Path(scratch)), "max_steps": steps}
+        each = options.get("per_device_train_batch_size", 8)
+        count = steps * each * options.get("gradient_accumulation_steps", 1)
+        rows = [{"input_ids": ids, "labels": ids} for ids in _ids(count, length)]
+        trained = train_rows(model, tokenizer, options, rows, count * length)
+    total = facts["total_params"] or 1
+    seen.measured(
+        {
+            **peak.values,
+            "train_seconds": trained.seconds,
+            "train_tokens_per_s": count * length / trained.seconds,
+            "trainable_params": facts["trainable_params"],
+            "trainable_percent": 100 * facts["trainable_params"] / total,
+        }
+    )
+    seen.facts["trained"] = {**facts, "steps": trained.steps}
+    seen.timings["train"] = trained.seconds
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return model
+
+
+def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) -> None:
+    evaluation, new = cell.evaluation, int(cell.generation["max_new_tokens"])
+    prompts = _ids(max(evaluation.batch_size, evaluation.latency_prompts), evaluation.prompt_tokens)
+    options = {"max_new_tokens": new, "min_new_tokens": new, "do_sample": False}
+    size = evaluation.batch_size
+    started = time.monotonic()
+    with owner.exclusive():
+        with memory_peak("infer_peak") as peak:
+            decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
+        decoded = decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
+        chosen = prompts[: evaluation.latency_prompts]
+        latency = generation_latency(model, tokenizer, chosen, evaluation.latency_new_tokens)
+        seen.measured({"calibration_ms": calibration(next(model.parameters()).device)})
+    seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
+    seen.measured(latency.values())
+    seen.timings["measure"] = time.monotonic() - started
+
+
+def _ids(count: int, length: int) -> list[list[int]]:
+    """``count`` sequences of random ids, the same in every cell; special ids are left out."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(10, 4000, (count, length), generator=generator).tolist()  # type: ignore[no-any-return]
