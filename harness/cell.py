@@ -52,6 +52,8 @@ class Cell:
     generation: Options
     base_folder: str
     """The folder of the suite, which relative data paths start from."""
+    serve: str = "attached"
+    """What is scored: `attached`, `merged` or `requantized`."""
 
     @property
     def is_baseline(self) -> bool:
@@ -125,6 +127,8 @@ class _Resolver:
         self.suite = suite
         self.path = path
         self.entries = {axis: self._entries(axis) for axis in AXES[:-1]}
+        self.sweep: dict[str, Options] = {}
+        self._cross_with_sweep()
         self._cards: dict[str, ModelCard] = {}
 
     def _entries(self, axis: str) -> dict[str, Any]:
@@ -139,6 +143,16 @@ class _Resolver:
                 ) from None
             entries[entry.name] = entry
         return entries
+
+    def _cross_with_sweep(self) -> None:
+        """Every adapter under each entry of `matrix.training`, named `<adapter>+<entry>`."""
+        crossed = {}
+        for name, entry in self.entries["adapter"].items():
+            for point in self.suite.matrix.training:
+                crossed[f"{name}+{point.name}"] = entry
+                self.sweep[f"{name}+{point.name}"] = point.options
+        if crossed:
+            self.entries["adapter"] = crossed
 
     def cell(self, point: Options) -> Cell:
         """The resolved cell at ``point``: axis names plus overrides of `include`."""
@@ -161,6 +175,7 @@ class _Resolver:
             evaluation=self._evaluation(merged["evaluation"]),
             generation={**DEFAULT_GENERATION, **merged["generation"]},
             base_folder=str(self.path.resolve().parent),
+            serve="attached" if adapter is None else adapter.serve,
         )
 
     def _entry(self, axis: str, point: Options) -> Any:
@@ -181,6 +196,7 @@ class _Resolver:
         for entry in entries:
             for kind in OVERRIDES if entry else ():
                 merged[kind] = {**merged[kind], **getattr(entry, kind)}
+        merged["training"].update(self.sweep.get(point["adapter"], {}))
         for kind in OVERRIDES:
             merged[kind] = {**merged[kind], **point.get(kind, {})}
         return merged

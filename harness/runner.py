@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.cell import expand
+from harness.cell import Cell, expand
+from harness.claims import arithmetic, unknown_cells
+from harness.datasets.sources import source_of
 from harness.environment import environment, machine
+from harness.errors import HarnessError
 from harness.executors.local import Event, LocalExecutor
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
-from harness.preflight import Decision, preflight
+from harness.preflight import Decision, preflight, why_not_here
+from harness.published import Claim
 from harness.results import CellResult, load_result, save_result
 from harness.select import matches
 from harness.shipped import find_suite
 from harness.suite import Suite
 from harness.suite_file import load_suite
+from harness.tiny import tiny_twin
 
 
 class Executor(Protocol):
@@ -34,19 +39,52 @@ class Plan:
     path: Path
     run: RunPaths
     decisions: tuple[Decision, ...]
+    claims: tuple[dict[str, Any], ...] = ()
+    """Published claims, with what arithmetic says of them."""
 
     def of(self, action: str) -> list[Decision]:
         """The decisions whose action is ``action``."""
         return [d for d in self.decisions if d.action == action]
 
 
-def make_plan(path: Path, output: Path | None, *, select: str | None = None) -> Plan:
-    """What `harness run` would do with the suite in ``path``."""
+def make_plan(
+    path: Path, output: Path | None, *, select: str | None = None, tiny: bool = False
+) -> Plan:
+    """What `harness run` would do with the suite in ``path``, or with its tiny twin."""
     path = find_suite(path)
     suite = load_suite(path)
+    claims = planned_claims(suite, path)
+    if tiny:
+        suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path) if matches(cell, select)]
-    return Plan(suite, path, run, tuple(preflight(cells, machine(), run)))
+    return Plan(suite, path, run, tuple(preflight(cells, machine(), run)), claims)
+
+
+def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
+    """The suite's published claims with what arithmetic says of them, and why a cell cannot run.
+
+    Raises:
+        HarnessError: a claim names a cell that the suite does not have.
+    """
+    if not suite.published:
+        return ()
+    cells = expand(suite, path)
+    problems = unknown_cells(suite.published, cells)
+    if problems:
+        raise HarnessError("\n".join(problems), where=str(path))
+    return tuple(_planned(claim, cells) for claim in suite.published)
+
+
+def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
+    meant = [c for c in cells if all(c.axes[axis] == v for axis, v in claim.cell.items())]
+    source = source_of(meant[0].dataset, Path(meant[0].base_folder))
+    return {
+        "claim": claim.model_dump(mode="json"),
+        "model": meant[0].model.name,
+        "arithmetic": arithmetic(claim, cells),
+        "skip": why_not_here(meant[0], machine(), needs_hub=source.needs_network),
+    }
 
 
 def run_suite(
@@ -115,6 +153,8 @@ def _record_of(plan: Plan) -> dict[str, Any]:
         "name": plan.suite.name,
         "description": plan.suite.description,
         "path": plan.path.as_posix(),
+        "source": plan.suite.source.model_dump(mode="json") if plan.suite.source else None,
+        "claims": list(plan.claims),
         "gate": plan.suite.gate.model_dump(mode="json"),
         "objectives": plan.suite.objectives.model_dump(mode="json"),
     }

@@ -99,6 +99,7 @@ def rouge_of(texts: Sequence[str], references: Sequence[str], task: Task) -> lis
         references,
         tokenizer=task.evaluation.rouge_tokenizer,
         stemmer=task.evaluation.rouge_stemmer,
+        refuse_lost=task.evaluation.on_lost_words == "error",
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import (
 
 from harness import passthrough
 from harness.errors import HarnessError
+from harness.published import Claim, Source
 from harness.registry import did_you_mean
 from harness.rules import Gate
 
@@ -44,6 +45,8 @@ class Evaluation(_Part):
     """Relative tolerance of `numeric_accuracy`."""
     rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
     """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
+    on_lost_words: Literal["warn", "error"] = "error"
+    """What `rouge_score`'s tokenizer does when it drops most words of the references."""
     rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
     """The stemmer applied to ROUGE tokens."""
     sampling_seed: int = 0
@@ -119,6 +122,9 @@ class AdapterEntry(Entry):
 
     source: str | None = None
     """A folder in PEFT's format, relative to the suite: it is scored as it is, not trained."""
+    serve: Literal["attached", "merged", "requantized"] = "attached"
+    """What is scored: the adapter on the quantized base that it was trained on, merged into the
+    16-bit base, or merged and quantized again. Merging changes answers: these are other cells."""
 
     peft_type: str = "lora"
     """PEFT's method: `lora`, `ia3`, `prefix_tuning`, …"""
@@ -133,6 +139,15 @@ class AdapterEntry(Entry):
             hint = did_you_mean(self.peft_type, passthrough.peft_types())
             raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')
         return self
+
+
+class TrainingEntry(_Part):
+    """One point of a hyper-parameter sweep."""
+
+    name: str
+    """What is added to the adapter's name."""
+    options: Options
+    """Training keys that override the suite's, the adapter's and the data set's."""
 
 
 class DatasetEntry(Entry):
@@ -160,6 +175,12 @@ class DatasetEntry(Entry):
     """The field whose equal values never cross the split: `prompt`, `reference` or a column."""
     rows: int | None = Field(None, ge=2)
     """Rows sampled before the split; default all. The number generated, for a generator."""
+    take: Literal["sample", "first"] = "sample"
+    """Whether `rows` are drawn by `split_seed` or the first of the file."""
+    split: Literal["random", "in-order"] = "random"
+    """`in-order`: the file's first rows train and the next ones test; groups are not kept."""
+    deduplicate: Literal["row", "prompt", "none"] = "row"
+    """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
     train: int | float = 0.8
     """Training rows, or their share of the rows that remain."""
     test: int | float = 0.2
@@ -170,6 +191,21 @@ class DatasetEntry(Entry):
     """Answers of fewer words are dropped and counted."""
     primary_metric: str | None = None
     """The metric the leaderboard shows first; default by task."""
+
+
+class Tiny(_Part):
+    """The tiny twin: what changes so that the same path runs on a CPU in minutes."""
+
+    model: str = "tiny-qwen2"
+    """The one model of the `model` axis."""
+    dataset: Options = Field(default_factory=dict)
+    """Fields that replace those of every data set."""
+    training: Options = Field(default_factory=dict)
+    """Training keys that come last."""
+    evaluation: Options = Field(default_factory=dict)
+    """Evaluation keys that come last."""
+    generation: Options = Field(default_factory=dict)
+    """Generation keys that come last."""
 
 
 class Matrix(_Part):
@@ -183,6 +219,8 @@ class Matrix(_Part):
     """Adapters; `base`, the untouched model, is always evaluated."""
     dataset: tuple[str | DatasetEntry, ...] = Field(min_length=1)
     """Built-in data sets, or entries."""
+    training: tuple[TrainingEntry, ...] = ()
+    """A sweep: every adapter is trained under each entry's keys, as `<adapter>+<entry>`."""
     seed: tuple[int, ...] = (0,)
     """Training seeds: adapter initialisation and data order."""
 
@@ -227,6 +265,12 @@ class Suite(_Part):
     """How cells are scored and measured."""
     generation: Options = Field(default_factory=dict)
     """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+    source: Source | None = None
+    """Where the pipeline was published, of a suite that audits one."""
+    published: tuple[Claim, ...] = ()
+    """What was published, held against arithmetic and measurement in the report."""
+    tiny: Tiny | None = None
+    """What `harness run SUITE --tiny` changes."""
     gate: Gate = Gate()
     """What `harness check` compares with a baseline."""
     objectives: Objectives = Objectives()

@@ -92,10 +92,15 @@ def _option_blocks(suite: Suite) -> Iterator[_Block]:
     }
     for kind in ("training", "generation"):
         yield _Block([kind], getattr(suite, kind), kind, known[kind])
+    for number, point in enumerate(suite.matrix.training):
+        place: list[str | int] = ["matrix", "training", number, "options"]
+        yield _Block(place, point.options, "training", known["training"])
+    for kind in known if suite.tiny else ():
+        yield _Block(["tiny", kind], getattr(suite.tiny, kind), kind, known[kind])
     for axis in AXES[:-1]:
         for number, entry in enumerate(getattr(suite.matrix, axis)):
             if isinstance(entry, Entry):
-                place: list[str | int] = ["matrix", axis, number]
+                place = ["matrix", axis, number]
                 for kind in known:
                     yield _Block([*place, kind], getattr(entry, kind), kind, known[kind])
                 yield from _config_blocks(entry, place)
@@ -117,6 +122,9 @@ def _config_blocks(entry: Entry, place: list[str | int]) -> Iterator[_Block]:
 def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
     problems = []
     names = {axis: axis_names(getattr(suite.matrix, axis)) for axis in AXES}
+    names["adapter"] += [
+        f"{name}+{point.name}" for name in names["adapter"] for point in suite.matrix.training
+    ]
     names["adapter"].append(BASE)
     for number, entry in enumerate(suite.exclude):
         for axis, value in entry.items():

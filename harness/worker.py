@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.adapter_card import adapter_card
 from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
@@ -74,6 +75,8 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         metrics_version=METRIC_VERSION,
         provenance={"cell": job["cell"], "environment": job["environment"]},
     )
+    if paths.adapter.is_dir():
+        write_text(paths.adapter / "README.md", adapter_card(result, source=cell.model.source))
     save_result(paths, result)
     return result
 

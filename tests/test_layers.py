@@ -6,14 +6,14 @@ import pytest
 
 LAYERS = [
     ["errors", "registry", "paths", "shipped", "yaml_file", "validation", "device"],
-    ["rules", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
+    ["rules", "published", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
      "select", "environment", "corpus"],
     ["datasets", "metrics", "statistics", "geometry"],
     ["scoring", "compare", "prompting", "noise"],
-    ["records", "trivial", "forgetting"],
+    ["records", "trivial", "forgetting", "adapter_card"],
     ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
-    ["executors", "objectives", "gate"],
+    ["executors", "objectives", "gate", "claims", "tiny"],
     ["gating"],
     ["report"],
     ["runner", "progress"],

@@ -73,7 +73,7 @@ def test_include_extends_what_it_matches(write_suite):
         ("learning_rate: 2e-4", "lr_scheduler_type: cosin", 'Did you mean "cosine"?'),
         ("learning_rate: 2e-4", "optim: adamw_torchh", 'Did you mean "adamw_torch"?'),
         ("learning_rate: 2e-4", "bf16: true, fp16: true", "bf16 and fp16 exclude each other"),
-        ("learning_rate: 2e-4", "loss_on: prompt", "neither `answer` nor `all`"),
+        ("learning_rate: 2e-4", "loss_on: nothing", "none of `answer`, `all` and `prompt`"),
         ("learning_rate: 2e-4", "learning_rate: 0", "must be above 0"),
         ("config: {r: 4}", "config: {r: many}", "expected a whole number, got 'many'"),
         ("config: {r: 4}", "config: {r: 0}", "must be above 0"),
@@ -157,3 +157,24 @@ def test_any_mapping_loads_or_is_refused(options):
         path.write_text(yaml.safe_dump({"name": "x", **options}, allow_unicode=True))
         with pytest.raises(HarnessError):
             load_suite(path)
+
+
+def test_a_sweep_crosses_every_adapter_and_comes_last(write_suite):
+    from harness.cell import expand
+    from harness.suite_file import load_suite
+
+    path = write_suite()
+    text = path.read_text().replace(
+        "  dataset:",
+        "  training:\n    - {name: low, options: {learning_rate: 1e-5}}\n"
+        "    - {name: high, options: {learning_rate: 1e-3}}\n  dataset:",
+    )
+    path.write_text(text)
+    base, *cells = expand(load_suite(path), path)
+    assert base.adapter == "base"
+    assert [(c.adapter, c.training["learning_rate"]) for c in cells] == [
+        ("lora-r4+low", 1e-5), ("lora-r4+high", 1e-3),
+    ]  # fmt: skip
+    path.write_text(text.replace("{learning_rate: 1e-5}", "{learning_rte: 1e-5}"))
+    with pytest.raises(HarnessError, match=r"matrix\.training\.0\.options\.learning_rte"):
+        load_suite(path)

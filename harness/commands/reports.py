@@ -75,14 +75,27 @@ def show(run_dir: Path, cell: str) -> None:
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
     loaded = load(run_dir)
-    found = [c for c in loaded.cells if c.key.startswith(cell)]
+    for item in _named(loaded, cell):
+        _show_cell(loaded, item)
+
+
+def one_cell(run: Run, name: str) -> CellResult:
+    """The one cell of ``run`` whose key begins with ``name``."""
+    found = _named(run, name)
+    if len(found) > 1:
+        hint = f"It fits {', '.join(c.key for c in found[:4])}."
+        raise HarnessError(f'"{name}" names {len(found)} cells', hint=hint)
+    return found[0]
+
+
+def _named(run: Run, name: str) -> list[CellResult]:
+    found = [c for c in run.cells if c.key.startswith(name)]
     if not found:
         from harness.registry import did_you_mean
 
-        hint = did_you_mean(cell, [c.key for c in loaded.cells])
-        raise HarnessError(f'no cell "{cell}"', where=str(run_dir), hint=hint)
-    for item in found:
-        _show_cell(loaded, item)
+        hint = did_you_mean(name, [c.key for c in run.cells])
+        raise HarnessError(f'no cell "{name}"', where=str(run.directory), hint=hint)
+    return found
 
 
 def _show_cell(loaded: Run, item: CellResult) -> None:

@@ -23,12 +23,13 @@ PATH = click.Path(path_type=Path)
     type=click.IntRange(1),
     help="Cells at a time; default: 1 on a GPU, else the cores.",
 )
+@click.option("--tiny", is_flag=True, help="The suite's tiny twin: the same path on a CPU.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
 def run(
-    suite: Path, select: str | None, output: Path | None, workers: int | None, dry_run: bool,
-    strict: bool, fail_fast: bool,
+    suite: Path, select: str | None, output: Path | None, workers: int | None, tiny: bool,
+    dry_run: bool, strict: bool, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of SUITE, then render its leaderboards.
 
@@ -36,7 +37,7 @@ def run(
     """
     from harness.runner import make_plan
 
-    plan_ = make_plan(suite, output, select=select)
+    plan_ = make_plan(suite, output, select=select, tiny=tiny)
     if dry_run:
         _print_plan(plan_)
         return
@@ -98,14 +99,15 @@ def _write_reports(plan_: Plan) -> None:
 @click.argument("suite", type=PATH)
 @click.option("--select", help="Cells to plan: 'model=tiny-*'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
-def plan(suite: Path, select: str | None, output: Path | None) -> None:
+@click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
+def plan(suite: Path, select: str | None, output: Path | None, tiny: bool) -> None:
     """Print what `run` would do with SUITE: run, current or skip, and why.
 
     Example: harness plan suites/finance.yaml
     """
     from harness.runner import make_plan
 
-    _print_plan(make_plan(suite, output, select=select))
+    _print_plan(make_plan(suite, output, select=select, tiny=tiny))
 
 
 def _print_plan(plan_: Plan) -> None:

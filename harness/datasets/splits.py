@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.datasets.example import Example, Splits, example_id
 from harness.datasets.sources import Row, Source, read_rows, source_of
@@ -32,14 +32,46 @@ def load_splits(entry: DatasetEntry, folder: Path) -> Splits:
     examples = _clean(_examples(rows, columns, entry, source), entry, counts)
     if source.task == "classification":
         _check_labels(examples, entry.labels or source.labels, entry)
-    rng = random.Random(entry.split_seed)
-    rng.shuffle(examples)
-    if entry.rows and source.name != "ru-calculations":
-        examples = examples[: entry.rows]
-    train, test = _split(examples, entry, counts)
+    examples = _drawn(examples, entry, generated=source.name == "ru-calculations")
+    split = _in_order if entry.split == "in-order" else _split
+    train, test = split(examples, entry, counts)
+    if source.task == "classification":
+        _check_seen(train, test, entry)
     counts.update(_overlap(train, test))
     counts.update(train_rows=len(train), test_rows=len(test))
     return Splits(tuple(train), tuple(test), dict(counts))
+
+
+def _drawn(examples: list[Example], entry: DatasetEntry, *, generated: bool) -> list[Example]:
+    """The rows that are asked for, in the order that the split draws from."""
+    limit = None if generated else entry.rows
+    rng = random.Random(entry.split_seed)
+    if entry.take == "first":
+        examples = examples[:limit]
+    if entry.split == "random":
+        rng.shuffle(examples)
+    elif entry.take == "sample" and limit:
+        kept = set(rng.sample(range(len(examples)), min(limit, len(examples))))
+        examples = [e for k, e in enumerate(examples) if k in kept]
+    return examples[:limit]
+
+
+def _in_order(
+    examples: list[Example], entry: DatasetEntry, counts: Counter[str]
+) -> tuple[list[Example], list[Example]]:
+    """The first rows train, the next ones test."""
+    n_train, n_test = _sizes(examples, entry)
+    counts["not_used"] = len(examples) - n_train - n_test
+    return examples[:n_train], examples[n_train : n_train + n_test]
+
+
+def _check_seen(train: list[Example], test: list[Example], entry: DatasetEntry) -> None:
+    unseen = sorted({e.reference for e in test} - {e.reference for e in train})
+    if unseen:
+        raise HarnessError(
+            f'data set "{entry.name}": label "{unseen[0]}" is tested and never trained on',
+            hint="Raise `train`, or choose another `split_seed`.",
+        )
 
 
 def _columns(entry: DatasetEntry, source: Source, rows: list[Row]) -> dict[str, str]:
@@ -94,17 +126,26 @@ def normalised(text: str) -> str:
 
 
 def _clean(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> list[Example]:
-    kept: dict[str, Example] = {}
+    kept: dict[Any, Example] = {}
     for example in examples:
         if not example.prompt or not example.reference:
             counts["dropped_null"] += 1
         elif len(example.reference.split()) < entry.min_answer_words:
             counts["dropped_short"] += 1
-        elif example.id in kept:
+        elif (key := _identity(example, entry)) in kept:
             counts["dropped_duplicate"] += 1
         else:
-            kept[example.id] = example
+            kept[key] = example
     return list(kept.values())
+
+
+def _identity(example: Example, entry: DatasetEntry) -> Any:
+    """What makes a row a repetition of another; a fresh object where nothing does."""
+    if entry.deduplicate == "none":
+        return object()
+    if entry.deduplicate == "prompt":
+        return normalised(f"{example.prompt} {example.context}")
+    return example.id
 
 
 def _check_labels(examples: list[Example], labels: tuple[str, ...], entry: DatasetEntry) -> None:
@@ -120,14 +161,8 @@ def _split(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
     """Whole groups go to the test side in the asked proportion; rows are drawn from each side."""
+    n_train, n_test = _sizes(examples, entry)
     total = len(examples)
-    n_test, n_train = (_count(share, total) for share in (entry.test, entry.train))
-    if n_test < 1 or n_train < 1 or n_test + n_train > total:
-        raise HarnessError(
-            f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
-            f" {total} are there",
-            hint="Lower `train` or `test`, or raise `rows`.",
-        )
     groups: dict[str, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.group or example.id, []).append(example)
@@ -145,6 +180,28 @@ def _split(
     if len(train) < n_train:
         counts["train_rows_short"] = n_train - len(train)
     return train[:n_train], test[:n_test]
+
+
+class _Sizes(NamedTuple):
+    train: int
+    test: int
+
+
+def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
+    """Rows of each side.
+
+    Raises:
+        HarnessError: more are asked for than are there.
+    """
+    total = len(examples)
+    n_test, n_train = (_count(share, total) for share in (entry.test, entry.train))
+    if n_test < 1 or n_train < 1 or n_test + n_train > total:
+        raise HarnessError(
+            f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
+            f" {total} are there",
+            hint="Lower `train` or `test`, or raise `rows`.",
+        )
+    return _Sizes(n_train, n_test)
 
 
 def _count(share: int | float, total: int) -> int:

@@ -22,7 +22,14 @@ from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.control import control
 from harness.hf.geometry_cell import evaluate_geometry
-from harness.hf.loading import add_adapter, attach_adapter, census, load_model, load_tokenizer
+from harness.hf.loading import (
+    add_adapter,
+    census,
+    load_model,
+    load_served,
+    load_tokenizer,
+    prepare_for_kbit,
+)
 from harness.hf.measuring import calibration, memory_peak
 from harness.paths import CellPaths
 from harness.scoring import Task
@@ -48,13 +55,11 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     started = time.monotonic()
     headed = task.labels if task.answered_by == "head" else ()
     with memory_peak("load") as peak:
-        model = load_model(cell, tokenizer, labels=headed)
-        if not cell.is_baseline:
-            model = attach_adapter(model, paths.adapter)
+        model = load_served(cell, tokenizer, paths.adapter, labels=headed)
     seen.measured(peak.values)
     seen.facts["loaded"] = census(model)
     seen.timings["load"] = time.monotonic() - started
-    if not cell.is_baseline:
+    if hasattr(model, "active_peft_config"):
         seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
     _predict(kind, model, tokenizer, cell, task, splits, device, seen)
     if cell.evaluation.control and task.answered_by != "head":
@@ -88,6 +93,8 @@ def _fine_tune(
 ) -> None:  # fmt: skip
     device.stage("train")
     model = load_model(cell, tokenizer, labels=task.labels if kind is classification else ())
+    if cell.training.get("prepare_for_kbit"):
+        model = prepare_for_kbit(model, cell)
     model = add_adapter(model, cell, classification=kind is classification)
     rows = kind.training_rows_of(splits.train, tokenizer, cell, task)
     seen.audit.update(rows.audit)
@@ -99,7 +106,7 @@ def _fine_tune(
     model.save_pretrained(paths.adapter)
     tokenizer.save_pretrained(paths.adapter)
     seen.train_log = trained.log
-    size = sum(f.stat().st_size for f in paths.adapter.glob("adapter_model*")) / 1024**2
+    size = sum(f.stat().st_size for f in paths.adapter.glob("*.safetensors")) / 1024**2
     total = facts["total_params"] or 1
     seen.measured(
         {
@@ -165,8 +172,12 @@ def _adapter_effect(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Examp
     ids = torch.tensor([encode_prompt(cell.model, tokenizer, test[0])], device=model.device)
     with torch.inference_mode():
         adapted = model(input_ids=ids).logits.float()
-        with model.disable_adapter():
-            base = model(input_ids=ids).logits.float()
+        if model.active_peft_config.is_prompt_learning:  # it wraps the base without changing it
+            base = model.get_base_model()(input_ids=ids).logits.float()
+        else:
+            with model.disable_adapter():
+                base = model(input_ids=ids).logits.float()
+        adapted = adapted[..., -base.shape[1] :, :] if base.dim() == 3 else adapted
     effect = float((adapted - base).abs().max())
     if effect == 0.0:
         raise HarnessError("the trained adapter changes no logit: it is not active, or untrained")

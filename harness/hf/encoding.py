@@ -85,13 +85,16 @@ class TrainingRows:
 def training_rows(
     encoded: Sequence[Encoded], *, max_length: int | None, loss_on: str, eos: int
 ) -> TrainingRows:
-    """Rows cut at ``max_length``, labels on the answer or on everything; each defect counted."""
+    """Rows cut at ``max_length``, labels on the answer, on everything or on the prompt alone.
+
+    Each defect is counted.
+    """
     audit: Counter[str] = Counter(
         rows=len(encoded), rows_cut=0, rows_without_loss=0, rows_without_eos=0, boundary_merges=0
     )
     rows = []
     for item in encoded:
-        ids = item.prompt_ids + item.answer_ids
+        ids = item.prompt_ids + ([] if loss_on == "prompt" else item.answer_ids)
         hidden = len(item.prompt_ids) if loss_on == "answer" else 0
         labels = [IGNORED] * hidden + ids[hidden:]
         cut = max_length or len(ids)

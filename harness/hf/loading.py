@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, TaskType, get_peft_model
+from peft import PeftModel, TaskType, get_peft_model, prepare_model_for_kbit_training
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType
 from transformers import (
@@ -22,6 +24,7 @@ from transformers import (
 from harness.cell import Cell
 from harness.errors import HarnessError, SkipCell
 from harness.model_card import ModelCard
+from harness.passthrough import FULL
 from harness.suite import Options
 
 PACK = 32
@@ -103,6 +106,12 @@ def _keep_odd_layers_unpacked(model: Any) -> None:
 def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
     """``model`` with a fresh adapter, initialised from the cell's seed."""
     set_seed(cell.seed or 0)
+    if cell.adapter_config.get("peft_type") == FULL:
+        if cell.quantization_config:
+            hint = "Exclude it: quantized weights cannot be trained."
+            text = f'adapter "{cell.adapter}": full fine-tuning of {cell.quantization} weights'
+            raise HarnessError(text, hint=hint)
+        return model.requires_grad_(True)
     try:
         return add_peft(model, cell.adapter_config, classification=classification)
     except ValueError as error:
@@ -111,6 +120,37 @@ def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
         )
         hint = f"Linear modules of {cell.model.name}: {', '.join(modules)}."
         raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
+
+
+def prepare_for_kbit(model: Any, cell: Cell) -> Any:
+    """``model`` after PEFT's preparation: norms, embeddings and head are float32."""
+    checkpointing = bool(cell.training.get("gradient_checkpointing"))
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
+
+
+def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str, ...] = ()) -> Any:
+    """What ``cell`` serves: the bare base, or it with ``adapter`` attached, merged or requantized.
+
+    Merged: the adapter is added into the 16-bit (or unquantized) base. Requantized: that is saved
+    and loaded again under the cell's quantization, which rounds the sum anew.
+    """
+    if cell.adapter_config.get("peft_type") == FULL:
+        card = cell.model.model_copy(update={"source": str(adapter), "revision": None})
+        return load_model(replace(cell, model=card), tokenizer, labels=labels)
+    if cell.is_baseline or cell.serve == "attached":
+        model = load_model(cell, tokenizer, labels=labels)
+        return model if cell.is_baseline else attach_adapter(model, adapter)
+    wide = replace(cell, quantization_config={})
+    merged = attach_adapter(load_model(wide, tokenizer, labels=labels), adapter)
+    merged = merged.merge_and_unload()
+    if cell.serve == "merged":
+        return merged.eval()
+    with tempfile.TemporaryDirectory() as folder:
+        merged.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        del merged
+        card = cell.model.model_copy(update={"source": folder, "revision": None})
+        return load_model(replace(cell, model=card), tokenizer, labels=labels)
 
 
 def add_peft(

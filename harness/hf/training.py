@@ -9,7 +9,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import (
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from trl import SFTConfig, SFTTrainer
 
 from harness.cell import Cell
@@ -44,11 +49,40 @@ def train_rows(
     model: Any, tokenizer: Any, options: dict[str, Any], rows: list[dict[str, Any]], tokens: int
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
+    ratio = options.pop("loraplus_lr_ratio", None)
+    arguments = SFTConfig(**options)
     trainer = SFTTrainer(
-        model=model, args=SFTConfig(**options), train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
+        model=model, args=arguments, train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer, callbacks=_callbacks(model),
+        optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
     return _train(trainer, model, tokens)
+
+
+def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
+    """The suite's optimizer with LoRA+'s two learning rates."""
+    from peft.optimizers import create_loraplus_optimizer
+
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    found: torch.optim.Optimizer = create_loraplus_optimizer(
+        model, kind, loraplus_lr_ratio=ratio, **options
+    )
+    return found
+
+
+class _Allocation(TrainerCallback):  # type: ignore[misc]
+    """AdaLoRA's reallocation of ranks, which trainers leave to their callers."""
+
+    def on_optimizer_step(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        """Move the budget after each optimizer step, while gradients are there."""
+        model.base_model.update_and_allocate(state.global_step)
+
+
+def _callbacks(model: Any) -> list[TrainerCallback]:
+    base = getattr(model, "base_model", None)
+    return [_Allocation()] if hasattr(base, "update_and_allocate") else []
 
 
 def train_labels(
@@ -76,9 +110,11 @@ def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
         "save_strategy": "no",
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
-    suite = {k: v for k, v in cell.training.items() if k not in HARNESS_TRAINING_KEYS}
+    own = HARNESS_TRAINING_KEYS.keys() - {"loraplus_lr_ratio"}
+    suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {
         "output_dir": str(scratch),
+        "use_cpu": not torch.cuda.is_available(),
         "seed": cell.seed or 0,
         "data_seed": cell.seed or 0,
         "report_to": "none",

@@ -225,6 +225,7 @@ def rouge_many(
     *,
     tokenizer: Tokenizer = "unicode",
     stemmer: Stemmer = "none",
+    refuse_lost: bool = True,
 ) -> list[RougeScores]:
     """Gives the ROUGE F-measures of every (prediction, reference) pair, in order.
 
@@ -233,6 +234,7 @@ def rouge_many(
         references: Texts to match, as many.
         tokenizer: See `rouge`.
         stemmer: See `rouge`.
+        refuse_lost: Whether a tokenizer that loses most words is an error.
 
     Returns:
         One `RougeScores` per pair; the mean over pairs is the corpus score.
@@ -244,7 +246,11 @@ def rouge_many(
     _check_options(tokenizer, stemmer)
     if len(predictions) != len(references):
         raise HarnessError(f"{len(predictions)} predictions for {len(references)} references")
-    if tokenizer == "rouge_score" and not all(text.isascii() for text in references):
+    if (
+        refuse_lost
+        and tokenizer == "rouge_score"
+        and not all(text.isascii() for text in references)
+    ):
         lost = lost_token_share("\n".join(references), tokenizer)
         if lost > MAX_LOST_SHARE:
             raise HarnessError(

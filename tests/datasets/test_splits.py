@@ -69,3 +69,50 @@ def test_near_duplicates_across_the_split_are_counted(tmp_path):
     near = [{"instruction": f"How do I save money in year {i}?", "output": "x"} for i in range(8)]
     splits = load_splits(table(tmp_path, near), tmp_path)
     assert splits.counts["overlap_near"] == 2
+
+
+def _table(tmp_path, rows):
+    import json
+
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path.name
+
+
+def _rows(count):
+    return [{"instruction": f"question {i}", "output": f"answer {i}"} for i in range(count)]
+
+
+def test_rows_can_be_taken_and_split_in_the_order_of_the_file(tmp_path):
+    name = _table(tmp_path, _rows(40))
+    options = {"rows": 12, "take": "first", "split": "in-order", "train": 8, "test": 4}
+    found = load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)
+    assert [e.reference for e in found.train] == [f"answer {i}" for i in range(8)]
+    assert [e.reference for e in found.test] == [f"answer {i}" for i in range(8, 12)]
+
+
+def test_the_first_rows_can_be_split_at_random(tmp_path):
+    name = _table(tmp_path, _rows(40))
+    options = {"rows": 12, "take": "first", "train": 8, "test": 4}
+    found = load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)
+    numbers = {int(e.reference.split()[1]) for e in (*found.train, *found.test)}
+    assert numbers == set(range(12))
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("row", 11), ("prompt", 10), ("none", 12)])
+def test_repetitions_are_dropped_by_row_or_by_prompt(tmp_path, rule, kept):
+    twice = [
+        {"instruction": "Question 3?", "output": "other"},
+        {"instruction": "question 1", "output": "answer 1"},
+    ]
+    name = _table(tmp_path, _rows(10) + twice)
+    entry = DatasetEntry(name="t", source=name, train=4, test=4, deduplicate=rule, group_by=None)
+    assert load_splits(entry, tmp_path).counts.get("dropped_duplicate", 0) == 12 - kept
+
+
+def test_a_label_that_is_tested_and_never_trained_on_is_an_error(tmp_path):
+    rows = [{"text": f"t {i}", "label": "rare" if i > 7 else "usual"} for i in range(10)]
+    name = _table(tmp_path, rows)
+    options = {"labels": ("usual", "rare"), "split": "in-order", "train": 8, "test": 2}
+    with pytest.raises(HarnessError, match='"rare" is tested and never trained on'):
+        load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.leaderboard import Leaderboard
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, samples
+from harness.report.sections.claims import claims
 from harness.report.sections.method import data, method
 from harness.report.sections.scores import (
     categories,
@@ -21,7 +22,7 @@ __all__ = ["sections_of"]
 
 def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order; those without anything to say are left out."""
-    found = [verdict(board)]
+    found = [verdict(board), claims(board)]
     for table in board.tables:
         found += [leaders(table), costs(table), objectives(board, table)]
     for table in board.tables:

@@ -1,0 +1,32 @@
+"""Published figures beside what arithmetic and measurement say here."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from harness.claims import Judgement, judge
+from harness.leaderboard import Leaderboard
+from harness.report.section import MISSING, Section, number
+
+
+def claims(board: Leaderboard) -> Section:
+    """A row per published claim: published, here, how it was decided, verdict and why."""
+    found = judge(board.run.suite.get("claims", ()), board)
+    source = board.run.suite.get("source") or {}
+    notes = [f"{source['title']}; read: {source['read']}."] if source else []
+    notes += [f"{name}: {text}" for name, text in source.get("readings", {}).items()]
+    if found:
+        counts = Counter(item.verdict for item in found)
+        notes.append(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
+    rows = tuple(_row(item) for item in found)
+    columns = ("claim", "published", "here", "by", "verdict", "why")
+    return Section("Claims", tuple(notes), columns, rows)
+
+
+def _row(item: Judgement) -> tuple[str, ...]:
+    claim = item.claim
+    unit = f" {claim.unit}" if claim.unit else ""
+    published = MISSING if claim.value is None else f"{number(claim.value)}{unit}"
+    here = MISSING if item.here is None else f"{number(item.here)}{unit}"
+    about = claim.claim if not claim.conditions else f"{claim.claim} ({claim.conditions})"
+    return about, published, here, item.how, item.verdict, item.why or MISSING
