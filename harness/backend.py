@@ -41,6 +41,11 @@ class Seen:
             self.values.append(Value(name, number, *fact(name), note=note))
 
 
+def known(numbers: dict[str, float | None]) -> dict[str, float]:
+    """``numbers`` without those that could not be measured here."""
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 class Backend(Protocol):
     """A training stack."""
 

@@ -13,6 +13,7 @@ from harness.cell import Cell, cell_key, cell_record, fingerprint
 from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.environment import Machine
+from harness.estimate import CONTEXT_MIB, Estimate, estimate
 from harness.paths import RunPaths
 from harness.results import SCHEMA, load_result
 
@@ -32,6 +33,8 @@ class Decision:
     primary_metric: str = ""
     metrics_version: int | None = None
     """Of the stored result of a current cell."""
+    memory: Estimate | None = None
+    """What it is expected to need; None for architectures that are not known."""
 
     def plan_entry(self) -> dict[str, Any]:
         """The cell's line in ``plan.json``."""
@@ -58,12 +61,14 @@ class Decision:
         }
 
 
-def preflight(cells: list[Cell], machine: Machine, run: RunPaths) -> list[Decision]:
-    """One decision per cell, in matrix order."""
-    return [_decide(cell, machine, run) for cell in cells]
+def preflight(
+    cells: list[Cell], machine: Machine, run: RunPaths, *, max_vram_gib: float | None = None
+) -> list[Decision]:
+    """One decision per cell, in matrix order; cells above ``max_vram_gib`` are skipped."""
+    return [_decide(cell, machine, run, max_vram_gib) for cell in cells]
 
 
-def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
+def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | None) -> Decision:
     folder = Path(cell.base_folder)
     source = source_of(cell.dataset, folder)
     content = {
@@ -81,16 +86,27 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths) -> Decision:
         "content": content,
         "task": cell.dataset.task or source.task,
         "primary_metric": cell.dataset.primary_metric or source.primary_metric,
+        "memory": estimate(cell),
     }
     stored = load_result(run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == print_:
         return Decision(
             cell, key, print_, "current", metrics_version=stored.metrics_version, **shared
         )
-    reason = why_not_here(cell, machine, needs_hub=source.needs_network)
+    reason = _too_large(shared["memory"], max_vram_gib)
+    reason = reason or why_not_here(cell, machine, needs_hub=source.needs_network)
     if reason:
         return Decision(cell, key, print_, "skip", reason, **shared)
     return Decision(cell, key, print_, "run", **shared)
+
+
+def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
+    if memory is None or limit_gib is None:
+        return None
+    needed = (memory.peak + CONTEXT_MIB) / 1024
+    if needed <= limit_gib:
+        return None
+    return f"expected to need {needed:.1f} GiB; --max-vram is {limit_gib:g} GiB"
 
 
 def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> str | None:

@@ -48,7 +48,12 @@ class Plan:
 
 
 def make_plan(
-    path: Path, output: Path | None, *, select: str | None = None, tiny: bool = False
+    path: Path,
+    output: Path | None,
+    *,
+    select: str | None = None,
+    tiny: bool = False,
+    max_vram_gib: float | None = None,
 ) -> Plan:
     """What `harness run` would do with the suite in ``path``, or with its tiny twin."""
     path = find_suite(path)
@@ -58,7 +63,8 @@ def make_plan(
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path) if matches(cell, select)]
-    return Plan(suite, path, run, tuple(preflight(cells, machine(), run)), claims)
+    decisions = preflight(cells, machine(), run, max_vram_gib=max_vram_gib)
+    return Plan(suite, path, run, tuple(decisions), claims)
 
 
 def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:

@@ -9,9 +9,28 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from harness.preflight import Decision
     from harness.runner import Plan
 
 PATH = click.Path(path_type=Path)
+
+
+class _Memory(click.ParamType):  # type: ignore[type-arg]
+    """A size such as `8GB`, `12 GiB` or `24`, in GiB."""
+
+    name = "size"
+
+    def convert(self, value: object, param: object, ctx: click.Context | None) -> float:
+        """GiB, as a number."""
+        text = str(value).strip().lower().removesuffix("gib").removesuffix("gb").strip()
+        try:
+            size = float(text)
+        except ValueError:
+            self.fail(f'"{value}" is no size: write 8GB', None, ctx)
+        return size
+
+
+MEMORY = _Memory()
 
 
 @click.command()
@@ -24,12 +43,13 @@ PATH = click.Path(path_type=Path)
     help="Cells at a time; default: 1 on a GPU, else the cores.",
 )
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin: the same path on a CPU.")
+@click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, tiny: bool,
-    dry_run: bool, strict: bool, fail_fast: bool,
+    max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of SUITE, then render its leaderboards.
 
@@ -37,7 +57,7 @@ def run(
     """
     from harness.runner import make_plan
 
-    plan_ = make_plan(suite, output, select=select, tiny=tiny)
+    plan_ = make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram)
     if dry_run:
         _print_plan(plan_)
         return
@@ -100,19 +120,34 @@ def _write_reports(plan_: Plan) -> None:
 @click.option("--select", help="Cells to plan: 'model=tiny-*'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
-def plan(suite: Path, select: str | None, output: Path | None, tiny: bool) -> None:
-    """Print what `run` would do with SUITE: run, current or skip, and why.
+@click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
+def plan(
+    suite: Path, select: str | None, output: Path | None, tiny: bool, max_vram: float | None
+) -> None:
+    """Print what `run` would do with SUITE: run, current or skip, why, and the memory it takes.
+
+    The memory is estimated from the architecture's numbers; the card is the smallest usual one
+    that holds it.
 
     Example: harness plan suites/finance.yaml
     """
     from harness.runner import make_plan
 
-    _print_plan(make_plan(suite, output, select=select, tiny=tiny))
+    _print_plan(make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram))
+
+
+def _memory(decision: Decision) -> str:
+    found = decision.memory
+    if found is None:
+        return ""
+    trained = "" if found.training is None else f"training {found.training / 1024:.1f}, "
+    card = f"a card of {found.card_gib} GiB" if found.card_gib else "more than 80 GiB"
+    return f"\n         {trained}inference {found.inference / 1024:.1f} GiB; {card}"
 
 
 def _print_plan(plan_: Plan) -> None:
     for decision in plan_.decisions:
         reason = f"  ({decision.reason})" if decision.reason else ""
-        click.echo(f"{decision.action:<8} {decision.key}{reason}")
+        click.echo(f"{decision.action:<8} {decision.key}{reason}{_memory(decision)}")
     counts = {a: len(plan_.of(a)) for a in ("run", "current", "skip")}
     click.echo(", ".join(f"{number} {action}" for action, number in counts.items()))

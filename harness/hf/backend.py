@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from harness.backend import Seen
+from harness.backend import Seen, known
 from harness.cell import Cell
 from harness.datasets.control import load_control
 from harness.datasets.example import Example, Splits
@@ -21,6 +21,7 @@ from harness.device import Device
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.control import control
+from harness.hf.energy import energy
 from harness.hf.geometry_cell import evaluate_geometry
 from harness.hf.loading import (
     add_adapter,
@@ -30,7 +31,7 @@ from harness.hf.loading import (
     load_tokenizer,
     prepare_for_kbit,
 )
-from harness.hf.measuring import calibration, memory_peak
+from harness.hf.measuring import calibration, device_memory, memory_peak
 from harness.paths import CellPaths
 from harness.scoring import Task
 
@@ -100,8 +101,10 @@ def _fine_tune(
     seen.audit.update(rows.audit)
     _check_learnable(rows.audit, cell, seen)
     facts = census(model)
-    with tempfile.TemporaryDirectory() as scratch, memory_peak("train_peak") as peak:
-        trained = kind.train(model, tokenizer, cell, rows, Path(scratch))
+    scratch = tempfile.TemporaryDirectory()
+    with scratch as folder, memory_peak("train_peak") as peak, energy() as used:
+        trained = kind.train(model, tokenizer, cell, rows, Path(folder))
+    seen.measured(known({"train_energy_j": used.joules}))
     seconds = trained.seconds - device.paused_seconds(trained.started)
     model.save_pretrained(paths.adapter)
     tokenizer.save_pretrained(paths.adapter)
@@ -230,5 +233,6 @@ def _measure(
         latency = kind.latency(model, tokenizer, cell, test)
         seen.measured(kind.throughput(model, tokenizer, cell, test))
         seen.measured({"calibration_ms": calibration(model.device)})
+    seen.measured(device_memory())
     seen.measured(latency.values())
     seen.timings["measure"] = time.monotonic() - started

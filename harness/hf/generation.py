@@ -16,6 +16,7 @@ from harness.hf.encoding import (
     prompt_text,
     training_rows,
 )
+from harness.hf.energy import energy
 from harness.hf.likelihood import score_answers
 from harness.hf.measuring import Latency, generation_latency
 from harness.hf.training import Trained, train_text
@@ -67,6 +68,7 @@ def predict(
             "new_tokens": answer.new_tokens,
             "batch_ms": round(1000 * answer.batch_seconds, 3),
             "batch_examples": answer.batch_examples,
+            "decoded_by": decoded.how["engine"],
             "nll": likelihood.nll,
             "answer_tokens": likelihood.tokens,
             "correct_tokens": likelihood.correct,
@@ -92,8 +94,12 @@ def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) 
     prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.batch_size)
     length = cell.evaluation.latency_new_tokens
     options = {"max_new_tokens": length, "min_new_tokens": length, "do_sample": False}
-    decoded = decode(model, tokenizer, prompts, options=options, batch_size=len(prompts))
-    return {"batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
+    with energy() as used:
+        decoded = decode(model, tokenizer, prompts, options=options, batch_size=len(prompts))
+    found = {"batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
+    if used.joules is not None:
+        found["energy_j_per_1k_tokens"] = 1000 * used.joules / decoded.new_tokens
+    return found
 
 
 def _first_prompts(

@@ -88,7 +88,10 @@ def random_model(cell: Cell, device: torch.device) -> Any:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     packed = _quantized_layers(model, cell.quantization_config, dtype)
+    head = model.get_output_embeddings() if config.tie_word_embeddings else None
     for name, module in list(model.named_modules()):
+        if module is head:
+            continue  # it is the embedding
         if name in packed:
             layer = packed[name](module, device)
             parent = model.get_submodule(name.rpartition(".")[0])
@@ -163,7 +166,7 @@ def _four_bit(layer: Any, device: torch.device, options: Options, dtype: torch.d
             compress_statistics=nested, quant_type=kind,
         )  # fmt: skip
     packed.weight = bnb.nn.Params4bit(
-        _weights(layer, torch.device("cpu") if device.type == "cpu" else device, dtype),
+        _weights(layer, device, dtype),
         requires_grad=False, quant_type=kind, compress_statistics=nested, module=packed,
     ).to(device)  # fmt: skip
     _bias(packed, layer, device, dtype)
@@ -179,8 +182,8 @@ def _eight_bit(layer: Any, device: torch.device, options: Options, dtype: torch.
             has_fp16_weights=False, threshold=options.get("llm_int8_threshold", 6.0),
         )  # fmt: skip
     packed.weight = bnb.nn.Int8Params(
-        _weights(layer, torch.device("cpu"), torch.float16), requires_grad=False,
-        has_fp16_weights=False,
+        _weights(layer, device, torch.float16).cpu(),  # it is packed on its way to the device
+        requires_grad=False, has_fp16_weights=False,
     ).to(device)  # fmt: skip
     _bias(packed, layer, device, dtype)
     return packed.requires_grad_(False)

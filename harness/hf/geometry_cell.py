@@ -8,6 +8,7 @@ kernel costs, so the numbers are those of the published architecture on this dev
 from __future__ import annotations
 
 import gc
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
-from harness.backend import Seen
+from harness.backend import Seen, known
 from harness.cell import Cell
 from harness.device import Device
 from harness.hf.decoding import decode
+from harness.hf.energy import energy
 from harness.hf.geometry import random_model
 from harness.hf.loading import add_adapter, census, device
-from harness.hf.measuring import calibration, generation_latency, memory_peak
+from harness.hf.measuring import calibration, device_memory, generation_latency, memory_peak
+from harness.hf.roofline import decoding_share, training_share
 from harness.hf.training import arguments_of, train_rows
 from harness.shipped import shipped
 
@@ -59,7 +62,13 @@ def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
         each = options.get("per_device_train_batch_size", 8)
         count = steps * each * options.get("gradient_accumulation_steps", 1)
         rows = [{"input_ids": ids, "labels": ids} for ids in _ids(count, length)]
-        trained = train_rows(model, tokenizer, options, rows, count * length)
+        with energy() as used:
+            trained = train_rows(model, tokenizer, options, rows, count * length)
+    share = training_share(
+        facts["total_params"] - _embedding(model), facts["trainable_params"], count * length,
+        trained.seconds,
+    )  # fmt: skip
+    seen.measured(known({"train_energy_j": used.joules, "train_flops_share": share}))
     total = facts["total_params"] or 1
     seen.measured(
         {
@@ -87,13 +96,33 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
     with owner.exclusive():
         with memory_peak("infer_peak") as peak:
             decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
-        decoded = decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
+        with energy() as used:
+            decoded = decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
         chosen = prompts[: evaluation.latency_prompts]
         latency = generation_latency(model, tokenizer, chosen, evaluation.latency_new_tokens)
         seen.measured({"calibration_ms": calibration(next(model.parameters()).device)})
     seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
     seen.measured(latency.values())
+    seen.measured(device_memory())
+    tokens = decoded.new_tokens
+    per = None if used.joules is None else 1000 * used.joules / tokens
+    share = decoding_share(_stored(model), statistics.median(latency.each_token))
+    seen.measured(known({"energy_j_per_1k_tokens": per, "decode_bandwidth_share": share}))
+    seen.facts["decoding"] = decoded.how
     seen.timings["measure"] = time.monotonic() - started
+
+
+def _embedding(model: Any) -> int:
+    """Parameters of the input embedding: looked up, not multiplied."""
+    return int(model.get_input_embeddings().weight.numel())
+
+
+def _stored(model: Any) -> int:
+    """Bytes of weights that a decode step reads: all but an untied embedding's other rows."""
+    table = model.get_input_embeddings().weight
+    tied = table is getattr(model.get_output_embeddings(), "weight", None)
+    whole = sum(p.numel() * p.element_size() for p in model.parameters())
+    return int(whole - (0 if tied else table.numel() * table.element_size()))
 
 
 def _ids(count: int, length: int) -> list[list[int]]:

@@ -1,9 +1,11 @@
 """Latency and memory of the model as it stands.
 
-Latency: one prompt at a time after a warm-up, synchronised clocks; end of text is ignored so
-that every prompt yields the same number of tokens. Memory on a CPU is the process's resident
-set (`VmHWM`, reset per phase): it holds the interpreter and libraries too, so compare
-differences, not totals. On CUDA it is the allocator's peak, reset per phase.
+Latency: one prompt at a time, synchronised clocks, rounds until they agree; end of text is ignored
+so that every prompt yields the same number of tokens, and capturing a step is not counted.
+
+Memory on a CPU is the process's resident set (`VmHWM`, reset per phase): it holds the interpreter
+and libraries too, so compare differences, not totals. On CUDA it is the allocator's peak, reset
+per phase, and beside it what was reserved and what the driver says of the whole device.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import GenerationConfig
+
+from harness.hf.decoding import engine_for
+from harness.hf.engine import Timing, synchronize
 
 MIB = 1024**2
 
@@ -40,14 +45,23 @@ def memory_peak(phase: str) -> Iterator[Peak]:
         yield peak
         torch.cuda.synchronize()
         peak.values[f"{phase}_vram_mib"] = torch.cuda.max_memory_allocated() / MIB
-        if phase == "train_peak":
-            peak.values["train_reserved_vram_mib"] = torch.cuda.max_memory_reserved() / MIB
+        if phase != "load":
+            key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
+            peak.values[key] = torch.cuda.max_memory_reserved() / MIB
         return
     _reset_resident_peak()
     yield peak
     resident = _resident_peak_mib()
     if resident is not None:
         peak.values[f"{phase}_rss_mib"] = resident
+
+
+def device_memory() -> dict[str, float]:
+    """What the driver says is used on the device now: contexts and other processes included."""
+    if not torch.cuda.is_available():
+        return {}
+    free, total = torch.cuda.mem_get_info()
+    return {"device_vram_mib": (total - free) / MIB}
 
 
 def _reset_resident_peak() -> None:
@@ -78,6 +92,10 @@ class Latency:
     first_token: list[float]
     """Seconds until the first token; empty for classification."""
     new_tokens: int
+    each_token: list[float] = field(default_factory=list)
+    """Seconds for every token after the first."""
+    variation: float | None = None
+    """Coefficient of variation of the last rounds' medians."""
 
     def values(self) -> dict[str, float]:
         """Percentiles of the total, time to the first token, tokens per second after it."""
@@ -87,29 +105,67 @@ class Latency:
         found = {
             "latency_p50_ms": float(np.percentile(milliseconds, 50)),
             "latency_p95_ms": float(np.percentile(milliseconds, 95)),
+            "latency_p99_ms": float(np.percentile(milliseconds, 99)),
         }
+        if self.variation is not None:
+            found["latency_cv"] = self.variation
         if self.first_token:
-            first = np.asarray(self.first_token)
-            seconds = np.maximum(np.asarray(self.total) - first, 1e-9)
-            found["ttft_p50_ms"] = float(np.percentile(first, 50) * 1000)
-            found["decode_tokens_per_s"] = float(np.median((self.new_tokens - 1) / seconds))
+            found["ttft_p50_ms"] = 1000 * statistics.median(self.first_token)
+            found["decode_tokens_per_s"] = 1 / max(statistics.median(self.each_token), 1e-9)
         return found
 
 
-@torch.inference_mode()
 def generation_latency(
     model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int
 ) -> Latency:
-    """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time."""
+    """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
+
+    Rounds over the prompts are repeated until three of them agree within `STABLE`, for at most
+    `MAX_ROUNDS` or about `MAX_SECONDS`; the first is a warm-up. A model that the engine does not
+    take is timed through `generate`, whose own cost a token is then in it.
+    """
     if not prompts:
         return Latency([], [], new_tokens)
-    _timed(model, tokenizer, prompts[0], new_tokens)
-    first = [_timed(model, tokenizer, prompt, 1) for prompt in prompts]
-    total = [_timed(model, tokenizer, prompt, new_tokens) for prompt in prompts]
-    return Latency(total, first, new_tokens)
+    options = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
+    engine = engine_for(model, tokenizer, options, max(map(len, prompts)))
+    rounds: list[list[Timing]] = []
+    started = time.perf_counter()
+    for count in range(MAX_ROUNDS + 1):
+        timed = [
+            engine.timed(p, new_tokens) if engine else _by_generate(model, tokenizer, p, new_tokens)
+            for p in prompts
+        ]
+        if count:
+            rounds.append(timed)
+        stable = len(rounds) >= ROUNDS and _variation(rounds[-ROUNDS:], new_tokens) <= STABLE
+        if stable or (rounds and time.perf_counter() - started > MAX_SECONDS):
+            break
+    kept = [timing for timed in rounds[-ROUNDS:] for timing in timed]
+    total = [t.first + t.each * (new_tokens - 1) for t in kept]
+    spread = _variation(rounds[-ROUNDS:], new_tokens)
+    return Latency(total, [t.first for t in kept], new_tokens, [t.each for t in kept], spread)
 
 
-def _timed(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> float:
+STABLE = 0.03
+"""Coefficient of variation of the rounds' medians below which a latency counts as stable."""
+ROUNDS, MAX_ROUNDS, MAX_SECONDS = 3, 8, 8.0
+
+
+def _variation(rounds: Sequence[Sequence[Timing]], new_tokens: int) -> float:
+    medians = [
+        statistics.median(t.first + t.each * (new_tokens - 1) for t in timed) for timed in rounds
+    ]
+    return statistics.stdev(medians) / statistics.fmean(medians) if len(medians) > 1 else 0.0
+
+
+@torch.inference_mode()
+def _by_generate(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> Timing:
+    first = _generated(model, tokenizer, prompt, 1)
+    total = _generated(model, tokenizer, prompt, new_tokens)
+    return Timing(first, max(total - first, 0.0) / max(1, new_tokens - 1))
+
+
+def _generated(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> float:
     config = GenerationConfig(
         max_new_tokens=new_tokens,
         min_new_tokens=new_tokens,
@@ -118,10 +174,10 @@ def _timed(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> fl
         eos_token_id=tokenizer.eos_token_id,
     )
     ids = torch.tensor([prompt], device=model.device)
-    _synchronize()
+    synchronize()
     started = time.perf_counter()
     model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)
-    _synchronize()
+    synchronize()
     return time.perf_counter() - started
 
 
@@ -131,10 +187,10 @@ def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
     seconds = []
     for prompt in [*prompts[:1], *prompts]:
         ids = torch.tensor([prompt], device=model.device)
-        _synchronize()
+        synchronize()
         started = time.perf_counter()
         model(input_ids=ids, attention_mask=torch.ones_like(ids))
-        _synchronize()
+        synchronize()
         seconds.append(time.perf_counter() - started)
     return Latency(seconds[1:], [], 0)
 
@@ -153,15 +209,10 @@ def calibration(device: torch.device) -> float:
     weight = torch.full((256, 256), 0.01, device=device)
     rounds = []
     for _ in range(CALIBRATION_ROUNDS + 1):
-        _synchronize()
+        synchronize()
         started = time.perf_counter()
         for _ in range(200):
             x = torch.nn.functional.silu(x @ weight)
-        _synchronize()
+        synchronize()
         rounds.append(time.perf_counter() - started)
     return 1000 * statistics.median(rounds[1:])
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -1,0 +1,175 @@
+"""Decoding against transformers' `generate` on a CUDA device: `reports/benchmarks/`.
+
+    python tests/benchmarks/cuda_decoding.py -o reports/benchmarks
+
+Random weights of Qwen2-0.5B's geometry, 128-token prompts, 128 new tokens, greedy, LoRA of rank 8 on
+all linear layers. Both sides decode the same prompts in the same run; captures are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+
+from harness.cell import expand
+from harness.environment import machine
+from harness.hf.engine import Engine, synchronize
+from harness.hf.geometry import random_model
+from harness.model_card import find_model_card
+from harness.report.markdown import markdown_table
+from harness.suite import QUANTIZATIONS
+from harness.suite_file import load_suite
+
+ROOT = Path(__file__).parents[2]
+TOKENS = 128
+VARIANTS = {
+    "bf16": {}, "nf4": QUANTIZATIONS["nf4"],
+    "int8, threshold 0": {"load_in_8bit": True, "llm_int8_threshold": 0.0},
+}  # fmt: skip
+
+
+def model_of(options, *, merged=False):
+    path = ROOT / "suites" / "finance.yaml"
+    cell = expand(load_suite(path), path)[0]
+    card = find_model_card("qwen2-0.5b-instruct", [ROOT / "models"])
+    card = card.model_copy(update={"weights": "random"})
+    model = random_model(
+        replace(cell, model=card, quantization_config=options), torch.device("cuda")
+    )
+    config = LoraConfig(
+        r=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(model, config).eval()
+    return model.merge_and_unload() if merged else model
+
+
+def prompts(count):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(10, 4000, (count, TOKENS), generator=generator).tolist()
+
+
+@torch.inference_mode()
+def by_generate(model, rows, size):
+    found = []
+    for first in range(0, len(rows), size):
+        ids = torch.tensor(rows[first : first + size], device="cuda")
+        out = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0,
+            eos_token_id=1, max_new_tokens=TOKENS, min_new_tokens=TOKENS,
+        )  # fmt: skip
+        found += out[:, TOKENS:].tolist()
+    return found
+
+
+def by_engine(model, rows, size):
+    engine = Engine(model, pad=0, ends=[1], capture=True)
+    found = []
+    for first in range(0, len(rows), size):
+        found += engine.decode(rows[first : first + size], TOKENS, TOKENS)
+    assert engine.capture, engine.reason
+    return found
+
+
+def speed(decode, model, rows, size):
+    """Tokens a second over ``rows``, and the tokens."""
+    synchronize()
+    started = time.perf_counter()
+    found = decode(model, rows, size)
+    synchronize()
+    return len(rows) * TOKENS / (time.perf_counter() - started), found
+
+
+def agreement(a, b):
+    """The share of rows whose tokens are all equal, and of tokens before the first difference."""
+    rows = sum(x == y for x, y in zip(a, b, strict=True)) / len(a)
+    before = 0
+    for x, y in zip(a, b, strict=True):
+        before += next((k for k, (p, q) in enumerate(zip(x, y, strict=True)) if p != q), len(x))
+    return rows, before / (len(a) * TOKENS)
+
+
+def measured(name, model, sizes, total):
+    rows = prompts(total)
+    by_generate(model, rows[:2], 2)
+    by_engine(model, rows[:2], 2)
+    for size in sizes:
+        # fewer rows where `generate` would take minutes; the same rows for both sides
+        some = rows[: max(size, min(total, 4 * size))] if size < 64 else rows
+        slow, a = speed(by_generate, model, some, size)
+        fast, b = speed(by_engine, model, some, size)
+        same, prefix = agreement(a, b)
+        yield {
+            "variant": name, "batch": size, "prompts": len(some), "generate_tokens_per_s": slow,
+            "engine_tokens_per_s": fast, "ratio": fast / slow, "rows_equal": same,
+            "tokens_before_a_difference": prefix,
+        }  # fmt: skip
+        print(
+            json.dumps({"variant": name, "batch": size, "ratio": round(fast / slow, 2)}), flush=True
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "reports" / "benchmarks")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, 64, 256])
+    parser.add_argument("--prompts", type=int, default=256)
+    options = parser.parse_args()
+    records = []
+    for name, quantization in VARIANTS.items():
+        model = model_of(quantization)
+        sizes = options.sizes if name != "int8, threshold 0" else [64, 256]
+        records += measured(name, model, sizes, options.prompts)
+        del model
+        torch.cuda.empty_cache()
+    model = model_of({}, merged=True)
+    records += measured("bf16, merged", model, [64, 256], options.prompts)
+    about = {
+        "device": machine().gpu, "torch": torch.__version__,
+        "transformers": __import__("transformers").__version__,
+        "command": "python tests/benchmarks/cuda_decoding.py -o reports/benchmarks",
+        "geometry": "Qwen2-0.5B, random weights, LoRA r8 on all linear layers, unmerged unless said",
+        "prompt_tokens": TOKENS, "new_tokens": TOKENS,
+    }  # fmt: skip
+    options.output.mkdir(parents=True, exist_ok=True)
+    record = {"about": about, "decoding": records}
+    (options.output / "cuda_decoding.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.output / "cuda_decoding.md").write_text(page(about, records))
+
+
+def page(about, records):
+    columns = (
+        "variant", "batch", "prompts", "generate, tokens/s", "engine, tokens/s", "ratio",
+        "rows equal", "tokens before a difference",
+    )  # fmt: skip
+    rows = [
+        (
+            r["variant"], str(r["batch"]), str(r["prompts"]), f"{r['generate_tokens_per_s']:,.0f}",
+            f"{r['engine_tokens_per_s']:,.0f}", f"{r['ratio']:.1f}", f"{r['rows_equal']:.1%}",
+            f"{r['tokens_before_a_difference']:.1%}",
+        )
+        for r in records
+    ]  # fmt: skip
+    best = {}
+    for r in records:
+        for side in ("generate", "engine"):
+            key = (r["variant"], side)
+            best[key] = max(best.get(key, 0), r[f"{side}_tokens_per_s"])
+    ends = [
+        f"- {name}: best batch of each side, {best[name, 'engine'] / best[name, 'generate']:.1f} times"
+        for name in dict.fromkeys(r["variant"] for r in records)
+    ]
+    said = [f"- {key}: {value}" for key, value in about.items()]
+    return (
+        "\n".join(["# Decoding on CUDA", "", *said, "", *markdown_table(columns, rows), "", *ends])
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
