@@ -158,33 +158,64 @@ class Leaderboard:
         return _by_id(self.run, cell, self.stored)
 
 
-def build_leaderboard(run: Run, objectives: Objectives | None = None) -> Leaderboard:
+def build_leaderboard(
+    run: Run,
+    objectives: Objectives | None = None,
+    *,
+    metric: str | None = None,
+    baseline_of: str = "adapter",
+) -> Leaderboard:
     """The tables of ``run``, one per data set in matrix order.
 
     Args:
         run: A run directory read back.
         objectives: Instead of the suite's own.
+        metric: Instead of every data set's primary metric.
+        baseline_of: The axis whose first value is the baseline of the others: with `adapter` it is
+            the untouched model.
     """
     names = list(dict.fromkeys(cell.dataset for cell in run.cells))
     stored: dict[str, Records] = {}
-    tables = tuple(_table(run, name, stored) for name in names)
+    tables = tuple(_table(run, name, stored, metric, baseline_of) for name in names)
     wanted = objectives or Objectives(**run.suite.get("objectives", {}))
     return Leaderboard(run, tables, wanted, stored)
 
 
-def _table(run: Run, dataset: str, records: dict[str, Records]) -> Table:
+def _table(
+    run: Run, dataset: str, records: dict[str, Records], metric: str | None, baseline_of: str
+) -> Table:
     cells = [cell for cell in run.cells if cell.dataset == dataset]
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.quantization, cell.adapter), []).append(cell)
-    baselines = {(c.model, c.quantization): c for c in cells if c.is_baseline}
+    firsts = _baselines(groups, baseline_of)
     rows = [
-        _row(run, axes, tuple(members), baselines.get(axes[:2]), records)
+        _row(run, axes, tuple(members), firsts.get(_others(axes, baseline_of), ()), records)
         for axes, members in groups.items()
     ]
-    metric = cells[0].primary_metric
+    metric = metric or cells[0].primary_metric
     made = Table(dataset, cells[0].task, metric, tuple(_holm(rows, metric)))
     return replace(made, ties=_ties(run, made, records))
+
+
+Axes = tuple[str, str, str]
+
+
+def _others(axes: Axes, axis: str) -> tuple[str, ...]:
+    """``axes`` (model, quantization, adapter) without the one that is compared along."""
+    place = ("model", "quantization", "adapter").index(axis)
+    return (*axes[:place], *axes[place + 1 :])
+
+
+def _baselines(
+    groups: dict[Axes, list[CellResult]], axis: str
+) -> dict[tuple[str, ...], tuple[CellResult, ...]]:
+    """What is shared → the cells that the others along ``axis`` are compared with."""
+    found: dict[tuple[str, ...], tuple[CellResult, ...]] = {}
+    for axes, members in groups.items():
+        if axis != "adapter" or members[0].is_baseline:
+            found.setdefault(_others(axes, axis), tuple(members))
+    return found
 
 
 def _holm(rows: list[Row], metric: str) -> list[Row]:
@@ -234,27 +265,28 @@ def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, i
 
 def _row(
     run: Run, axes: tuple[str, str, str], cells: tuple[CellResult, ...],
-    baseline: CellResult | None, records: dict[str, Records],
+    firsts: tuple[CellResult, ...], records: dict[str, Records],
 ) -> Row:  # fmt: skip
     deltas: dict[str, Delta] = {}
     reason = None
-    tuned = [cell for cell in cells if cell.status == "ok" and not cell.is_baseline]
-    if tuned and baseline and baseline.status == "ok":
-        before = _by_id(run, baseline, records)
-        after = [_by_id(run, cell, records) for cell in tuned]
-        reason = next((r for r in (incomparable(before, side) for side in after) if r), None)
+    base = [cell for cell in firsts if cell.status == "ok"]
+    tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
+    if tuned and base:
+        before, after = ([_by_id(run, c, records) for c in side] for side in (base, tuned))
+        sides = [*before[1:], *after]
+        reason = next((r for r in (incomparable(before[0], side) for side in sides) if r), None)
         if reason is None:
             labels = (tuned[0].confusion or {}).get("labels", ())
-            criteria = Criteria(
-                float(tuned[0].evaluation("margin") or 0), baseline.noise.get("floor")
-            )
-            deltas = differences([before], after, criteria=criteria, labels=labels)
-    return Row(*axes, cells, baseline, deltas, _control(run, baseline, tuned), reason)
+            margin = float(tuned[0].evaluation("margin") or 0)
+            criteria = Criteria(margin, base[0].noise.get("floor"))
+            deltas = differences(before, after, criteria=criteria, labels=labels)
+    baseline = firsts[0] if firsts else None
+    return Row(*axes, cells, baseline, deltas, _control(run, base[:1], tuned), reason)
 
 
-def _control(run: Run, baseline: CellResult | None, tuned: list[CellResult]) -> dict[str, Delta]:
+def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:
     """Differences on the control set, where baseline and every seed were scored on it."""
-    cells = [baseline, *tuned] if tuned and baseline else []
+    cells = [*base, *tuned] if base and tuned else []
     sides = [{record["id"]: record for record in run.control(cell)} for cell in cells]
     if not sides or not sides[0] or any(side.keys() != sides[0].keys() for side in sides):
         return {}

@@ -114,14 +114,24 @@ class Run:
     """The suite's name, description and resolved text."""
     environment: dict[str, Any]
     cells: tuple[CellResult, ...]
+    homes: dict[str, Path] = field(default_factory=dict)
+    """Cell key → its run directory, of a run that was merged from several."""
 
     def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
-        return read_predictions(RunPaths(self.directory).cell(cell.key).predictions)
+        return read_predictions(self.paths(cell).predictions)
+
+    def train_log(self, cell: CellResult) -> list[dict[str, Any]]:
+        """The logged training steps of ``cell``; empty for a baseline."""
+        return read_predictions(self.paths(cell).train_log)
+
+    def paths(self, cell: CellResult) -> CellPaths:
+        """The files of ``cell``."""
+        return RunPaths(self.homes.get(cell.key, self.directory)).cell(cell.key)
 
     def control(self, cell: CellResult) -> list[dict[str, Any]]:
         """The control records of ``cell``; empty when there are none."""
-        return read_predictions(RunPaths(self.directory).cell(cell.key).control)
+        return read_predictions(self.paths(cell).control)
 
 
 def save_result(paths: CellPaths, result: CellResult) -> None:

@@ -28,7 +28,7 @@ def test_a_missing_suite_is_one_line_and_exit_code_2():
 def test_schema_names_the_axes():
     result = CliRunner().invoke(main, ["schema"])
     assert set(json.loads(result.output)["$defs"]["Matrix"]["properties"]) == {
-        "model", "quantization", "adapter", "dataset", "seed",
+        "model", "quantization", "adapter", "dataset", "training", "seed",
     }  # fmt: skip
 
 

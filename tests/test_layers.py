@@ -11,7 +11,7 @@ LAYERS = [
     ["datasets", "metrics", "statistics", "geometry"],
     ["scoring", "compare", "prompting", "noise"],
     ["records", "trivial", "forgetting", "adapter_card"],
-    ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports", "estimate"],
+    ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports", "estimate", "merging"],
     ["testing", "hf", "preflight", "worker", "leaderboard"],
     ["executors", "objectives", "gate", "claims", "tiny"],
     ["gating"],

@@ -16,19 +16,60 @@ RUN_DIR = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.argument("run_dir", type=RUN_DIR)
+@click.argument("run_dirs", type=RUN_DIR, nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Where the files go; default: the run directory.",
 )
-def report(run_dir: Path, output: Path | None) -> None:
-    """Render the leaderboards of RUN_DIR again, from its files alone.
+@click.option("--title", help="The page's title.")
+@click.option("--metric", help="Compare by this metric instead of the primary ones.")
+@click.option(
+    "--baseline-of",
+    type=click.Choice(["model", "quantization", "adapter"]),
+    default="adapter",
+    help="The axis whose first value is the baseline; default: adapter, the untouched model.",
+)
+@click.option("--order-by", type=click.Choice(["quality", "quality_per_gib"]), help="Objective.")
+@click.option("--max-latency-ms", type=float, help="Rows above are outside the bounds.")
+@click.option("--max-memory-mib", type=float, help="Rows above are outside the bounds.")
+@click.option("--latex", is_flag=True, help="Write leaderboard.tex (booktabs) too.")
+@click.option(
+    "--template", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of Jinja templates that replace or extend the shipped ones.",
+)  # fmt: skip
+@click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
+def report(
+    run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
+    baseline_of: str, order_by: str | None, max_latency_ms: float | None,
+    max_memory_mib: float | None, latex: bool, template: Path | None, open_: bool,
+) -> None:  # fmt: skip
+    """Render the leaderboards of one or several RUN_DIRS again, from their files alone.
+
+    Runs of other machines stand side by side; their speed is not compared.
 
     Example: harness report runs/finance -o reports/finance
     """
-    write(load(run_dir), output or run_dir)
+    from harness.leaderboard import build_leaderboard
+    from harness.merging import merged
+    from harness.report import write_report
+    from harness.suite import Objectives
+
+    if len(run_dirs) > 1 and output is None:
+        raise click.UsageError("several runs need -o: where the report goes")
+    run = merged([load(path) for path in run_dirs], name=title)
+    asked = {
+        "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
+    }  # fmt: skip
+    wanted = {key: value for key, value in asked.items() if value is not None}
+    objectives = Objectives(**{**run.suite.get("objectives", {}), **wanted})
+    board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
+    files = write_report(board, output or run_dirs[0], title=title, latex=latex, templates=template)
+    for path in files:
+        click.echo(str(path))
+    if open_:
+        click.launch(str(files[1]))
 
 
 @click.command()

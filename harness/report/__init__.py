@@ -9,13 +9,17 @@ from typing import Any
 
 from harness.leaderboard import TIDY_COLUMNS, Leaderboard, tidy_records
 from harness.paths import write_bytes, write_json, write_text
+from harness.report.examples import shown
 from harness.report.html import render_html
+from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
 from harness.report.sections import sections_of
 
 __all__ = ["is_written", "write_report"]
 
 
+MAX_EXAMPLES = 300
+"""Examples in a page; every answer is in predictions.jsonl."""
 FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
 
 
@@ -24,15 +28,31 @@ def is_written(directory: Path) -> bool:
     return all((directory / name).is_file() for name in FILES)
 
 
-def write_report(board: Leaderboard, directory: Path) -> list[Path]:
-    """Write the leaderboards and the results table of ``board`` to ``directory``."""
+def write_report(
+    board: Leaderboard, directory: Path, *, title: str | None = None, latex: bool = False,
+    templates: Path | None = None,
+) -> list[Path]:  # fmt: skip
+    """Write the leaderboards, charts and the results table of ``board`` to ``directory``.
+
+    Args:
+        board: What is reported.
+        directory: Where the files go; charts go to ``charts/`` in it.
+        title: Instead of the suite's name.
+        latex: Write ``leaderboard.tex`` too.
+        templates: A folder whose Jinja templates replace or extend the shipped ones.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     run, sections = board.run, sections_of(board)
-    title = f"{run.suite['name']}: leaderboard"
-    texts = {
-        "leaderboard.md": render_markdown(title, sections),
-        "leaderboard.html": render_html(title, sections),
-    }
+    title = title or f"{run.suite['name']}: leaderboard"
+    drawn = {f.name: f.svg for section in sections for f in section.figures}
+    examples = [example for table in board.tables for example in shown(board, table)]
+    page = render_html(
+        title, sections, drawn=drawn, examples=examples[:MAX_EXAMPLES], templates=templates
+    )
+    texts = {"leaderboard.md": render_markdown(title, sections), "leaderboard.html": page}
+    texts |= {f"charts/{name}.svg": svg + "\n" for name, svg in drawn.items()}
+    if latex:
+        texts["leaderboard.tex"] = render_latex(title, sections)
     records = tidy_records(run)
     for name, text in texts.items():
         write_text(directory / name, text)
@@ -43,7 +63,7 @@ def write_report(board: Leaderboard, directory: Path) -> list[Path]:
     writer.writerows(records)
     write_text(directory / "results.csv", table.getvalue())
     _write_parquet(records, directory / "results.parquet")
-    return [directory / name for name in FILES]
+    return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
 
 
 def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:

@@ -1,23 +1,70 @@
-"""Sections as one self-contained HTML page; everything is escaped."""
+"""Sections, charts and examples as one self-contained HTML page; everything is escaped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 
-from harness.report.section import Section
+from harness.report.examples import Shown
+from harness.report.section import Section, anchor
+
+SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
+"""Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
+_NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?=$|[\s\[%])")
 
 
-def render_html(title: str, sections: Sequence[Section]) -> str:
-    """One HTML document: no script, no network, light and dark."""
-    from jinja2 import Environment, PackageLoader
+def render_html(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    drawn: Mapping[str, str] | None = None,
+    examples: Sequence[Shown] = (),
+    templates: Path | None = None,
+) -> str:
+    """One HTML document: no request leaves it, light and dark, readable without its script.
 
+    Args:
+        title: The page's title.
+        sections: In reading order.
+        drawn: Figure name → SVG, made by the program from escaped values.
+        examples: Shown with filters and links.
+        templates: A folder whose templates replace or extend the shipped ones.
+    """
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
+    from markupsafe import Markup
+
+    own = [FileSystemLoader(templates)] if templates else []
     environment = Environment(
-        loader=PackageLoader("harness", "report/templates"),
+        loader=ChoiceLoader([*own, PackageLoader("harness", "report/templates")]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["anchor"] = anchor
+    environment.filters["sort_key"] = sort_key
     page: str = environment.get_template("leaderboard.html.j2").render(
-        title=title, sections=sections
+        title=title,
+        sections=sections,
+        drawn={name: Markup(_inner(svg)) for name, svg in (drawn or {}).items()},
+        examples=examples,
+        kinds=list(dict.fromkeys(example.kind for example in examples)),
+        scripts=[Markup(_asset(name)) for name in SCRIPTS],
     )
     return page + "\n"
+
+
+def sort_key(text: str) -> str:
+    """What a table sorts ``text`` by: the number that it begins with, else the text."""
+    found = _NUMBER.match(text)
+    return found[0].replace(",", "").replace("−", "-").rstrip("%") if found else text
+
+
+def _asset(name: str) -> str:
+    return files("harness.report").joinpath("assets", name).read_text("utf-8")
+
+
+def _inner(svg: str) -> str:
+    """The drawing without an XML head, and without roles: the figure around it is the image."""
+    return re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", svg[svg.index("<svg") :])

@@ -14,6 +14,8 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
         parts.append(f"## {section.title}\n")
         parts += [f"- {_escaped(note)}" for note in section.notes]
         parts.append("")
+        for figure in section.figures:
+            parts += [f"![{_escaped(figure.text)}](charts/{figure.name}.svg)", ""]
         if section.rows:
             parts += [*markdown_table(section.columns, section.rows), ""]
     return "\n".join(parts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from dataclasses import dataclass
+from typing import Any
 
 from harness.compare import Delta
 from harness.leaderboard import Row
@@ -18,6 +21,17 @@ class Section:
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    anchors: tuple[str, ...] = ()
+    """What links name each row by, where anything does."""
+    figures: tuple[Any, ...] = ()
+    """Charts below the table (`harness.report.charts.Figure`)."""
+
+
+def anchor(*parts: str) -> str:
+    """``parts`` as one name that a link can hold; the same parts give the same name."""
+    text = "-".join(parts).lower()
+    kept = re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60]
+    return f"{kept}-{zlib.crc32(text.encode()):08x}" if len(parts) > 1 else kept or "section"
 
 
 def number(value: float) -> str:

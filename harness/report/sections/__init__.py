@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.leaderboard import Leaderboard
+from harness.leaderboard import Leaderboard, Table
+from harness.report.charts import can_draw, figures
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, samples
 from harness.report.sections.claims import claims
@@ -20,11 +21,18 @@ from harness.report.sections.verdict import verdict
 __all__ = ["sections_of"]
 
 
+def charts(board: Leaderboard, table: Table) -> Section:
+    """The charts of one data set."""
+    found = tuple(figures(board, table)) if can_draw() else ()
+    notes = () if can_draw() else ("Charts need the package vl-convert-python.",)
+    return Section(f"Charts: {table.dataset}", notes, figures=found)
+
+
 def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order; those without anything to say are left out."""
     found = [verdict(board), claims(board)]
     for table in board.tables:
-        found += [leaders(table), costs(table), objectives(board, table)]
+        found += [leaders(table), costs(table), objectives(board, table), charts(board, table)]
     for table in board.tables:
         found += [
             flipped(board, table),
@@ -34,4 +42,4 @@ def sections_of(board: Leaderboard) -> list[Section]:
             confusions(table),
         ]
     found += [data(board), samples(board), method(board)]
-    return [section for section in found if section.rows or section.notes]
+    return [section for section in found if section.rows or section.notes or section.figures]

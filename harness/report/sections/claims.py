@@ -12,9 +12,11 @@ from harness.report.section import MISSING, Section, number
 def claims(board: Leaderboard) -> Section:
     """A row per published claim: published, here, how it was decided, verdict and why."""
     found = judge(board.run.suite.get("claims", ()), board)
-    source = board.run.suite.get("source") or {}
-    notes = [f"{source['title']}; read: {source['read']}."] if source else []
-    notes += [f"{name}: {text}" for name, text in source.get("readings", {}).items()]
+    one = board.run.suite.get("source")
+    notes = []
+    for source in board.run.suite.get("sources", [one] if one else []):
+        notes.append(f"{source['title']}; read: {source['read']}.")
+        notes += [f"{name}: {text}" for name, text in source.get("readings", {}).items()]
     if found:
         counts = Counter(item.verdict for item in found)
         notes.append(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")

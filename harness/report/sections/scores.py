@@ -6,7 +6,15 @@ from collections import Counter
 
 from harness.leaderboard import COSTS, SPEEDS, Leaderboard, Row, Table
 from harness.objectives import standings
-from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.report.section import (
+    MISSING,
+    Section,
+    anchor,
+    mean_text,
+    number,
+    optional,
+    show_delta,
+)
 
 FEW = 2
 """A category of up to so many examples says nothing by itself."""
@@ -20,8 +28,10 @@ def leaders(table: Table) -> Section:
         "model", "quantization", "adapter", "seeds", metrics[0], "tie", "Δ [95%]", "p (Holm)",
         "verdict", *metrics[1:], *_parse_columns(table),
     )  # fmt: skip
-    rows = [_leader_row(table, row, metrics) for row in table.rows if row.status != "skipped"]
-    return Section(f"Leaderboard: {table.dataset}", leader_notes(table), columns, tuple(rows))
+    kept = [row for row in table.rows if row.status != "skipped"]
+    rows = tuple(_leader_row(table, row, metrics) for row in kept)
+    anchors = tuple(anchor(table.dataset, row.name) for row in kept)
+    return Section(f"Leaderboard: {table.dataset}", leader_notes(table), columns, rows, anchors)
 
 
 def leader_notes(table: Table) -> tuple[str, ...]:
