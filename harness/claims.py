@@ -20,6 +20,8 @@ class Judgement:
     """One claim and what became of it."""
 
     claim: Claim
+    model: str
+    """The model that it is about."""
     here: float | None
     """Our number."""
     how: str
@@ -74,26 +76,31 @@ def _judged(record: Mapping[str, Any], board: Leaderboard) -> Judgement:
     claim = Claim(**record["claim"])
     if claim.holds is not None:
         verdict = "agrees" if claim.holds == "yes" else "disagrees"
-        return Judgement(claim, None, "read", verdict, claim.finding)
+        return Judgement(claim, record["model"], None, "read", verdict, claim.finding)
     if record["arithmetic"] is not None:
-        return _compared(claim, record["arithmetic"], "arithmetic")
+        return _compared(claim, record["model"], record["arithmetic"], "arithmetic")
     wanted = {"model": record["model"], **claim.cell}
     rows = [row for table in board.tables for row in table.rows if _fits(wanted, _axes(row))]
     means = [m for row in rows if claim.metric and (m := row.mean(claim.metric)) is not None]
     if means:
-        return _compared(claim, means[0], "measured")
+        return _compared(claim, record["model"], means[0], "measured")
     why = record.get("skip") or "no row of this run measures it"
     return Judgement(
-        claim, None, "–", "not runnable here", f"{why}. {claim.finding}".strip(". ") + "."
+        claim,
+        record["model"],
+        None,
+        "–",
+        "not runnable here",
+        f"{why}. {claim.finding}".strip(". ") + ".",
     )
 
 
-def _compared(claim: Claim, here: float, how: str) -> Judgement:
+def _compared(claim: Claim, model: str, here: float, how: str) -> Judgement:
     value = claim.value or 0.0
     close = abs(here - value) <= claim.tolerance * max(abs(value), abs(here))
     ratio = f"{here / value:.3g} times the published number" if value and not close else ""
     why = ". ".join(part for part in (ratio, claim.finding) if part)
-    return Judgement(claim, here, how, "agrees" if close else "disagrees", why)
+    return Judgement(claim, model, here, how, "agrees" if close else "disagrees", why)
 
 
 def _fits(wanted: Mapping[str, Any], axes: Mapping[str, Any]) -> bool:

@@ -10,6 +10,9 @@ import torch
 
 from harness.hf.encoding import Encoded
 
+LOGIT_BYTES = 512 * 1024**2
+"""Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -31,10 +34,23 @@ def score_answers(
     """The likelihood of each row's answer given its prompt, in length-sorted batches."""
     order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
     found: dict[int, Likelihood] = {}
-    for first in range(0, len(order), batch_size):
-        chunk = order[first : first + batch_size]
+    while order:
+        size = min(batch_size, _affordable(model, [rows[i] for i in order[:batch_size]]))
+        chunk, order = order[:size], order[size:]
         found.update(zip(chunk, _batch(model, [rows[i] for i in chunk], pad), strict=True))
     return [found[i] for i in range(len(rows))]
+
+
+def _affordable(model: Any, rows: list[Encoded]) -> int:
+    """How many of ``rows`` keep the logits of a batch under `LOGIT_BYTES`; one at least."""
+    words = int(model.config.get_text_config().vocab_size)
+    each = _kept(rows) * words * 4
+    return max(1, LOGIT_BYTES // each)
+
+
+def _kept(rows: list[Encoded]) -> int:
+    """The last positions of the padded batch that hold every answer's logits."""
+    return max(map(_length, rows)) - min(len(row.prompt_ids) for row in rows) + 1
 
 
 def _length(row: Encoded) -> int:
@@ -48,13 +64,14 @@ def _batch(model: Any, rows: list[Encoded], pad: int) -> list[Likelihood]:
     for i, row in enumerate(rows):
         ids[i, : _length(row)] = torch.tensor(row.prompt_ids + row.answer_ids)
         mask[i, : _length(row)] = 1
-    hidden_free = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    return [_row(hidden_free[i], row) for i, row in enumerate(rows)]
+    kept = _kept(rows)
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
+    return [_row(logits[i], row, width - kept) for i, row in enumerate(rows)]
 
 
-def _row(logits: torch.Tensor, row: Encoded) -> Likelihood:
+def _row(logits: torch.Tensor, row: Encoded, left_out: int) -> Likelihood:
     """The sums of one row; only its answer positions are turned into float32 probabilities."""
-    start, count = len(row.prompt_ids), len(row.answer_ids)
+    start, count = len(row.prompt_ids) - left_out, len(row.answer_ids)
     log_probs = logits[start - 1 : start - 1 + count].float().log_softmax(-1)
     targets = torch.tensor(row.answer_ids, device=logits.device)
     nll = -log_probs.gather(1, targets[:, None]).sum()

@@ -177,13 +177,23 @@ def attach_adapter(model: Any, folder: Path) -> Any:
 
 def census(model: Any) -> dict[str, Any]:
     """What was loaded: modules by class, parameters by dtype, trainable parameters."""
-    linear = Counter(type(m).__name__ for m in model.modules() if _linear(m))
+    linear = Counter(
+        type(m).__name__ for n, m in model.named_modules() if _linear(m) and "lora_" not in n
+    )
     dtypes: Counter[str] = Counter()
     for parameter in model.parameters():
         dtypes[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
     trainable = [p for p in model.parameters() if p.requires_grad]
+    compute = {_name(m.compute_dtype) for m in model.modules() if hasattr(m, "compute_dtype")}
+    norms = {_name(p.dtype) for n, p in model.named_parameters() if "norm" in n.rpartition(".")[0]}
+    adapter = {_name(p.dtype) for n, p in model.named_parameters() if "lora_" in n}
+    head = getattr(model, "get_output_embeddings", lambda: None)()
     return {
         "linear_modules": dict(sorted(linear.items())),
+        "compute_dtypes": sorted(compute),
+        "norm_dtypes": sorted(norms),
+        "head_dtype": _name(head.weight.dtype) if head is not None else None,
+        "adapter_dtypes": sorted(adapter),
         "unpacked_4bit_layers": sum(
             type(m).__name__ == "Linear4bit" and bool(m.out_features % PACK)
             for m in model.modules()
@@ -195,7 +205,14 @@ def census(model: Any) -> dict[str, Any]:
     }
 
 
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _linear(module: Any) -> bool:
+    """Whether it is a linear layer of the model itself: PEFT's wrappers bear the same names."""
+    if type(module).__module__.startswith("peft."):
+        return False
     return type(module).__name__ in {"Linear", "Linear4bit", "Linear8bitLt", "Conv1D"}
 
 

@@ -120,9 +120,9 @@ def generation_latency(
 ) -> Latency:
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
 
-    Rounds over the prompts are repeated until three of them agree within `STABLE`, for at most
-    `MAX_ROUNDS` or about `MAX_SECONDS`; the first is a warm-up. A model that the engine does not
-    take is timed through `generate`, whose own cost a token is then in it.
+    Rounds over the prompts are repeated until three of them agree within `STABLE`, or rounds or
+    seconds run out; `latency_cv` tells how far they agree. The first is a warm-up. A model that the
+    engine does not take is timed through `generate`, whose own cost a token is then in it.
     """
     if not prompts:
         return Latency([], [], new_tokens)
@@ -137,8 +137,10 @@ def generation_latency(
         ]
         if count:
             rounds.append(timed)
-        stable = len(rounds) >= ROUNDS and _variation(rounds[-ROUNDS:], new_tokens) <= STABLE
-        if stable or (rounds and time.perf_counter() - started > MAX_SECONDS):
+        spent = time.perf_counter() - started
+        enough = len(rounds) >= ROUNDS
+        stable = enough and _variation(rounds[-ROUNDS:], new_tokens) <= STABLE
+        if stable or (enough and spent > SECONDS) or (rounds and spent > MAX_SECONDS):
             break
     kept = [timing for timed in rounds[-ROUNDS:] for timing in timed]
     total = [t.first + t.each * (new_tokens - 1) for t in kept]
@@ -148,7 +150,9 @@ def generation_latency(
 
 STABLE = 0.03
 """Coefficient of variation of the rounds' medians below which a latency counts as stable."""
-ROUNDS, MAX_ROUNDS, MAX_SECONDS = 3, 8, 8.0
+ROUNDS, MAX_ROUNDS = 3, 8
+SECONDS, MAX_SECONDS = 0.5, 8.0
+"""After these no round is added to three, nor to any."""
 
 
 def _variation(rounds: Sequence[Sequence[Timing]], new_tokens: int) -> float:

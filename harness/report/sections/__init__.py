@@ -7,7 +7,7 @@ from harness.report.charts import can_draw, figures
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, samples
 from harness.report.sections.claims import claims
-from harness.report.sections.method import data, method
+from harness.report.sections.method import data, loaded, method
 from harness.report.sections.scores import (
     categories,
     confusions,
@@ -41,5 +41,5 @@ def sections_of(board: Leaderboard) -> list[Section]:
             categories(table),
             confusions(table),
         ]
-    found += [data(board), samples(board), method(board)]
+    found += [data(board), loaded(board), samples(board), method(board)]
     return [section for section in found if section.rows or section.notes or section.figures]

@@ -21,7 +21,7 @@ def claims(board: Leaderboard) -> Section:
         counts = Counter(item.verdict for item in found)
         notes.append(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
     rows = tuple(_row(item) for item in found)
-    columns = ("claim", "published", "here", "by", "verdict", "why")
+    columns = ("model", "claim", "published", "here", "by", "verdict", "why")
     return Section("Claims", tuple(notes), columns, rows)
 
 
@@ -31,4 +31,4 @@ def _row(item: Judgement) -> tuple[str, ...]:
     published = MISSING if claim.value is None else f"{number(claim.value)}{unit}"
     here = MISSING if item.here is None else f"{number(item.here)}{unit}"
     about = claim.claim if not claim.conditions else f"{claim.claim} ({claim.conditions})"
-    return about, published, here, item.how, item.verdict, item.why or MISSING
+    return item.model, about, published, here, item.how, item.verdict, item.why or MISSING

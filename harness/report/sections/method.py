@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.leaderboard import Leaderboard
-from harness.report.section import Section
+from harness.report.section import MISSING, Section
 
 
 def data(board: Leaderboard) -> Section:
@@ -17,6 +17,26 @@ def data(board: Leaderboard) -> Section:
         warnings = sorted({w for c in cells for w in c.audit.get("warnings", [])})
         rows += [(table.dataset, f"warning: {w}") for w in warnings]
     return Section("Data and audit", (), ("data set", "count"), tuple(rows))
+
+
+def loaded(board: Leaderboard) -> Section:
+    """What the loaded models turned out to be: layer classes and dtypes, read and not assumed."""
+    rows: dict[tuple[str, ...], None] = {}
+    for cell in board.run.cells:
+        facts = cell.facts.get("loaded")
+        if cell.status == "ok" and facts:
+            layers = ", ".join(f"{n} {name}" for name, n in facts["linear_modules"].items())
+            dtypes = (
+                ", ".join(facts.get(key) or ()) or MISSING
+                for key in ("compute_dtypes", "adapter_dtypes", "norm_dtypes")
+            )
+            axes = (cell.model, cell.quantization, cell.adapter)
+            rows[(*axes, layers, *dtypes, facts.get("head_dtype") or MISSING)] = None
+    columns = (
+        "model", "quantization", "adapter", "linear layers", "4-bit compute", "adapter dtype",
+        "norms", "head",
+    )  # fmt: skip
+    return Section("Loaded", (), columns, tuple(rows))
 
 
 def method(board: Leaderboard) -> Section:

@@ -1,0 +1,46 @@
+"""Batched decoding by the engine against what a notebook does: `generate`, one prompt at a time."""
+
+import time
+
+import pytest
+import torch
+
+from harness.cell import expand
+from harness.hf.decoding import decode
+from harness.hf.loading import load_model, load_tokenizer
+from harness.suite_file import load_suite
+
+PROMPTS, TOKENS = 64, 32
+
+
+@pytest.fixture(scope="module")
+def loaded(root):
+    path = root / "suites" / "finance.yaml"
+    cell = expand(load_suite(path), path)[0]
+    tokenizer = load_tokenizer(cell.model)
+    return load_model(cell, tokenizer), tokenizer
+
+
+def test_the_engine_is_at_least_8_times_as_fast_as_one_prompt_at_a_time(loaded, benchmark):
+    model, tokenizer = loaded
+    prompts = [tokenizer(f"Question {k}: what is {k} / 7?").input_ids for k in range(PROMPTS)]
+    options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
+
+    def engine():
+        return decode(model, tokenizer, prompts, options=options, batch_size=PROMPTS)
+
+    def one_at_a_time():
+        for prompt in prompts:
+            with torch.inference_mode():
+                model.generate(
+                    input_ids=torch.tensor([prompt]), max_new_tokens=TOKENS,
+                    min_new_tokens=TOKENS, do_sample=False, pad_token_id=0,
+                )  # fmt: skip
+
+    engine()
+    started = time.perf_counter()
+    one_at_a_time()
+    slow = time.perf_counter() - started
+    benchmark.pedantic(engine, rounds=3)
+    benchmark.extra_info["times as fast as one at a time"] = slow / benchmark.stats["min"]
+    assert slow / benchmark.stats["min"] >= 8
