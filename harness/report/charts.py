@@ -186,33 +186,51 @@ def heat_map(table: Table) -> Figure | None:
     return Figure(anchor("heat", table.dataset), text, _page(spec))
 
 
+CURVED = {"loss": "training loss", "mean_token_accuracy": "token accuracy", "entropy": "entropy"}
+"""Field of the training log → its title."""
+
+
 def training(board: Leaderboard, table: Table) -> Figure | None:
-    """Training loss by step, a line per run."""
+    """Training loss, token accuracy and entropy by step, a line per run."""
     values: list[Spec] = []
-    for row in [r for r in table.rows if r.status == "ok"][: CURVES * 2]:
+    runs: list[str] = []
+    for row in (r for r in table.rows if r.status == "ok"):
         for cell in row.cells:
             log = [record for record in board.run.train_log(cell) if "loss" in record]
-            step = max(1, len(log) // CURVE_POINTS)
-            name = row.name if cell.seed is None else f"{row.name}, seed {cell.seed}"
-            values += [
-                {"run": name, "step": k + 1, "loss": log[k]["loss"]}
-                for k in range(0, len(log), step)
-            ]
-    runs = list(dict.fromkeys(value["run"] for value in values))[:CURVES]
-    values = [value for value in values if value["run"] in runs]
+            if log and len(runs) < CURVES:
+                name = row.name if cell.seed is None else f"{row.name}, seed {cell.seed}"
+                runs.append(name)
+                values += _curves(name, log)
     if not values:
         return None
+    there = [title for title in CURVED.values() if any(v["what"] == title for v in values)]
     spec = {
-        "data": {"values": values}, "width": 460, "height": 200,
-        "mark": {"type": "line", "strokeWidth": 1.5},
-        "encoding": {
-            "x": _number("step", "logged step", zero=False), "y": _number("loss", "training loss"),
-            "color": {"field": "run", "type": "nominal", "title": None,
-                      "legend": {"labelLimit": 300}},
+        "data": {"values": values},
+        "facet": {"row": {"field": "what", "type": "nominal", "title": None, "sort": there}},
+        "spec": {
+            "width": 460, "height": 130, "mark": {"type": "line", "strokeWidth": 1.5},
+            "encoding": {
+                "x": _number("step", "logged step", zero=False),
+                "y": _number("value", None, zero=False),
+                "color": {"field": "run", "type": "nominal", "title": None, "sort": None,
+                          "legend": {"labelLimit": 300}},
+            },
         },
+        "resolve": {"scale": {"y": "independent"}},
     }  # fmt: skip
-    text = f"Training loss of the first {len(runs)} runs."
+    text = f"{', '.join(there).capitalize()} of the first {len(runs)} runs."
     return Figure(anchor("training", table.dataset), text, _page(spec))
+
+
+def _curves(name: str, log: list[dict[str, Any]]) -> list[Spec]:
+    """At most `CURVE_POINTS` steps of a run, for every field that it logged."""
+    step = max(1, len(log) // CURVE_POINTS)
+    return [
+        {"run": name, "step": k + 1, "what": title, "value": log[k][key]}
+        for k in range(0, len(log), step)
+        for key, title in CURVED.items()
+        if key in log[k]
+    ]
 
 
 def _margin(row: Row) -> float:

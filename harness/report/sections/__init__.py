@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.leaderboard import Leaderboard, Table
 from harness.report.charts import can_draw, figures
 from harness.report.section import Section
-from harness.report.sections.answers import answers, flipped, samples
+from harness.report.sections.answers import answers, flipped, pairs, samples
 from harness.report.sections.claims import claims
 from harness.report.sections.method import data, loaded, method
 from harness.report.sections.scores import (
@@ -36,6 +36,7 @@ def sections_of(board: Leaderboard) -> list[Section]:
     for table in board.tables:
         found += [
             flipped(board, table),
+            pairs(board, table),
             answers(table),
             forgetting(table),
             categories(table),

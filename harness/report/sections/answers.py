@@ -7,6 +7,8 @@ from harness.leaderboard import Leaderboard, Row, Table
 from harness.report.section import MISSING, Section, number, optional
 from harness.results import CellResult
 
+MATRIX = 18
+"""Rows up to which every pair is counted."""
 WORST = 3
 """Regressions that are written out for a table."""
 ACCOUNTS = ("truncated_share", "empty_share", "ambiguous_share")
@@ -40,6 +42,25 @@ def flipped(board: Leaderboard, table: Table) -> Section:
     notes = [f"Worst regressions, of {table.primary_metric}:"] if worst else []
     notes += [f"{name}, example {flip.id}: {regression(flip)}" for name, flip in worst[:WORST]]
     return Section(f"Flips: {table.dataset}", tuple(notes), columns, tuple(rows))
+
+
+def pairs(board: Leaderboard, table: Table) -> Section:
+    """Won and lost examples of every pair of rows: the row against the column."""
+    rows = [row for row in table.rows if row.values(table.primary_metric)]
+    sides = [board.records(next(c for c in row.cells if c.status == "ok")) for row in rows]
+    if not 2 <= len(rows) <= MATRIX or not all(sides):
+        return Section(f"Pairs: {table.dataset}")
+    metric = table.primary_metric
+    body = []
+    for row, mine in zip(rows, sides, strict=True):
+        cells = []
+        for theirs in sides:
+            found = flips(theirs, mine, metric) if theirs is not mine else None
+            cells.append(f"{found.won}:{found.lost}" if found else MISSING)
+        body.append((row.name, *cells))
+    notes = ("Examples that the row wins and loses against the column, first seeds.",)
+    columns = ("row against column", *(row.name for row in rows))
+    return Section(f"Pairs: {table.dataset}", notes, columns, tuple(body))
 
 
 def regression(flip: Flip, width: int = 160) -> str:
