@@ -69,7 +69,7 @@ def test_a_tiny_twin_runs_the_same_path_and_measures_no_claim_of_the_real_model(
 
 
 def test_a_claim_of_no_cell_is_an_error(write_suite, tmp_path):
-    suite = write_suite(SUITE.replace("adapter: default}}", "adapter: defualt}}"))
+    suite = write_suite(SUITE.replace("adapter: default}}", "adapter: nothing}}"))
     with pytest.raises(HarnessError, match=r"published\.3\.cell: no cell is"):
         make_plan(suite, tmp_path / "out")
 
