@@ -104,7 +104,8 @@ def bca_limits(
     w = np.ones(len(jackknife)) if weights is None else weights
     gap = np.average(jackknife, weights=w) - jackknife
     spread = float(np.sum(w * gap**2))
-    acceleration = float(np.sum(w * gap**3)) / (6 * spread**1.5) if spread > 0 else 0.0
+    scale = 6 * spread**1.5  # 0 for spreads so small that their power underflows
+    acceleration = float(np.sum(w * gap**3)) / scale if scale > 0 else 0.0
     z = bias + ndtri(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
     levels = ndtr(bias + z / np.maximum(1 - acceleration * z, 1e-6))
     low, high = np.quantile(replicates, levels)
