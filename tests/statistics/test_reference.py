@@ -1,0 +1,63 @@
+"""Values of statsmodels 0.15.0, kept as literals: it is no dependency."""
+
+import pytest
+
+from harness.statistics import (
+    benjamini_hochberg,
+    clopper_pearson,
+    clustered_t,
+    crossed_difference,
+    exact_mcnemar,
+    holm,
+    two_proportions,
+    wilson,
+)
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "p"), [(12, 4, 0.076812744140625), (30, 18, 0.11140289106101878), (3, 0, 0.25)]
+)
+def test_exact_mcnemar(won, lost, p):
+    assert exact_mcnemar(won, lost) == pytest.approx(p, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "score", "exact"),
+    [
+        (0, 50, (0.0, 0.07134759913335874), (0.0, 0.07112173646419767)),
+        (
+            35,
+            50,
+            (0.5624964953554659, 0.8089644649911905),
+            (0.5539176743388218, 0.8213821543358532),
+        ),
+        (
+            7,
+            9,
+            (0.45258896910698887, 0.9367748928821533),
+            (0.39990642628368783, 0.9718550265221018),
+        ),
+    ],
+)
+def test_intervals_of_a_share(hits, n, score, exact):
+    assert tuple(wilson(hits, n)) == pytest.approx(score, abs=1e-9)
+    assert tuple(clopper_pearson(hits, n)) == pytest.approx(exact, abs=1e-9)
+
+
+def test_multiplicity():
+    p = [0.01, 0.04, 0.03, 0.005, 0.5]
+    assert holm(p) == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.5])
+    assert benjamini_hochberg(p) == pytest.approx([0.025, 0.05, 0.05, 0.025, 0.5])
+
+
+def test_two_independent_shares():
+    assert two_proportions(0.45, 100, 60 / 110, 110) == pytest.approx(0.16706427691489423)
+
+
+def test_a_clustered_mean_and_the_crossed_model_of_one_seed():
+    x = [0.1, 0.5, 0.3, 0.9, 0.2, 0.4, 0.7, 0.6, 0.8, 0.35]
+    groups = [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]
+    reference = (0.3035354344997535, 0.6664645655002465)
+    assert tuple(clustered_t(x, groups)) == pytest.approx(reference, abs=1e-9)
+    crossed = crossed_difference([[value] for value in x], clusters=groups)
+    assert (crossed.low, crossed.high) == pytest.approx(reference, abs=1e-9)
