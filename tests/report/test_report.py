@@ -165,6 +165,17 @@ def test_several_runs_stand_side_by_side(run_dir, tmp_path):
     assert result.exit_code == 2
 
 
+def test_each_class_has_its_scores_beside_the_confusion_matrix(run_dir):
+    from harness.report.sections import sections_of
+
+    sections = sections_of(build_leaderboard(load_run(run_dir)))
+    section = next(s for s in sections if s.title == "Confusion: finance-labels")
+    row = dict(zip(section.columns, section.rows[0], strict=True))
+    hits, total = int(row[row["gold"]]), sum(int(row[c]) for c in section.columns[4:8])
+    assert float(row["recall"]) == pytest.approx(hits / total, abs=1e-3)
+    assert {"precision", "F1"} <= set(row)
+
+
 def test_words_that_stand_on_one_side_are_marked():
     before, after = word_diff("the rate is 5 percent", "the rate was 7 percent")
     assert [p.text for p in before if p.alone] == ["is 5"]

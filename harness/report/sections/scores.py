@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.leaderboard import COSTS, SPEEDS, Leaderboard, Row, Table
+from harness.metrics.classification import Confusion, per_class
 from harness.objectives import standings
 from harness.report.section import (
     MISSING,
@@ -209,14 +210,21 @@ def categories(table: Table) -> Section:
 
 
 def confusions(table: Table) -> Section:
-    """Counts of gold against predicted labels, unparsed answers in a column of their own."""
+    """Counts of gold against predicted labels, unparsed answers apart, and each class's scores."""
     rows: list[tuple[str, ...]] = []
     labels: list[str] = []
     for cell in (cell for row in table.rows for cell in row.cells):
         if cell.confusion:
             labels = cell.confusion["labels"]
             axes = (cell.model, cell.quantization, cell.adapter)
-            for label, counts in zip(labels, cell.confusion["matrix"], strict=True):
-                rows.append((*axes, label, *map(str, counts)))
-    columns = ("model", "quantization", "adapter", "gold", *labels, "unparsed")
+            counts = tuple(map(tuple, cell.confusion["matrix"]))
+            scores = per_class(Confusion(tuple(labels), counts))
+            for label, line in zip(labels, counts, strict=True):
+                found = scores[label]
+                each = (number(x) for x in (found.precision, found.recall, found.f1))
+                rows.append((*axes, label, *map(str, line), *each))
+    columns = (
+        "model", "quantization", "adapter", "gold", *labels, "unparsed", "precision", "recall",
+        "F1",
+    )  # fmt: skip
     return Section(f"Confusion: {table.dataset}", (), columns, tuple(rows))
