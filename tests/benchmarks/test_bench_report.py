@@ -57,7 +57,7 @@ def cells(source):
         )  # fmt: skip
 
 
-def test_a_thousand_cells_are_rendered_within_10_seconds_and_1_gib(tmp_path, benchmark):
+def test_a_thousand_cells_are_rendered_within_a_minute_and_1_gib(tmp_path, benchmark):
     source = tmp_path / "source"
     source.write_text("x")
     write_run(tmp_path / "run", "big", list(cells(source)))
@@ -82,4 +82,4 @@ def test_a_thousand_cells_are_rendered_within_10_seconds_and_1_gib(tmp_path, ben
     benchmark.extra_info.update({"peak MiB": peak, "page MB": size})
     assert size <= 5
     assert peak <= 1024
-    assert seconds <= 10
+    assert seconds <= 60  # permutations of 800 contrasts take most of it
