@@ -127,7 +127,7 @@ def generation_latency(
     if not prompts:
         return Latency([], [], new_tokens)
     options = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
-    engine = engine_for(model, tokenizer, options, max(map(len, prompts)))
+    engine = engine_for(model, tokenizer, options)
     rounds: list[list[Timing]] = []
     started = time.perf_counter()
     for count in range(MAX_ROUNDS + 1):
