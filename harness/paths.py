@@ -48,6 +48,11 @@ class CellPaths:
         return self.directory / "adapter"
 
     @property
+    def rows(self) -> Path:
+        """Tokenized training rows, shared by the cells of the run."""
+        return self.directory.parents[1] / "rows"
+
+    @property
     def log(self) -> Path:
         """Everything the libraries printed."""
         return self.directory / "cell.log"

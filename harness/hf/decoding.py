@@ -96,6 +96,11 @@ def decode(
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 
 
+def fixed_length(new_tokens: int) -> dict[str, Any]:
+    """Generation options of greedy answers of ``new_tokens`` tokens, whatever ends them."""
+    return {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
+
+
 def engine_for(model: Any, tokenizer: Any, options: Options) -> Engine | None:
     """The engine for these options; None where `generate` must do."""
     way = _way(model, tokenizer, _config(tokenizer, options), options)

@@ -18,6 +18,7 @@ import torch
 
 from harness.hf.cache import FixedCache, State, advance, prompt_masks, step_masks
 from harness.hf.fusing import Fusing, fusing_of
+from harness.hf.memory import held_by, synchronize
 
 LOOK_EVERY = 16
 """Steps between two looks at which rows have ended: each look waits for the device."""
@@ -34,12 +35,6 @@ class Timing(NamedTuple):
     """Until the first token."""
     each: float
     """For every further token."""
-
-
-def synchronize() -> None:
-    """Wait for the device, if there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 class _Graph(NamedTuple):
@@ -63,6 +58,8 @@ class Engine:
     """Why it is not, on a CUDA device."""
     compactions: int = 0
     captures: int = 0
+    cache_mib: float = 0.0
+    """Keys and values of the largest batch."""
     fusing: Fusing | None = field(init=False, default=None)
     """What kernels take the place of, where a step is captured."""
     _ends: torch.Tensor = field(init=False)
@@ -138,7 +135,7 @@ class Engine:
             found["captures"] = self.captures
         if self.fusing:
             found["fused"] = dict(self.fusing.counts)
-        return {**found, "compactions": self.compactions}
+        return {**found, "compactions": self.compactions, "kv_cache_mib": self.cache_mib}
 
     def _worth_compacting(self, live: torch.Tensor, state: State, remaining: int) -> bool:
         return remaining >= WORTH_COMPACTING[self.capture] and len(live) <= len(state.done) // 2
@@ -155,6 +152,7 @@ class Engine:
         cache = kept.cache if kept else FixedCache(length, start)
         cache.refill(start)
         logits = self._call(ids, prompt_masks(there, self._windows), positions, cache)
+        self.cache_mib = max(self.cache_mib, held_by([*cache.keys, *cache.values]))
         cache.filled, cache.fused = True, bool(self.fusing and self.fusing.configs)
         state = State(
             cache, step_masks(there, length, self._windows),

@@ -20,8 +20,9 @@ from transformers import set_seed
 
 from harness.cell import expand
 from harness.environment import machine
-from harness.hf.engine import Engine, synchronize
+from harness.hf.engine import Engine
 from harness.hf.geometry import random_model
+from harness.hf.memory import synchronize
 from harness.model_card import find_model_card
 from harness.report.markdown import markdown_table
 from harness.suite import QUANTIZATIONS
