@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.metrics.facts import fact
 from harness.statistics import (
@@ -25,6 +25,7 @@ from harness.statistics import (
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
+Side = TypeVar("Side")
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
@@ -143,10 +144,11 @@ def difference(
     )  # fmt: skip
 
 
-def seed_pairs(
-    before: Sequence[Records], after: Sequence[Records]
-) -> list[tuple[Records, Records]]:
-    """The sides seed by seed; a single baseline stands beside every seed."""
+def seed_pairs(before: Sequence[Side], after: Sequence[Side]) -> list[tuple[Side, Side]]:
+    """The sides seed by seed: one alone stands beside every seed, else surplus seeds are left out.
+
+    A seed's side is its records, or what was made of them.
+    """
     if len(before) == 1:
         return [(before[0], side) for side in after]
     if len(after) == 1:
