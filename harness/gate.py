@@ -18,7 +18,7 @@ from harness.compare import Criteria, Delta, difference, f1_difference, seed_pai
 from harness.errors import HarnessError
 from harness.flips import flips
 from harness.leaderboard import SPEEDS
-from harness.metrics.facts import fact
+from harness.metrics.facts import fact, is_higher_better
 from harness.rules import PREDICTIONS, PRIMARY, Gate, Rule
 from harness.snapshot import CellSnapshot, Snapshot, sides
 
@@ -101,7 +101,7 @@ class Verdict:
 
 def _largest_loss(delta: Delta) -> float:
     """The largest loss that a difference's interval leaves possible."""
-    up = fact(delta.metric).higher_is_better is not False
+    up = is_higher_better(delta.metric)
     return max(0.0, -delta.low if up else delta.high)
 
 
@@ -227,7 +227,7 @@ def _paired(
 
 
 def _paired_outcome(rule: Rule, delta: Delta) -> tuple[str, str]:
-    up = fact(delta.metric).higher_is_better is not False
+    up = is_higher_better(delta.metric)
     loss, least, most = (
         (-delta.delta, -delta.high, -delta.low) if up else (delta.delta, delta.low, delta.high)
     )
@@ -336,7 +336,7 @@ def _static(
     broken = _broken(metric, (0.0, value))
     if broken:
         return Check(rule, row, metric, *broken)
-    up = fact(metric).higher_is_better is not False
+    up = is_higher_better(metric)
     bad = (value or 0.0) < limit if up else (value or 0.0) > limit
     text = f"{value:.4g}, limit {limit:g}"
     return Check(rule, row, metric, "regression" if bad else "pass", text)

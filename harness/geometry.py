@@ -122,9 +122,14 @@ def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
     )  # fmt: skip
 
 
+def dtype_bytes(dtype: str) -> int:
+    """Bytes of a number of ``dtype``; `auto` counts as 16 bits."""
+    return DTYPE_BYTES.get(dtype, 2)
+
+
 def model_bytes(shape: Shape, quantization: Mapping[str, Any], dtype: str) -> int:
     """Bytes of the loaded weights under ``quantization`` (`BitsAndBytesConfig` keys)."""
-    wide = DTYPE_BYTES.get(dtype, 2)
+    wide = dtype_bytes(dtype)
     packed = shape.linear_weights
     rest = (shape.parameters - packed) * wide
     if quantization.get("load_in_8bit"):

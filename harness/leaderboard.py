@@ -6,11 +6,10 @@ import statistics
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.compare import Criteria, Delta, Records, differences, incomparable, with_adjusted
-from harness.metrics.facts import fact
+from harness.compare import Criteria, Delta, Records, adjusted, differences, incomparable
+from harness.metrics.facts import is_higher_better
 from harness.ranking import Side, Ties, ties
-from harness.results import CellResult, Run, Value
-from harness.statistics import holm
+from harness.results import CellResult, Run, Value, by_id
 from harness.suite import Objectives
 
 COSTS = (
@@ -113,8 +112,8 @@ class Table:
 
     @property
     def higher_is_better(self) -> bool:
-        """The direction of the primary metric."""
-        return fact(self.primary_metric).higher_is_better is not False
+        """Whether a gain is a rise of the primary metric."""
+        return is_higher_better(self.primary_metric)
 
     def machines(self) -> set[str]:
         """The hardware that the table's cells were measured on."""
@@ -155,7 +154,7 @@ class Leaderboard:
 
     def records(self, cell: CellResult) -> Records:
         """The prediction records of ``cell`` by example id."""
-        return _by_id(self.run, cell, self.stored)
+        return _read(self.run, cell, self.stored)
 
 
 def build_leaderboard(
@@ -223,21 +222,8 @@ def _holm(rows: list[Row], metric: str) -> list[Row]:
 
     A difference whose adjusted p-value is above 0.05 stays undecided.
     """
-    family = [row for row in rows if metric in row.deltas]
-    adjusted = dict(
-        zip(
-            (id(row) for row in family),
-            holm([row.deltas[metric].p_value or 0.0 for row in family]),
-            strict=True,
-        )
-    )
-    found = []
-    for row in rows:
-        if id(row) in adjusted:
-            delta = with_adjusted(row.deltas[metric], adjusted[id(row)])
-            row = replace(row, deltas={**row.deltas, metric: delta})
-        found.append(row)
-    return found
+    family = adjusted([row.deltas for row in rows], metric)
+    return [replace(row, deltas=deltas) for row, deltas in zip(rows, family, strict=True)]
 
 
 def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
@@ -245,7 +231,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     sides = [
         Side(
             row.name,
-            tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"),
+            tuple(_read(run, c, records) for c in row.cells if c.status == "ok"),
             _share(row, table.primary_metric, records),
         )
         for row in scored
@@ -272,7 +258,7 @@ def _row(
     base = [cell for cell in firsts if cell.status == "ok"]
     tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
     if tuned and base:
-        before, after = ([_by_id(run, c, records) for c in side] for side in (base, tuned))
+        before, after = ([_read(run, c, records) for c in side] for side in (base, tuned))
         sides = [*before[1:], *after]
         reason = next((r for r in (incomparable(before[0], side) for side in sides) if r), None)
         if reason is None:
@@ -287,15 +273,15 @@ def _row(
 def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:
     """Differences on the control set, where baseline and every seed were scored on it."""
     cells = [*base, *tuned] if base and tuned else []
-    sides = [{record["id"]: record for record in run.control(cell)} for cell in cells]
+    sides = [by_id(run.control(cell)) for cell in cells]
     if not sides or not sides[0] or any(side.keys() != sides[0].keys() for side in sides):
         return {}
     return differences(sides[:1], sides[1:])
 
 
-def _by_id(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
+def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
-        records[cell.key] = {record["id"]: record for record in run.predictions(cell)}
+        records[cell.key] = by_id(run.predictions(cell))
     return records[cell.key]
 
 

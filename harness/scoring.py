@@ -28,7 +28,6 @@ VERSIONS = {"rouge": 1, "chrf": 1, "exact_match": 1, "numeric": 1, "labels": 1, 
 """Metric family → version; rises when a score of the same prediction would change."""
 METRIC_VERSION = 2 + sum(VERSIONS.values())
 """Rises with every version: stored cells that were scored by an older one are scored again."""
-TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "exact_match")
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,10 @@ def aggregate(
 
 def _over(records: list[Record], task: Task, category: str | None) -> list[Value]:
     names = sorted({name for record in records for name in record["scores"]})
-    values = [_mean(records, name, task, category) for name in names]
+    values = [
+        mean_value(records, name, category=category, signature=signature(name, task))
+        for name in names
+    ]
     if task.task == "classification" and category is None:
         values += _label_values(records, task)
     values += _likelihood_values(records, task, category)
@@ -231,22 +233,14 @@ def _trivial(metric: str, scores: Sequence[float], note: str) -> Value:
     return Value(metric, mean, *fact(metric), len(scores), note=note)
 
 
-def _mean(records: list[Record], name: str, task: Task, category: str | None) -> Value:
-    scored = [r for r in records if name in r["scores"]]
-    return _value(
-        name,
-        [r["scores"][name] for r in scored],
-        category,
-        clusters=[r.get("group") or r["id"] for r in scored],
-        signature=signature(name, task),
-    )
-
-
-def mean_value(records: list[Record], name: str) -> Value:
-    """The mean of a per-example score that was computed elsewhere."""
+def mean_value(
+    records: list[Record], name: str, *, category: str | None = None, signature: str | None = None
+) -> Value:
+    """The mean of the per-example score ``name``, over the records that have one."""
     scored = [r for r in records if name in r["scores"]]
     clusters = [r.get("group") or r["id"] for r in scored]
-    return _value(name, [r["scores"][name] for r in scored], None, clusters=clusters)
+    numbers = [r["scores"][name] for r in scored]
+    return _value(name, numbers, category, clusters=clusters, signature=signature)
 
 
 def _value(
