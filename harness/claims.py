@@ -8,9 +8,10 @@ from typing import Any
 
 from harness.cell import Cell
 from harness.geometry import architecture_of, model_bytes, shape_of, trainable_params
-from harness.leaderboard import Leaderboard, Row
+from harness.leaderboard import Leaderboard
 from harness.published import Claim
 from harness.registry import did_you_mean
+from harness.table import Row
 
 GIB = 1024**3
 

@@ -1,6 +1,7 @@
 import pytest
 
-from harness.scoring import Task, signature
+from harness.aggregation import signature
+from harness.scoring import Task
 from harness.suite import Evaluation
 
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.aggregation import mean_value
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.imports.imported import Imported, plain
-from harness.scoring import mean_value
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
 PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em")
