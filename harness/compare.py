@@ -9,12 +9,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.metrics.facts import fact
+from harness.metrics.facts import is_higher_better
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
+    holm,
     macro_f1_crossed,
     macro_f1_difference,
     paired_difference,
@@ -25,6 +26,7 @@ from harness.statistics import (
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
+Side = TypeVar("Side")
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
@@ -133,7 +135,7 @@ def difference(
     return Delta(
         metric, paired.delta, low, high,
         verdict(
-            low, high, criteria.margin, higher_is_better=fact(metric).higher_is_better is not False,
+            low, high, criteria.margin, higher_is_better=is_higher_better(metric),
             noise_floor=floor, delta=paired.delta,
         ),
         paired.n, paired.won, paired.lost, p, test,
@@ -143,10 +145,11 @@ def difference(
     )  # fmt: skip
 
 
-def seed_pairs(
-    before: Sequence[Records], after: Sequence[Records]
-) -> list[tuple[Records, Records]]:
-    """The sides seed by seed; a single baseline stands beside every seed."""
+def seed_pairs(before: Sequence[Side], after: Sequence[Side]) -> list[tuple[Side, Side]]:
+    """The sides seed by seed: one alone stands beside every seed, else surplus seeds are left out.
+
+    A seed's side is its records, or what was made of them.
+    """
     if len(before) == 1:
         return [(before[0], side) for side in after]
     if len(after) == 1:
@@ -198,6 +201,19 @@ def f1_difference(
         verdict(low, high, criteria.margin, noise_floor=floor, delta=delta),
         found.n, won, lost, p, test, None, covers, noise_floor=floor, per_seed=per_seed,
     )  # fmt: skip
+
+
+def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:
+    """The differences of each of ``family``, those in ``metric`` adjusted by Holm over all of them.
+
+    Whoever has no difference in ``metric`` keeps the others as they are.
+    """
+    known = [k for k, deltas in enumerate(family) if metric in deltas]
+    p_values = holm([family[k][metric].p_value or 0.0 for k in known])
+    found = [dict(deltas) for deltas in family]
+    for k, p in zip(known, p_values, strict=True):
+        found[k][metric] = with_adjusted(found[k][metric], p)
+    return found
 
 
 def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:

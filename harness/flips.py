@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.compare import Record, Records
-from harness.metrics.facts import fact
+from harness.metrics.facts import is_higher_better
 from harness.scoring import is_parsed
 
 
@@ -49,7 +49,7 @@ def flips(first: Records, second: Records, metric: str) -> Flips | None:
     shared = [i for i in shared if name in second[i]["scores"]]
     if not shared:
         return None
-    sign = -1 if fact(name).higher_is_better is False else 1
+    sign = 1 if is_higher_better(name) else -1
     pairs = {i: (first[i]["scores"][name], second[i]["scores"][name]) for i in shared}
     change = {i: sign * (after - before) for i, (before, after) in pairs.items()}
     binary = all(score in (0.0, 1.0) for pair in pairs.values() for score in pair)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.leaderboard import Row, Table
 from harness.suite import Objectives
+from harness.table import Row, Table
 
 MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
 """Where a row's memory is read from: the device's peak, else the process's."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
+from harness.suite import AXES
 
 SCHEMA = 1
 Status = Literal["ok", "failed", "skipped", "missing"]
@@ -77,6 +78,16 @@ class CellResult:
     metrics_version: int = 0
     """The version of the metrics that scored it; `harness score` brings it up to date."""
     schema: int = SCHEMA
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
+    def row(self) -> str:
+        """`model--quantization--adapter--dataset`: what its seeds share."""
+        return f"{self.model}--{self.quantization}--{self.adapter}--{self.dataset}"
 
     @property
     def is_baseline(self) -> bool:
@@ -164,6 +175,11 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Example id → record, in the order of ``records``."""
+    return {record["id"]: record for record in records}
+
+
 def load_run(directory: Path) -> Run:
     """Everything a report needs, from files alone."""
     paths = RunPaths(directory)
@@ -174,7 +190,7 @@ def load_run(directory: Path) -> Run:
 
 
 def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:
-    axes = {k: entry[k] for k in ("key", "model", "quantization", "adapter", "dataset", "seed")}
+    axes = {k: entry[k] for k in ("key", *AXES)}
     shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
     if entry.get("skip"):
         return CellResult(status="skipped", reason=entry["skip"], **axes, **shared)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.cell import Cell, expand
-from harness.claims import arithmetic, unknown_cells
+from harness.claims import arithmetic, meant, unknown_cells
 from harness.datasets.sources import source_of
 from harness.environment import environment, machine
 from harness.errors import HarnessError
@@ -83,13 +83,14 @@ def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
 
 
 def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
-    meant = [c for c in cells if all(c.axes[axis] == v for axis, v in claim.cell.items())]
-    source = source_of(meant[0].dataset, Path(meant[0].base_folder))
+    cell = meant(claim, cells)
+    assert cell is not None  # `unknown_cells` has looked for it
+    source = source_of(cell.dataset, Path(cell.base_folder))
     return {
         "claim": claim.model_dump(mode="json"),
-        "model": meant[0].model.name,
-        "arithmetic": arithmetic(claim, cells),
-        "skip": why_not_here(meant[0], machine(), needs_hub=source.needs_network),
+        "model": cell.model.name,
+        "arithmetic": arithmetic(claim, cell),
+        "skip": why_not_here(cell, machine(), needs_hub=source.needs_network),
     }
 
 

@@ -88,3 +88,8 @@ FACTS: dict[str, Fact] = {
 def fact(metric: str) -> Fact:
     """The unit and direction of ``metric``; an extra metric counts as higher is better."""
     return FACTS.get(metric, Fact("", _UP))
+
+
+def is_higher_better(metric: str) -> bool:
+    """Whether a gain is a rise of ``metric``; so it is where neither direction is good."""
+    return fact(metric).higher_is_better is not False
