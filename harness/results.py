@@ -161,7 +161,10 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The records in ``path``, or an empty list."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_text("utf-8").rstrip("\n").split("\n")
+    # one call for all lines: faster, and equal keys share their text
+    records: list[dict[str, Any]] = json.loads(f"[{','.join(lines)}]") if lines != [""] else []
+    return records
 
 
 def load_run(directory: Path) -> Run:
