@@ -6,10 +6,13 @@ example for the difference and enter the interval as a crossed factor.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import ne
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.metrics.facts import fact
 from harness.statistics import (
@@ -22,6 +25,7 @@ from harness.statistics import (
     verdict,
 )
 
+Floats = NDArray[np.float64]
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
@@ -108,27 +112,26 @@ def difference(
 ) -> Delta | None:
     """The paired difference in a mean of per-example scores; None below two shared examples."""
     criteria = criteria or Criteria()
-    shared = [
-        i
-        for i in before[0]
-        if all(metric in side.get(i, {}).get("scores", {}) for side in (*before, *after))
-    ]
+    shared = _scored(metric, [*before, *after])
     if len(shared) < 2:
         return None
     pairs = seed_pairs(before, after)
-    table = [[a[i]["scores"][metric] - b[i]["scores"][metric] for b, a in pairs] for i in shared]
-    base = [statistics.fmean(b[i]["scores"][metric] for b, _ in pairs) for i in shared]
-    tuned = [statistics.fmean(a[i]["scores"][metric] for _, a in pairs) for i in shared]
+    base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
+    gaps = (tuned - base).mean(axis=1)
     clusters = [before[0][i].get("group") or i for i in shared]
-    paired = paired_difference(base, tuned, clusters=clusters, confidence=criteria.confidence)
+    paired = paired_difference(
+        base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
+    )
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
     covers, per_seed = "examples", _NO_SEEDS
     if len(pairs) > 1:
-        crossed = crossed_difference(table, clusters=clusters, confidence=criteria.confidence)
+        crossed = crossed_difference(
+            tuned - base, clusters=clusters, confidence=criteria.confidence
+        )
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
         covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    spread = statistics.stdev(t - b for t, b in zip(tuned, base, strict=True))
+    spread = float(np.std(gaps, ddof=1)) if np.ptp(gaps) else 0.0
     floor = criteria.floor(metric)
     return Delta(
         metric, paired.delta, low, high,
@@ -141,6 +144,20 @@ def difference(
         effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
         per_seed=per_seed,
     )  # fmt: skip
+
+
+def _scored(metric: str, sides: Sequence[Records]) -> list[str]:
+    """The examples that every side scored, in the first side's order."""
+    shared = list(sides[0])
+    for side in sides:
+        scored = {i for i, record in side.items() if metric in record.get("scores", {})}
+        shared = [i for i in shared if i in scored]
+    return shared
+
+
+def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
+    """Scores of examples × sides."""
+    return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
 
 
 def seed_pairs(
@@ -214,17 +231,18 @@ def incomparable(first: Records, second: Records) -> str | None:
     """
     if not first or not second:
         return "one side has no predictions"
-    if set(first) != set(second):
-        only = len(set(first) ^ set(second))
+    if first.keys() != second.keys():
+        only = len(first.keys() ^ second.keys())
         return f"{only} examples stand on one side only"
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
     checks["data_hash"] = "examples hold other data"
     if _answered_by(first) == _answered_by(second):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
-        changed = sum(first[i].get(key) != second[i].get(key) for i in first)
-        if changed:
-            return f"{changed} {text}"
+        ours = [record.get(key) for record in first.values()]
+        theirs = [second[i].get(key) for i in first]
+        if ours != theirs:
+            return f"{sum(map(ne, ours, theirs))} {text}"
     return None
 
 

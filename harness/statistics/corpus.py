@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
+from harness.statistics.draws import Floats
 from harness.statistics.resampling import (
-    Floats,
     Interval,
     bca_limits,
     chunk_sizes,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.statistics.draws import Floats
 from harness.statistics.resampling import (
-    Floats,
     Interval,
     bca_limits,
     cluster_codes,

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.statistics.draws import Floats, coin_draws
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.resampling import Floats, Interval, chunk_sizes, repeating
+from harness.statistics.resampling import Interval, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
@@ -138,18 +139,16 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010).
     """
     d = np.asarray(differences, dtype=np.float64)
-    d = d[d != 0]
-    if len(d) == 0:
+    changed = d[d != 0]
+    if len(changed) == 0:
         return 1.0
     bound = abs(float(d.sum())) - 1e-12 * float(np.abs(d).sum())
-    if len(d) <= EXACT_FLIPS:
-        patterns = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
-        return float(np.mean(np.abs((2.0 * patterns - 1) @ d) >= bound))
-    rng = np.random.default_rng(seed)
-    hits = 0
-    for size in chunk_sizes(resamples, len(d)):
-        bits = rng.integers(0, 2, (size, len(d)), dtype=np.int8)
-        hits += int(np.sum(np.abs(2 * (bits @ d) - d.sum()) >= bound))
+    if len(changed) <= EXACT_FLIPS:
+        patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
+        return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
+    # differences of 0 stay in: all contrasts of one size then share their coins
+    sums = np.concatenate([coins @ d for coins in coin_draws(len(d), resamples, seed)])
+    hits = int(np.sum(np.abs(2 * sums - d.sum()) >= bound))
     return (hits + 1) / (resamples + 1)
 
 
