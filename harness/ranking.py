@@ -119,8 +119,8 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     clusters = len(set(groups))
     if clusters == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
         return max(crossed, mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum())))
-    if clusters < 2 or np.ptp(d) == 0:
-        return 1.0 if clusters < 2 or d[0] == 0 else crossed
+    if clusters < 2:
+        return 1.0
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
@@ -128,6 +128,7 @@ def _f1_p(
     first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
 ) -> float:
     gold = [first.seeds[0][i]["label"] for i in order]
+    groups = [first.seeds[0][i].get("group") or i for i in order]
     a, b = (
         [[records[i]["predicted_label"] for i in order] for records in side.seeds]
         for side in (first, second)
@@ -136,5 +137,5 @@ def _f1_p(
         if len(a) > 1 and len(b) == 1:
             a, b = b, a
         seeds = len(b) if len(a) == 1 else min(len(a), len(b))
-        return macro_f1_crossed(gold, a[:seeds], b[:seeds], labels).p_value
-    return macro_f1_swap(gold, a[0], b[0], labels, resamples=max(2000, resamples))
+        return macro_f1_crossed(gold, a[:seeds], b[:seeds], labels, clusters=groups).p_value
+    return macro_f1_swap(gold, a[0], b[0], labels, clusters=groups, resamples=max(2000, resamples))

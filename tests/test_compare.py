@@ -87,3 +87,8 @@ def test_rows_that_do_not_differ_share_a_letter():
 def test_there_are_no_ties_where_examples_differ():
     sides = [Side("x", (records(LOW),)), Side("y", (records(HIGH[:-1]),))]
     assert ties(sides, "rougeL", higher_is_better=True) is None
+
+
+def test_three_equal_gains_are_no_proof_that_two_rows_differ():
+    sides = [Side("a", (records([0.1, 0.2, 0.3]),)), Side("b", (records([0.6, 0.7, 0.8]),))]
+    assert ties(sides, "rougeL", higher_is_better=True).letters == {"a": "a", "b": "a"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.statistics.draws import Floats, coin_draws
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.resampling import Interval, repeating
+from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
@@ -24,7 +24,9 @@ class Difference(NamedTuple):
     high: float
     p_value: float
     test: str
-    """`mid-p McNemar` for right or wrong, `sign-flip` otherwise."""
+    """`sign-flip of clusters` where they repeat, else `mid-p McNemar` for right or wrong, else
+    `sign-flip`.
+    """
     n: int
     won: int
     lost: int
@@ -52,7 +54,8 @@ def paired_difference(
     Right-or-wrong scores without clusters get Agresti and Min's interval instead: with few or no
     discordant examples a bootstrap would claim a certainty that the examples do not have.
 
-    Where clusters repeat the p-value still treats examples as exchangeable: decide by the interval.
+    The p-value follows: signs of whole clusters flipped where they repeat, else mid-p McNemar for
+    right or wrong, else signs of examples.
 
     Raises:
         ValueError: the sequences differ in length or hold fewer than two pairs.
@@ -66,12 +69,14 @@ def paired_difference(
     clusters = repeating(clusters)
     if clusters is not None:
         low, high = clustered_t(d.tolist(), clusters, confidence=confidence)
+        sums = np.bincount(cluster_codes(clusters, len(d)), weights=d)
+        p, name = sign_flip(sums.tolist(), seed=seed), "sign-flip of clusters"
     elif binary:
         low, high = agresti_min(won, lost, len(d), confidence=confidence)
+        p, name = mid_p_mcnemar(won, lost), "mid-p McNemar"
     else:
         low, high = bca(d.tolist(), confidence=confidence, seed=seed)
-    p = mid_p_mcnemar(won, lost) if binary else sign_flip(d.tolist(), seed=seed)
-    name = "mid-p McNemar" if binary else "sign-flip"
+        p, name = sign_flip(d.tolist(), seed=seed), "sign-flip"
     return Difference(
         float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost,
         (won + lost) / len(d), cohen_dz(d), standardised_difference(before, after),

@@ -32,7 +32,7 @@ def _coded_macro_f1(gold: np.ndarray, guess: np.ndarray) -> float:  # type: igno
     return float(np.mean(2 * np.diag(table) / (table.sum(axis=0) + table.sum(axis=1))))
 
 
-def test_bca_of_a_mean_is_faster_than_scipys(benchmark, best_seconds) -> None:  # type: ignore[no-untyped-def]
+def test_a_drawn_bca_of_a_mean_is_many_times_as_fast_as_scipys(benchmark, best_seconds) -> None:  # type: ignore[no-untyped-def]
     values = np.random.default_rng(0).random(EXAMPLES)
     listed = values.tolist()
 
