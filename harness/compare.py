@@ -52,7 +52,7 @@ class Delta:
     test: str = ""
     """The test of the p-value, as `harness.statistics` names it."""
     detectable: float | None = None
-    """The smallest difference that would be found with 80% power at this n and spread."""
+    """The smallest difference found with 80% power, groups and seeds counted as in the interval."""
     covers: str = ""
     """What the interval covers: `examples`, or `examples and N seeds`."""
     p_adjusted: float | None = None
@@ -117,21 +117,20 @@ def difference(
         return None
     pairs = seed_pairs(before, after)
     base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
-    gaps = (tuned - base).mean(axis=1)
     clusters = [before[0][i].get("group") or i for i in shared]
     paired = paired_difference(
         base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
     )
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
     covers, per_seed = "examples", _NO_SEEDS
+    gaps = tuned - base
+    error = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters).standard_error
     if len(pairs) > 1:
-        crossed = crossed_difference(
-            tuned - base, clusters=clusters, confidence=criteria.confidence
-        )
+        crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
+        error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
         covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    spread = float(np.std(gaps, ddof=1)) if np.ptp(gaps) else 0.0
     floor = criteria.floor(metric)
     return Delta(
         metric, paired.delta, low, high,
@@ -140,7 +139,7 @@ def difference(
             noise_floor=floor, delta=paired.delta,
         ),
         paired.n, paired.won, paired.lost, p, test,
-        detectable_mean_gap(len(shared), spread) if spread else None, covers,
+        detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
         effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
         per_seed=per_seed,
     )  # fmt: skip
