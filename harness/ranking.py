@@ -124,8 +124,8 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     clusters = len(set(groups))
     if clusters == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
         return max(crossed, mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum())))
-    if clusters < 2 or np.ptp(d) == 0:
-        return 1.0 if clusters < 2 or d[0] == 0 else crossed
+    if clusters < 2:
+        return 1.0
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
@@ -133,10 +133,13 @@ def _f1_p(
     first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
 ) -> float:
     gold = [first.seeds[0][i]["label"] for i in order]
+    groups = [first.seeds[0][i].get("group") or i for i in order]
     pairs = seed_pairs(*([_guesses(s, order) for s in side.seeds] for side in (first, second)))
     if len(pairs) > 1:
-        return macro_f1_crossed(gold, [a for a, _ in pairs], [b for _, b in pairs], labels).p_value
-    return macro_f1_swap(gold, *pairs[0], labels, resamples=max(2000, resamples))
+        return macro_f1_crossed(
+            gold, [a for a, _ in pairs], [b for _, b in pairs], labels, clusters=groups
+        ).p_value
+    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=max(2000, resamples))
 
 
 def _guesses(records: Records, order: Sequence[str]) -> list[str | None]:

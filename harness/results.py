@@ -172,7 +172,10 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The records in ``path``, or an empty list."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_bytes().rstrip(b"\n")
+    # one call for all lines: faster, and equal keys share their text
+    records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    return records
 
 
 def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

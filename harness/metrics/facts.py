@@ -87,7 +87,7 @@ FACTS: dict[str, Fact] = {
 
 def fact(metric: str) -> Fact:
     """The unit and direction of ``metric``; an extra metric counts as higher is better."""
-    return FACTS.get(metric, Fact("", _UP))
+    return FACTS.get(metric) or Fact("", _UP)
 
 
 def is_higher_better(metric: str) -> bool:

@@ -24,13 +24,14 @@ PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
 
 def leaders(table: Table) -> Section:
     """A row per variant: the primary metric with its tie, difference and verdict, then the rest."""
-    metrics = table.metrics()
+    first, *others = table.metrics()
+    others += _parse_columns(table)
     columns = (
-        "model", "quantization", "adapter", "seeds", metrics[0], "tie", "Δ [95%]", "p (Holm)",
-        "verdict", *metrics[1:], *_parse_columns(table),
+        "model", "quantization", "adapter", "seeds", first, "tie", "Δ [95%]", "p (Holm)",
+        "verdict", *others,
     )  # fmt: skip
     kept = [row for row in table.rows if row.status != "skipped"]
-    rows = tuple(_leader_row(table, row, metrics) for row in kept)
+    rows = tuple(_leader_row(table, row, others) for row in kept)
     anchors = tuple(anchor(table.dataset, row.name) for row in kept)
     return Section(f"Leaderboard: {table.dataset}", leader_notes(table), columns, rows, anchors)
 
@@ -92,11 +93,10 @@ def _parse_columns(table: Table) -> list[str]:
     return [name for name in PARSE if any(row.values(name) for row in table.rows)]
 
 
-def _leader_row(table: Table, row: Row, metrics: list[str]) -> tuple[str, ...]:
+def _leader_row(table: Table, row: Row, others: list[str]) -> tuple[str, ...]:
     axes = (row.model, row.quantization, row.adapter)
-    tail = [*metrics[1:], *_parse_columns(table)]
     if row.status != "ok":
-        blank = (MISSING,) * len(tail)
+        blank = (MISSING,) * len(others)
         return (*axes, "0", MISSING, MISSING, row.reason or "", MISSING, row.status, *blank)
     metric = table.primary_metric
     delta = row.deltas.get(metric)
@@ -108,7 +108,7 @@ def _leader_row(table: Table, row: Row, metrics: list[str]) -> tuple[str, ...]:
         show_delta(delta) if delta else row.incomparable or MISSING,
         f"{delta.p_adjusted:.2g}" if delta and delta.p_adjusted is not None else MISSING,
         delta.verdict if delta else MISSING,
-        *(mean_text(row, name) for name in tail),
+        *(mean_text(row, name) for name in others),
     )
 
 
