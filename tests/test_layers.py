@@ -17,6 +17,7 @@ LAYERS = [
     ["gating"],
     ["report"],
     ["runner", "progress"],
+    ["calibrating"],
     ["commands", "pytest_plugin"],
     ["cli"],
 ]  # fmt: skip

@@ -57,7 +57,7 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
     """
     path = control_path(name, folder)
     items = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
             items.append(_item(line, path, number))
     if not items:

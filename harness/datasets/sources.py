@@ -152,7 +152,7 @@ def _first_line(error: Exception) -> str:
 
 def _finance_qa(_: DatasetEntry) -> list[Row]:
     text = files("harness.datasets").joinpath("data", "finance_qa.jsonl").read_text("utf-8")
-    bodies = [json.loads(line) for line in text.splitlines() if line.strip()]
+    bodies = [json.loads(line) for line in text.split("\n") if line.strip()]
     return [
         {
             "instruction": question, "input": body["input"], "output": body["output"],

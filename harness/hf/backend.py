@@ -96,6 +96,7 @@ def _fine_tune(
     device: Device, seen: Seen,
 ) -> None:  # fmt: skip
     device.stage("train")
+    began = time.monotonic()
     model = load_model(cell, tokenizer, labels=task.labels if kind is classification else ())
     if cell.training.get("prepare_for_kbit"):
         model = prepare_for_kbit(model, cell)
@@ -117,10 +118,12 @@ def _fine_tune(
     seen.train_log = trained.log
     size = sum(f.stat().st_size for f in paths.adapter.glob("*.safetensors")) / 1024**2
     seen.measured({**peak.values, **trained.cost(facts, seconds), "adapter_mib": size})
-    seen.timings["train"] = seconds
+    seen.timings |= {"train": seconds, "step": trained.step}
     seen.facts["trained"] = {**facts, "steps": trained.steps}
     del model
     free()
+    elapsed = time.monotonic() - began
+    seen.timings["prepare"] = elapsed - trained.seconds - device.paused_seconds(began)
 
 
 DEFECTS = {

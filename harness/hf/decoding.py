@@ -109,7 +109,7 @@ def engine_for(model: Any, tokenizer: Any, options: Options) -> Engine | None:
 
 def fitting_batch(model: Any, length: int, wanted: int) -> int:
     """``wanted`` rows, or the fewer whose cache and logits fit in the device's free memory."""
-    if not torch.cuda.is_available():
+    if model.device.type != "cuda":
         return wanted
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -143,7 +143,7 @@ def _way(
     if reason:
         return _ByGenerate(model, tokenizer, config, reason)
     why_eager = _why_eager(model)
-    capture = torch.cuda.is_available() and why_eager is None
+    capture = model.device.type == "cuda" and why_eager is None
     engine = Engine(model, config.pad_token_id, _ends(config), capture, why_eager)
     return _ByEngine(engine, tokenizer, config)
 

@@ -72,7 +72,7 @@ def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
     seen.measured(known({"train_energy_j": used.joules, "train_flops_share": share}))
     seen.measured({**peak.values, **trained.cost(facts, trained.seconds)})
     seen.facts["trained"] = {**facts, "steps": trained.steps}
-    seen.timings["train"] = trained.seconds
+    seen.timings |= {"train": trained.seconds, "step": trained.step}
     free()
     return model
 

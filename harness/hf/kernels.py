@@ -98,7 +98,7 @@ def rotate(
     return new_query, new_key
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _down(  # type: ignore[no-untyped-def]
     x, weight, out, rows, inputs, chunk, rank, RANK: tl.constexpr, ROWS: tl.constexpr,
     INNER: tl.constexpr,
@@ -149,7 +149,7 @@ def adapter_down(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "parts", "members", "member"])
 def _up(  # type: ignore[no-untyped-def]
     result, inner, weight, rows, outputs, rank, parts, members, member, scaling,
     ROUND: tl.constexpr, RANK: tl.constexpr, ROWS: tl.constexpr, OUTER: tl.constexpr,

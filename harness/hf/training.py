@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ class Trained:
     steps: int
     started: float
     """`time.monotonic` at the first step."""
+    step: float
+    """Median seconds of a step after the first."""
     parts: dict[str, float]
     """MiB of gradients and optimizer state; on CUDA of the rest of the peak too."""
 
@@ -85,6 +89,22 @@ def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Opt
         model, kind, loraplus_lr_ratio=ratio, **options
     )
     return found
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """When each optimizer step ended: its loss is read from the device, which waits for it."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the time."""
+        self._ends.append(time.monotonic())
+
+    def median(self) -> float:
+        """Median seconds of a step after the first; 0 for a single one."""
+        gaps = [b - a for a, b in pairwise(self._ends)]
+        return statistics.median(gaps) if gaps else 0.0
 
 
 class _Allocation(TrainerCallback):  # type: ignore[misc]
@@ -148,6 +168,8 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     for parameter in model.parameters():
         if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
             parameter.data = parameter.data.to(torch.float32)
+    steps = _Steps()
+    trainer.add_callback(steps)
     started = time.monotonic()
     output = trainer.train()
     synchronize()
@@ -159,7 +181,7 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     epochs = trainer.state.epoch or 0.0
     peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
     return Trained(
-        log, seconds, round(tokens * epochs), trainer.state.global_step, started,
+        log, seconds, round(tokens * epochs), trainer.state.global_step, started, steps.median(),
         training_parts(model, trainer.optimizer, peak),
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def _task(path: Path) -> str:
 
 def _cell(path: Path, task: str) -> Imported:
     records: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
             _add(records, _parsed(line, path, number))
     if not records:
