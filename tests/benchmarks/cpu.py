@@ -33,8 +33,9 @@ TRL's `SFTTrainer` (labels: transformers' `Trainer`), answers them again, one pr
 `model.generate`, and scores by rouge_score (labels: scikit-learn).
 
 - The same on both sides: rows, prompts, split, quantization, training arguments, seed, adapter,
-  greedy decoding and its length. The numbers of training steps are asserted to be equal, and the
-  training losses to agree. A pair's baseline is evaluated once on each side.
+  greedy decoding and its length. Equal numbers of training steps, training losses and answers are
+  asserted; the share of answers that are equal to the letter stands below. A pair's baseline is
+  evaluated once on each side.
 - For the scripts: rows and prompts are prepared before their clock starts; they save nothing and
   measure nothing; and of one thread and torch's own number of threads they get the one that was
   faster in the first script. They run one after another.

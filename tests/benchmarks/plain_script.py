@@ -3,8 +3,8 @@
     python tests/benchmarks/plain_script.py SETTINGS.json
 
 The opponent of `test_bench_grid.py`, written as a person would who wants it done, and not slowed on
-purpose: one load of the model serves baseline, training and the fine-tuned model, nothing is
-measured or saved, and only the libraries that it needs are imported. It prints one line of JSON.
+purpose: the model is loaded no oftener than it must be, nothing is measured or saved, and only the
+libraries that it needs are imported. It prints one line of JSON.
 """
 
 import json
@@ -75,6 +75,8 @@ def text(settings, tokenizer):
 
     model = load(settings, AutoModelForCausalLM)
     before = answers(model, tokenizer, settings)
+    if settings["quantization"]:  # bitsandbytes packs what a CPU has decoded with; it cannot train
+        model = load(settings, AutoModelForCausalLM)
     model = with_adapter(model, settings, "CAUSAL_LM")
     trainer = SFTTrainer(
         model=model, args=SFTConfig(completion_only_loss=True, **settings["training"]),

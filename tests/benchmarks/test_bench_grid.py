@@ -29,6 +29,7 @@ LOADED = 0.6
 """The share of the bar that is accepted where the machine does something else as well."""
 SAME_LOSS = 0.02
 """How far the mean training losses of the two sides may be apart: they round differently."""
+SAME_ANSWERS = 0.9
 EVALUATIONS = {"by default": "{}", "same work": "{noise_examples: 0, latency_prompts: 0}"}
 
 
@@ -88,14 +89,27 @@ class Scripts:
 
 
 def same_work(scripts, run):
-    """Hold both sides' steps and mean training losses against each other."""
+    """Hold both sides' steps and mean training losses against each other.
+
+    Gives the share of answers that are equal, to the letter.
+    """
+    equal = []
     for result in run.cells:
+        said = json.loads(scripts.done[_stem(result)]["last"])
+        paths = RunPaths(run.directory).cell(result.key)
+        side = said["answers"][result.adapter != "base"]
+        equal += [
+            a == b["prediction"] for a, b in zip(side, _records(paths.predictions), strict=True)
+        ]
         if result.adapter != "base":
-            said = json.loads(scripts.done[_stem(result)]["last"])
-            log = RunPaths(run.directory).cell(result.key).train_log.read_text().splitlines()
             assert said["steps"] == result.facts["trained"]["steps"]
-            loss = statistics.fmean(json.loads(line)["loss"] for line in log)
+            loss = statistics.fmean(record["loss"] for record in _records(paths.train_log))
             assert said["training_loss"] == pytest.approx(loss, rel=SAME_LOSS)
+    return statistics.fmean(equal)
+
+
+def _records(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _stem(result):
@@ -118,7 +132,7 @@ def test_a_grid_takes_a_third_of_the_time_of_plain_scripts(root, tmp_path, bench
             runs[name] = harness(suite, tmp_path / name / "run")
 
     benchmark.pedantic(alternate, rounds=1)
-    same_work(scripts, load_run(tmp_path / "by default" / "run"))
+    equal = same_work(scripts, load_run(tmp_path / "by default" / "run"))
     ratios = {name: scripts.total("wall") / told["wall"] for name, told in runs.items()}
     spread = {name: scripts.total("cpu") / told["cpu"] for name, told in runs.items()}
     figure(
@@ -130,6 +144,7 @@ def test_a_grid_takes_a_third_of_the_time_of_plain_scripts(root, tmp_path, bench
             "with the scripts' work alone": f"{ratios['same work']:.2f} times",
             "processor time": f"{spread['by default']:.2f} times",
             "processor time, with the scripts' work alone": f"{spread['same work']:.2f} times",
+            "answers that are equal to the letter": f"{equal:.1%}",
             "threads of a script": scripts.threads or "torch's own",
         },
         seconds={
@@ -143,4 +158,5 @@ def test_a_grid_takes_a_third_of_the_time_of_plain_scripts(root, tmp_path, bench
             **{f"script {stem}": told["wall"] for stem, told in scripts.done.items()},
         },
     )
+    assert equal >= SAME_ANSWERS
     assert ratios["by default"] >= MIN_RATIO * LOADED
