@@ -6,7 +6,7 @@ fine-tuned model that does not beat them has learned nothing that counts.
 
 from __future__ import annotations
 
-import math
+import itertools
 import random
 from collections import Counter
 
@@ -37,8 +37,10 @@ def _most_typical(answers: list[str], task: Task) -> str:
     distinct = list(dict.fromkeys(answers))
     if len(distinct) > CANDIDATES:
         distinct = random.Random(0).sample(distinct, CANDIDATES)
-    totals = [
-        math.fsum(score.rougeL for score in rouge_of([answer] * len(distinct), distinct, task))
-        for answer in distinct
-    ]
+    pairs = list(itertools.combinations(range(len(distinct)), 2))  # ROUGE-L's F1 is symmetric
+    scores = rouge_of([distinct[i] for i, _ in pairs], [distinct[j] for _, j in pairs], task)
+    totals = [0.0] * len(distinct)
+    for (i, j), score in zip(pairs, scores, strict=True):
+        totals[i] += score.rougeL
+        totals[j] += score.rougeL
     return distinct[totals.index(max(totals))]

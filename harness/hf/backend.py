@@ -212,7 +212,7 @@ def _repeat(
         )
         other = replace(cell, evaluation=options)
         test = splits.test[: cell.evaluation.noise_examples]
-        seen.repeats[name] = kind.predict(model, tokenizer, other, task, test)
+        seen.repeats[name] = kind.predict(model, tokenizer, other, task, test, likelihoods=False)
     seen.timings["repeat"] = time.monotonic() - started
 
 

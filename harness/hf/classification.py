@@ -37,11 +37,12 @@ def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: P
 
 
 def predict(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
-) -> list[dict[str, Any]]:
+    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example], *,
+    likelihoods: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
     """One record per test example with a score per label and the best label."""
     if cell.is_baseline:
-        return label_answers.predict(model, tokenizer, cell, task, test)
+        return label_answers.predict(model, tokenizer, cell, task, test, likelihoods=likelihoods)
     scores = _by_head(model, tokenizer, cell, test)
     return [
         label_answers.label_record(example.prompt, row, task.labels)

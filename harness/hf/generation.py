@@ -46,9 +46,13 @@ def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: P
 
 
 def predict(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
-) -> list[dict[str, Any]]:
-    """One record per test example: prediction, token counts and the reference's likelihood."""
+    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example], *,
+    likelihoods: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One record per test example: prediction, token counts and the reference's likelihood.
+
+    Without ``likelihoods`` the references are left alone: only what was answered is wanted.
+    """
     encoded = encode(cell.model, tokenizer, test)
     batch_size = cell.evaluation.batch_size
     decoded = decode(
@@ -59,8 +63,7 @@ def predict(
         batch_size=batch_size,
         seed=cell.evaluation.sampling_seed,
     )
-    scored = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)
-    return [
+    records = [
         {
             "prompt": prompt_text(cell.model, tokenizer, example),
             "prediction": answer.text,
@@ -70,15 +73,19 @@ def predict(
             "batch_ms": round(1000 * answer.batch_seconds, 3),
             "batch_examples": answer.batch_examples,
             "decoded_by": decoded.how["engine"],
-            "nll": likelihood.nll,
-            "answer_tokens": likelihood.tokens,
-            "correct_tokens": likelihood.correct,
-            "entropy": likelihood.entropy,
         }
-        for example, row, answer, likelihood in zip(
-            test, encoded, decoded.answers, scored, strict=True
-        )
+        for example, row, answer in zip(test, encoded, decoded.answers, strict=True)
     ]
+    if likelihoods:
+        found = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)
+        for record, likelihood in zip(records, found, strict=True):
+            record |= {
+                "nll": likelihood.nll,
+                "answer_tokens": likelihood.tokens,
+                "correct_tokens": likelihood.correct,
+                "entropy": likelihood.entropy,
+            }
+    return records
 
 
 def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:

@@ -34,11 +34,14 @@ def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: P
 
 
 def predict(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
-) -> list[dict[str, Any]]:
+    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example], *,
+    likelihoods: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
     """One record per test example with its label, None where an answer names none."""
     if task.answered_by == "generation":
-        records = generation.predict(model, tokenizer, cell, task, _asked(test, task))
+        records = generation.predict(
+            model, tokenizer, cell, task, _asked(test, task), likelihoods=likelihoods
+        )
         for record in records:
             record["predicted_label"] = parse_label(record["prediction"], task.labels)
         return records

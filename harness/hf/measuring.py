@@ -58,27 +58,32 @@ def generation_latency(
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
 
     Rounds over the prompts are repeated until three of them agree within `STABLE`, or rounds or
-    seconds run out; `latency_cv` tells how far they agree. The first is a warm-up. A model that the
+    seconds run out; `latency_cv` tells how far they agree. One prompt warms up. A model that the
     engine does not take is timed through `generate`, whose own cost a token is then in it.
     """
     if not prompts:
         return Latency([], [], new_tokens)
     engine = engine_for(model, tokenizer, fixed_length(new_tokens))
     rounds: list[list[Timing]] = []
+
+    def timed(prompt: list[int]) -> Timing:
+        found: Timing = (
+            engine.timed(prompt, new_tokens)
+            if engine
+            else _by_generate(model, tokenizer, prompt, new_tokens)
+        )
+        return found
+
+    timed(prompts[0])
     started = time.perf_counter()
-    for count in range(MAX_ROUNDS + 1):
-        timed = [
-            engine.timed(p, new_tokens) if engine else _by_generate(model, tokenizer, p, new_tokens)
-            for p in prompts
-        ]
-        if count:
-            rounds.append(timed)
+    while len(rounds) < MAX_ROUNDS:
+        rounds.append([timed(prompt) for prompt in prompts])
         spent = time.perf_counter() - started
         enough = len(rounds) >= ROUNDS
         stable = enough and _variation(rounds[-ROUNDS:], new_tokens) <= STABLE
-        if stable or (enough and spent > SECONDS) or (rounds and spent > MAX_SECONDS):
+        if stable or (enough and spent > SECONDS) or spent > MAX_SECONDS:
             break
-    kept = [timing for timed in rounds[-ROUNDS:] for timing in timed]
+    kept = [timing for found in rounds[-ROUNDS:] for timing in found]
     total = [t.first + t.each * (new_tokens - 1) for t in kept]
     spread = _variation(rounds[-ROUNDS:], new_tokens)
     return Latency(total, [t.first for t in kept], new_tokens, [t.each for t in kept], spread)
@@ -133,14 +138,14 @@ def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
     return Latency(seconds[1:], [], 0)
 
 
-CALIBRATION_ROUNDS = 15
+CALIBRATION_ROUNDS = 7
 
 
 @torch.inference_mode()
 def calibration(device: torch.device) -> float:
     """Milliseconds of a fixed piece of work on ``device``: what speeds are compared as ratios to.
 
-    200 small matrix products and activations, the median of 15 rounds after one that is not
+    200 small matrix products and activations, the median of 7 rounds after one that is not
     counted: bound by dispatch on a GPU and by both on a CPU, as decoding a small batch is.
     """
     x = torch.full((64, 256), 0.01, device=device)

@@ -30,10 +30,10 @@ Ratios are of two sides that are measured in turns in one run on the same machin
 below, and depend on it. A figure that is no ratio is compared with importing torch, or is a budget.
 
 **The grid.** `harness run` of `suites/ci.yaml` (12 cells of tiny-qwen2, three data sets, plain and
-in NF4, base and LoRA) against `plain_script.py`, once for each of the six adapters, in a process of
-its own: it loads the model once, answers the test prompts with the untouched model, trains with
-TRL's `SFTTrainer` (labels: transformers' `Trainer`), answers them again, one prompt at a time by
-`model.generate`, and scores by rouge_score (labels: scikit-learn).
+in NF4, base and LoRA) against `plain_script.py`, once for each cell, in a process of its own: it
+loads the model, trains with TRL's `SFTTrainer` (labels: transformers' `Trainer`) unless it is a
+baseline, answers the test prompts one at a time by `model.generate`, and scores by rouge_score
+(labels: scikit-learn). Beside it stand scripts that do a baseline and its fine-tuned cell in one go.
 
 - The same on both sides: rows, prompts, split, quantization, training arguments, seed, adapter,
   greedy decoding and its length. Equal numbers of training steps, training losses and answers are

@@ -1,8 +1,8 @@
 """What a notebook does for one variant: baseline, training, fine-tuned answers, scores.
 
-    python tests/benchmarks/plain_script.py SETTINGS.json
+    python tests/benchmarks/plain_script.py SETTINGS.json [baseline|tuned]
 
-The opponent of `test_bench_grid.py`, written as a person would who wants it done, and not slowed on
+One cell, or without the second word a baseline and its fine-tuned cell in one go. The opponent of `test_bench_grid.py`, written as a person would who wants it done, and not slowed on
 purpose: the model is loaded no oftener than it must be, nothing is measured or saved, and only the
 libraries that it needs are imported. It prints one line of JSON.
 """
@@ -70,22 +70,26 @@ def rouge(texts, settings):
     return {name: sum(row[name].fmeasure for row in rows) / len(rows) for name in rows[0]}
 
 
-def text(settings, tokenizer):
+def text(settings, tokenizer, part):
+    model, found, told = load(settings, AutoModelForCausalLM), {}, {}
+    if part != "tuned":
+        found["before"] = answers(model, tokenizer, settings)
+    if part != "baseline":
+        if found and settings["quantization"]:  # bitsandbytes packs what has decoded on a CPU
+            model = load(settings, AutoModelForCausalLM)
+        told, found["after"] = tuned_text(model, tokenizer, settings)
+    return {**told, "scores": {k: rouge(v, settings) for k, v in found.items()}, "answers": found}
+
+
+def tuned_text(model, tokenizer, settings):
     from trl import SFTConfig, SFTTrainer
 
-    model = load(settings, AutoModelForCausalLM)
-    before = answers(model, tokenizer, settings)
-    if settings["quantization"]:  # bitsandbytes packs what a CPU has decoded with; it cannot train
-        model = load(settings, AutoModelForCausalLM)
     model = with_adapter(model, settings, "CAUSAL_LM")
     trainer = SFTTrainer(
         model=model, args=SFTConfig(completion_only_loss=True, **settings["training"]),
         train_dataset=Dataset.from_list(settings["train"]), processing_class=tokenizer,
     )  # fmt: skip
-    told = trained(trainer)
-    after = answers(model, tokenizer, settings)
-    told["before"], told["after"] = rouge(before, settings), rouge(after, settings)
-    return {**told, "answers": [before, after]}
+    return trained(trainer), answers(model, tokenizer, settings)
 
 
 # --- labels: the baseline ranks them by likelihood, a head is trained, sklearn scores ---
@@ -127,10 +131,19 @@ def labelled(predictions, settings):
     }
 
 
-def labels(settings, tokenizer):
+def labels(settings, tokenizer, part):
+    found, told = {}, {}
+    if part != "tuned":
+        found["before"] = ranked(load(settings, AutoModelForCausalLM), tokenizer, settings)
+    if part != "baseline":
+        told, found["after"] = tuned_labels(tokenizer, settings)
+    scores = {k: labelled(v, settings) for k, v in found.items()}
+    return {**told, "scores": scores, "answers": found}
+
+
+def tuned_labels(tokenizer, settings):
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
-    before = ranked(load(settings, AutoModelForCausalLM), tokenizer, settings)
     set_seed(settings["training"]["seed"])
     kind, count = AutoModelForSequenceClassification, len(settings["labels"])
     model = load(settings, kind, num_labels=count)
@@ -144,14 +157,11 @@ def labels(settings, tokenizer):
         model=model, args=TrainingArguments(**settings["training"]),
         train_dataset=Dataset.from_list(rows), data_collator=DataCollatorWithPadding(tokenizer),
     )  # fmt: skip
-    told = trained(trainer)
-    after = headed(model, tokenizer, settings)
-    told["before"], told["after"] = labelled(before, settings), labelled(after, settings)
-    return {**told, "answers": [before, after]}
+    return trained(trainer), headed(model, tokenizer, settings)
 
 
 if __name__ == "__main__":
     given = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     words = AutoTokenizer.from_pretrained(given["model"])
     run = labels if given["labels"] else text
-    print(json.dumps(run(given, words)))
+    print(json.dumps(run(given, words, sys.argv[2] if len(sys.argv) > 2 else "both")))
