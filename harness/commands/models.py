@@ -46,9 +46,7 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
     Example: harness models show qwen2-0.5b-instruct --set r=8 --set target_modules=all-linear
     """
     import json
-    import logging
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from harness.hf.geometry import described
     from harness.model_card import find_model_card, model_folders
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
@@ -38,7 +37,6 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise click.UsageError("no prompt: give --prompt, --file or standard input")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from harness.hf.prediction import answers
     from harness.scoring import task_of
 

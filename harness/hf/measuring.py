@@ -58,8 +58,9 @@ def generation_latency(
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
 
     Rounds over the prompts are repeated until three of them agree within `STABLE`, or rounds or
-    seconds run out; `latency_cv` tells how far they agree. One prompt warms up. A model that the
-    engine does not take is timed through `generate`, whose own cost a token is then in it.
+    seconds run out; `latency_cv` tells how far they agree. One prompt warms up, all of them where a
+    step is captured. A model that the engine does not take is timed through `generate`, whose own
+    cost a token is then in it.
     """
     if not prompts:
         return Latency([], [], new_tokens)
@@ -74,14 +75,16 @@ def generation_latency(
         )
         return found
 
-    timed(prompts[0])
+    captured = engine is not None and engine.capture
+    for prompt in prompts if captured else prompts[:1]:
+        timed(prompt)
     started = time.perf_counter()
     while len(rounds) < MAX_ROUNDS:
         rounds.append([timed(prompt) for prompt in prompts])
         spent = time.perf_counter() - started
         enough = len(rounds) >= ROUNDS
-        stable = enough and _variation(rounds[-ROUNDS:], new_tokens) <= STABLE
-        if stable or (enough and spent > SECONDS) or spent > MAX_SECONDS:
+        stable = enough and (_variation(rounds[-ROUNDS:], new_tokens) or 0.0) <= STABLE
+        if stable or (enough and spent > SECONDS[captured]) or spent > MAX_SECONDS:
             break
     kept = [timing for found in rounds[-ROUNDS:] for timing in found]
     total = [t.first + t.each * (new_tokens - 1) for t in kept]
@@ -92,15 +95,20 @@ def generation_latency(
 STABLE = 0.03
 """Coefficient of variation of the rounds' medians below which a latency counts as stable."""
 ROUNDS, MAX_ROUNDS = 3, 8
-SECONDS, MAX_SECONDS = 0.5, 8.0
-"""After these no round is added to three, nor to any."""
+SECONDS = {False: 0.5, True: 6.0}
+"""After these no round is added to three, without and with a captured step: that does settle."""
+MAX_SECONDS = 8.0
+"""After these no round is added to any."""
 
 
-def _variation(rounds: Sequence[Sequence[Timing]], new_tokens: int) -> float:
+def _variation(rounds: Sequence[Sequence[Timing]], new_tokens: int) -> float | None:
+    """The coefficient of variation of the rounds' medians; None of a single round."""
+    if len(rounds) < 2:
+        return None
     medians = [
         statistics.median(t.first + t.each * (new_tokens - 1) for t in timed) for timed in rounds
     ]
-    return statistics.stdev(medians) / statistics.fmean(medians) if len(medians) > 1 else 0.0
+    return statistics.stdev(medians) / statistics.fmean(medians)
 
 
 @torch.inference_mode()
