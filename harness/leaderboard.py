@@ -65,6 +65,11 @@ class Row:
         return f"{self.model}, {self.quantization}, {self.adapter}"
 
     @property
+    def finished(self) -> tuple[CellResult, ...]:
+        """The cells that ended well."""
+        return tuple(cell for cell in self.cells if cell.status == "ok")
+
+    @property
     def status(self) -> str:
         """`ok` if any seed ended well, else the first cell's status."""
         states = [cell.status for cell in self.cells]

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.leaderboard import build_leaderboard
 from harness.report import write_report
-from harness.report.charts import forest, heat_map
+from harness.report.charts import forest
 from harness.report.examples import word_diff
+from harness.report.heat import heat_maps
 from harness.report.latex import escaped
 from harness.report.section import anchor
 from harness.results import load_run
@@ -92,7 +93,7 @@ def test_the_forest_plot_holds_the_differences_the_margin_and_a_dot_per_seed(run
     }
     assert figure.spec["layer"][0]["data"]["values"] == [{"from": -0.05, "to": 0.05}]
     assert len(figure.spec["layer"][-1]["data"]["values"]) == 2 * len(deltas)
-    assert heat_map(board.tables[0]) is not None
+    assert [f.choice for f in heat_maps(board.tables[0])] == ["quantization × adapter"]
 
 
 def test_the_same_run_gives_the_same_bytes(run_dir, tmp_path):
@@ -189,7 +190,7 @@ def test_words_that_stand_on_one_side_are_marked():
      ("12.5%", "12.5"), ("2e-05", "2e-05"), ("2 rows", "2"), ("lora-r8", "lora-r8"), ("–", "–")],
 )  # fmt: skip
 def test_cells_sort_by_the_number_that_they_begin_with(text, key):
-    from harness.report.html import sort_key
+    from harness.report.table import sort_key
 
     assert sort_key(text) == key
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from harness.leaderboard import Leaderboard, Table
-from harness.report.charts import can_draw, figures
+from harness.report.charts import figures
+from harness.report.figure import can_draw
+from harness.report.heat import heat_maps_across
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, pairs, samples
 from harness.report.sections.claims import claims
+from harness.report.sections.leaders import leaders
+from harness.report.sections.left_out import left_out
+from harness.report.sections.lengths import lengths
 from harness.report.sections.method import data, loaded, method
 from harness.report.sections.scores import (
     categories,
     confusions,
     costs,
     forgetting,
-    leaders,
     objectives,
 )
+from harness.report.sections.settings import settings
 from harness.report.sections.verdict import verdict
 
 __all__ = ["sections_of"]
@@ -28,9 +33,14 @@ def charts(board: Leaderboard, table: Table) -> Section:
     return Section(f"Charts: {table.dataset}", notes, figures=found)
 
 
+def across(board: Leaderboard) -> Section:
+    """The differences of all data sets side by side."""
+    return Section("Data sets", figures=tuple(heat_maps_across(board)) if can_draw() else ())
+
+
 def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order; those without anything to say are left out."""
-    found = [verdict(board), claims(board)]
+    found = [verdict(board), claims(board), across(board)]
     for table in board.tables:
         found += [leaders(table), costs(table), objectives(board, table), charts(board, table)]
     for table in board.tables:
@@ -38,9 +48,13 @@ def sections_of(board: Leaderboard) -> list[Section]:
             flipped(board, table),
             pairs(board, table),
             answers(table),
+            lengths(board, table),
             forgetting(table),
             categories(table),
             confusions(table),
         ]
-    found += [data(board), loaded(board), samples(board), method(board)]
+    found += [
+        left_out(board), data(board), loaded(board), samples(board), settings(board),
+        method(board),
+    ]  # fmt: skip
     return [section for section in found if section.rows or section.notes or section.figures]

@@ -10,7 +10,7 @@ def data(board: Leaderboard) -> Section:
     """Rows read, dropped and used, and the audit's warnings."""
     rows = []
     for table in board.tables:
-        cells = [c for row in table.rows for c in row.cells if c.status == "ok"]
+        cells = [c for row in table.rows for c in row.finished]
         for cell in cells[:1]:
             counts = {k: v for k, v in cell.data.items() if isinstance(v, int)}
             rows.append((table.dataset, ", ".join(f"{k} {v}" for k, v in counts.items())))
