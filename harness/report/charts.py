@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.objectives import standings
+from harness.objectives import Standing, standings
 from harness.report.figure import (
     COLOURS,
     INK,
@@ -22,7 +23,7 @@ from harness.report.figure import (
 )
 from harness.report.heat import heat_maps
 from harness.report.section import mean_text, number, show_delta
-from harness.report.strips import main_effects, seed_spread
+from harness.report.strips import latency_spread, main_effects, seed_spread
 from harness.results import CellResult
 
 MAX_ROWS = 60
@@ -37,9 +38,10 @@ TRADES = {
 
 def figures(board: Leaderboard, table: Table) -> list[Figure]:
     """The charts of one data set, in reading order."""
+    found = standings(table, board.objectives)
     made = [
-        forest(table), *(trade_off(board, table, cost) for cost in TRADES), *heat_maps(table),
-        main_effects(table), seed_spread(table), training(board, table),
+        forest(table), *(trade_off(table, found, cost) for cost in TRADES), *heat_maps(table),
+        main_effects(table), seed_spread(table), latency_spread(table), training(board, table),
     ]  # fmt: skip
     return [figure for figure in made if figure is not None]
 
@@ -97,9 +99,9 @@ def _forest_layers(seeds: list[Spec], title: str) -> list[Spec]:
     ]  # fmt: skip
 
 
-def trade_off(board: Leaderboard, table: Table, cost: str) -> Figure | None:
+def trade_off(table: Table, found: Sequence[Standing], cost: str) -> Figure | None:
     """Quality against a cost; rows that no other row beats in both are filled."""
-    points = _points(board, table, cost)[:MAX_ROWS]
+    points = _points(table, found, cost)[:MAX_ROWS]
     if len(points) < 2:
         return None
     sign = 1 if table.higher_is_better else -1
@@ -136,7 +138,7 @@ Point = tuple[Row, float, float]
 """A row, its quality and what it costs."""
 
 
-def _points(board: Leaderboard, table: Table, cost: str) -> list[Point]:
+def _points(table: Table, found: Sequence[Standing], cost: str) -> list[Point]:
     """Scored rows with a cost; speed of different hardware is not compared."""
     if cost == "training":
         if len(table.machines()) > 1:
@@ -149,7 +151,6 @@ def _points(board: Leaderboard, table: Table, cost: str) -> list[Point]:
             and (seconds := row.mean("train_seconds")) is not None
         ]
     paid = {"memory": "memory_mib", "latency": "latency_ms"}[cost]
-    found = standings(table, board.objectives)
     return [(s.row, s.quality, value) for s in found if (value := getattr(s, paid)) is not None]
 
 

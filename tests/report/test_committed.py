@@ -48,3 +48,15 @@ def test_no_packed_run_names_a_folder_or_an_owner(root):
                 assert not re.search(r"(?<![\w:/])/(?:home|root|tmp|Users)/", text), member
                 assert member.name.endswith(".jsonl") or '"/' not in text, member
                 assert (member.mtime, member.uid, member.uname) == (0, 0, "")
+
+
+def test_quality_stands_against_memory_latency_and_training_time(root):
+    page = (root / "reports/finance/leaderboard.html").read_text()
+    found = re.findall(r'<figure id="trade-off-finance-qa-([a-z]+)-', page)
+    assert found == ["memory", "latency", "training"]
+
+
+def test_test_loss_is_drawn_before_and_after_training(root):
+    (path,) = root.glob("reports/finance/charts/training-finance-qa-*.svg")
+    steps = set(re.findall(r"test loss [\d.]+ at step (\d+)", path.read_text()))
+    assert steps == {"0", "45"}

@@ -10,6 +10,8 @@ from harness.report.section import Section, number
 
 PARTS = ("short", "medium", "long")
 """Thirds of the examples, by words in the reference."""
+MOST = 40
+"""Rows that are told by length."""
 FEWEST = 15
 """Examples below which thirds say nothing."""
 
@@ -19,6 +21,7 @@ def lengths(board: Leaderboard, table: Table) -> Section:
     metric = "accuracy" if table.primary_metric == "f1_macro" else table.primary_metric
     title = f"Length: {table.dataset}"
     rows = [row for row in table.rows if table.primary_metric in row.deltas and row.baseline]
+    rows = rows[:MOST]
     if not rows or table.task == "classification":
         return Section(title)
     thirds = _thirds(board.records(rows[0].finished[0]))
@@ -27,7 +30,10 @@ def lengths(board: Leaderboard, table: Table) -> Section:
         "model", "quantization", "adapter", "reference", "words", "n", f"{metric} before",
         f"{metric} after", "Δ",
     )  # fmt: skip
-    notes = ("Thirds of the test examples by words in the reference, first seeds; no intervals.",)
+    notes = (
+        "Thirds of the test examples by words in the reference; first seeds of at most"
+        f" {MOST} rows; no intervals.",
+    )
     return Section(title, notes if found else (), columns, tuple(found), page_only=True)
 
 

@@ -48,7 +48,11 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{path}.{key}" if path else str(key))
     else:
-        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield path, ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows(
@@ -64,14 +68,14 @@ def _rows(
 
 def _where(members: list[CellResult], cells: list[CellResult]) -> str:
     """The values of the one axis that tells ``members`` from the rest; else their number."""
+    tuned = [cell for cell in cells if not cell.is_baseline]
+    if len(tuned) == len(members) and not any(cell.is_baseline for cell in members):
+        return "fine-tuned cells"
     chosen = {cell.key for cell in members}
     for axis in AXES:
         mine = dict.fromkeys(getattr(cell, axis) for cell in members)
         if {cell.key for cell in cells if getattr(cell, axis) in mine} == chosen:
             return f"{axis}: {', '.join(map(str, mine))}"
-    tuned = [cell for cell in cells if not cell.is_baseline]
-    if len(tuned) == len(members):
-        return "fine-tuned cells"
     if len(tuned) < len(cells) and not any(cell.is_baseline for cell in members):
         return f"{_where(members, tuned)}, fine-tuned"
     return f"{len(members)} cells"

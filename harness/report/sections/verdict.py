@@ -37,8 +37,10 @@ def _winners(board: Leaderboard, table: Table) -> list[tuple[str, ...]]:
     rows = [_winner(table, word, found[best.name])]
     small = min((s for s in tied if s.memory_mib), key=lambda s: s.memory_mib or 0.0, default=None)
     quick = min((s for s in tied if s.latency_ms), key=lambda s: s.latency_ms or 0.0, default=None)
+    if small is not None and small is quick:
+        return [*rows, _winner(table, "tied, least memory and fastest", small)]
     for what, standing in (("tied, least memory", small), ("tied, fastest", quick)):
-        if standing is not None and standing.row is not best:
+        if standing is not None:
             rows.append(_winner(table, what, standing))
     return rows
 
