@@ -12,8 +12,7 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
     parts = [f"# {title}\n"]
     for section in (section.short() for section in sections if not section.page_only):
         parts.append(f"## {section.title}\n")
-        parts += [f"- {_escaped(note)}" for note in section.notes]
-        parts.append("")
+        parts += [*(f"- {_escaped(note)}" for note in section.notes), *[""][: len(section.notes)]]
         for figure in section.figures:
             parts += [f"![{_escaped(figure.text)}](charts/{figure.name}.svg)", ""]
         if section.rows:

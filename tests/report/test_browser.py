@@ -220,6 +220,14 @@ def test_nothing_overflows_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("folder", ["finance", "published", "geometry"])
+def test_no_committed_page_overflows_a_phone(browser, root, folder):
+    narrow = browser.new_page(viewport={"width": 390, "height": 800})
+    narrow.goto((root / "reports" / folder / "leaderboard.html").as_uri())
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 390
+    narrow.close()
+
+
 def test_dark_mode_changes_the_colours(page):
     colour = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(colour)

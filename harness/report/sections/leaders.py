@@ -28,6 +28,9 @@ MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 def leaders(table: Table) -> Section:
     """A row per variant: the primary metric with its tie, difference and verdict, then the rest."""
     kept = [row for row in table.rows if row.status != "skipped"]
+    if not any(row.values(metric) for row in kept for metric in table.metrics()):
+        notes = ("No row has a score; “Cost” holds what was measured.",) if kept else ()
+        return Section(f"Leaderboard: {table.dataset}", notes)
     columns = _columns(table, kept)
     rows = tuple(tuple(column[k] for column in columns.values()) for k in range(len(kept)))
     costs = _costs(table, kept)
