@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from harness.report.table import body, groupings
 
 SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
 """Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
+
+
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def render_html(
@@ -44,6 +49,7 @@ def render_html(
     environment.globals["anchor"] = anchor
     environment.globals["body"] = lambda section: Markup(body(section))
     environment.globals["groupings"] = groupings
+    environment.filters["spans"] = lambda text: Markup(_CODE.sub(r"<code>\1</code>", escape(text)))
     page: str = environment.get_template("leaderboard.html.j2").render(
         title=title,
         sections=sections,

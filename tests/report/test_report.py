@@ -62,6 +62,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(run_dir, tmp_path):
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert [link for link in links if not link.startswith("#")] == []
     assert "default-src 'none'" in page
+    assert "<code>tie</code>" in page
 
 
 def test_every_link_of_the_page_has_its_target(run_dir, tmp_path):
