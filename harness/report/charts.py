@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.objectives import Standing, standings
+from harness.objectives import Standing
 from harness.report.figure import (
     COLOURS,
     INK,
@@ -36,11 +36,10 @@ TRADES = {
 """What quality is traded for → the axis' title."""
 
 
-def figures(board: Leaderboard, table: Table) -> list[Figure]:
+def figures(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> list[Figure]:
     """The charts of one data set, in reading order."""
-    found = standings(table, board.objectives)
     made = [
-        forest(table), *(trade_off(table, found, cost) for cost in TRADES), *heat_maps(table),
+        forest(table), *(trade_off(table, ranked, cost) for cost in TRADES), *heat_maps(table),
         main_effects(table), seed_spread(table), latency_spread(table), training(board, table),
     ]  # fmt: skip
     return [figure for figure in made if figure is not None]
@@ -99,9 +98,9 @@ def _forest_layers(seeds: list[Spec], title: str) -> list[Spec]:
     ]  # fmt: skip
 
 
-def trade_off(table: Table, found: Sequence[Standing], cost: str) -> Figure | None:
+def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | None:
     """Quality against a cost; rows that no other row beats in both are filled."""
-    points = _points(table, found, cost)[:MAX_ROWS]
+    points = _points(table, ranked, cost)[:MAX_ROWS]
     if len(points) < 2:
         return None
     sign = 1 if table.higher_is_better else -1
@@ -138,7 +137,7 @@ Point = tuple[Row, float, float]
 """A row, its quality and what it costs."""
 
 
-def _points(table: Table, found: Sequence[Standing], cost: str) -> list[Point]:
+def _points(table: Table, ranked: Sequence[Standing], cost: str) -> list[Point]:
     """Scored rows with a cost; speed of different hardware is not compared."""
     if cost == "training":
         if len(table.machines()) > 1:
@@ -151,7 +150,7 @@ def _points(table: Table, found: Sequence[Standing], cost: str) -> list[Point]:
             and (seconds := row.mean("train_seconds")) is not None
         ]
     paid = {"memory": "memory_mib", "latency": "latency_ms"}[cost]
-    return [(s.row, s.quality, value) for s in found if (value := getattr(s, paid)) is not None]
+    return [(s.row, s.quality, value) for s in ranked if (value := getattr(s, paid)) is not None]
 
 
 def _beaten(worth: float, paid: float, points: list[Point], sign: int) -> bool:

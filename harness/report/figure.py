@@ -115,10 +115,15 @@ def quantity(field: str, title: str | None, *, zero: bool = True) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, "scale": {"zero": zero}}
 
 
-def names(field: str, *, limit: int = 320) -> Spec:
-    """The encoding of names, in the order of the data."""
+def names(field: str, *, longest: int = 52) -> Spec:
+    """The encoding of names, in the order of the data, cut where they are long.
+
+    Cut by their length: a limit in pixels makes the library measure every label, which is slow.
+    """
+    short = f"slice(datum.label, 0, {longest - 1}) + '…'"
+    cut = f"length(datum.label) > {longest} ? {short} : datum.label"
     return {"field": field, "type": "nominal", "sort": None, "title": None,
-            "axis": {"labelLimit": limit}}  # fmt: skip
+            "axis": {"labelLimit": 0, "labelExpr": cut}}  # fmt: skip
 
 
 def by_verdict(values: dict[str, str]) -> Spec:

@@ -100,7 +100,7 @@ def _means(squares: Sequence[Spec]) -> str:
 
 
 def _spec(squares: list[Spec], title: str) -> Spec:
-    axes: Spec = {"x": names("across", limit=160), "y": names("down", limit=160)}
+    axes: Spec = {"x": names("across", longest=26), "y": names("down", longest=26)}
     axes["x"]["axis"] |= {"orient": "top", "labelAngle": -20}
     scale = {"domain": [-1, 0, 1], "range": [COLOURS["worse"], "#f2f2f2", COLOURS["better"]]}
     dark = "abs(datum.share) > 0.6"

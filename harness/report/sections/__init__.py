@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.leaderboard import Leaderboard, Table
+from harness.objectives import Standing, standings
 from harness.report.charts import figures
 from harness.report.figure import can_draw
 from harness.report.heat import heat_maps_across
@@ -26,9 +29,9 @@ from harness.report.sections.verdict import verdict
 __all__ = ["sections_of"]
 
 
-def charts(board: Leaderboard, table: Table) -> Section:
+def charts(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> Section:
     """The charts of one data set."""
-    found = tuple(figures(board, table)) if can_draw() else ()
+    found = tuple(figures(board, table, ranked)) if can_draw() else ()
     notes = () if can_draw() else ("Charts need the package vl-convert-python.",)
     return Section(f"Charts: {table.dataset}", notes, figures=found)
 
@@ -40,9 +43,14 @@ def across(board: Leaderboard) -> Section:
 
 def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order; those without anything to say are left out."""
-    found = [verdict(board), claims(board), across(board)]
+    ranked = {table.dataset: standings(table, board.objectives) for table in board.tables}
+    found = [verdict(board, ranked), claims(board), across(board)]
     for table in board.tables:
-        found += [leaders(table), costs(table), objectives(board, table), charts(board, table)]
+        mine = ranked[table.dataset]
+        found += [
+            leaders(table), costs(table), objectives(board, table, mine),
+            charts(board, table, mine),
+        ]  # fmt: skip
     for table in board.tables:
         found += [
             flipped(board, table),

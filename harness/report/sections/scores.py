@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from harness.leaderboard import COSTS, SPEEDS, Leaderboard, Table
 from harness.metrics.classification import Confusion, per_class
-from harness.objectives import standings
+from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 
 FEW = 2
@@ -35,10 +36,9 @@ def costs(table: Table) -> Section:
     return Section(f"Cost: {table.dataset}", notes, columns, tuple(rows))
 
 
-def objectives(board: Leaderboard, table: Table) -> Section:
+def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> Section:
     """Rows by the suite's objective, with the Pareto front over quality, memory and latency."""
     wanted = board.objectives
-    found = standings(table, wanted)
     if all(s.memory_mib is None and s.latency_ms is None for s in found):
         return Section(f"Objectives: {table.dataset}")
     order = "quality per GiB" if wanted.order_by == "quality_per_gib" else "quality"

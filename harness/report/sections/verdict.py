@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from harness.compare import TRAINING_NOISE_UNKNOWN
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.objectives import Standing, standings
+from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 
 
-def verdict(board: Leaderboard) -> Section:
+def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
     """One or two sentences per data set, its best rows, and the reasons of what did not run."""
     notes = [note for table in board.tables for note in verdict_notes(table)]
     for status in ("skipped", "missing"):
@@ -22,14 +23,14 @@ def verdict(board: Leaderboard) -> Section:
         "data set", "what", "variant", "metric", "value", "Δ [95%]", "p (Holm)", "verdict",
         "memory MiB", "latency ms",
     )  # fmt: skip
-    rows = tuple(row for table in board.tables for row in _winners(board, table))
+    rows = tuple(row for table in board.tables for row in _winners(table, ranked[table.dataset]))
     return Section("Verdict", tuple(notes), columns, rows)
 
 
-def _winners(board: Leaderboard, table: Table) -> list[tuple[str, ...]]:
+def _winners(table: Table, ranked: Sequence[Standing]) -> list[tuple[str, ...]]:
     """The best mean, and of the rows not told apart from it the smallest and the fastest."""
     best = table.best()
-    found = {s.row.name: s for s in standings(table, board.objectives)}
+    found = {s.row.name: s for s in ranked}
     if best is None:
         return []
     word = "highest mean" if table.higher_is_better else "lowest mean"
