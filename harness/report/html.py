@@ -16,6 +16,8 @@ SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
 """Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
 
 
+LARGE = 2500
+"""Table rows above which a browser lays out a section only when it comes into view."""
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -58,6 +60,7 @@ def render_html(
         kinds=list(dict.fromkeys(example.kind for example in examples)),
         variants=list(dict.fromkeys(f"{e.dataset}, {e.row}" for e in examples)),
         chapters=_chapters(sections),
+        large=sum(len(section.rows) for section in sections) > LARGE,
         scripts=[Markup(_asset(name)) for name in SCRIPTS],
     )
     return page + "\n"

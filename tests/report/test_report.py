@@ -287,6 +287,29 @@ def test_cells_sort_by_the_number_that_they_begin_with(text, key):
     assert sort_key(text) == key
 
 
+@pytest.mark.parametrize(("rows", "large"), [(10, False), (3000, True)])
+def test_a_page_of_many_rows_is_laid_out_as_it_comes_into_view(rows, large):
+    from harness.report.html import render_html
+    from harness.report.section import Section
+
+    page = render_html("t", [Section("s", columns=("a",), rows=(("1",),) * rows)])
+    assert ('<main class="large">' in page) is large
+
+
+def test_an_interval_is_drawn_between_its_ends():
+    from harness.report.section import Interval, Section
+    from harness.report.table import body
+
+    marks = (Interval(5, 0, 10, 0), None, Interval(10, 10, 10))
+    rows = (("5 [0, 10]",), ("–",), ("10 <b>",))
+    first, second, third = body(Section("s", (), ("a",), rows, intervals={"a": marks})).split("\n")
+    assert 'd="M2.0 5H98.0M49.0 3h2v4h-2zM2.0 0v2M2.0 8v2"' in first
+    assert "5 [0, 10]<svg" in first
+    assert "<svg" not in second
+    assert 'd="M98.0 5H98.0M97.0 3h2v4h-2z"' in third
+    assert "10 &lt;b&gt;" in third
+
+
 def test_anchors_are_stable_and_distinct():
     assert anchor("item", "a b", "c") == anchor("item", "a b", "c") != anchor("item", "a", "b c")
 
