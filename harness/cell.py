@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -99,11 +99,11 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def cell_key(cell: Cell, print_: str) -> str:
-    """The folder name of ``cell``: its axes and eight digits of its fingerprint."""
-    seed = [] if cell.seed is None else [f"s{cell.seed}"]
-    names = [cell.model.name, cell.quantization, cell.adapter, cell.dataset.name, *seed]
-    return f"{'--'.join(names)}-{print_[:8]}"
+def cell_key(axes: Mapping[str, Any], print_: str) -> str:
+    """The folder name of the cell on ``axes``: its names and eight digits of its fingerprint."""
+    names = [axes[axis] for axis in AXES[:-1]]
+    seed = [] if axes["seed"] is None else [f"s{axes['seed']}"]
+    return f"{'--'.join([*names, *seed])}-{print_[:8]}"
 
 
 def expand(suite: Suite, path: Path) -> list[Cell]:

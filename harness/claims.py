@@ -8,9 +8,10 @@ from typing import Any
 
 from harness.cell import Cell
 from harness.geometry import architecture_of, model_bytes, shape_of, trainable_params
-from harness.leaderboard import Leaderboard, Row
+from harness.leaderboard import Leaderboard
 from harness.published import Claim
 from harness.registry import did_you_mean
+from harness.table import Row
 
 GIB = 1024**3
 
@@ -31,10 +32,14 @@ class Judgement:
     why: str
 
 
-def arithmetic(claim: Claim, cells: Sequence[Cell]) -> float | None:
+def meant(claim: Claim, cells: Sequence[Cell]) -> Cell | None:
+    """The first of ``cells`` that the claim is about."""
+    return next((cell for cell in cells if _fits(claim.cell, cell.axes)), None)
+
+
+def arithmetic(claim: Claim, cell: Cell) -> float | None:
     """The claim's number from its cell's settings and the model's configuration alone."""
-    cell = next((cell for cell in cells if _fits(claim.cell, cell.axes)), None)
-    if cell is None or claim.metric is None:
+    if claim.metric is None:
         return None
     if claim.metric == "effective_batch":
         each = cell.training.get("per_device_train_batch_size", 8)
@@ -42,12 +47,11 @@ def arithmetic(claim: Claim, cells: Sequence[Cell]) -> float | None:
     shape = shape_of(architecture_of(cell.model))
     if shape is None:
         return None
-    dtype = "bfloat16" if cell.model.dtype == "auto" else cell.model.dtype
     trained = trainable_params(shape, cell.adapter_config) if cell.adapter_config else 0
     numbers = {
         "parameters": shape.parameters,
         "weights_16bit_gib": model_bytes(shape, {}, "bfloat16") / GIB,
-        "weights_gib": model_bytes(shape, cell.quantization_config, dtype) / GIB,
+        "weights_gib": model_bytes(shape, cell.quantization_config, cell.model.dtype) / GIB,
     }
     if trained is not None:
         numbers["trainable_params"] = trained
@@ -60,7 +64,7 @@ def unknown_cells(claims: Sequence[Claim], cells: Sequence[Cell]) -> list[str]:
     """A sentence for each claim whose `cell` is none of ``cells``."""
     problems = []
     for number, claim in enumerate(claims):
-        if claim.cell and not any(_fits(claim.cell, cell.axes) for cell in cells):
+        if claim.cell and meant(claim, cells) is None:
             names = [", ".join(str(v) for v in cell.axes.values()) for cell in cells]
             hint = did_you_mean(", ".join(map(str, claim.cell.values())), names)
             problems.append(f"published.{number}.cell: no cell is {claim.cell}. {hint}")
@@ -108,6 +112,5 @@ def _fits(wanted: Mapping[str, Any], axes: Mapping[str, Any]) -> bool:
 
 
 def _axes(row: Row) -> dict[str, Any]:
-    cell = row.cells[0]
-    names = ("model", "quantization", "adapter", "dataset")
-    return {name: getattr(cell, name) for name in names}
+    """The axes that the row's seeds share."""
+    return {**row.cells[0].axes, "seed": None}

@@ -6,15 +6,19 @@ example for the difference and enter the interval as a crossed factor.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from operator import ne
+from typing import Any, TypeVar
 
-from harness.metrics.facts import fact
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics.facts import is_higher_better
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
+    holm,
     macro_f1_crossed,
     macro_f1_difference,
     paired_difference,
@@ -22,9 +26,11 @@ from harness.statistics import (
     verdict,
 )
 
+Floats = NDArray[np.float64]
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
+Side = TypeVar("Side")
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
@@ -48,7 +54,7 @@ class Delta:
     test: str = ""
     """The test of the p-value, as `harness.statistics` names it."""
     detectable: float | None = None
-    """The smallest difference that would be found with 80% power at this n and spread."""
+    """The smallest difference found with 80% power, groups and seeds counted as in the interval."""
     covers: str = ""
     """What the interval covers: `examples`, or `examples and N seeds`."""
     p_adjusted: float | None = None
@@ -108,45 +114,58 @@ def difference(
 ) -> Delta | None:
     """The paired difference in a mean of per-example scores; None below two shared examples."""
     criteria = criteria or Criteria()
-    shared = [
-        i
-        for i in before[0]
-        if all(metric in side.get(i, {}).get("scores", {}) for side in (*before, *after))
-    ]
+    shared = _scored(metric, [*before, *after])
     if len(shared) < 2:
         return None
     pairs = seed_pairs(before, after)
-    table = [[a[i]["scores"][metric] - b[i]["scores"][metric] for b, a in pairs] for i in shared]
-    base = [statistics.fmean(b[i]["scores"][metric] for b, _ in pairs) for i in shared]
-    tuned = [statistics.fmean(a[i]["scores"][metric] for _, a in pairs) for i in shared]
+    base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
     clusters = [before[0][i].get("group") or i for i in shared]
-    paired = paired_difference(base, tuned, clusters=clusters, confidence=criteria.confidence)
+    paired = paired_difference(
+        base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
+    )
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
     covers, per_seed = "examples", _NO_SEEDS
+    gaps = tuned - base
+    error = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters).standard_error
     if len(pairs) > 1:
-        crossed = crossed_difference(table, clusters=clusters, confidence=criteria.confidence)
+        crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
+        error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
         covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    spread = statistics.stdev(t - b for t, b in zip(tuned, base, strict=True))
     floor = criteria.floor(metric)
     return Delta(
         metric, paired.delta, low, high,
         verdict(
-            low, high, criteria.margin, higher_is_better=fact(metric).higher_is_better is not False,
+            low, high, criteria.margin, higher_is_better=is_higher_better(metric),
             noise_floor=floor, delta=paired.delta,
         ),
         paired.n, paired.won, paired.lost, p, test,
-        detectable_mean_gap(len(shared), spread) if spread else None, covers,
+        detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
         effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
         per_seed=per_seed,
     )  # fmt: skip
 
 
-def seed_pairs(
-    before: Sequence[Records], after: Sequence[Records]
-) -> list[tuple[Records, Records]]:
-    """The sides seed by seed; a single baseline stands beside every seed."""
+def _scored(metric: str, sides: Sequence[Records]) -> list[str]:
+    """The examples that every side scored, in the first side's order."""
+    shared = list(sides[0])
+    for side in sides:
+        scored = {i for i, record in side.items() if metric in record.get("scores", {})}
+        shared = [i for i in shared if i in scored]
+    return shared
+
+
+def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
+    """Scores of examples × sides."""
+    return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
+
+
+def seed_pairs(before: Sequence[Side], after: Sequence[Side]) -> list[tuple[Side, Side]]:
+    """The sides seed by seed: one alone stands beside every seed, else surplus seeds are left out.
+
+    A seed's side is its records, or what was made of them.
+    """
     if len(before) == 1:
         return [(before[0], side) for side in after]
     if len(after) == 1:
@@ -200,6 +219,19 @@ def f1_difference(
     )  # fmt: skip
 
 
+def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:
+    """The differences of each of ``family``, those in ``metric`` adjusted by Holm over all of them.
+
+    Whoever has no difference in ``metric`` keeps the others as they are.
+    """
+    known = [k for k, deltas in enumerate(family) if metric in deltas]
+    p_values = holm([family[k][metric].p_value or 0.0 for k in known])
+    found = [dict(deltas) for deltas in family]
+    for k, p in zip(known, p_values, strict=True):
+        found[k][metric] = with_adjusted(found[k][metric], p)
+    return found
+
+
 def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:
     """``delta`` under a family's p-value: better or worse only where that is at most 0.05."""
     clear = delta.verdict not in ("better", "worse") or p_adjusted <= ALPHA
@@ -214,17 +246,18 @@ def incomparable(first: Records, second: Records) -> str | None:
     """
     if not first or not second:
         return "one side has no predictions"
-    if set(first) != set(second):
-        only = len(set(first) ^ set(second))
+    if first.keys() != second.keys():
+        only = len(first.keys() ^ second.keys())
         return f"{only} examples stand on one side only"
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
     checks["data_hash"] = "examples hold other data"
     if _answered_by(first) == _answered_by(second):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
-        changed = sum(first[i].get(key) != second[i].get(key) for i in first)
-        if changed:
-            return f"{changed} {text}"
+        ours = [record.get(key) for record in first.values()]
+        theirs = [second[i].get(key) for i in first]
+        if ours != theirs:
+            return f"{sum(map(ne, ours, theirs))} {text}"
     return None
 
 

@@ -12,17 +12,15 @@ from harness.compare import (
     Criteria,
     Delta,
     Records,
+    adjusted,
     differences,
     incomparable,
-    with_adjusted,
 )
 from harness.errors import HarnessError
 from harness.flips import Flips, flips
 from harness.paths import CellPaths
-from harness.results import CellResult, load_result, load_run, read_predictions
-from harness.statistics import holm
-
-AXES = ("model", "quantization", "adapter", "dataset", "seed")
+from harness.results import CellResult, by_id, load_result, load_run, read_predictions
+from harness.suite import AXES
 
 
 @dataclass(frozen=True)
@@ -102,23 +100,17 @@ def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], li
     """Cells by their axes; seeds together, unless they are what is compared."""
     found: dict[tuple[Any, ...], list[Scored]] = {}
     for scored in cells:
-        names = [getattr(scored.result, name) for name in AXES]
-        if axis != "seed":
-            names[-1] = None
-        found.setdefault(tuple(names), []).append(scored)
+        axes = scored.result.axes if axis == "seed" else {**scored.result.axes, "seed": None}
+        found.setdefault(tuple(axes.values()), []).append(scored)
     return found
 
 
 def _holm(pairs: list[Pair]) -> list[Pair]:
     """``pairs`` with p-values adjusted over all of them, metric by metric."""
-    metrics = sorted({metric for pair in pairs for metric in pair.deltas})
-    for metric in metrics:
-        family = [k for k, pair in enumerate(pairs) if metric in pair.deltas]
-        adjusted = holm([pairs[k].deltas[metric].p_value or 0.0 for k in family])
-        for k, p in zip(family, adjusted, strict=True):
-            delta = with_adjusted(pairs[k].deltas[metric], p)
-            pairs[k] = replace(pairs[k], deltas={**pairs[k].deltas, metric: delta})
-    return pairs
+    family = [pair.deltas for pair in pairs]
+    for metric in sorted({metric for deltas in family for metric in deltas}):
+        family = adjusted(family, metric)
+    return [replace(pair, deltas=deltas) for pair, deltas in zip(pairs, family, strict=True)]
 
 
 def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
@@ -191,7 +183,7 @@ def _cell(path: Path) -> Scored:
     result = load_result(CellPaths(path).result)
     if result is None:
         raise HarnessError("result.json cannot be read", where=str(path))
-    return Scored(result, {r["id"]: r for r in read_predictions(CellPaths(path).predictions)})
+    return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
 
 
 def _run(path: Path) -> Iterator[Scored]:
@@ -202,4 +194,4 @@ def _run(path: Path) -> Iterator[Scored]:
         raise HarnessError("neither a run nor a cell", where=str(path), hint=hint) from None
     for cell in run.cells:
         if cell.status == "ok":
-            yield Scored(cell, {r["id"]: r for r in run.predictions(cell)})
+            yield Scored(cell, by_id(run.predictions(cell)))

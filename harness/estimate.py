@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from harness.cell import Cell
 from harness.geometry import (
-    DTYPE_BYTES,
     Shape,
     architecture_of,
+    dtype_bytes,
     model_bytes,
     shape_of,
     targets,
@@ -52,10 +52,14 @@ class Estimate:
         return max(self.load, self.inference, self.training or 0.0)
 
     @property
+    def needed_gib(self) -> float:
+        """The peak with a CUDA context."""
+        return (self.peak + CONTEXT_MIB) / 1024
+
+    @property
     def card_gib(self) -> int | None:
         """The smallest usual card that it fits on, context included; None above all of them."""
-        needed = (self.peak + CONTEXT_MIB) / 1024
-        return next((size for size in CARDS_GIB if needed <= size), None)
+        return next((size for size in CARDS_GIB if self.needed_gib <= size), None)
 
 
 def estimate(cell: Cell) -> Estimate | None:
@@ -63,7 +67,7 @@ def estimate(cell: Cell) -> Estimate | None:
     shape = shape_of(architecture_of(cell.model))
     if shape is None:
         return None
-    wide = DTYPE_BYTES.get("bfloat16" if cell.model.dtype == "auto" else cell.model.dtype, 2)
+    wide = dtype_bytes(cell.model.dtype)
     weights = model_bytes(shape, cell.quantization_config, cell.model.dtype)
     adapter = 0 if cell.is_baseline else trainable_params(shape, cell.adapter_config)
     if adapter is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.compare import Record, Records
-from harness.metrics.facts import fact
+from harness.metrics.facts import is_higher_better
 from harness.scoring import is_parsed
 
 
@@ -45,22 +45,26 @@ def flips(first: Records, second: Records, metric: str) -> Flips | None:
     Macro-F1 has no score per example: its flips are those of `accuracy`.
     """
     name = "accuracy" if metric == "f1_macro" else metric
-    shared = [i for i in first if i in second and name in first[i]["scores"]]
-    shared = [i for i in shared if name in second[i]["scores"]]
-    if not shared:
+    pairs = {
+        i: (record["scores"][name], second[i]["scores"][name])
+        for i, record in first.items()
+        if name in record["scores"] and i in second and name in second[i]["scores"]
+    }
+    if not pairs:
         return None
-    sign = -1 if fact(name).higher_is_better is False else 1
-    pairs = {i: (first[i]["scores"][name], second[i]["scores"][name]) for i in shared}
+    shared = list(pairs)
+    sign = 1 if is_higher_better(name) else -1
     change = {i: sign * (after - before) for i, (before, after) in pairs.items()}
     binary = all(score in (0.0, 1.0) for pair in pairs.values() for score in pair)
-    worse = sorted((i for i in shared if change[i] < 0), key=lambda i: (change[i], i))
+    worse = [i for c, i in sorted((c, i) for i, c in change.items() if c < 0)]
+    won = sum(c > 0 for c in change.values())
     return Flips(
         name,
-        won=sum(c > 0 for c in change.values()),
+        won=won,
         lost=len(worse),
         both_right=sum(pair == (1.0, 1.0) for pair in pairs.values()) if binary else None,
         both_wrong=sum(pair == (0.0, 0.0) for pair in pairs.values()) if binary else None,
-        tied=sum(c == 0 for c in change.values()),
+        tied=len(pairs) - len(worse) - won,
         unparsed_first=_unparsed(first, shared),
         unparsed_second=_unparsed(second, shared),
         regressions=tuple(Flip(i, -change[i], first[i], second[i]) for i in worse),
@@ -69,4 +73,4 @@ def flips(first: Records, second: Records, metric: str) -> Flips | None:
 
 def _unparsed(side: Records, shared: list[str]) -> int | None:
     found = [parsed for i in shared if (parsed := is_parsed(side[i])) is not None]
-    return sum(not parsed for parsed in found) if found else None
+    return found.count(False) if found else None

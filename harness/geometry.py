@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,14 @@ def architecture_of(card: ModelCard) -> dict[str, Any] | None:
     if card.architecture is not None:
         return dict(card.architecture)
     path = Path(card.source) / "config.json"
-    if card.is_local and path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return found
-    return None
+    return dict(_configuration(path)) if card.is_local and path.is_file() else None
+
+
+@cache
+def _configuration(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``, read once in a process: a model stands in many cells."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
@@ -122,9 +127,14 @@ def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
     )  # fmt: skip
 
 
+def dtype_bytes(dtype: str) -> int:
+    """Bytes of a number of ``dtype``; `auto` counts as 16 bits."""
+    return DTYPE_BYTES.get(dtype, 2)
+
+
 def model_bytes(shape: Shape, quantization: Mapping[str, Any], dtype: str) -> int:
     """Bytes of the loaded weights under ``quantization`` (`BitsAndBytesConfig` keys)."""
-    wide = DTYPE_BYTES.get(dtype, 2)
+    wide = dtype_bytes(dtype)
     packed = shape.linear_weights
     rest = (shape.parameters - packed) * wide
     if quantization.get("load_in_8bit"):

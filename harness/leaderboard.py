@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.compare import Criteria, Delta, Records, differences, incomparable, with_adjusted
-from harness.metrics.facts import fact
+from harness.compare import Criteria, Delta, Records, adjusted, differences, incomparable
 from harness.ranking import Side, Ties, ties
-from harness.results import CellResult, Run, Value
-from harness.statistics import holm
+from harness.results import CellResult, Run, Value, by_id
 from harness.suite import Objectives
+from harness.table import Row, Table
+
+__all__ = [
+    "COSTS",
+    "SPEEDS",
+    "TIDY_COLUMNS",
+    "Leaderboard",
+    "Row",
+    "Table",
+    "build_leaderboard",
+    "tidy_records",
+]
 
 COSTS = (
     "latency_p50_ms", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
@@ -26,126 +35,11 @@ SPEEDS = (
 )  # fmt: skip
 """Measurements that say something only beside others of the same hardware."""
 
-TRIVIAL = {
-    "rougeL": {
-        "one constant answer": "rougeL_constant",
-        "the prompt copied": "rougeL_copied_prompt",
-    },
-    "numeric_accuracy": {"one constant answer": "numeric_accuracy_constant"},
-    "f1_macro": {"the majority label": "f1_macro_majority"},
-    "accuracy": {"the majority label": "accuracy_majority"},
-}  # fmt: skip
-"""Metric → what a trivial baseline answers → the metric that holds its score."""
-
 TIDY_COLUMNS = (
     "suite", "cell", "status", "kind", "model", "quantization", "adapter", "dataset", "category",
     "seed", "metric", "value", "unit", "higher_is_better", "n", "ci_low", "ci_high",
 )  # fmt: skip
 """Columns of the results table, in order."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model × quantization × adapter on one data set, its seeds together."""
-
-    model: str
-    quantization: str
-    adapter: str
-    cells: tuple[CellResult, ...]
-    baseline: CellResult | None
-    deltas: dict[str, Delta]
-    control: dict[str, Delta] = field(default_factory=dict)
-    """The same differences on the control set: what was forgotten."""
-    incomparable: str | None = None
-    """Why there is no difference to the baseline, where both have results."""
-
-    @property
-    def name(self) -> str:
-        """The row's axes as one text."""
-        return f"{self.model}, {self.quantization}, {self.adapter}"
-
-    @property
-    def finished(self) -> tuple[CellResult, ...]:
-        """The cells that ended well."""
-        return tuple(cell for cell in self.cells if cell.status == "ok")
-
-    @property
-    def status(self) -> str:
-        """`ok` if any seed ended well, else the first cell's status."""
-        states = [cell.status for cell in self.cells]
-        return "ok" if "ok" in states else states[0]
-
-    @property
-    def reason(self) -> str | None:
-        """Why there is no value."""
-        return next((cell.reason for cell in self.cells if cell.reason), None)
-
-    @property
-    def noise(self) -> dict[str, Any]:
-        """What evaluating the row again changed; empty for rows that are no baseline."""
-        return next((cell.noise for cell in self.cells if cell.noise), {})
-
-    def machines(self) -> set[str]:
-        """The hardware that the row's cells were measured on."""
-        return {cell.hardware for cell in self.cells if cell.status == "ok" and cell.hardware}
-
-    def values(self, metric: str) -> list[float]:
-        """The metric's value of every seed that has one."""
-        found = (cell.value(metric) for cell in self.cells if cell.status == "ok")
-        return [v.value for v in found if v is not None and v.value is not None]
-
-    def mean(self, metric: str) -> float | None:
-        """The mean over seeds, or None."""
-        values = self.values(metric)
-        return statistics.fmean(values) if values else None
-
-    def spread(self, metric: str) -> float | None:
-        """The standard deviation over seeds; None for fewer than two."""
-        values = self.values(metric)
-        return statistics.stdev(values) if len(values) > 1 else None
-
-
-@dataclass(frozen=True)
-class Table:
-    """All rows of one data set."""
-
-    dataset: str
-    task: str
-    primary_metric: str
-    rows: tuple[Row, ...]
-    ties: Ties | None = None
-    """Tie groups on the primary metric."""
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction of the primary metric."""
-        return fact(self.primary_metric).higher_is_better is not False
-
-    def machines(self) -> set[str]:
-        """The hardware that the table's cells were measured on."""
-        return {name for row in self.rows for name in row.machines()}
-
-    def trivial(self) -> dict[str, float]:
-        """What a trivial baseline answers → its score in the primary metric."""
-        found = {}
-        for answer, metric in TRIVIAL.get(self.primary_metric, {}).items():
-            row = next((row for row in self.rows if row.values(metric)), None)
-            if row is not None:
-                found[answer] = row.mean(metric) or 0.0
-        return found
-
-    def best(self) -> Row | None:
-        """The row with the best mean of the primary metric; a tie group says what that means."""
-        scored = [row for row in self.rows if row.mean(self.primary_metric) is not None]
-        sign = 1 if self.higher_is_better else -1
-        return max(scored, key=lambda r: sign * (r.mean(self.primary_metric) or 0.0), default=None)
-
-    def metrics(self) -> list[str]:
-        """Quality metrics that some row has, the primary one first."""
-        seen = {v.metric for row in self.rows for cell in row.cells for v in cell.values}
-        chosen = ("rougeL", "numeric_accuracy", "accuracy", "f1_macro", "chrf", "eval_loss")
-        rest = [m for m in chosen if m in seen and m != self.primary_metric]
-        return [self.primary_metric, *rest]
 
 
 @dataclass(frozen=True)
@@ -160,7 +54,7 @@ class Leaderboard:
 
     def records(self, cell: CellResult) -> Records:
         """The prediction records of ``cell`` by example id."""
-        return _by_id(self.run, cell, self.stored)
+        return _read(self.run, cell, self.stored)
 
 
 def build_leaderboard(
@@ -228,21 +122,8 @@ def _holm(rows: list[Row], metric: str) -> list[Row]:
 
     A difference whose adjusted p-value is above 0.05 stays undecided.
     """
-    family = [row for row in rows if metric in row.deltas]
-    adjusted = dict(
-        zip(
-            (id(row) for row in family),
-            holm([row.deltas[metric].p_value or 0.0 for row in family]),
-            strict=True,
-        )
-    )
-    found = []
-    for row in rows:
-        if id(row) in adjusted:
-            delta = with_adjusted(row.deltas[metric], adjusted[id(row)])
-            row = replace(row, deltas={**row.deltas, metric: delta})
-        found.append(row)
-    return found
+    family = adjusted([row.deltas for row in rows], metric)
+    return [replace(row, deltas=deltas) for row, deltas in zip(rows, family, strict=True)]
 
 
 def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
@@ -250,7 +131,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     sides = [
         Side(
             row.name,
-            tuple(_by_id(run, c, records) for c in row.cells if c.status == "ok"),
+            tuple(_read(run, c, records) for c in row.cells if c.status == "ok"),
             _share(row, table.primary_metric, records),
         )
         for row in scored
@@ -277,7 +158,7 @@ def _row(
     base = [cell for cell in firsts if cell.status == "ok"]
     tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
     if tuned and base:
-        before, after = ([_by_id(run, c, records) for c in side] for side in (base, tuned))
+        before, after = ([_read(run, c, records) for c in side] for side in (base, tuned))
         sides = [*before[1:], *after]
         reason = next((r for r in (incomparable(before[0], side) for side in sides) if r), None)
         if reason is None:
@@ -292,15 +173,15 @@ def _row(
 def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:
     """Differences on the control set, where baseline and every seed were scored on it."""
     cells = [*base, *tuned] if base and tuned else []
-    sides = [{record["id"]: record for record in run.control(cell)} for cell in cells]
+    sides = [by_id(run.control(cell)) for cell in cells]
     if not sides or not sides[0] or any(side.keys() != sides[0].keys() for side in sides):
         return {}
     return differences(sides[:1], sides[1:])
 
 
-def _by_id(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
+def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
-        records[cell.key] = {record["id"]: record for record in run.predictions(cell)}
+        records[cell.key] = by_id(run.predictions(cell))
     return records[cell.key]
 
 

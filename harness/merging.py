@@ -19,9 +19,7 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     """
     if len(runs) == 1:
         return runs[0]
-    seen = Counter(
-        _axes(cell) for run in runs for cell in {_axes(c): c for c in run.cells}.values()
-    )
+    seen = Counter(axes for run in runs for axes in {_axes(cell) for cell in run.cells})
     names = _names(runs)
     cells: list[CellResult] = []
     homes: dict[str, Path] = {}
@@ -58,4 +56,4 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _axes(cell: CellResult) -> tuple[Any, ...]:
-    return (cell.model, cell.quantization, cell.adapter, cell.dataset, cell.seed)
+    return tuple(cell.axes.values())

@@ -6,10 +6,11 @@ tell apart. Speed measured on different hardware is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
-from harness.leaderboard import Row, Table
 from harness.suite import Objectives
+from harness.table import Row, Table
 
 MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
 """Where a row's memory is read from: the device's peak, else the process's."""
@@ -38,9 +39,9 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
     rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
     speed = len(table.machines()) < 2
     plain = [_standing(table, row, objectives, speed=speed) for row in rows]
-    inside = [s for s in plain if s.outside is None]
+    points = {_costs(s, table) for s in plain if s.outside is None}
     found = [
-        Standing(**{**vars(s), "on_front": s in inside and not _beaten(s, inside, table)})
+        replace(s, on_front=s.outside is None and not _beaten(_costs(s, table), points))
         for s in plain
     ]
     return sorted(found, key=lambda s: (s.outside is not None, -_worth(s, table, objectives)))
@@ -69,11 +70,10 @@ def _outside(memory: float | None, latency: float | None, bounds: Objectives) ->
     return None
 
 
-def _beaten(standing: Standing, others: list[Standing], table: Table) -> bool:
-    mine = _costs(standing, table)
+def _beaten(mine: tuple[float, ...], points: Collection[tuple[float, ...]]) -> bool:
     return any(
-        all(t <= m for t, m in zip(theirs, mine, strict=True)) and theirs != mine
-        for theirs in (_costs(other, table) for other in others if other is not standing)
+        theirs != mine and all(t <= m for t, m in zip(theirs, mine, strict=True))
+        for theirs in points
     )
 
 

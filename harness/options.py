@@ -82,7 +82,6 @@ def _positive(key: str) -> Callable[[Options], bool]:
     return lambda o: isinstance(o[key], int | float) and o[key] <= 0
 
 
-SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")
 _UNUSED = "has no effect without `do_sample: true`"
 _NO_EVALUATION = "the harness scores the trained adapter itself; delete this key"
 CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {

@@ -48,14 +48,14 @@ class CellPaths:
         return self.directory / "adapter"
 
     @property
+    def rows(self) -> Path:
+        """Tokenized training rows, shared by the cells of the run."""
+        return self.directory.parents[1] / "rows"
+
+    @property
     def log(self) -> Path:
         """Everything the libraries printed."""
         return self.directory / "cell.log"
-
-    @property
-    def stage(self) -> Path:
-        """The stage that the running worker is in, for the progress display."""
-        return self.directory / "stage"
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,6 @@ class RunPaths:
     def environment(self) -> Path:
         """Packages, hardware and git revision."""
         return self.directory / "environment.json"
-
-    @property
-    def device_lock(self) -> Path:
-        """Held exclusively while latency is measured."""
-        return self.directory / ".device.lock"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,7 +13,7 @@ from harness.cell import Cell, cell_key, cell_record, fingerprint
 from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.environment import Machine
-from harness.estimate import CONTEXT_MIB, Estimate, estimate
+from harness.estimate import Estimate, estimate
 from harness.paths import RunPaths
 from harness.results import SCHEMA, load_result
 
@@ -81,7 +81,7 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
     if "source" in cell.adapter_config:
         content["adapter"] = model_hash(cell.adapter_config["source"], None)
     print_ = fingerprint(cell, content=content)
-    key = cell_key(cell, print_)
+    key = cell_key(cell.axes, print_)
     shared: dict[str, Any] = {
         "content": content,
         "task": cell.dataset.task or source.task,
@@ -101,12 +101,9 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
-    if memory is None or limit_gib is None:
+    if memory is None or limit_gib is None or memory.needed_gib <= limit_gib:
         return None
-    needed = (memory.peak + CONTEXT_MIB) / 1024
-    if needed <= limit_gib:
-        return None
-    return f"expected to need {needed:.1f} GiB; --max-vram is {limit_gib:g} GiB"
+    return f"expected to need {memory.needed_gib:.1f} GiB; --max-vram is {limit_gib:g} GiB"
 
 
 def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> str | None:

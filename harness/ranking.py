@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import Records
+from harness.compare import ALPHA, Records, seed_pairs
 from harness.statistics import (
     clustered_t_p,
     crossed_difference,
@@ -26,7 +26,6 @@ from harness.statistics import (
 )
 
 Floats = NDArray[np.float64]
-ALPHA = 0.05
 MAX_ROWS = 60
 """Above this many rows no tie groups are made: the family of pairs would find nothing."""
 MAX_UNPAIRED_ROWS = 150
@@ -77,7 +76,7 @@ def ties(
     p_values = [
         _f1_p(by_name[a], by_name[b], order, labels, SWAPS_PER_PAIR * len(pairs))
         if metric == "f1_macro"
-        else _mean_p(table[b] - table[a], groups)
+        else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
     ]
     different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
@@ -108,6 +107,12 @@ def _scores(side: Side, name: str, order: Sequence[str]) -> Floats:
     return np.array([[records[i]["scores"][name] for records in side.seeds] for i in order])
 
 
+def _differences(first: Floats, second: Floats) -> Floats:
+    """Second minus first, examples × paired seeds."""
+    pairs = seed_pairs(list(first.T), list(second.T))
+    return np.stack([after - before for before, after in pairs], axis=1)
+
+
 def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error.
 
@@ -119,8 +124,8 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     clusters = len(set(groups))
     if clusters == len(d) and np.isin(d, (-1.0, 0.0, 1.0)).all():
         return max(crossed, mid_p_mcnemar(int((d > 0).sum()), int((d < 0).sum())))
-    if clusters < 2 or np.ptp(d) == 0:
-        return 1.0 if clusters < 2 or d[0] == 0 else crossed
+    if clusters < 2:
+        return 1.0
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
@@ -128,13 +133,14 @@ def _f1_p(
     first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
 ) -> float:
     gold = [first.seeds[0][i]["label"] for i in order]
-    a, b = (
-        [[records[i]["predicted_label"] for i in order] for records in side.seeds]
-        for side in (first, second)
-    )
-    if max(len(a), len(b)) > 1:
-        if len(a) > 1 and len(b) == 1:
-            a, b = b, a
-        seeds = len(b) if len(a) == 1 else min(len(a), len(b))
-        return macro_f1_crossed(gold, a[:seeds], b[:seeds], labels).p_value
-    return macro_f1_swap(gold, a[0], b[0], labels, resamples=max(2000, resamples))
+    groups = [first.seeds[0][i].get("group") or i for i in order]
+    pairs = seed_pairs(*([_guesses(s, order) for s in side.seeds] for side in (first, second)))
+    if len(pairs) > 1:
+        return macro_f1_crossed(
+            gold, [a for a, _ in pairs], [b for _, b in pairs], labels, clusters=groups
+        ).p_value
+    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=max(2000, resamples))
+
+
+def _guesses(records: Records, order: Sequence[str]) -> list[str | None]:
+    return [records[i]["predicted_label"] for i in order]

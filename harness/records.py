@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from harness.datasets.example import Example
+from harness.datasets.example import Example, digest
 from harness.scoring import Task
 
 
@@ -24,11 +23,6 @@ def complete(records: Sequence[dict[str, Any]], examples: Sequence[Example], tas
         )  # fmt: skip
         if task.labels:
             record["label"] = example.reference
-
-
-def digest(*parts: str | None) -> str:
-    """Twelve hex digits of the SHA-256 of ``parts``."""
-    return hashlib.sha256("\x1f".join(part or "" for part in parts).encode()).hexdigest()[:12]
 
 
 def _asked(example: Example) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.aggregation import aggregate, confusion_record
 from harness.cell import cell_of_record
 from harness.paths import RunPaths
 from harness.results import CellResult, Run, save_result, write_predictions
-from harness.scoring import METRIC_VERSION, aggregate, confusion_record, score_records, task_of
+from harness.scoring import METRIC_VERSION, score_records, task_of
 
 
 def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:

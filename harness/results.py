@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from harness.packing import unpacked
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
+from harness.suite import AXES
 
 SCHEMA = 1
 Status = Literal["ok", "failed", "skipped", "missing"]
@@ -78,6 +79,16 @@ class CellResult:
     metrics_version: int = 0
     """The version of the metrics that scored it; `harness score` brings it up to date."""
     schema: int = SCHEMA
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
+    def row(self) -> str:
+        """`model--quantization--adapter--dataset`: what its seeds share."""
+        return f"{self.model}--{self.quantization}--{self.adapter}--{self.dataset}"
 
     @property
     def is_baseline(self) -> bool:
@@ -162,7 +173,15 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The records in ``path``, or an empty list."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_bytes().rstrip(b"\n")
+    # one call for all lines: faster, and equal keys share their text
+    records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    return records
+
+
+def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Example id → record, in the order of ``records``."""
+    return {record["id"]: record for record in records}
 
 
 def load_run(directory: Path) -> Run:
@@ -176,7 +195,7 @@ def load_run(directory: Path) -> Run:
 
 
 def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:
-    axes = {k: entry[k] for k in ("key", "model", "quantization", "adapter", "dataset", "seed")}
+    axes = {k: entry[k] for k in ("key", *AXES)}
     shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
     if entry.get("skip"):
         return CellResult(status="skipped", reason=entry["skip"], **axes, **shared)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.cell import Cell, expand
-from harness.claims import arithmetic, unknown_cells
+from harness.claims import arithmetic, meant, unknown_cells
 from harness.datasets.sources import source_of
-from harness.environment import environment, machine
+from harness.environment import Machine, environment, machine
 from harness.errors import HarnessError
 from harness.executors.local import Event, LocalExecutor
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
@@ -83,13 +83,14 @@ def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
 
 
 def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
-    meant = [c for c in cells if all(c.axes[axis] == v for axis, v in claim.cell.items())]
-    source = source_of(meant[0].dataset, Path(meant[0].base_folder))
+    cell = meant(claim, cells)
+    assert cell is not None  # `unknown_cells` has looked for it
+    source = source_of(cell.dataset, Path(cell.base_folder))
     return {
         "claim": claim.model_dump(mode="json"),
-        "model": meant[0].model.name,
-        "arithmetic": arithmetic(claim, cells),
-        "skip": why_not_here(meant[0], machine(), needs_hub=source.needs_network),
+        "model": cell.model.name,
+        "arithmetic": arithmetic(claim, cell),
+        "skip": why_not_here(cell, machine(), needs_hub=source.needs_network),
     }
 
 
@@ -144,9 +145,14 @@ def run_here(
 ) -> dict[str, int]:
     """Run the plan in processes of this machine: one at a time on a GPU, else one for each core."""
     here, todo = machine(), len(plan.of("run"))
-    at_once = workers or (1 if here.gpu else here.cores)
+    at_once = workers or cells_at_once(here)
     executor = LocalExecutor(min(at_once, max(todo, 1)), max(1, here.cores // at_once))
     return run_suite(plan, executor, tell, fail_fast=fail_fast, backend=backend)
+
+
+def cells_at_once(here: Machine) -> int:
+    """How many cells run side by side on ``here`` by default."""
+    return 1 if here.gpu else here.cores
 
 
 def is_planned(plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""Predictions to numbers: a score per example kept, then means with their intervals.
+"""Predictions to scores: one per example and metric, kept in its record.
 
 Everything here works on the records of ``predictions.jsonl`` alone, so any number can be
 computed again without a model.
@@ -6,8 +6,7 @@ computed again without a model.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.cell import Cell
 from harness.datasets.sources import source_of
-from harness.metrics.facts import fact
-from harness.results import Value
 from harness.suite import Evaluation
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ VERSIONS = {"rouge": 1, "chrf": 1, "exact_match": 1, "numeric": 1, "labels": 1, 
 """Metric family → version; rises when a score of the same prediction would change."""
 METRIC_VERSION = 2 + sum(VERSIONS.values())
 """Rises with every version: stored cells that were scored by an older one are scored again."""
-TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "exact_match")
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def score_records(records: list[Record], task: Task) -> None:
             record["scores"] = {"accuracy": float(hit)}
         return
     _score_text(records, task)
-    _score_numbers(records, task)
+    score_numbers(records, task)
     for name in task.evaluation.metrics:
         _score_extra(records, name)
 
@@ -103,7 +99,8 @@ def rouge_of(texts: Sequence[str], references: Sequence[str], task: Task) -> lis
     )
 
 
-def _score_numbers(records: list[Record], task: Task) -> None:
+def score_numbers(records: list[Record], task: Task) -> None:
+    """Write whether the number in each answer is the gold one, where there is one, in place."""
     from harness.metrics.numbers import numeric_match
 
     tolerance = Decimal(str(task.evaluation.numeric_rel_tol))
@@ -133,52 +130,6 @@ def _score_extra(records: list[Record], name: str) -> None:
                 record["scores"][metric] = float(value)
 
 
-def aggregate(
-    records: list[Record], task: Task, trivial: Mapping[str, str] | None = None
-) -> list[Value]:
-    """The metrics of ``records``, over all of them and per category, and of trivial answers."""
-    values = [*_over(records, task, None), *_trivial_values(records, task, trivial or {})]
-    categories = sorted({r["category"] for r in records if r.get("category")})
-    for category in categories:
-        values += _over([r for r in records if r.get("category") == category], task, category)
-    return values
-
-
-def _over(records: list[Record], task: Task, category: str | None) -> list[Value]:
-    names = sorted({name for record in records for name in record["scores"]})
-    values = [_mean(records, name, task, category) for name in names]
-    if task.task == "classification" and category is None:
-        values += _label_values(records, task)
-    values += _likelihood_values(records, task, category)
-    if task.answered_by == "generation":
-        values += _accounts(records, task, category)
-    return values
-
-
-def _accounts(records: list[Record], task: Task, category: str | None) -> list[Value]:
-    """How the answers came: cut, empty, without what was looked for; and the score of the rest."""
-    text = signature("accounting", task)
-    shares = {
-        "truncated_share": [r["finish_reason"] == "length" for r in records],
-        "empty_share": [not r["prediction"].strip() for r in records],
-    }
-    parsable = [r for r in records if is_parsed(r) is not None]
-    if parsable:
-        shares["unparsed_share"] = [not is_parsed(r) for r in parsable]
-    if any("ambiguous" in r for r in parsable):
-        shares["ambiguous_share"] = [r.get("ambiguous", False) for r in parsable]
-    values = [
-        _value(name, [float(x) for x in found], category, signature=text)
-        for name, found in shares.items()
-    ]
-    metric = "accuracy" if task.task == "classification" else "numeric_accuracy"
-    parsed = [r for r in parsable if is_parsed(r)]
-    if parsed and len(parsed) < len(parsable):
-        scores = [r["scores"][metric] for r in parsed]
-        values.append(_value(f"{metric}_parsed", scores, category, signature=text))
-    return values
-
-
 def is_parsed(record: Record) -> bool | None:
     """Whether the answer held what was looked for; None where nothing is looked for."""
     if "extracted" in record:
@@ -186,184 +137,3 @@ def is_parsed(record: Record) -> bool | None:
     if "predicted_label" in record:
         return record["predicted_label"] is not None
     return None
-
-
-def _trivial_values(records: list[Record], task: Task, trivial: Mapping[str, str]) -> list[Value]:
-    """What answers that need no model score on these examples."""
-    if task.task == "classification":
-        label = trivial.get("majority")
-        return _always(records, label, task) if label else []
-    prompts = [r["example_prompt"] for r in records]
-    values = [_trivial("rougeL_copied_prompt", _rouge_l(prompts, records, task), "the prompt")]
-    answer = trivial.get("constant")
-    if answer:
-        note = f'always "{answer[:60]}"'
-        answers = [answer] * len(records)
-        values.append(_trivial("rougeL_constant", _rouge_l(answers, records, task), note))
-        numbers = [{**r, "prediction": answer, "scores": {}} for r in records]
-        _score_numbers(numbers, task)
-        hits = [r["scores"]["numeric_accuracy"] for r in numbers if r["scores"]]
-        if hits:
-            values.append(_trivial("numeric_accuracy_constant", hits, note))
-    return values
-
-
-def _always(records: list[Record], label: str, task: Task) -> list[Value]:
-    from harness.metrics.classification import classification_scores
-
-    gold = [r["label"] for r in records]
-    scores = classification_scores([label] * len(gold), gold, task.labels)
-    return [
-        Value(
-            f"{key}_majority", scores[key], *fact(f"{key}_majority"), len(gold),
-            note=f'always "{label}"',
-        )
-        for key in ("accuracy", "f1_macro")
-    ]  # fmt: skip
-
-
-def _rouge_l(texts: list[str], records: list[Record], task: Task) -> list[float]:
-    return [score.rougeL for score in rouge_of(texts, [r["reference"] for r in records], task)]
-
-
-def _trivial(metric: str, scores: Sequence[float], note: str) -> Value:
-    mean = math.fsum(scores) / len(scores)
-    return Value(metric, mean, *fact(metric), len(scores), note=note)
-
-
-def _mean(records: list[Record], name: str, task: Task, category: str | None) -> Value:
-    scored = [r for r in records if name in r["scores"]]
-    return _value(
-        name,
-        [r["scores"][name] for r in scored],
-        category,
-        clusters=[r.get("group") or r["id"] for r in scored],
-        signature=signature(name, task),
-    )
-
-
-def mean_value(records: list[Record], name: str) -> Value:
-    """The mean of a per-example score that was computed elsewhere."""
-    scored = [r for r in records if name in r["scores"]]
-    clusters = [r.get("group") or r["id"] for r in scored]
-    return _value(name, [r["scores"][name] for r in scored], None, clusters=clusters)
-
-
-def _value(
-    metric: str, numbers: Sequence[float], category: str | None, *,
-    clusters: Sequence[str] | None = None, signature: str | None = None,
-) -> Value:  # fmt: skip
-    unit, direction = fact(metric)
-    mean = math.fsum(numbers) / len(numbers)
-    low, high = _interval(numbers, clusters)
-    return Value(metric, mean, unit, direction, len(numbers), low, high, category, signature)
-
-
-def _interval(
-    numbers: Sequence[float], clusters: Sequence[str] | None
-) -> tuple[float | None, float | None]:
-    """Wilson for proportions, a clustered t interval where groups repeat, else BCa."""
-    from harness.statistics import bca, clustered_t, wilson
-
-    if len(numbers) < 2:
-        return None, None
-    if clusters and len(set(clusters)) < len(clusters):
-        if len(set(clusters)) < 2:
-            return None, None
-        found = clustered_t(numbers, clusters)
-    elif set(numbers) <= {0.0, 1.0}:
-        found = wilson(int(sum(numbers)), len(numbers))
-    else:
-        found = bca(numbers)
-    return float(found.low), float(found.high)
-
-
-def _label_values(records: list[Record], task: Task) -> list[Value]:
-    from harness.metrics.classification import classification_scores
-
-    gold = [r["label"] for r in records]
-    predicted = [r["predicted_label"] for r in records]
-    scores = classification_scores(predicted, gold, task.labels)
-    scores.pop("accuracy")
-    intervals = {"f1_macro": _f1_interval(records, task)}
-    return [
-        Value(
-            name, score, *fact(name), len(gold), *intervals.get(name, (None, None)),
-            signature=signature(name, task),
-        )
-        for name, score in scores.items()
-    ]  # fmt: skip
-
-
-def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float | None]:
-    """Macro-F1 resampled as a whole, in clusters where groups repeat."""
-    from harness.statistics import macro_f1_interval, repeating
-
-    if len(records) < 2:
-        return None, None
-    groups = [r.get("group") or r["id"] for r in records]
-    low, high = macro_f1_interval(
-        [r["label"] for r in records],
-        [r["predicted_label"] for r in records],
-        task.labels,
-        clusters=repeating(groups),
-    )
-    return low, high
-
-
-def _likelihood_values(records: list[Record], task: Task, category: str | None) -> list[Value]:
-    """Corpus values of the reference's likelihood: sums first, then the ratio."""
-    scored = [r for r in records if r.get("nll") is not None]
-    if not scored:
-        return []
-    nll, tokens = (math.fsum(r[key] for r in scored) for key in ("nll", "answer_tokens"))
-    size = sum(len(r["reference"].encode()) for r in scored)
-    loss = nll / tokens
-    numbers = {
-        "eval_loss": loss,
-        "perplexity": math.exp(min(loss, 700)),
-        "bits_per_byte": nll / math.log(2) / size,
-        "token_accuracy": math.fsum(r["correct_tokens"] for r in scored) / tokens,
-        "entropy": math.fsum(r["entropy"] for r in scored) / tokens,
-    }
-    return [
-        Value(
-            name, number, *fact(name), n=len(scored), category=category,
-            signature=signature("likelihood", task),
-        )
-        for name, number in numbers.items()
-    ]  # fmt: skip
-
-
-def signature(metric: str, task: Task) -> str:
-    """How ``metric`` is computed and its family's version, in sacreBLEU's manner."""
-    options = task.evaluation
-    if metric.startswith("rouge"):
-        settings = f"tok:{options.rouge_tokenizer}|stem:{options.rouge_stemmer}"
-        return f"rouge|{settings}|v:{VERSIONS['rouge']}"
-    fixed = {
-        "numeric_accuracy": (
-            f"numeric|lang:{task.language}|rel:{options.numeric_rel_tol}|scale:as_written"
-            f"|v:{VERSIONS['numeric']}"
-        ),
-        "chrf": f"chrf|beta:2|order:6|v:{VERSIONS['chrf']}",
-        "exact_match": f"exact_match|normalised|v:{VERSIONS['exact_match']}",
-        "likelihood": f"likelihood|teacher_forced|eos:counted|v:{VERSIONS['likelihood']}",
-        "accounting": f"accounting|v:{VERSIONS['accounting']}",
-    }
-    if metric in fixed:
-        return fixed[metric]
-    if task.labels:
-        names = f"labels:{','.join(task.labels)}"
-        return f"{metric}|{names}|unparsed:wrong|v:{VERSIONS['labels']}"
-    return f"{metric}|evaluate"
-
-
-def confusion_record(records: list[Record], labels: tuple[str, ...]) -> dict[str, Any]:
-    """Counts with gold labels as rows and predicted labels, then `unparsed`, as columns."""
-    columns = [*labels, None]
-    matrix = [
-        [sum(r["label"] == g and r["predicted_label"] == p for r in records) for p in columns]
-        for g in labels
-    ]
-    return {"labels": list(labels), "matrix": matrix}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.compare import Records
+from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.paths import RunPaths, write_text
-from harness.records import digest
 from harness.results import CellResult, Run, load_run
 
 SCHEMA = 1
@@ -94,15 +94,14 @@ def snapshot_of(run: Run) -> Snapshot:
 
 
 def _cell(run: Run, cell: CellResult) -> CellSnapshot:
-    row = f"{cell.model}--{cell.quantization}--{cell.adapter}--{cell.dataset}"
     if cell.status != "ok":
-        return CellSnapshot(row, cell.seed, cell.status, cell.reason)
+        return CellSnapshot(cell.row, cell.seed, cell.status, cell.reason)
     records = sorted(run.predictions(cell), key=lambda r: str(r["id"]))
     metrics = sorted({metric for record in records for metric in record["scores"]})
     whole = [v for v in cell.values if v.category is None]
     examples = {key: [r.get(key) for r in records] for key in SHARED}
     return CellSnapshot(
-        row, cell.seed, "ok",
+        cell.row, cell.seed, "ok",
         primary_metric=cell.primary_metric,
         hardware=cell.hardware,
         packages=cell.provenance.get("environment", {}).get("packages", {}),

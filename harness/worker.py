@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.adapter_card import adapter_card
+from harness.aggregation import aggregate, confusion_record
 from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
@@ -20,13 +21,7 @@ from harness.noise import noise_of
 from harness.paths import CellPaths, read_json, write_text
 from harness.records import complete
 from harness.results import CellResult, save_result, write_predictions
-from harness.scoring import (
-    METRIC_VERSION,
-    aggregate,
-    confusion_record,
-    score_records,
-    task_of,
-)
+from harness.scoring import METRIC_VERSION, score_records, task_of
 from harness.trivial import trivial_answers
 
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from harness.compare import Criteria, difference, differences, incomparable, with_adjusted
@@ -87,3 +88,34 @@ def test_rows_that_do_not_differ_share_a_letter():
 def test_there_are_no_ties_where_examples_differ():
     sides = [Side("x", (records(LOW),)), Side("y", (records(HIGH[:-1]),))]
     assert ties(sides, "rougeL", higher_is_better=True) is None
+
+
+def test_three_equal_gains_are_no_proof_that_two_rows_differ():
+    sides = [Side("a", (records([0.1, 0.2, 0.3]),)), Side("b", (records([0.6, 0.7, 0.8]),))]
+    assert ties(sides, "rougeL", higher_is_better=True).letters == {"a": "a", "b": "a"}
+
+
+def noisy(rng, n, shift=0.0):
+    return records(rng.uniform(0.3, 0.6, n) + shift)
+
+
+def test_what_can_be_detected_counts_training_noise():
+    rng = np.random.default_rng(1)
+    base = noisy(rng, 60)
+    one = difference("rougeL", [base], [noisy(rng, 60)])
+    spread = [noisy(rng, 60, shift) for shift in (-0.15, 0.0, 0.15)]
+    several = difference("rougeL", [base], spread)
+    assert one.detectable == pytest.approx(2.8 * 0.122 / np.sqrt(60), rel=0.15)
+    assert several.detectable > 2.8 * 0.15 / np.sqrt(3) * 0.8
+
+
+def test_what_can_be_detected_counts_groups_not_their_copies():
+    rng = np.random.default_rng(2)
+    before, after = rng.random(40), rng.random(40)
+    once = difference("rougeL", [records(before)], [records(after)])
+    sides = [records(np.repeat(side, 4)) for side in (before, after)]
+    for side in sides:
+        for i, record in side.items():
+            record["group"] = f"g{int(i) // 4}"
+    copied = difference("rougeL", [sides[0]], [sides[1]])
+    assert copied.detectable == pytest.approx(once.detectable)

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-from harness.leaderboard import Row, Table
 from harness.objectives import standings
 from harness.results import CellResult, Value
 from harness.suite import Objectives
+from harness.table import Row, Table
 
 
 def row(name, quality, memory, latency, machine="cpu"):

@@ -1,5 +1,6 @@
+from harness.aggregation import aggregate
 from harness.datasets.example import Example, Splits
-from harness.scoring import Task, aggregate, score_records
+from harness.scoring import Task, score_records
 from harness.suite import Evaluation
 from harness.trivial import trivial_answers
 

@@ -13,7 +13,6 @@ from harness.commands.reports import RUN_DIR, load
 
 if TYPE_CHECKING:
     from harness.gate import Verdict
-    from harness.results import Run
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -37,18 +36,19 @@ def check(
 
     Example: harness check runs/ci --against suites/ci.baseline.json
     """
-    from harness.gating import gate_run
+    from harness.gating import baseline_path, gate_run
+    from harness.paths import write_text
     from harness.report import gate as views
 
     run = load(run_dir)
     verdict = gate_run(run, against, rules)
     if verdict is None:
-        where = against or str(default_baseline(run))
+        where = against or baseline_path(run)
         hint = f'Write one: harness baseline update {run_dir} --reason "first baseline".'
         click.echo(f"no-baseline: there is no {where}\n  {hint}", err=True)
         sys.exit(3)
     if junit:
-        _write(junit, views.as_junit(verdict, run))
+        write_text(junit, views.as_junit(verdict, run))
     step = summary or _step_summary()
     if step:
         with step.open("a", encoding="utf-8") as file:
@@ -62,22 +62,9 @@ def check(
     sys.exit(verdict.exit_code)
 
 
-def default_baseline(run: Run) -> Path:
-    """Where the baseline of ``run``'s suite lies: beside the suite."""
-    from harness.gating import baseline_path
-
-    return baseline_path(run)
-
-
 def _step_summary() -> Path | None:
     named = os.environ.get("GITHUB_STEP_SUMMARY")
     return Path(named) if named else None
-
-
-def _write(path: Path, text: str) -> None:
-    from harness.paths import write_text
-
-    write_text(path, text)
 
 
 def _print(verdict: Verdict, verbose: bool) -> None:
@@ -115,10 +102,10 @@ def update(run_dir: Path, reason: str, output: Path | None) -> None:
 
     Example: harness baseline update runs/ci --reason "rank 8 to 16"
     """
-    from harness.gating import update_baseline
+    from harness.gating import baseline_path, update_baseline
 
     run = load(run_dir)
-    path = output or default_baseline(run)
+    path = output or baseline_path(run)
     count = update_baseline(run, path, reason)
     click.echo(f"{path}: {count} cells")
 

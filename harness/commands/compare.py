@@ -55,9 +55,10 @@ def compare(
 
 
 def _pairs(first: Path, second: Path | None, axis: str | None, margin: float) -> list[Pair]:
-    from harness.comparison import AXES, compare_axis
     from harness.comparison import compare as compare_two
+    from harness.comparison import compare_axis
     from harness.registry import did_you_mean
+    from harness.suite import AXES
 
     if (second is None) == (axis is None):
         raise click.UsageError("give a second run or cell, or --axis")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,12 +69,27 @@ def report(
     }  # fmt: skip
     wanted = {key: value for key, value in asked.items() if value is not None}
     objectives = Objectives(**{**run.suite.get("objectives", {}), **wanted})
-    board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
-    files = write_report(board, output or run_dirs[0], title=title, latex=latex, templates=template)
+    with _uncollected():
+        board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
+        files = write_report(
+            board, output or run_dirs[0], title=title, latex=latex, templates=template
+        )
     for path in files:
         click.echo(str(path))
     if open_:
         click.launch(str(files[1]))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Looks for no cycles: the many records of a run hold none, and looking takes a second."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @click.command()

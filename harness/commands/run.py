@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from harness.calibrating import Expected
     from harness.preflight import Decision
     from harness.runner import Plan
 
@@ -121,19 +122,31 @@ def _write_reports(plan_: Plan) -> None:
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
+@click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
 def plan(
-    suite: Path, select: str | None, output: Path | None, tiny: bool, max_vram: float | None
-) -> None:
+    suite: Path, select: str | None, output: Path | None, tiny: bool, max_vram: float | None,
+    calibrate: bool,
+) -> None:  # fmt: skip
     """Print what `run` would do with SUITE: run, current or skip, why, and the memory it takes.
 
     The memory is estimated from the architecture's numbers; the card is the smallest usual one
-    that holds it.
+    that holds it. With --calibrate the time too: one cell of every model × quantization × data
+    set trains for four steps and answers one batch.
 
     Example: harness plan suites/finance.yaml
     """
     from harness.runner import make_plan
 
-    _print_plan(make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram))
+    plan_ = make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram)
+    _print_plan(plan_, _expected(plan_) if calibrate else None)
+
+
+def _expected(plan_: Plan) -> Expected:
+    from harness.calibrating import calibrate, shortened
+    from harness.progress import SuiteProgress
+
+    with SuiteProgress(shortened(plan_)) as progress:
+        return calibrate(plan_, progress)
 
 
 def _memory(decision: Decision) -> str:
@@ -145,9 +158,25 @@ def _memory(decision: Decision) -> str:
     return f"\n         {trained}inference {found.inference / 1024:.1f} GiB; {card}"
 
 
-def _print_plan(plan_: Plan) -> None:
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _print_plan(plan_: Plan, expected: Expected | None = None) -> None:
+    cells = expected.cells if expected else {}
     for decision in plan_.decisions:
         reason = f"  ({decision.reason})" if decision.reason else ""
-        click.echo(f"{decision.action:<8} {decision.key}{reason}{_memory(decision)}")
+        time = f"; {_duration(cells[decision.key])}" if decision.key in cells else ""
+        click.echo(f"{decision.action:<8} {decision.key}{reason}{_memory(decision)}{time}")
     counts = {a: len(plan_.of(a)) for a in ("run", "current", "skip")}
     click.echo(", ".join(f"{number} {action}" for action, number in counts.items()))
+    if expected:
+        click.echo(
+            f"about {_duration(expected.total)}, {expected.at_once} at a time"
+            f" (from {_duration(expected.spent)} of shortened cells)"
+        )
+        missing = len(plan_.of("run")) - len(cells)
+        if missing:
+            click.echo(f"{missing} cells without an estimate: their shortened cell failed")

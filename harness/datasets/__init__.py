@@ -1,5 +1,5 @@
 """Data sets: rows from anywhere to train and test examples."""
 
-from harness.datasets.example import Example, Splits, example_id
+from harness.datasets.example import Example, Splits, digest
 
-__all__ = ["Example", "Splits", "example_id"]
+__all__ = ["Example", "Splits", "digest"]

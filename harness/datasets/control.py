@@ -7,13 +7,13 @@ that makes sense and one that does not ("It was raining, so he opened his" / "um
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from harness.datasets.example import example_id
+from harness.datasets.example import digest
+from harness.datasets.sources import file_hash
 from harness.errors import HarnessError
 
 BUILT_IN = ("everyday",)
@@ -46,7 +46,7 @@ def control_path(name: str, folder: Path) -> Path:
 
 def control_hash(name: str, folder: Path) -> str:
     """A hash of the control set's content."""
-    return hashlib.sha256(control_path(name, folder).read_bytes()).hexdigest()[:16]
+    return file_hash(control_path(name, folder))
 
 
 def load_control(name: str, folder: Path) -> list[ControlItem]:
@@ -57,7 +57,7 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
     """
     path = control_path(name, folder)
     items = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
             items.append(_item(line, path, number))
     if not items:
@@ -73,4 +73,4 @@ def _item(line: str, path: Path, number: int) -> ControlItem:
         hint = "A line holds `prompt`, `reference` (the right ending) and `wrong`."
         text = f"no control item: {type(error).__name__} {error}"
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
-    return ControlItem(example_id(*texts), *texts)
+    return ControlItem(digest(*texts), *texts)

@@ -36,6 +36,6 @@ class Splits:
     """Rows read, dropped (null, duplicate, too short), sampled, overlapping."""
 
 
-def example_id(*parts: str) -> str:
-    """Twelve hex digits of the SHA-256 of ``parts``: the stable id of an example."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
+def digest(*parts: str | None) -> str:
+    """Twelve hex digits of the SHA-256 of ``parts``, None as empty: of an example, its id."""
+    return hashlib.sha256("\x1f".join(part or "" for part in parts).encode()).hexdigest()[:12]

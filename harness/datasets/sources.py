@@ -97,12 +97,13 @@ def content_hash(entry: DatasetEntry, folder: Path) -> str:
         return f"{source.name}@{entry.revision or 'main'}"
     name = entry.source or entry.name
     if name.endswith(FILE_SUFFIXES):
-        return _file_hash((folder / Path(name).expanduser()).resolve())
+        return file_hash((folder / Path(name).expanduser()).resolve())
     return f"{source.name}/v{source.version}/{_packaged_hash(source.name)}"
 
 
 @cache
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """A hash of the bytes in ``path``, read once in a process."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
@@ -111,7 +112,7 @@ def _packaged_hash(name: str) -> str:
     for suffix in (".jsonl", ".csv"):
         path = Path(str(files("harness.datasets"))) / "data" / f"{name.replace('-', '_')}{suffix}"
         if path.is_file():
-            return _file_hash(path)
+            return file_hash(path)
     return "generated"
 
 
@@ -151,7 +152,7 @@ def _first_line(error: Exception) -> str:
 
 def _finance_qa(_: DatasetEntry) -> list[Row]:
     text = files("harness.datasets").joinpath("data", "finance_qa.jsonl").read_text("utf-8")
-    bodies = [json.loads(line) for line in text.splitlines() if line.strip()]
+    bodies = [json.loads(line) for line in text.split("\n") if line.strip()]
     return [
         {
             "instruction": question, "input": body["input"], "output": body["output"],

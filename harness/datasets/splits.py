@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.datasets.example import Example, Splits, example_id
+from harness.datasets.example import Example, Splits, digest
 from harness.datasets.sources import Row, Source, read_rows, source_of
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
@@ -105,7 +105,7 @@ def _example(row: Row, columns: dict[str, str], group_by: str | None) -> Example
     if group is None and group_by:
         group = _text(row.get(group_by))
     return Example(
-        id=example_id(prompt, context, reference),
+        id=digest(prompt, context, reference),
         prompt=prompt,
         reference=reference,
         context=context,

@@ -6,14 +6,38 @@ again, with its traceback.
 
 The server must not touch CUDA, since a CUDA context does not survive a fork. bitsandbytes asks
 for the compute capability when it is imported, which would create one: here NVML answers.
+
+Whatever a cell would import or build on its way is there before the fork as well, and then the
+garbage collector is told to leave all of it alone: a full collection in a worker would otherwise
+walk every object of the libraries, a third of a second each time, and copy their pages.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from harness.environment import query_gpus
+
+ON_THE_WAY = (
+    "bitsandbytes",
+    "harness.datasets.ru_calculations",
+    "harness.metrics.chrf",
+    "harness.metrics.classification",
+    "harness.metrics.numbers",
+    "harness.metrics.rouge",
+    "harness.statistics",
+    "peft.tuners.lora.bnb",
+    "rapidfuzz.process",
+    "transformers.integrations.bitsandbytes",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.mistral.modeling_mistral",
+    "transformers.models.qwen2.modeling_qwen2",
+)
+"""Modules that cells import only when they need them."""
 
 
 def _silence() -> None:
@@ -44,9 +68,24 @@ def _import_without_cuda() -> None:
     try:
         import harness.hf.backend
         import harness.worker  # noqa: F401
+
+        _import_what_comes_later()
     finally:
         torch.cuda.get_device_capability = asked
 
 
+def _import_what_comes_later() -> None:
+    """Modules that a cell would import, and the table of renamed weights it would build."""
+    for name in ON_THE_WAY:
+        with suppress(ImportError):  # a worker that needs it says so, with its traceback
+            import_module(name)
+    with suppress(ImportError):
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+        get_checkpoint_conversion_mapping("llama")
+
+
 _silence()
 _import_without_cuda()
+gc.collect()
+gc.freeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import tempfile
 import time
@@ -21,6 +20,7 @@ from harness.device import Device
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.control import control
+from harness.hf.encoding import encode_prompts
 from harness.hf.energy import energy
 from harness.hf.geometry_cell import evaluate_geometry
 from harness.hf.loading import (
@@ -31,7 +31,9 @@ from harness.hf.loading import (
     load_tokenizer,
     prepare_for_kbit,
 )
-from harness.hf.measuring import calibration, device_memory, memory_peak
+from harness.hf.measuring import calibration
+from harness.hf.memory import device_memory, free, memory_peak, weights_mib
+from harness.hf.row_store import rows_key, stored_rows
 from harness.paths import CellPaths
 from harness.scoring import Task
 
@@ -59,6 +61,7 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
         model = load_served(cell, tokenizer, paths.adapter, labels=headed)
     seen.measured(peak.values)
     seen.facts["loaded"] = census(model)
+    seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
     seen.timings["load"] = time.monotonic() - started
     if hasattr(model, "active_peft_config"):
         seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
@@ -93,11 +96,15 @@ def _fine_tune(
     device: Device, seen: Seen,
 ) -> None:  # fmt: skip
     device.stage("train")
+    began = time.monotonic()
     model = load_model(cell, tokenizer, labels=task.labels if kind is classification else ())
     if cell.training.get("prepare_for_kbit"):
         model = prepare_for_kbit(model, cell)
     model = add_adapter(model, cell, classification=kind is classification)
-    rows = kind.training_rows_of(splits.train, tokenizer, cell, task)
+    rows = stored_rows(
+        paths.rows, rows_key(cell, task, tokenizer, splits.train),
+        lambda: kind.training_rows_of(splits.train, tokenizer, cell, task),
+    )  # fmt: skip
     seen.audit.update(rows.audit)
     _check_learnable(rows.audit, cell, seen)
     facts = census(model)
@@ -110,23 +117,13 @@ def _fine_tune(
     tokenizer.save_pretrained(paths.adapter)
     seen.train_log = trained.log
     size = sum(f.stat().st_size for f in paths.adapter.glob("*.safetensors")) / 1024**2
-    total = facts["total_params"] or 1
-    seen.measured(
-        {
-            **peak.values,
-            "train_seconds": seconds,
-            "train_tokens_per_s": trained.tokens / seconds,
-            "trainable_params": facts["trainable_params"],
-            "trainable_percent": 100 * facts["trainable_params"] / total,
-            "adapter_mib": size,
-        }
-    )
-    seen.timings["train"] = seconds
+    seen.measured({**peak.values, **trained.cost(facts, seconds), "adapter_mib": size})
+    seen.timings |= {"train": seconds, "step": trained.step}
     seen.facts["trained"] = {**facts, "steps": trained.steps}
     del model
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free()
+    elapsed = time.monotonic() - began
+    seen.timings["prepare"] = elapsed - trained.seconds - device.paused_seconds(began)
 
 
 DEFECTS = {
@@ -170,9 +167,7 @@ def _adapter_effect(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Examp
     Raises:
         HarnessError: it is nil: the adapter is not active.
     """
-    from harness.hf.encoding import encode_prompt
-
-    ids = torch.tensor([encode_prompt(cell.model, tokenizer, test[0])], device=model.device)
+    ids = torch.tensor(encode_prompts(cell.model, tokenizer, test[:1]), device=model.device)
     with torch.inference_mode():
         adapted = model(input_ids=ids).logits.float()
         if model.active_peft_config.is_prompt_learning:  # it wraps the base without changing it

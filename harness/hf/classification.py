@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,28 @@ import torch
 from harness.cell import Cell
 from harness.datasets.example import Example
 from harness.hf import label_answers
+from harness.hf.encoding import TrainingRows
 from harness.hf.measuring import Latency, forward_latency
 from harness.hf.training import Trained, train_labels
 from harness.scoring import Task
 
 
-@dataclass(frozen=True)
-class LabelRows:
-    """Rows of ``input_ids`` and a label index, and what the audit counted."""
-
-    rows: list[dict[str, Any]]
-    audit: dict[str, int]
-
-
 def training_rows_of(
     examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
-) -> LabelRows:
+) -> TrainingRows:
     """``examples`` as ids and label indices; rows over `max_length` are cut and counted."""
     limit = cell.training.get("max_length", 1024)
     rows, cut, tokens = [], 0, 0
-    for example in examples:
-        ids = _text_ids(tokenizer, example)
+    for example, ids in zip(examples, _text_ids(tokenizer, examples), strict=True):
         cut += len(ids) > limit
         tokens += min(len(ids), limit)
         rows.append({"input_ids": ids[:limit], "labels": task.labels.index(example.reference)})
-    return LabelRows(rows, {"rows": len(rows), "rows_cut": cut, "tokens": tokens})
+    return TrainingRows(rows, {"rows": len(rows), "rows_cut": cut, "tokens": tokens})
 
 
-def train(model: Any, tokenizer: Any, cell: Cell, rows: LabelRows, scratch: Path) -> Trained:
+def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
     """The adapter and the head trained on ``rows``."""
-    return train_labels(model, tokenizer, cell, rows.rows, scratch)
+    return train_labels(model, tokenizer, cell, rows, scratch)
 
 
 def predict(
@@ -61,7 +52,7 @@ def predict(
 @torch.inference_mode()
 def _by_head(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> list[list[float]]:
     """Log-probabilities of the head, in batches of the examples sorted by length."""
-    ids = [_text_ids(tokenizer, example) for example in test]
+    ids = _text_ids(tokenizer, test)
     order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
     found: dict[int, list[float]] = {}
     for first in range(0, len(order), cell.evaluation.batch_size):
@@ -72,9 +63,9 @@ def _by_head(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) ->
     return [found[i] for i in range(len(ids))]
 
 
-def _text_ids(tokenizer: Any, example: Example) -> list[int]:
-    text = f"{example.prompt}\n{example.context}" if example.context else example.prompt
-    ids: list[int] = tokenizer(text).input_ids
+def _text_ids(tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
+    texts = [f"{e.prompt}\n{e.context}" if e.context else e.prompt for e in examples]
+    ids: list[list[int]] = tokenizer(texts).input_ids
     return ids
 
 
@@ -82,7 +73,7 @@ def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> 
     """Seconds of one forward pass for each of the first test texts."""
     if cell.is_baseline:
         return label_answers.latency(model, tokenizer, cell, test)
-    prompts = [_text_ids(tokenizer, e) for e in test[: cell.evaluation.latency_prompts]]
+    prompts = _text_ids(tokenizer, test[: cell.evaluation.latency_prompts])
     found: Latency = forward_latency(model, prompts)
     return found
 
@@ -90,7 +81,7 @@ def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> 
 @torch.inference_mode()
 def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
     """Examples per second of one full batch."""
-    ids = [_text_ids(tokenizer, example) for example in test[: cell.evaluation.batch_size]]
+    ids = _text_ids(tokenizer, test[: cell.evaluation.batch_size])
     batch = tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(model.device)
     started = time.perf_counter()
     model(**batch).logits.cpu()

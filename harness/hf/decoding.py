@@ -1,8 +1,8 @@
 """Prompts to answers: length-sorted, left-padded batches through the engine, or `generate`.
 
 Greedy decoding of a plain causal model goes through `harness.hf.engine`; sampling, beams,
-penalties, stop strings, prompt learning and windows shorter than the text go through `generate`,
-and the result says so. A batch that does not fit in memory is halved.
+penalties, stop strings and prompt learning go through `generate`, and the result says so. A batch
+that does not fit in memory is halved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, set_seed
 
-from harness.hf.engine import Engine
+from harness.hf.engine import Engine, padded
 from harness.suite import Options
 
 ENGINE_OPTIONS = frozenset(
@@ -68,7 +68,7 @@ def decode(
     """
     config = _config(tokenizer, options)
     longest = max(map(len, prompts), default=0)
-    ways = _way(model, tokenizer, config, options, longest)
+    ways = _way(model, tokenizer, config, options)
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     size = fitting_batch(model, longest + config.max_new_tokens, batch_size)
     answers: dict[int, Answer] = {}
@@ -96,15 +96,20 @@ def decode(
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 
 
-def engine_for(model: Any, tokenizer: Any, options: Options, longest: int) -> Engine | None:
-    """The engine for prompts of up to ``longest`` tokens; None where `generate` must do."""
-    way = _way(model, tokenizer, _config(tokenizer, options), options, longest)
+def fixed_length(new_tokens: int) -> dict[str, Any]:
+    """Generation options of greedy answers of ``new_tokens`` tokens, whatever ends them."""
+    return {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
+
+
+def engine_for(model: Any, tokenizer: Any, options: Options) -> Engine | None:
+    """The engine for these options; None where `generate` must do."""
+    way = _way(model, tokenizer, _config(tokenizer, options), options)
     return way.engine if isinstance(way, _ByEngine) else None
 
 
 def fitting_batch(model: Any, length: int, wanted: int) -> int:
     """``wanted`` rows, or the fewer whose cache and logits fit in the device's free memory."""
-    if not torch.cuda.is_available():
+    if model.device.type != "cuda":
         return wanted
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -132,20 +137,18 @@ def _ends(config: GenerationConfig) -> list[int]:
 
 
 def _way(
-    model: Any, tokenizer: Any, config: GenerationConfig, options: Options, longest: int
+    model: Any, tokenizer: Any, config: GenerationConfig, options: Options
 ) -> _ByEngine | _ByGenerate:
-    reason = _why_generate(model, config, options, longest)
+    reason = _why_generate(model, config, options)
     if reason:
         return _ByGenerate(model, tokenizer, config, reason)
     why_eager = _why_eager(model)
-    capture = torch.cuda.is_available() and why_eager is None
+    capture = model.device.type == "cuda" and why_eager is None
     engine = Engine(model, config.pad_token_id, _ends(config), capture, why_eager)
     return _ByEngine(engine, tokenizer, config)
 
 
-def _why_generate(
-    model: Any, config: GenerationConfig, options: Options, longest: int
-) -> str | None:
+def _why_generate(model: Any, config: GenerationConfig, options: Options) -> str | None:
     """Why the engine cannot decode this; None if it can."""
     if config.do_sample:
         return "sampling"
@@ -157,12 +160,8 @@ def _why_generate(
         return "prompt learning"
     settings = model.config.get_text_config()
     kinds = set(getattr(settings, "layer_types", None) or ["full_attention"])
-    window = getattr(settings, "sliding_window", None)
-    length = longest + config.max_new_tokens
     if kinds - {"full_attention", "sliding_attention"}:
         return f"layers of kind {', '.join(sorted(kinds))}"
-    if window and length > window and getattr(settings, "use_sliding_window", True):
-        return f"a sliding window of {window} tokens is shorter than the text"
     if getattr(settings, "is_encoder_decoder", False):
         return "an encoder and a decoder"
     return None
@@ -195,10 +194,7 @@ class _ByEngine:
         ]
 
     def told(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"engine": "cuda graph" if self.engine.capture else "eager"}
-        if self.engine.reason:
-            found["reason"] = self.engine.reason
-        return {**found, "compactions": self.engine.compactions}
+        return self.engine.told()
 
 
 @dataclass(frozen=True)
@@ -210,15 +206,12 @@ class _ByGenerate:
 
     @torch.inference_mode()
     def batch(self, prompts: list[list[int]]) -> list[Answer]:
-        width = max(map(len, prompts))
-        pad, device = self.tokenizer.pad_token_id, self.model.device
-        ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+        ids, there = padded(prompts, self.tokenizer.pad_token_id, self.model.device)
         stop = {"tokenizer": self.tokenizer} if self.config.stop_strings else {}
         output = self.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=self.config, **stop
+            input_ids=ids, attention_mask=there.long(), generation_config=self.config, **stop
         )
-        return [self._answer(row[width:].tolist()) for row in output]
+        return [self._answer(row[ids.shape[1] :].tolist()) for row in output]
 
     def _answer(self, ids: list[int]) -> Answer:
         ends = set(_ends(self.config))

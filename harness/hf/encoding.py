@@ -37,48 +37,66 @@ def prompt_text(card: ModelCard, tokenizer: Any, example: Example) -> str:
     return text
 
 
-def encode_prompt(card: ModelCard, tokenizer: Any, example: Example) -> list[int]:
-    """The ids of the prompt, with at most one beginning-of-text token."""
-    text = prompt_text(card, tokenizer, example)
-    ids: list[int] = tokenizer(text, add_special_tokens=card.prompt != "chat").input_ids
-    if ids and ids[-1] == tokenizer.eos_token_id and card.prompt != "chat":
-        ids = ids[:-1]
+def encode_prompts(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
+    """The ids of each prompt, with at most one beginning-of-text token."""
+    return _prompt_ids(card, tokenizer, [prompt_text(card, tokenizer, e) for e in examples])
+
+
+def encode(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[Encoded]:
+    """Each example as prompt ids and answer ids, the end-of-text token explicit."""
+    prompts = [prompt_text(card, tokenizer, example) for example in examples]
+    answers = [
+        f"{'' if card.prompt == 'chat' or text[-1:].isspace() else ' '}{example.reference}"
+        for text, example in zip(prompts, examples, strict=True)
+    ]
+    wholes = _ids(card, tokenizer, [p + a for p, a in zip(prompts, answers, strict=True)])
+    found = []
+    for ids, whole, answer in zip(
+        _prompt_ids(card, tokenizer, prompts), wholes, answers, strict=True
+    ):
+        whole = _without_end(tokenizer, whole)
+        merged = whole[: len(ids)] != ids
+        if merged:
+            answer_ids = tokenizer(answer, add_special_tokens=False).input_ids
+        else:
+            answer_ids = whole[len(ids) :]
+        found.append(Encoded(ids, [*answer_ids, tokenizer.eos_token_id], merged))
+    return found
+
+
+def _prompt_ids(card: ModelCard, tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    found = _ids(card, tokenizer, texts)
+    if card.prompt != "chat":
+        found = [_without_end(tokenizer, ids) for ids in found]
     bos = tokenizer.bos_token_id
-    if bos is not None and bos != tokenizer.eos_token_id and ids.count(bos) > 1:
-        raise HarnessError(
-            f'model "{card.name}": the prompt holds {ids.count(bos)} beginning-of-text tokens',
-            hint="Remove the token from the template: the tokenizer adds it.",
-        )
+    if bos is not None and bos != tokenizer.eos_token_id:
+        most = max((ids.count(bos) for ids in found), default=0)
+        if most > 1:
+            raise HarnessError(
+                f'model "{card.name}": the prompt holds {most} beginning-of-text tokens',
+                hint="Remove the token from the template: the tokenizer adds it.",
+            )
+    return found
+
+
+def _ids(card: ModelCard, tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """All ``texts`` in one call, which a fast tokenizer spreads over the cores."""
+    if not texts:
+        return []
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=card.prompt != "chat").input_ids
     return ids
 
 
-def encode(card: ModelCard, tokenizer: Any, example: Example) -> Encoded:
-    """``example`` as prompt ids and answer ids, the end-of-text token explicit."""
-    prompt_ids = encode_prompt(card, tokenizer, example)
-    gap = "" if card.prompt == "chat" or _ends_in_space(card, tokenizer, example) else " "
-    answer = f"{gap}{example.reference}"
-    text = prompt_text(card, tokenizer, example) + answer
-    whole = tokenizer(text, add_special_tokens=card.prompt != "chat").input_ids
-    if whole and whole[-1] == tokenizer.eos_token_id:
-        whole = whole[:-1]
-    merged = whole[: len(prompt_ids)] != prompt_ids
-    if merged:
-        answer_ids = tokenizer(answer, add_special_tokens=False).input_ids
-    else:
-        answer_ids = whole[len(prompt_ids) :]
-    return Encoded(prompt_ids, [*answer_ids, tokenizer.eos_token_id], merged)
-
-
-def _ends_in_space(card: ModelCard, tokenizer: Any, example: Example) -> bool:
-    return prompt_text(card, tokenizer, example)[-1:].isspace()
+def _without_end(tokenizer: Any, ids: list[int]) -> list[int]:
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 @dataclass(frozen=True)
 class TrainingRows:
     """Rows ready for the trainer, and what the audit counted."""
 
-    rows: list[dict[str, list[int]]]
-    """``input_ids`` and ``labels`` of equal length."""
+    rows: Sequence[dict[str, Any]]
+    """``input_ids`` and ``labels``: as many of these, or the index of one label."""
     audit: dict[str, int]
 
 

@@ -22,6 +22,12 @@ class Energy:
 
     joules: float | None = None
 
+    def per_1k(self, tokens: int) -> dict[str, float]:
+        """Joules per 1,000 of ``tokens`` under its metric name; nothing where it is unknown."""
+        if self.joules is None:
+            return {}
+        return {"energy_j_per_1k_tokens": 1000 * self.joules / tokens}
+
 
 @contextmanager
 def energy() -> Iterator[Energy]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.backend import known
 from harness.cell import Cell
 from harness.datasets.example import Example
-from harness.hf.decoding import decode
+from harness.hf.decoding import decode, fixed_length
 from harness.hf.encoding import (
     TrainingRows,
     encode,
-    encode_prompt,
+    encode_prompts,
     prompt_text,
     training_rows,
 )
@@ -30,7 +31,7 @@ def training_rows_of(
     examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
 ) -> TrainingRows:
     """``examples`` as ids and labels, audited."""
-    encoded = [encode(cell.model, tokenizer, example) for example in examples]
+    encoded = encode(cell.model, tokenizer, examples)
     return training_rows(
         encoded,
         max_length=cell.training.get("max_length", DEFAULT_MAX_LENGTH),
@@ -48,7 +49,7 @@ def predict(
     model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
 ) -> list[dict[str, Any]]:
     """One record per test example: prediction, token counts and the reference's likelihood."""
-    encoded = [encode(cell.model, tokenizer, example) for example in test]
+    encoded = encode(cell.model, tokenizer, test)
     batch_size = cell.evaluation.batch_size
     decoded = decode(
         model,
@@ -82,7 +83,7 @@ def predict(
 
 def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:
     """Seconds for the first test prompts, one at a time."""
-    prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.latency_prompts)
+    prompts = first_prompts(tokenizer, cell, test, cell.evaluation.latency_prompts)
     found: Latency = generation_latency(
         model, tokenizer, prompts, cell.evaluation.latency_new_tokens
     )
@@ -90,19 +91,20 @@ def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> 
 
 
 def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
-    """Tokens per second of one full batch, decoded to a fixed length."""
-    prompts = _first_prompts(tokenizer, cell, test, cell.evaluation.batch_size)
-    length = cell.evaluation.latency_new_tokens
-    options = {"max_new_tokens": length, "min_new_tokens": length, "do_sample": False}
+    """Tokens per second of one full batch, decoded to a fixed length; its cache and energy."""
+    prompts = first_prompts(tokenizer, cell, test, cell.evaluation.batch_size)
+    options = fixed_length(cell.evaluation.latency_new_tokens)
     with energy() as used:
         decoded = decode(model, tokenizer, prompts, options=options, batch_size=len(prompts))
-    found = {"batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
-    if used.joules is not None:
-        found["energy_j_per_1k_tokens"] = 1000 * used.joules / decoded.new_tokens
-    return found
+    return {
+        "batch_tokens_per_s": decoded.new_tokens / decoded.seconds,
+        **used.per_1k(decoded.new_tokens),
+        **known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}),
+    }
 
 
-def _first_prompts(
+def first_prompts(
     tokenizer: Any, cell: Cell, test: Sequence[Example], count: int
 ) -> list[list[int]]:
-    return [encode_prompt(cell.model, tokenizer, example) for example in test[:count]]
+    """The ids of the first ``count`` prompts."""
+    return encode_prompts(cell.model, tokenizer, test[:count])

@@ -7,7 +7,6 @@ kernel costs, so the numbers are those of the published architecture on this dev
 
 from __future__ import annotations
 
-import gc
 import statistics
 import tempfile
 import time
@@ -20,11 +19,12 @@ from transformers import AutoTokenizer
 from harness.backend import Seen, known
 from harness.cell import Cell
 from harness.device import Device
-from harness.hf.decoding import decode
+from harness.hf.decoding import decode, fixed_length
 from harness.hf.energy import energy
 from harness.hf.geometry import random_model
 from harness.hf.loading import add_adapter, census, device
-from harness.hf.measuring import calibration, device_memory, generation_latency, memory_peak
+from harness.hf.measuring import calibration, generation_latency
+from harness.hf.memory import device_memory, free, memory_peak, weights_mib
 from harness.hf.roofline import decoding_share, training_share
 from harness.hf.training import arguments_of, train_rows
 from harness.shipped import shipped
@@ -43,6 +43,7 @@ def evaluate_geometry(cell: Cell, owner: Device) -> Seen:
         model = random_model(cell, where)
     seen.measured(peak.values)
     seen.facts["loaded"] = census(model)
+    seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
     if not cell.is_baseline:
         owner.stage("train")
         model = _train(cell, model, tokenizer, seen)
@@ -69,28 +70,17 @@ def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
         trained.seconds,
     )  # fmt: skip
     seen.measured(known({"train_energy_j": used.joules, "train_flops_share": share}))
-    total = facts["total_params"] or 1
-    seen.measured(
-        {
-            **peak.values,
-            "train_seconds": trained.seconds,
-            "train_tokens_per_s": count * length / trained.seconds,
-            "trainable_params": facts["trainable_params"],
-            "trainable_percent": 100 * facts["trainable_params"] / total,
-        }
-    )
+    seen.measured({**peak.values, **trained.cost(facts, trained.seconds)})
     seen.facts["trained"] = {**facts, "steps": trained.steps}
-    seen.timings["train"] = trained.seconds
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    seen.timings |= {"train": trained.seconds, "step": trained.step}
+    free()
     return model
 
 
 def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) -> None:
     evaluation, new = cell.evaluation, int(cell.generation["max_new_tokens"])
     prompts = _ids(max(evaluation.batch_size, evaluation.latency_prompts), evaluation.prompt_tokens)
-    options = {"max_new_tokens": new, "min_new_tokens": new, "do_sample": False}
+    options = fixed_length(new)
     size = evaluation.batch_size
     started = time.monotonic()
     with owner.exclusive():
@@ -104,10 +94,9 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
     seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
     seen.measured(latency.values())
     seen.measured(device_memory())
-    tokens = decoded.new_tokens
-    per = None if used.joules is None else 1000 * used.joules / tokens
     share = decoding_share(_stored(model), statistics.median(latency.each_token))
-    seen.measured(known({"energy_j_per_1k_tokens": per, "decode_bandwidth_share": share}))
+    seen.measured({**used.per_1k(decoded.new_tokens), **known({"decode_bandwidth_share": share})})
+    seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
     seen.facts["decoding"] = decoded.how
     seen.timings["measure"] = time.monotonic() - started
 

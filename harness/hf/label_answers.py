@@ -13,7 +13,7 @@ from typing import Any
 from harness.cell import Cell
 from harness.datasets.example import Example
 from harness.hf import generation
-from harness.hf.encoding import TrainingRows, encode, encode_prompt, prompt_text
+from harness.hf.encoding import TrainingRows, encode, prompt_text
 from harness.hf.likelihood import score_answers
 from harness.hf.measuring import Latency, forward_latency
 from harness.hf.training import Trained, train_text
@@ -50,11 +50,8 @@ def _ranked(
 ) -> list[dict[str, Any]]:
     """Log-likelihood per byte of each label as the answer (lm-evaluation-harness's `acc_norm`)."""
     asked = _asked(test, task)
-    rows = [
-        encode(cell.model, tokenizer, replace(example, reference=label))
-        for example in asked
-        for label in task.labels
-    ]
+    answered = [replace(example, reference=label) for example in asked for label in task.labels]
+    rows = encode(cell.model, tokenizer, answered)
     found = score_answers(
         model, rows, pad=tokenizer.pad_token_id, batch_size=cell.evaluation.batch_size
     )
@@ -86,10 +83,8 @@ def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> 
 
     Ranking labels needs one pass for each label; one is timed.
     """
-    prompts = [
-        encode_prompt(cell.model, tokenizer, example)
-        for example in test[: cell.evaluation.latency_prompts]
-    ]
+    count = cell.evaluation.latency_prompts
+    prompts = generation.first_prompts(tokenizer, cell, test, count)
     found: Latency = forward_latency(model, prompts)
     return found
 

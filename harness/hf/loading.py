@@ -135,8 +135,7 @@ def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str,
     and loaded again under the cell's quantization, which rounds the sum anew.
     """
     if cell.adapter_config.get("peft_type") == FULL:
-        card = cell.model.model_copy(update={"source": str(adapter), "revision": None})
-        return load_model(replace(cell, model=card), tokenizer, labels=labels)
+        return _load_from(adapter, cell, tokenizer, labels)
     if cell.is_baseline or cell.serve == "attached":
         model = load_model(cell, tokenizer, labels=labels)
         return model if cell.is_baseline else attach_adapter(model, adapter)
@@ -149,8 +148,13 @@ def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str,
         merged.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         del merged
-        card = cell.model.model_copy(update={"source": folder, "revision": None})
-        return load_model(replace(cell, model=card), tokenizer, labels=labels)
+        return _load_from(Path(folder), cell, tokenizer, labels)
+
+
+def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]) -> Any:
+    """The model saved in ``folder`` as ``cell`` loads its own."""
+    card = cell.model.model_copy(update={"source": str(folder), "revision": None})
+    return load_model(replace(cell, model=card), tokenizer, labels=labels)
 
 
 def add_peft(
@@ -182,7 +186,7 @@ def census(model: Any) -> dict[str, Any]:
     )
     dtypes: Counter[str] = Counter()
     for parameter in model.parameters():
-        dtypes[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+        dtypes[_name(parameter.dtype)] += parameter.numel()
     trainable = [p for p in model.parameters() if p.requires_grad]
     compute = {_name(m.compute_dtype) for m in model.modules() if hasattr(m, "compute_dtype")}
     norms = {_name(p.dtype) for n, p in model.named_parameters() if "norm" in n.rpartition(".")[0]}
@@ -200,7 +204,7 @@ def census(model: Any) -> dict[str, Any]:
         ),
         "stored_elements_by_dtype": dict(sorted(dtypes.items())),
         "trainable_params": sum(p.numel() for p in trainable),
-        "trainable_dtypes": sorted({str(p.dtype).removeprefix("torch.") for p in trainable}),
+        "trainable_dtypes": sorted({_name(p.dtype) for p in trainable}),
         "total_params": model.num_parameters() if hasattr(model, "num_parameters") else None,
     }
 

@@ -1,87 +1,24 @@
-"""Latency and memory of the model as it stands.
+"""Latency of the model as it stands.
 
-Latency: one prompt at a time, synchronised clocks, rounds until they agree; end of text is ignored
-so that every prompt yields the same number of tokens, and capturing a step is not counted.
-
-Memory on a CPU is the process's resident set (`VmHWM`, reset per phase): it holds the interpreter
-and libraries too, so compare differences, not totals. On CUDA it is the allocator's peak, reset
-per phase, and beside it what was reserved and what the driver says of the whole device.
+One prompt at a time, synchronised clocks, rounds until they agree; end of text is ignored so that
+every prompt yields the same number of tokens, and capturing a step is not counted.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import GenerationConfig
 
-from harness.hf.decoding import engine_for
-from harness.hf.engine import Timing, synchronize
-
-MIB = 1024**2
-
-
-@dataclass
-class Peak:
-    """The memory peak of a phase, in MiB; filled when the phase ends."""
-
-    values: dict[str, float] = field(default_factory=dict)
-
-
-@contextmanager
-def memory_peak(phase: str) -> Iterator[Peak]:
-    """Measure the peak of the enclosed ``phase`` (`load`, `infer_peak`, `train_peak`)."""
-    peak = Peak()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        yield peak
-        torch.cuda.synchronize()
-        peak.values[f"{phase}_vram_mib"] = torch.cuda.max_memory_allocated() / MIB
-        if phase != "load":
-            key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
-            peak.values[key] = torch.cuda.max_memory_reserved() / MIB
-        return
-    _reset_resident_peak()
-    yield peak
-    resident = _resident_peak_mib()
-    if resident is not None:
-        peak.values[f"{phase}_rss_mib"] = resident
-
-
-def device_memory() -> dict[str, float]:
-    """What the driver says is used on the device now: contexts and other processes included."""
-    if not torch.cuda.is_available():
-        return {}
-    free, total = torch.cuda.mem_get_info()
-    return {"device_vram_mib": (total - free) / MIB}
-
-
-def _reset_resident_peak() -> None:
-    """Linux: writing 5 to ``clear_refs`` sets VmHWM back to the current resident size."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        try:
-            clear.write_text("5")
-        except OSError:
-            return
-
-
-def _resident_peak_mib() -> float | None:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    for line in status.read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return None
+from harness.hf.decoding import engine_for, fixed_length
+from harness.hf.engine import Timing
+from harness.hf.memory import synchronize
 
 
 @dataclass(frozen=True)
@@ -126,8 +63,7 @@ def generation_latency(
     """
     if not prompts:
         return Latency([], [], new_tokens)
-    options = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
-    engine = engine_for(model, tokenizer, options, max(map(len, prompts)))
+    engine = engine_for(model, tokenizer, fixed_length(new_tokens))
     rounds: list[list[Timing]] = []
     started = time.perf_counter()
     for count in range(MAX_ROUNDS + 1):
@@ -171,9 +107,7 @@ def _by_generate(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int)
 
 def _generated(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> float:
     config = GenerationConfig(
-        max_new_tokens=new_tokens,
-        min_new_tokens=new_tokens,
-        do_sample=False,
+        **fixed_length(new_tokens),
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.cell import Cell
 from harness.hf.encoding import TrainingRows
+from harness.hf.memory import MIB, synchronize, training_parts
 from harness.passthrough import HARNESS_TRAINING_KEYS, trainer_keys
 
 
@@ -35,6 +39,21 @@ class Trained:
     steps: int
     started: float
     """`time.monotonic` at the first step."""
+    step: float
+    """Median seconds of a step after the first."""
+    parts: dict[str, float]
+    """MiB of gradients and optimizer state; on CUDA of the rest of the peak too."""
+
+    def cost(self, facts: dict[str, Any], seconds: float) -> dict[str, float]:
+        """Time, speed and size of training a model of which `census` gave ``facts``."""
+        trained, total = facts["trainable_params"], facts["total_params"] or 1
+        return {
+            **self.parts,
+            "train_seconds": seconds,
+            "train_tokens_per_s": self.tokens / seconds,
+            "trainable_params": trained,
+            "trainable_percent": 100 * trained / total,
+        }
 
 
 def train_text(
@@ -46,13 +65,15 @@ def train_text(
 
 
 def train_rows(
-    model: Any, tokenizer: Any, options: dict[str, Any], rows: list[dict[str, Any]], tokens: int
+    model: Any, tokenizer: Any, options: dict[str, Any], rows: Sequence[dict[str, Any]], tokens: int
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
     ratio = options.pop("loraplus_lr_ratio", None)
+    if options.get("padding_free") and not options.get("packing"):
+        options["max_length"] = None  # the rows are cut already; TRL takes no other value here
     arguments = SFTConfig(**options)
     trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=Dataset.from_list(rows),
+        model=model, args=arguments, train_dataset=_dataset(rows),
         processing_class=tokenizer, callbacks=_callbacks(model),
         optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
@@ -68,6 +89,22 @@ def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Opt
         model, kind, loraplus_lr_ratio=ratio, **options
     )
     return found
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """When each optimizer step ended: its loss is read from the device, which waits for it."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the time."""
+        self._ends.append(time.monotonic())
+
+    def median(self) -> float:
+        """Median seconds of a step after the first; 0 for a single one."""
+        gaps = [b - a for a, b in pairwise(self._ends)]
+        return statistics.median(gaps) if gaps else 0.0
 
 
 class _Allocation(TrainerCallback):  # type: ignore[misc]
@@ -86,7 +123,7 @@ def _callbacks(model: Any) -> list[TrainerCallback]:
 
 
 def train_labels(
-    model: Any, tokenizer: Any, cell: Cell, rows: list[dict[str, Any]], scratch: Path
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     known = trainer_keys()
@@ -94,10 +131,14 @@ def train_labels(
     trainer = Trainer(
         model=model,
         args=TrainingArguments(**options),
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=_dataset(rows.rows),
         data_collator=DataCollatorWithPadding(tokenizer),
     )
-    return _train(trainer, model, sum(len(row["input_ids"]) for row in rows))
+    return _train(trainer, model, rows.audit["tokens"])
+
+
+def _dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
+    return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
 def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
@@ -127,22 +168,23 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     for parameter in model.parameters():
         if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
             parameter.data = parameter.data.to(torch.float32)
+    steps = _Steps()
+    trainer.add_callback(steps)
     started = time.monotonic()
     output = trainer.train()
-    _synchronize()
+    synchronize()
     seconds = time.monotonic() - started
     log = [_numbers(record) for record in trainer.state.log_history if "loss" in record]
     loss = output.training_loss
     if loss != loss:
         raise FloatingPointError("the training loss is NaN; lower the learning rate")
     epochs = trainer.state.epoch or 0.0
-    return Trained(log, seconds, round(tokens * epochs), trainer.state.global_step, started)
+    peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
+    return Trained(
+        log, seconds, round(tokens * epochs), trainer.state.global_step, started, steps.median(),
+        training_parts(model, trainer.optimizer, peak),
+    )  # fmt: skip
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, float]:
     return {k: v for k, v in record.items() if isinstance(v, int | float) and v == v}
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cell import cell_key
+from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.paths import RunPaths, read_json, write_json
-from harness.records import digest
 from harness.results import CellResult, Value, save_result, write_predictions
 from harness.scoring import METRIC_VERSION
+from harness.suite import AXES
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class Imported:
     @property
     def axes(self) -> dict[str, Any]:
         """The cell's name on each axis."""
-        names = ("model", "quantization", "adapter", "dataset", "seed")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in AXES}
 
 
 def plain(name: str) -> str:
@@ -80,13 +81,11 @@ def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
 
 
 def _result(cell: Imported) -> CellResult:
-    seed = [] if cell.seed is None else [f"s{cell.seed}"]
     print_ = digest(str(cell.source.resolve()), cell.source.read_text("utf-8"))
-    names = [cell.model, cell.quantization, cell.adapter, cell.dataset, *seed]
     environment = {"machine": cell.machine, "packages": cell.packages}
     return CellResult(
         **cell.axes,
-        key=f"{'--'.join(names)}-{print_[:8]}",
+        key=cell_key(cell.axes, print_),
         status="failed" if cell.failed else "ok",
         fingerprint=print_,
         primary_metric=cell.primary_metric,
@@ -100,6 +99,5 @@ def _result(cell: Imported) -> CellResult:
 
 
 def _entry(result: CellResult) -> dict[str, Any]:
-    axes = ("model", "quantization", "adapter", "dataset", "seed")
     shared = ("key", "fingerprint", "task", "primary_metric")
-    return {**{key: getattr(result, key) for key in (*axes, *shared)}, "skip": None}
+    return {**result.axes, **{key: getattr(result, key) for key in shared}, "skip": None}

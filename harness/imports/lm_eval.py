@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.aggregation import mean_value
+from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.imports.imported import Imported, plain
-from harness.records import digest
-from harness.scoring import mean_value
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
 PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em")
@@ -44,9 +44,9 @@ def _task(path: Path) -> str:
 
 def _cell(path: Path, task: str) -> Imported:
     records: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
-            _add(records, _parsed(line, path, number), path, number)
+            _add(records, _parsed(line, path, number))
     if not records:
         raise HarnessError("holds no sample", where=str(path))
     scored = list(records.values())
@@ -75,9 +75,7 @@ def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
 
 
-def _add(
-    records: dict[str, dict[str, Any]], sample: dict[str, Any], path: Path, number: int
-) -> None:
+def _add(records: dict[str, dict[str, Any]], sample: dict[str, Any]) -> None:
     """Add a line to the record of its document; the filter's name tells apart equal metrics."""
     key = str(sample["doc_id"])
     record = records.setdefault(key, _record(key, sample))

@@ -8,13 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-VERSION = 1
-
-
-def chrf_signature(*, char_order: int = 6, beta: float = 2.0) -> str:
-    """Gives the text that names the exact settings, in the style of sacreBLEU."""
-    return f"chrf|case:mixed|eff:yes|nc:{char_order}|nw:0|beta:{beta:g}|space:no|v:{VERSION}"
-
 
 def _ngrams(text: str, order: int) -> Counter[str]:
     """Gives the counts of all character n-grams of one order."""

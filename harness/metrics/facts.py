@@ -65,6 +65,11 @@ FACTS: dict[str, Fact] = {
     "load_vram_mib": Fact("MiB", _DOWN),
     "infer_peak_vram_mib": Fact("MiB", _DOWN),
     "train_peak_vram_mib": Fact("MiB", _DOWN),
+    "weights_mib": Fact("MiB", _DOWN),
+    "gradients_mib": Fact("MiB", _DOWN),
+    "optimizer_mib": Fact("MiB", _DOWN),
+    "activations_mib": Fact("MiB", _DOWN),
+    "kv_cache_mib": Fact("MiB", _DOWN),
     "train_reserved_vram_mib": Fact("MiB", _DOWN),
     "infer_reserved_vram_mib": Fact("MiB", _DOWN),
     "device_vram_mib": Fact("MiB", _DOWN),
@@ -82,4 +87,9 @@ FACTS: dict[str, Fact] = {
 
 def fact(metric: str) -> Fact:
     """The unit and direction of ``metric``; an extra metric counts as higher is better."""
-    return FACTS.get(metric, Fact("", _UP))
+    return FACTS.get(metric) or Fact("", _UP)
+
+
+def is_higher_better(metric: str) -> bool:
+    """Whether a gain is a rise of ``metric``; so it is where neither direction is good."""
+    return fact(metric).higher_is_better is not False

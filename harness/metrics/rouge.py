@@ -19,7 +19,6 @@ from harness.metrics.tokenize import Stemmer, Tokenizer, tokens_of
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-VERSION = 1
 MAX_LOST_SHARE = 0.5
 
 _WORD = re.compile(r"\S+")
@@ -32,11 +31,6 @@ class RougeScores(NamedTuple):
     rouge2: float
     rougeL: float
     rougeLsum: float
-
-
-def signature(tokenizer: Tokenizer = "unicode", stemmer: Stemmer = "none") -> str:
-    """Gives the text that names the exact settings, in the style of sacreBLEU."""
-    return f"rouge|tok:{tokenizer}|stem:{stemmer}|v:{VERSION}"
 
 
 def _check_options(tokenizer: str, stemmer: str) -> None:

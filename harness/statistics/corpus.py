@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
+from harness.statistics.draws import Floats, coin_draws
 from harness.statistics.resampling import (
-    Floats,
     Interval,
     bca_limits,
     chunk_sizes,
     cluster_codes,
+    repeating,
     resampled_statistic,
 )
 
@@ -80,8 +81,7 @@ def macro_f1_difference(
 ) -> CorpusDifference:
     """The difference of macro-F1, the same examples resampled for both sides.
 
-    The p-value is that of `macro_f1_swap`, which treats examples as exchangeable even where
-    clusters are given.
+    The p-value is that of `macro_f1_swap`.
 
     Raises:
         ValueError: lengths differ, fewer than two examples or clusters, or an undeclared gold.
@@ -93,7 +93,7 @@ def macro_f1_difference(
 
     low, high = _interval(cells, statistic, clusters, confidence, resamples, seed)
     delta = float(statistic(cells.counts[None, :])[0])
-    p = _swap_p(cells, resamples, seed)
+    p = _swap_p(cells, clusters, resamples, seed)
     return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
 
 
@@ -148,31 +148,56 @@ def macro_f1_swap(
     finetuned: Sequence[Hashable],
     labels: Sequence[Hashable],
     *,
+    clusters: Sequence[Any] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> float:
     """The two-sided p-value under swaps of both predictions within an example (Yeh 2000).
 
+    Where clusters repeat, the examples of one are swapped together.
+
     Raises:
         ValueError: lengths differ, fewer than two examples, or an undeclared gold.
     """
-    return _swap_p(_cells(gold, [baseline, finetuned], labels), resamples, seed)
+    return _swap_p(_cells(gold, [baseline, finetuned], labels), clusters, resamples, seed)
 
 
-def _swap_p(cells: _Cells, resamples: int, seed: int) -> float:
-    """Swaps as binomial counts per cell: the distribution of a fair coin per example."""
+def _swap_p(cells: _Cells, clusters: Sequence[Any] | None, resamples: int, seed: int) -> float:
     before, after = cells.designs
     whole = cells.counts
-    observed = abs(float(_macro_f1(whole @ after)) - float(_macro_f1(whole @ before)))
-    rng = np.random.default_rng(seed)
+    gap = float(_macro_f1(whole @ after)) - float(_macro_f1(whole @ before))
+    clusters = repeating(clusters)
+    moves = _example_moves(cells, resamples, seed)
+    if clusters is not None:
+        moves = _cluster_moves(_by_cluster(cells, clusters) @ (after - before), resamples, seed)
     hits = 0
-    for size in chunk_sizes(resamples, before.size):
-        swapped = rng.binomial(whole.astype(np.int64), 0.5, (size, len(whole)))
-        kept = whole - swapped
-        gap = _macro_f1(kept @ after + swapped @ before)
-        gap -= _macro_f1(kept @ before + swapped @ after)
-        hits += int(np.sum(np.abs(gap) >= observed - 1e-12))
+    for moved in moves:
+        swapped = _macro_f1(whole @ after - moved) - _macro_f1(whole @ before + moved)
+        hits += int(np.sum(np.abs(swapped) >= abs(gap) - 1e-12))
     return (hits + 1) / (resamples + 1)
+
+
+def _example_moves(cells: _Cells, resamples: int, seed: int) -> Iterator[Floats]:
+    """What swaps move: binomial counts per cell, the distribution of a fair coin per example."""
+    rng = np.random.default_rng(seed)
+    step = cells.designs[1] - cells.designs[0]
+    whole = cells.counts.astype(np.int64)
+    for size in chunk_sizes(resamples, step.size):
+        yield rng.binomial(whole, 0.5, (size, len(whole))) @ step
+
+
+def _cluster_moves(steps: Floats, resamples: int, seed: int) -> Iterator[Floats]:
+    for coins in coin_draws(len(steps), resamples, seed):
+        yield coins @ steps
+
+
+def _by_cluster(cells: _Cells, clusters: Sequence[Any]) -> Floats:
+    """How many examples of each cell a cluster holds, (clusters, cells)."""
+    size = len(cells.counts)
+    codes = cluster_codes(clusters, len(cells.of_example))
+    groups = int(codes.max()) + 1
+    flat = np.bincount(codes * size + cells.of_example, minlength=groups * size)
+    return flat.reshape(groups, size).astype(np.float64)
 
 
 def _macro_f1(sums: Floats) -> Floats:
@@ -191,13 +216,10 @@ def _interval(
     resamples: int,
     seed: int,
 ) -> Interval:
-    size = len(cells.counts)
-    units, weights = np.eye(size), cells.counts
+    units, weights = np.eye(len(cells.counts)), cells.counts
     if clusters is not None:
-        codes = cluster_codes(clusters, len(cells.of_example))
-        groups = int(codes.max()) + 1
-        flat = np.bincount(codes * size + cells.of_example, minlength=groups * size)
-        units, weights = flat.reshape(groups, size).astype(np.float64), np.ones(groups)
+        units = _by_cluster(cells, clusters)
+        weights = np.ones(len(units))
     replicates = resampled_statistic(units, statistic, weights, resamples=resamples, seed=seed)
     observed = float(statistic(cells.counts[None, :])[0])
     if np.ptp(replicates) == 0:

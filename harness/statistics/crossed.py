@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.resampling import Floats, cluster_codes, repeating
+from harness.statistics.draws import Floats
+from harness.statistics.resampling import cluster_codes, repeating
 
 
 class CrossedDifference(NamedTuple):

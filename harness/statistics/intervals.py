@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.statistics.draws import Floats
+from harness.statistics.power import sign_flip_floor
 from harness.statistics.resampling import (
-    Floats,
     Interval,
     bca_limits,
     cluster_codes,
@@ -132,7 +133,10 @@ def clustered_t(
 
 
 def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:
-    """The two-sided p-value of a mean of 0 that belongs to `clustered_t`; 0 without any spread.
+    """The two-sided p-value of a mean of 0 that belongs to `clustered_t`.
+
+    Without any spread between clusters it is 1 for a mean of 0, else that of a sign flip of so many
+    clusters: a t-test would claim certainty of the smallest sample.
 
     Raises:
         ValueError: as for `clustered_t`.
@@ -140,8 +144,8 @@ def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:
     from scipy.special import stdtr
 
     found = clustered_mean(values, clusters)
-    if not found.error:
-        return 0.0
+    if found.error <= 1e-12 * abs(found.mean):
+        return sign_flip_floor(found.groups) if found.mean else 1.0
     return float(2 * stdtr(found.groups - 1, -abs(found.mean) / found.error))
 
 

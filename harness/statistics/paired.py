@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.statistics.draws import Floats, coin_draws
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.resampling import Floats, Interval, chunk_sizes, repeating
+from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
@@ -23,7 +24,9 @@ class Difference(NamedTuple):
     high: float
     p_value: float
     test: str
-    """`mid-p McNemar` for right or wrong, `sign-flip` otherwise."""
+    """`sign-flip of clusters` where they repeat, else `mid-p McNemar` for right or wrong, else
+    `sign-flip`.
+    """
     n: int
     won: int
     lost: int
@@ -51,7 +54,8 @@ def paired_difference(
     Right-or-wrong scores without clusters get Agresti and Min's interval instead: with few or no
     discordant examples a bootstrap would claim a certainty that the examples do not have.
 
-    Where clusters repeat the p-value still treats examples as exchangeable: decide by the interval.
+    The p-value follows: signs of whole clusters flipped where they repeat, else mid-p McNemar for
+    right or wrong, else signs of examples.
 
     Raises:
         ValueError: the sequences differ in length or hold fewer than two pairs.
@@ -65,12 +69,14 @@ def paired_difference(
     clusters = repeating(clusters)
     if clusters is not None:
         low, high = clustered_t(d.tolist(), clusters, confidence=confidence)
+        sums = np.bincount(cluster_codes(clusters, len(d)), weights=d)
+        p, name = sign_flip(sums.tolist(), seed=seed), "sign-flip of clusters"
     elif binary:
         low, high = agresti_min(won, lost, len(d), confidence=confidence)
+        p, name = mid_p_mcnemar(won, lost), "mid-p McNemar"
     else:
         low, high = bca(d.tolist(), confidence=confidence, seed=seed)
-    p = mid_p_mcnemar(won, lost) if binary else sign_flip(d.tolist(), seed=seed)
-    name = "mid-p McNemar" if binary else "sign-flip"
+        p, name = sign_flip(d.tolist(), seed=seed), "sign-flip"
     return Difference(
         float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost,
         (won + lost) / len(d), cohen_dz(d), standardised_difference(before, after),
@@ -138,18 +144,16 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010).
     """
     d = np.asarray(differences, dtype=np.float64)
-    d = d[d != 0]
-    if len(d) == 0:
+    changed = d[d != 0]
+    if len(changed) == 0:
         return 1.0
     bound = abs(float(d.sum())) - 1e-12 * float(np.abs(d).sum())
-    if len(d) <= EXACT_FLIPS:
-        patterns = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
-        return float(np.mean(np.abs((2.0 * patterns - 1) @ d) >= bound))
-    rng = np.random.default_rng(seed)
-    hits = 0
-    for size in chunk_sizes(resamples, len(d)):
-        bits = rng.integers(0, 2, (size, len(d)), dtype=np.int8)
-        hits += int(np.sum(np.abs(2 * (bits @ d) - d.sum()) >= bound))
+    if len(changed) <= EXACT_FLIPS:
+        patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
+        return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
+    # differences of 0 stay in: all contrasts of one size then share their coins
+    sums = np.concatenate([coins @ d for coins in coin_draws(len(d), resamples, seed)])
+    hits = int(np.sum(np.abs(2 * sums - d.sum()) >= bound))
     return (hits + 1) / (resamples + 1)
 
 

@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from harness.statistics.draws import Floats, bootstrap_draws, is_kept
 
 CELLS_PER_CHUNK = 1_000_000
 """Random counts held at a time: 8 MB of float64."""
 
-INDICES_PER_CHUNK = 65_536
-"""Random indices held at a time: 512 KiB, which a core's cache holds."""
-
 FEW_VALUES = 32
-"""Up to this many distinct values, resamples are drawn as multinomial counts."""
+"""Up to this many distinct values, long samples are drawn as multinomial counts."""
 
 
 class Interval(NamedTuple):
@@ -30,19 +27,17 @@ class Interval(NamedTuple):
 def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
     """Means of `resamples` draws with replacement, shape (resamples,).
 
-    Values that repeat are drawn as multinomial counts of the distinct ones, which has the same
-    distribution and costs distinct values, not examples.
+    Where draws are too many to be shared, values that repeat are drawn as multinomial counts of
+    the distinct ones, which has the same distribution and costs distinct values, not examples.
     """
-    rng = np.random.default_rng(seed)
-    distinct, counts = np.unique(values, return_counts=True)
     n = len(values)
-    if len(distinct) <= FEW_VALUES:
-        return np.asarray(rng.multinomial(n, counts / n, resamples) @ distinct / n)
-    parts = []
-    for size in chunk_sizes(resamples, n, INDICES_PER_CHUNK):
-        rows = rng.integers(0, n, (size, n))
-        parts.append(values.take(rows).mean(axis=1))
-    return np.concatenate(parts)
+    if not is_kept(n, resamples):
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) <= FEW_VALUES:
+            rng = np.random.default_rng(seed)
+            return np.asarray(rng.multinomial(n, counts / n, resamples) @ distinct / n)
+    parts = [draws @ values for draws in bootstrap_draws(n, resamples, seed)]
+    return np.concatenate(parts) / n
 
 
 def resampled_statistic(
@@ -62,8 +57,11 @@ def resampled_statistic(
         resamples: How many bootstrap samples are drawn.
         seed: Of the random generator.
     """
-    rng = np.random.default_rng(seed)
     units = int(weights.sum())
+    if units == len(counts):
+        drawn = bootstrap_draws(units, resamples, seed)
+        return np.concatenate([statistic(draws @ counts) for draws in drawn])
+    rng = np.random.default_rng(seed)
     share = weights / units
     parts = [
         statistic(rng.multinomial(units, share, size) @ counts)
@@ -72,9 +70,9 @@ def resampled_statistic(
     return np.concatenate(parts)
 
 
-def chunk_sizes(resamples: int, width: int, cells: int = CELLS_PER_CHUNK) -> list[int]:
-    """Rows of each chunk, so that rows x width stays at or under `cells` (one row at least)."""
-    step = max(1, cells // max(1, width))
+def chunk_sizes(resamples: int, width: int) -> list[int]:
+    """Rows of each chunk, so that rows x width stays at `CELLS_PER_CHUNK` (one row at least)."""
+    step = max(1, CELLS_PER_CHUNK // max(1, width))
     return [min(step, resamples - first) for first in range(0, resamples, step)]
 
 

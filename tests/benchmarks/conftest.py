@@ -1,8 +1,12 @@
-"""What the benchmarks share: the best time of several rounds."""
+"""What the benchmarks share: the best time of several rounds, and what the page says of each."""
 
 import time
 
 import pytest
+
+from harness.device import Alone
+from harness.executors.local import Event
+from harness.worker import run_cell
 
 
 @pytest.fixture
@@ -18,3 +22,39 @@ def best_seconds():
         return min(times)
 
     return measure
+
+
+@pytest.fixture
+def figure(benchmark):
+    """Gives a function that keeps a line of `reports/benchmarks/cpu.md` in the benchmark's JSON.
+
+    ``bar`` and ``measured`` are text with their unit, ``met`` whether the bar is; ``more`` holds
+    ratios beside the main one and ``seconds`` what they are made of.
+    """
+
+    def keep(name, bar, measured, met, *, more=None, seconds=None):
+        benchmark.extra_info.update(
+            figure=name, bar=bar, measured=measured, met=bool(met), more=more or {},
+            seconds=seconds or {},
+        )  # fmt: skip
+
+    return keep
+
+
+class InPlace(Alone):
+    """An executor and its device at once: every cell in this process, one after another."""
+
+    def stage(self, name):
+        """Say nothing."""
+
+    def run(self, jobs):
+        """The cells, run here."""
+        for key, paths in jobs:
+            run_cell(paths, self)
+            yield Event(key, "done", "")
+
+
+@pytest.fixture
+def in_place():
+    """The executor without processes."""
+    return InPlace()

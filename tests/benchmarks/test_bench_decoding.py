@@ -11,6 +11,7 @@ from harness.hf.loading import load_model, load_tokenizer
 from harness.suite_file import load_suite
 
 PROMPTS, TOKENS = 64, 32
+MIN_RATIO = 8
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +19,13 @@ def loaded(root):
     path = root / "suites" / "finance.yaml"
     cell = expand(load_suite(path), path)[0]
     tokenizer = load_tokenizer(cell.model)
-    return load_model(cell, tokenizer), tokenizer
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two threads on a busy machine would slow the many small steps most
+    yield load_model(cell, tokenizer), tokenizer
+    torch.set_num_threads(threads)
 
 
-def test_the_engine_is_at_least_8_times_as_fast_as_one_prompt_at_a_time(loaded, benchmark):
+def test_the_engine_is_at_least_8_times_as_fast_as_one_prompt_at_a_time(loaded, benchmark, figure):
     model, tokenizer = loaded
     prompts = [tokenizer(f"Question {k}: what is {k} / 7?").input_ids for k in range(PROMPTS)]
     options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
@@ -42,5 +46,10 @@ def test_the_engine_is_at_least_8_times_as_fast_as_one_prompt_at_a_time(loaded, 
     one_at_a_time()
     slow = time.perf_counter() - started
     benchmark.pedantic(engine, rounds=3)
-    benchmark.extra_info["times as fast as one at a time"] = slow / benchmark.stats["min"]
-    assert slow / benchmark.stats["min"] >= 8
+    ratio = slow / benchmark.stats["min"]
+    figure(
+        f"decoding {PROMPTS} prompts by the engine against `generate`, one at a time",
+        f"≥ {MIN_RATIO} times", f"{ratio:.1f} times", ratio >= MIN_RATIO,
+        seconds={"generate": slow, "engine": benchmark.stats["min"]},
+    )  # fmt: skip
+    assert ratio >= MIN_RATIO

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.datasets.example import Example
-from harness.hf.encoding import IGNORED, Encoded, encode, training_rows
+from harness.hf.encoding import IGNORED, Encoded, encode, encode_prompts, training_rows
 from harness.hf.loading import load_tokenizer
 from harness.model_card import load_model_card
 
@@ -19,20 +19,19 @@ def tokenizer(card):
 
 
 def test_training_and_decoding_share_the_prompt_ids(card, tokenizer):
-    from harness.hf.encoding import encode_prompt
-
-    example = Example("1", "Чему равен ROE?", "25%")
-    assert encode(card, tokenizer, example).prompt_ids == encode_prompt(card, tokenizer, example)
+    examples = [Example("1", "Чему равен ROE?", "25%"), Example("2", "Hi", "There")]
+    found = [row.prompt_ids for row in encode(card, tokenizer, examples)]
+    assert found == encode_prompts(card, tokenizer, examples)
 
 
 def test_the_answer_ends_with_one_end_of_text(card, tokenizer):
-    encoded = encode(card, tokenizer, Example("1", "Hi", "There"))
+    encoded = encode(card, tokenizer, [Example("1", "Hi", "There")])[0]
     assert encoded.answer_ids.count(tokenizer.eos_token_id) == 1
     assert encoded.answer_ids[-1] == tokenizer.eos_token_id
 
 
 def test_prompt_and_answer_decode_to_the_whole_text(card, tokenizer):
-    encoded = encode(card, tokenizer, Example("1", "Рост 5 %", "1 234,56 млн"))
+    encoded = encode(card, tokenizer, [Example("1", "Рост 5 %", "1 234,56 млн")])[0]
     text = tokenizer.decode(encoded.prompt_ids + encoded.answer_ids)
     assert text.endswith("assistant\n1 234,56 млн<|im_end|>")
 

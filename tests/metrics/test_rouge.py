@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.errors import HarnessError
-from harness.metrics.rouge import RougeScores, lost_token_share, rouge, rouge_many, signature
+from harness.metrics.rouge import RougeScores, lost_token_share, rouge, rouge_many
 
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 PLAIN = RougeScorer(TYPES, use_stemmer=False)
@@ -96,8 +96,3 @@ def test_lost_token_share_counts_words_that_do_not_survive_whole() -> None:
     assert lost_token_share("café and привет 15", "rouge_score") == 0.5
     assert lost_token_share("café and привет 15", "unicode") == 0.0
     assert lost_token_share("", "rouge_score") == 0.0
-
-
-def test_signature_names_every_setting() -> None:
-    assert signature() == "rouge|tok:unicode|stem:none|v:1"
-    assert signature("rouge_score", "porter") == "rouge|tok:rouge_score|stem:porter|v:1"

@@ -131,3 +131,30 @@ def test_macro_f1_crossed_with_seeds_covers_the_truth():
         found = macro_f1_crossed(gold.tolist(), [trained(gold, 0.5)], seeds, LABELS)
         hits += found.low <= truth <= found.high
     assert 0.92 <= hits / 400 <= 0.985
+
+
+def test_a_clustered_swap_keeps_its_level_where_one_of_examples_does_not():
+    rng = np.random.default_rng(22)
+    codes = np.repeat(np.arange(25), 6)
+    clustered = naive = 0
+    for k in range(300):
+        gold = rng.choice(LABELS, 25)[codes]
+        sides = [
+            np.where((rng.random(25) < 0.5)[codes], gold, rng.choice(LABELS, 25)[codes]).tolist()
+            for _ in range(2)
+        ]
+        options = {"resamples": 500, "seed": k}
+        whole = macro_f1_swap(gold.tolist(), *sides, LABELS, clusters=codes.tolist(), **options)
+        clustered += whole <= 0.05
+        naive += macro_f1_swap(gold.tolist(), *sides, LABELS, **options) <= 0.05
+    assert 0.02 <= clustered / 300 <= 0.08
+    assert naive / 300 > 0.2
+
+
+def test_clusters_of_one_swap_as_examples():
+    rng = np.random.default_rng(23)
+    gold, before = _answers(rng, 80, 0.5)
+    after = np.where(rng.random(80) < 0.2, gold, before).tolist()
+    pairs = [*range(79), 78]  # one cluster of two, so that clusters count
+    found = macro_f1_swap(gold, before, after, LABELS, clusters=pairs)
+    assert found == pytest.approx(macro_f1_swap(gold, before, after, LABELS), abs=0.03)

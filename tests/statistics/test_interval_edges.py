@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import scipy.stats as ss
 
-from harness.statistics import bca, clopper_pearson, clustered_bootstrap, clustered_t, wilson
+from harness.statistics import (
+    bca,
+    clopper_pearson,
+    clustered_bootstrap,
+    clustered_t,
+    clustered_t_p,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 50), (35, 50), (50, 50), (1, 7)])
@@ -73,3 +80,9 @@ def test_wilson_covers_proportions():
         table = [wilson(k, 100) for k in range(101)]
         covered = np.mean([table[k].low <= share <= table[k].high for k in hits])
         assert 0.92 <= covered <= 0.97
+
+
+def test_clusters_without_spread_claim_no_more_than_a_sign_flip_of_them():
+    assert clustered_t_p([1, -1, 1, -1], ["a", "a", "b", "b"]) == 1
+    assert clustered_t_p([0.3] * 3, "abc") == 0.25
+    assert clustered_t_p([0.1] * 30, range(30)) < 1e-8

@@ -97,3 +97,26 @@ def test_agresti_min_is_the_wald_interval_of_the_padded_table():
     # b = 20.5, c = 5.5, n = 102: (b - c) / n ± 1.96 sqrt(b + c - (b - c)² / n) / n
     assert low == pytest.approx(0.14706 - 0.09377, abs=1e-4)
     assert high == pytest.approx(0.14706 + 0.09377, abs=1e-4)
+
+
+def test_a_clustered_p_value_keeps_its_level_where_one_of_examples_does_not():
+    rng = np.random.default_rng(6)
+    codes = np.repeat(np.arange(30), 6)
+    clustered = naive = 0
+    for _ in range(400):
+        d = rng.normal(0, 1, 30)[codes] + rng.normal(0, 1, 180)
+        found = paired_difference([0.0] * 180, d.tolist(), clusters=codes.tolist())
+        assert found.test == "sign-flip of clusters"
+        clustered += found.p_value <= 0.05
+        naive += sign_flip(d.tolist()) <= 0.05
+    assert 0.02 <= clustered / 400 <= 0.08
+    assert naive / 400 > 0.2
+
+
+def test_right_or_wrong_in_clusters_is_tested_by_cluster():
+    before, after = [0.0] * 24, [1.0] * 24
+    alone = paired_difference(before, after)
+    found = paired_difference(before, after, clusters=[k // 6 for k in range(24)])
+    assert (alone.test, found.test) == ("mid-p McNemar", "sign-flip of clusters")
+    assert alone.p_value < 1e-6
+    assert found.p_value == sign_flip_floor(4)

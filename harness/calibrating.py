@@ -1,0 +1,129 @@
+"""How long a suite will take here, from some of its own cells cut short.
+
+One fine-tuned cell of every model × quantization × data set runs for a few steps and one batch of
+test examples, through the very code that `run` uses; the others are scaled from it. Cells that run
+side by side take memory bandwidth from each other, which is not in the figure.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.cell import Cell
+from harness.datasets.splits import load_splits
+from harness.environment import machine
+from harness.executors.local import Event, LocalExecutor
+from harness.paths import RunPaths
+from harness.preflight import Decision, preflight
+from harness.results import load_result
+from harness.runner import Plan, cells_at_once, run_suite
+
+STEPS = 4
+"""Training steps of a shortened cell; the first is not counted."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds that the cells of a plan are expected to take."""
+
+    cells: dict[str, float]
+    """Cell key → seconds, data and scoring included."""
+    spent: float
+    """Seconds that the shortened cells took."""
+    at_once: int
+    """Cells that run side by side."""
+
+    @property
+    def total(self) -> float:
+        """Of all cells, as many at a time as run side by side."""
+        return sum(self.cells.values()) / max(1, min(self.at_once, len(self.cells)))
+
+
+def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Expected:
+    """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
+    todo = plan.of("run")
+    chosen, here = _chosen(plan), machine()
+    sizes = {d.cell.dataset.name: _sizes(d.cell) for d in chosen.values()}
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunPaths(Path(folder))
+        cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
+        short = preflight(cut, here, run)
+        executor = LocalExecutor(1, max(1, here.cores // cells_at_once(here)))
+        run_suite(replace(plan, run=run, decisions=tuple(short)), executor, tell)
+        results = [load_result(run.cell(d.key).result) for d in short]
+    seen = dict(zip(chosen, results, strict=True))
+    cells = {
+        decision.key: _seconds(decision.cell, found.timings, sizes[decision.cell.dataset.name])
+        for decision in todo
+        if (found := seen[_kind(decision.cell)]) is not None and found.status == "ok"
+    }
+    spent = sum(result.timings["total"] for result in results if result and result.timings)
+    return Expected(cells, spent, cells_at_once(here))
+
+
+def shortened(plan: Plan) -> int:
+    """How many cells `calibrate` runs."""
+    return len(_chosen(plan))
+
+
+def _chosen(plan: Plan) -> dict[tuple[str, ...], Decision]:
+    """One cell of every model × quantization × data set, a fine-tuned one where there is one."""
+    found: dict[tuple[str, ...], Decision] = {}
+    for decision in sorted(plan.of("run"), key=lambda d: d.cell.is_baseline):
+        found.setdefault(_kind(decision.cell), decision)
+    return found
+
+
+class _Sizes(NamedTuple):
+    train: int
+    test: int
+
+
+def _kind(cell: Cell) -> tuple[str, ...]:
+    return tuple(str(cell.axes[axis]) for axis in ("model", "quantization", "dataset"))
+
+
+def _sizes(cell: Cell) -> _Sizes:
+    splits = load_splits(cell.dataset, Path(cell.base_folder))
+    return _Sizes(len(splits.train), len(splits.test))
+
+
+def _shortened(cell: Cell, test: int) -> Cell:
+    training = {k: v for k, v in cell.training.items() if k != "num_train_epochs"}
+    size = min(test, cell.evaluation.batch_size)
+    return replace(
+        cell,
+        training={**training, "max_steps": STEPS},
+        dataset=cell.dataset.model_copy(update={"test": size}),
+        evaluation=cell.evaluation.model_copy(update={"noise_examples": 0, "control": None}),
+    )
+
+
+def _seconds(cell: Cell, short: dict[str, float], sizes: _Sizes) -> float:
+    """What ``cell`` takes, from the ``short`` timings of its kind."""
+    batch = short.get("predict", 0.0)
+    each = min(sizes.test, cell.evaluation.batch_size)
+    answered = sizes.test
+    seconds = short["total"] - batch - short.get("train", 0.0)
+    if cell.is_baseline:
+        seconds -= short.get("prepare", 0.0)
+        answered += 2 * min(cell.evaluation.noise_examples, sizes.test)
+    else:
+        further = _steps(cell, sizes.train) - STEPS
+        seconds += short.get("train", 0.0) + further * short.get("step", 0.0)
+    return seconds + batch * answered / each
+
+
+def _steps(cell: Cell, rows: int) -> int:
+    """Optimizer steps of training, as the trainer counts them."""
+    options: dict[str, Any] = cell.training
+    if options.get("max_steps", -1) > 0:
+        return int(options["max_steps"])
+    batches = math.ceil(rows / int(options.get("per_device_train_batch_size", 8)))
+    each = math.ceil(batches / int(options.get("gradient_accumulation_steps", 1)))
+    return math.ceil(each * float(options.get("num_train_epochs", 3.0)))

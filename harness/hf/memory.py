@@ -1,0 +1,129 @@
+"""Device memory: the peak of a phase, what the driver says, and what the tensors of a phase hold.
+
+Memory on a CPU is the process's resident set (`VmHWM`, reset per phase): it holds the interpreter
+and libraries too, so compare differences, not totals. On CUDA it is the allocator's peak, reset
+per phase, and beside it what was reserved and what the driver says of the whole device.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MIB = 1024**2
+
+
+@dataclass
+class Peak:
+    """The memory peak of a phase, in MiB; filled when the phase ends."""
+
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def synchronize() -> None:
+    """Wait for the device, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def free() -> None:
+    """Give memory that nothing refers to back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def memory_peak(phase: str) -> Iterator[Peak]:
+    """Measure the peak of the enclosed ``phase`` (`load`, `infer_peak`, `train_peak`)."""
+    peak = Peak()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        yield peak
+        torch.cuda.synchronize()
+        peak.values[f"{phase}_vram_mib"] = torch.cuda.max_memory_allocated() / MIB
+        if phase != "load":
+            key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
+            peak.values[key] = torch.cuda.max_memory_reserved() / MIB
+        return
+    _reset_resident_peak()
+    yield peak
+    resident = _resident_peak_mib()
+    if resident is not None:
+        peak.values[f"{phase}_rss_mib"] = resident
+
+
+def device_memory() -> dict[str, float]:
+    """What the driver says is used on the device now: contexts and other processes included."""
+    if not torch.cuda.is_available():
+        return {}
+    free_bytes, total = torch.cuda.mem_get_info()
+    return {"device_vram_mib": (total - free_bytes) / MIB}
+
+
+def held_by(tensors: Iterable[torch.Tensor]) -> float:
+    """MiB that ``tensors`` hold."""
+    return sum(int(tensor.numel()) * int(tensor.element_size()) for tensor in tensors) / MIB
+
+
+def weights_mib(model: Any) -> float:
+    """MiB of the frozen weights with what their quantization keeps beside them."""
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    return held_by([*frozen, *model.buffers(), *(t for p in frozen for t in _quantization_of(p))])
+
+
+def training_parts(model: Any, optimizer: Any, peak_mib: float | None) -> dict[str, float]:
+    """What training holds, in MiB: gradients and optimizer state; on CUDA the rest of the peak too.
+
+    The rest is activations, and what kernels and the loss need for a moment.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    states = [
+        value
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    parts = {"gradients_mib": held_by(trained), "optimizer_mib": held_by(states)}
+    if peak_mib is not None:
+        known = weights_mib(model) + held_by(trained) + sum(parts.values())
+        parts["activations_mib"] = max(0.0, peak_mib - known)
+    return parts
+
+
+def _quantization_of(weight: Any) -> Iterator[torch.Tensor]:
+    """Scales of a bitsandbytes weight: per block, or per row in 8 bits."""
+    state = getattr(weight, "quant_state", None)
+    while state is not None:
+        yield from (t for t in (state.absmax, state.code) if t is not None)
+        state = getattr(state, "state2", None)
+    scales = getattr(weight, "SCB", None)
+    if isinstance(scales, torch.Tensor):
+        yield scales
+
+
+def _reset_resident_peak() -> None:
+    """Linux: writing 5 to ``clear_refs`` sets VmHWM back to the current resident size."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        try:
+            clear.write_text("5")
+        except OSError:
+            return
+
+
+def _resident_peak_mib() -> float | None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    for line in status.read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return None

@@ -1,0 +1,71 @@
+"""The random draws of bootstraps and sign flips, shared by every contrast of the same size.
+
+Draws depend on size, resamples and seed alone. Contrasts of one size therefore see the same
+resamples (common random numbers), each as good as with draws of its own, and in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Draws = NDArray[np.uint8]
+"""Resamples × examples: how often each is drawn, or whether its sign is kept."""
+
+ROWS = 200
+"""Resamples drawn and multiplied at a time: in a core's cache, below what BLAS spreads on threads.
+
+Threads cost more than they gain on products of this size, most where other processes compute too.
+"""
+
+KEPT_CELLS = 32_000_000
+"""Draws of up to so many bytes are kept for the next contrast: 3,200 examples × 10,000."""
+
+
+def bootstrap_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
+    """How often each of n examples is drawn with replacement, in chunks of resamples."""
+    return _draws(_counts, n, resamples, seed)
+
+
+def coin_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
+    """A fair coin for each of n examples, 0 or 1, in chunks of resamples."""
+    return _draws(_coins, n, resamples, seed)
+
+
+def is_kept(n: int, resamples: int) -> bool:
+    """Whether draws of this size are made once and kept."""
+    return n * resamples <= KEPT_CELLS
+
+
+Drawing = Callable[[np.random.Generator, int, int], Draws]
+
+
+def _draws(drawing: Drawing, n: int, resamples: int, seed: int) -> Iterable[Draws]:
+    return (_kept if is_kept(n, resamples) else _drawn)(drawing, n, resamples, seed)
+
+
+def _drawn(drawing: Drawing, n: int, resamples: int, seed: int) -> Iterator[Draws]:
+    rng = np.random.default_rng(seed)
+    for first in range(0, resamples, ROWS):
+        yield drawing(rng, min(ROWS, resamples - first), n)
+
+
+@lru_cache(maxsize=4)
+def _kept(drawing: Drawing, n: int, resamples: int, seed: int) -> tuple[Draws, ...]:
+    return tuple(_drawn(drawing, n, resamples, seed))
+
+
+def _counts(rng: np.random.Generator, rows: int, n: int) -> Draws:
+    """How often each of n examples is drawn; no count comes near 255, its mean being 1."""
+    places = rng.integers(0, n, (rows, n)) + np.arange(0, rows * n, n)[:, None]
+    found = np.bincount(places.ravel(), minlength=rows * n)
+    return found.reshape(rows, n).astype(np.uint8)
+
+
+def _coins(rng: np.random.Generator, rows: int, n: int) -> Draws:
+    packed = np.frombuffer(rng.bytes(rows * -(-n // 8)), np.uint8)
+    return np.unpackbits(packed.reshape(rows, -1), axis=1, count=n)

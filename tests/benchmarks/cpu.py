@@ -1,0 +1,166 @@
+"""Every benchmark of a CPU, and the page that tells their ratios: `reports/benchmarks/cpu.md`.
+
+    python tests/benchmarks/cpu.py -o reports/benchmarks
+
+pytest-benchmark runs the tests of this folder; each keeps its figure, bar and measured value in its
+`extra_info`. This file renders them and exits with pytest's status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from harness.environment import environment
+from harness.report.markdown import markdown_table
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+COMMAND = "python tests/benchmarks/cpu.py -o reports/benchmarks"
+METHOD = """\
+Ratios are of two sides that are measured in turns in one run on the same machine; seconds stand
+below, and depend on it. A figure that is no ratio is compared with importing torch, or is a budget.
+
+**The grid.** `harness run` of `suites/ci.yaml` (12 cells of tiny-qwen2, three data sets, plain and
+in NF4, base and LoRA) against `plain_script.py`, once for each of the six adapters, in a process of
+its own: it loads the model once, answers the test prompts with the untouched model, trains with
+TRL's `SFTTrainer` (labels: transformers' `Trainer`), answers them again, one prompt at a time by
+`model.generate`, and scores by rouge_score (labels: scikit-learn).
+
+- The same on both sides: rows, prompts, split, quantization, training arguments, seed, adapter,
+  greedy decoding and its length. Equal numbers of training steps, training losses and answers are
+  asserted; the share of answers that are equal to the letter stands below. A pair's baseline is
+  evaluated once on each side.
+- For the scripts: rows and prompts are prepared before their clock starts; they save nothing and
+  measure nothing; and of one thread and torch's own number of threads they get the one that was
+  faster in the first script. They run one after another.
+- For the harness: everything is in its time, from the start of Python to the written reports. "By
+  default" it also measures noise floors, latency in rounds and throughput, which stops its other
+  worker; it computes likelihoods, more metrics and intervals, and saves and reloads the adapter.
+  "With the scripts' work alone" switches off what a suite can switch off: noise floors and latency.
+- The harness runs as many cells at a time as there are cores, a script one at a time. What would be
+  left if scripts were spread over the cores without loss is the ratio of processor time.
+- A script that answers in batches, or trains several adapters in one process, would come nearer:
+  this one is what is published beside models, not the best that can be written.
+
+**Isolation.** The same plan through `run_suite`, forked from the warm server and in this process,
+in turns, after each has run every cell once; the difference of medians, for a cell.
+"""
+OLDER = {
+    "test_bca_of_a_mean_is_faster_than_scipys": (
+        "10,000 resamples of a mean against scipy.stats.bootstrap", "> 1 time", "ratio_to_scipy", 1,
+    ),
+    "test_macro_f1_is_many_times_as_fast_as_scipys": (
+        "10,000 resamples of macro-F1 against scipy.stats.bootstrap", "> 4 times",
+        "ratio_to_scipy", 4,
+    ),
+}  # fmt: skip
+"""Test → figure, bar, key of its ratio and the bar's number, where it keeps no figure itself."""
+BUDGETS = {
+    "test_a_clustered_macro_f1_difference_stays_within_a_second": (
+        "10,000 resamples of a clustered difference of macro-F1", 1,
+    ),
+    "test_a_thousand_cells_are_rendered_within_a_minute_and_1_gib": (
+        "a report of 1,000 cells × 300 examples", 60,
+    ),
+}  # fmt: skip
+"""Test → figure and its seconds."""
+
+
+def line_of(benchmark):
+    """What the page says of one benchmark."""
+    info, name = benchmark["extra_info"], benchmark["name"]
+    seconds = {"benchmark, median": benchmark["stats"]["median"]}
+    if "figure" in info:
+        return info
+    if name in OLDER:
+        figure, bar, key, least = OLDER[name]
+        met, measured = info[key] > least, f"{info[key]:.1f} times"
+        return {"figure": figure, "bar": bar, "measured": measured, "met": met, "more": {},
+                "seconds": seconds}  # fmt: skip
+    figure, most = BUDGETS.get(name, (name, None))
+    median = benchmark["stats"]["median"]
+    more = {key: f"{value:.1f}" for key, value in info.items() if isinstance(value, float)}
+    return {
+        "figure": figure, "bar": f"≤ {most} s" if most else "–", "measured": f"{median:.2f} s",
+        "met": most is None or median <= most, "more": more, "seconds": seconds,
+    }  # fmt: skip
+
+
+def page(about, lines):
+    """The page: the method, the bars, what stands beside them, seconds."""
+    rows = [
+        (x["figure"], x["bar"], x["measured"], "met" if x["met"] else "**not met**") for x in lines
+    ]
+    beside = [(x["figure"], k, str(v)) for x in lines for k, v in x["more"].items()]
+    seconds = [(x["figure"], k, f"{v:,.3f}") for x in lines for k, v in x["seconds"].items()]
+    tables = [
+        *markdown_table(("figure", "bar", "measured", ""), rows), "", "## Beside them", "",
+        *markdown_table(("figure", "what", "measured"), beside), "", "## Seconds", "",
+        *markdown_table(("figure", "what", "seconds"), seconds),
+    ]  # fmt: skip
+    said = [f"- {key}: {value}" for key, value in about.items()]
+    head = ["# Speed on a CPU", "", *said, "", METHOD]
+    return "\n".join([*head, *tables]) + "\n"
+
+
+class Measured(NamedTuple):
+    """pytest's exit status and the benchmarks of one file."""
+
+    status: int
+    benchmarks: list
+
+
+def measured(path, words):
+    """The benchmarks of one file, by a pytest of its own: peaks of memory are over its children."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        command = [
+            sys.executable, "-m", "pytest", "--override-ini", "addopts=--import-mode=importlib",
+            str(path), f"--benchmark-json={found}", *words,
+        ]  # fmt: skip
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        text = found.read_text(encoding="utf-8") if found.is_file() else ""
+    benchmarks = json.loads(text)["benchmarks"] if text else []
+    return Measured(0 if status == pytest.ExitCode.NO_TESTS_COLLECTED else status, benchmarks)
+
+
+def surroundings(load):
+    """Hardware, versions and the command."""
+    found = environment(ROOT)
+    machine = found["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
+    return {
+        "processor": f"{machine['cpu']}, {machine['cores']} cores, {machine['features']}",
+        "memory": f"{machine['memory_gib']:.0f} GiB",
+        "load before the run (a minute's mean)": f"{load:.1f}",
+        "python": found["python"], "packages": packages, "command": COMMAND,
+    }  # fmt: skip
+
+
+def main():
+    """Run pytest, write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "reports" / "benchmarks")
+    parser.add_argument("words", nargs="*", help="handed on to pytest, after --")
+    options = parser.parse_args()
+    about = surroundings(os.getloadavg()[0])
+    found = [measured(path, options.words) for path in sorted(HERE.glob("test_*.py"))]
+    lines = [line_of(benchmark) for one in found for benchmark in one.benchmarks]
+    options.output.mkdir(parents=True, exist_ok=True)
+    record = json.dumps({"about": about, "figures": lines}, indent=1, ensure_ascii=False)
+    (options.output / "cpu.json").write_text(f"{record}\n", encoding="utf-8")
+    (options.output / "cpu.md").write_text(page(about, lines), encoding="utf-8")
+    sys.exit(max(one.status for one in found))
+
+
+if __name__ == "__main__":
+    main()
