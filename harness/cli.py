@@ -12,7 +12,7 @@ from harness.commands.compare import compare
 from harness.commands.imports import import_
 from harness.commands.models import models
 from harness.commands.predict import predict
-from harness.commands.reports import report, score, show
+from harness.commands.reports import pack, report, score, show
 from harness.commands.run import plan, run
 from harness.commands.suites import schema, validate
 from harness.errors import HarnessError
@@ -36,8 +36,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    run, plan, validate, schema, report, score, show, compare, check, baseline, import_, models,
-    predict,
+    run, plan, validate, schema, report, pack, score, show, compare, check, baseline, import_,
+    models, predict,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

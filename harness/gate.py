@@ -55,6 +55,11 @@ class Check:
     """Ids of the examples that lost most, the worst first."""
 
     @property
+    def name(self) -> str:
+        """The metric and the rule's test."""
+        return f"{self.metric} ({self.rule.test})"
+
+    @property
     def level(self) -> int:
         """0 pass, -1 warning, else the exit code that the outcome asks for."""
         return OUTCOMES[self.outcome]

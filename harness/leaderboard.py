@@ -131,7 +131,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     sides = [
         Side(
             row.name,
-            tuple(_read(run, c, records) for c in row.cells if c.status == "ok"),
+            tuple(_read(run, c, records) for c in row.finished),
             _share(row, table.primary_metric, records),
         )
         for row in scored
@@ -142,7 +142,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
 
 def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, int] | None:
     """A row's share of right answers, where it is one and no example is kept."""
-    values = [v for c in row.cells if c.status == "ok" and (v := c.value(metric))]
+    values = [v for c in row.finished if (v := c.value(metric))]
     kept = any(records.get(cell.key) for cell in row.cells)
     if kept or len(values) != 1 or values[0].unit != "share":
         return None

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.packing import unpacked
 from harness.paths import CellPaths, RunPaths, read_json, write_json, write_text
 from harness.suite import AXES
 
@@ -184,7 +185,8 @@ def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def load_run(directory: Path) -> Run:
-    """Everything a report needs, from files alone."""
+    """Everything a report needs, from the files of a run directory or of a packed run alone."""
+    directory = unpacked(directory) if directory.is_file() else directory
     paths = RunPaths(directory)
     plan = read_json(paths.plan)
     cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]

@@ -44,6 +44,11 @@ class Row:
         return f"{self.model}, {self.quantization}, {self.adapter}"
 
     @property
+    def finished(self) -> tuple[CellResult, ...]:
+        """The cells that ended well."""
+        return tuple(cell for cell in self.cells if cell.status == "ok")
+
+    @property
     def status(self) -> str:
         """`ok` if any seed ended well, else the first cell's status."""
         states = [cell.status for cell in self.cells]
@@ -61,11 +66,11 @@ class Row:
 
     def machines(self) -> set[str]:
         """The hardware that the row's cells were measured on."""
-        return {cell.hardware for cell in self.cells if cell.status == "ok" and cell.hardware}
+        return {cell.hardware for cell in self.finished if cell.hardware}
 
     def values(self, metric: str) -> list[float]:
         """The metric's value of every seed that has one."""
-        found = (cell.value(metric) for cell in self.cells if cell.status == "ok")
+        found = (cell.value(metric) for cell in self.finished)
         return [v.value for v in found if v is not None and v.value is not None]
 
     def mean(self, metric: str) -> float | None:

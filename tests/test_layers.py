@@ -5,7 +5,7 @@ import ast
 import pytest
 
 LAYERS = [
-    ["errors", "registry", "paths", "shipped", "yaml_file", "validation", "device"],
+    ["errors", "registry", "paths", "packing", "shipped", "yaml_file", "validation", "device"],
     ["rules", "published", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
      "select", "environment", "corpus"],
     ["datasets", "metrics", "statistics", "geometry"],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.compare import Delta
     from harness.comparison import Pair
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, path_type=Path)
 
 
 @click.command()

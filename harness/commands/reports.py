@@ -1,4 +1,4 @@
-"""`harness report`, `harness score` and `harness show`."""
+"""`harness report`, `harness pack`, `harness score` and `harness show`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.results import CellResult, Run
 
 RUN_DIR = click.Path(exists=True, path_type=Path)
+WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -50,7 +51,8 @@ def report(
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several RUN_DIRS again, from their files alone.
 
-    Runs of other machines stand side by side; their speed is not compared.
+    A run may be a file that `harness pack` wrote. Runs of other machines stand side by side; their
+    speed is not compared.
 
     Example: harness report runs/finance -o reports/finance
     """
@@ -59,8 +61,8 @@ def report(
     from harness.report import write_report
     from harness.suite import Objectives
 
-    if len(run_dirs) > 1 and output is None:
-        raise click.UsageError("several runs need -o: where the report goes")
+    if output is None and (len(run_dirs) > 1 or run_dirs[0].is_file()):
+        raise click.UsageError("several runs, or a packed one, need -o: where the report goes")
     run = merged([load(path) for path in run_dirs], name=title)
     asked = {
         "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
@@ -91,7 +93,29 @@ def _uncollected() -> Iterator[None]:
 
 
 @click.command()
-@click.argument("run_dir", type=RUN_DIR)
+@click.argument("run_dir", type=WRITABLE)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file: run.tar.xz."
+)
+def pack(run_dir: Path, output: Path) -> None:
+    """Write what a report reads of RUN_DIR to one small file: the same run, the same bytes.
+
+    `report`, `compare`, `check` and `show` take the file as a run. Adapters and logs are left out,
+    and folders of this machine are cut to their names.
+
+    Example: harness pack runs/finance -o reports/finance/run.tar.xz
+    """
+    from harness.packing import SUFFIX
+    from harness.packing import pack as write_pack
+
+    if not output.name.endswith(SUFFIX):
+        raise click.UsageError(f"a packed run's name ends with {SUFFIX}")
+    size = write_pack(run_dir, output).stat().st_size
+    click.echo(f"{output}: {size / 1024:.0f} KiB")
+
+
+@click.command()
+@click.argument("run_dir", type=WRITABLE)
 def score(run_dir: Path) -> None:
     """Score the stored predictions of RUN_DIR again and render its reports: no model needed.
 

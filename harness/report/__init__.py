@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from harness.leaderboard import TIDY_COLUMNS, Leaderboard, tidy_records
 from harness.paths import write_bytes, write_json, write_text
-from harness.report.examples import shown
+from harness.report.examples import Shown, shown
 from harness.report.html import render_html
 from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
@@ -44,13 +45,11 @@ def write_report(
     directory.mkdir(parents=True, exist_ok=True)
     run, sections = board.run, sections_of(board)
     title = title or f"{run.suite['name']}: leaderboard"
-    drawn = {f.name: f.svg for section in sections for f in section.figures}
-    examples = [example for table in board.tables for example in shown(board, table)]
-    page = render_html(
-        title, sections, drawn=drawn, examples=examples[:MAX_EXAMPLES], templates=templates
-    )
+    figures = [figure for section in sections for figure in section.figures]
+    drawn = {figure.name: figure.svg for figure in figures}
+    page = render_html(title, sections, drawn=drawn, examples=_examples(board), templates=templates)
     texts = {"leaderboard.md": render_markdown(title, sections), "leaderboard.html": page}
-    texts |= {f"charts/{name}.svg": svg + "\n" for name, svg in drawn.items()}
+    texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
     if latex:
         texts["leaderboard.tex"] = render_latex(title, sections)
     records = tidy_records(run)
@@ -64,6 +63,12 @@ def write_report(
     write_text(directory / "results.csv", table.getvalue())
     _write_parquet(records, directory / "results.parquet")
     return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
+
+
+def _examples(board: Leaderboard) -> list[Shown]:
+    """Examples of every data set, as many of each."""
+    share = MAX_EXAMPLES // max(1, len(board.tables))
+    return [e for table in board.tables for e in islice(shown(board, table), share)]
 
 
 def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -41,23 +42,23 @@ class Shown:
     before: tuple[Piece, ...]
     after: tuple[Piece, ...]
     scores: str
-    """The primary score before and after."""
+    """Every score before and after, the primary one first."""
 
 
-def shown(board: Leaderboard, table: Table) -> list[Shown]:
+def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
     """Examples of the first rows that have a baseline: the largest changes first."""
     rows = [row for row in table.rows if row.deltas and row.baseline is not None][:ROWS]
-    return [example for row in rows for example in _of_row(board, table, row)]
+    for row in rows:
+        yield from _of_row(board, table, row)
 
 
-def _of_row(board: Leaderboard, table: Table, row: Row) -> list[Shown]:
+def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
     assert row.baseline is not None
-    cell = next(c for c in row.cells if c.status == "ok")
-    before, after = board.records(row.baseline), board.records(cell)
+    before, after = board.records(row.baseline), board.records(row.finished[0])
     found = flips(before, after, table.primary_metric)
     back = flips(after, before, table.primary_metric)
     if found is None or back is None:
-        return []
+        return
     metric = found.metric
     wrong = [
         i for i in before
@@ -70,18 +71,20 @@ def _of_row(board: Leaderboard, table: Table, row: Row) -> list[Shown]:
         "both wrong": wrong,
         "unparsed": lost,
     }
-    return [
-        _shown(table, row, kind, before[i], after[i], metric)
-        for kind, ids in chosen.items()
-        for i in ids[:PER_KIND]
-    ]
+    for kind, ids in chosen.items():
+        for i in ids[:PER_KIND]:
+            yield _shown(table, row, kind, before[i], after[i], metric)
 
 
 def _shown(
     table: Table, row: Row, kind: Kind, first: dict[str, Any], second: dict[str, Any], metric: str
 ) -> Shown:
     before, after = word_diff(first["prediction"][:LENGTH], second["prediction"][:LENGTH])
-    scores = f"{metric} {first['scores'][metric]:.3g} → {second['scores'][metric]:.3g}"
+    both = [name for name in first["scores"] if name in second["scores"] and name != metric]
+    scores = "; ".join(
+        f"{name} {first['scores'][name]:.3g} → {second['scores'][name]:.3g}"
+        for name in (metric, *both)
+    )
     return Shown(
         anchor("item", table.dataset, row.name, kind, first["id"]),
         table.dataset, row.name, kind, first["example_prompt"][:LENGTH],

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from harness.gate import Check, Verdict
 from harness.report.markdown import markdown_table
+from harness.report.section import shortened
 from harness.results import Run
 
 COLUMNS = ("outcome", "cell", "rule", "found")
@@ -33,7 +34,7 @@ def as_json(verdict: Verdict) -> str:
 
 def as_markdown(verdict: Verdict, run: Run) -> str:
     """A step summary: the sentence, the checks with problems first, the examples that lost."""
-    rows = [(c.outcome, c.row, f"{c.metric} ({c.rule.test})", c.text) for c in verdict.ordered()]
+    rows = [(c.outcome, c.row, c.name, c.text) for c in verdict.ordered()]
     lines = [f"## {verdict.summary}", "", *markdown_table(COLUMNS, rows)]
     for check in verdict.checks:
         examples = _examples(check, run) if check.level > 0 else []
@@ -48,8 +49,7 @@ def as_junit(verdict: Verdict, run: Run) -> str:
     suite = ElementTree.Element("testsuite", name=f"harness check {verdict.suite}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for check in verdict.checks:
-        name = f"{check.metric} ({check.rule.test})"
-        case = ElementTree.SubElement(suite, "testcase", classname=check.row, name=name)
+        case = ElementTree.SubElement(suite, "testcase", classname=check.row, name=check.name)
         tag = _tag(check)
         if tag:
             counts[f"{tag}s" if tag != "skipped" else tag] += 1
@@ -109,6 +109,5 @@ def _records(run: Run, row: str) -> dict[str, Any]:
     return {}
 
 
-def _cut(text: str, width: int = 200) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _cut(text: str) -> str:
+    return shortened("".join(c if c.isprintable() else " " for c in text), 200)

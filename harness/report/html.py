@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from harness.report.examples import Shown
 from harness.report.section import Section, anchor
+from harness.report.table import body, groupings
 
 SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
 """Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
-_NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?=$|[\s\[%])")
+
+
+LARGE = 2500
+"""Table rows above which a browser lays out a section only when it comes into view."""
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def render_html(
@@ -43,22 +49,29 @@ def render_html(
         lstrip_blocks=True,
     )
     environment.globals["anchor"] = anchor
-    environment.filters["sort_key"] = sort_key
+    environment.globals["body"] = lambda section: Markup(body(section))
+    environment.globals["groupings"] = groupings
+    environment.filters["spans"] = lambda text: Markup(_CODE.sub(r"<code>\1</code>", escape(text)))
     page: str = environment.get_template("leaderboard.html.j2").render(
         title=title,
         sections=sections,
         drawn={name: Markup(_inner(svg)) for name, svg in (drawn or {}).items()},
         examples=examples,
         kinds=list(dict.fromkeys(example.kind for example in examples)),
+        variants=list(dict.fromkeys(f"{e.dataset}, {e.row}" for e in examples)),
+        chapters=_chapters(sections),
+        large=sum(len(section.rows) for section in sections) > LARGE,
         scripts=[Markup(_asset(name)) for name in SCRIPTS],
     )
     return page + "\n"
 
 
-def sort_key(text: str) -> str:
-    """What a table sorts ``text`` by: the number that it begins with, else the text."""
-    found = _NUMBER.match(text)
-    return found[0].replace(",", "").replace("−", "-").rstrip("%") if found else text
+def _chapters(sections: Sequence[Section]) -> dict[str, list[Section]]:
+    """What a title names behind its colon → the sections about it, for the table of contents."""
+    found: dict[str, list[Section]] = {}
+    for section in sections:
+        found.setdefault(section.title.partition(": ")[2], []).append(section)
+    return found
 
 
 def _asset(name: str) -> str:
@@ -66,5 +79,5 @@ def _asset(name: str) -> str:
 
 
 def _inner(svg: str) -> str:
-    """The drawing without an XML head, and without roles: the figure around it is the image."""
-    return re.sub(r'\s(?:role|aria-[a-z]+)="[^"]*"', "", svg[svg.index("<svg") :])
+    """The drawing without an XML head."""
+    return svg[svg.index("<svg") :]

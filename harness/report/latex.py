@@ -10,13 +10,15 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "Δ": r"$\Delta$", "±": r"$\pm$", "–": "--", "−": "$-$", "→": r"$\to$", "≥": r"$\geq$",
-    "×": r"$\times$", "\n": " ",
+    "×": r"$\times$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "“": "``", "”": "''", "\n": " ",
 }  # fmt: skip
 
 
 def render_latex(title: str, sections: Sequence[Section]) -> str:
     """One file of tables, each with its caption and label."""
-    tables = [_table(section) for section in sections if section.rows]
+    tables = [
+        _table(section.short()) for section in sections if section.rows and not section.page_only
+    ]
     head = f"% {title}\n% needs \\usepackage{{booktabs}}"
     return "\n\n".join([head, *tables]) + "\n"
 

@@ -10,10 +10,9 @@ from harness.report.section import Section
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
     """One Markdown document."""
     parts = [f"# {title}\n"]
-    for section in sections:
+    for section in (section.short() for section in sections if not section.page_only):
         parts.append(f"## {section.title}\n")
-        parts += [f"- {_escaped(note)}" for note in section.notes]
-        parts.append("")
+        parts += [*(f"- {_escaped(note)}" for note in section.notes), *[""][: len(section.notes)]]
         for figure in section.figures:
             parts += [f"![{_escaped(figure.text)}](charts/{figure.name}.svg)", ""]
         if section.rows:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import zlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from harness.compare import Delta
 from harness.leaderboard import Row
+from harness.report.figure import Figure, anchor
+
+__all__ = [
+    "MISSING", "Interval", "Section", "anchor", "mean_text", "number", "optional", "shortened",
+    "show_delta",
+]  # fmt: skip
 
 MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number that the page draws beside its text, on a scale that its column shares."""
+
+    value: float
+    low: float
+    high: float
+    reference: float | None = None
+    """What it is read against: 0 for a difference, the baseline's value for a value."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +38,26 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     anchors: tuple[str, ...] = ()
     """What links name each row by, where anything does."""
-    figures: tuple[Any, ...] = ()
-    """Charts below the table (`harness.report.charts.Figure`)."""
+    figures: tuple[Figure, ...] = ()
+    """Charts below the table."""
+    intervals: Mapping[str, tuple[Interval | None, ...]] = field(default_factory=dict)
+    """Column → what is drawn in each of its cells."""
+    extra: int = 0
+    """Columns at the end that the page alone shows."""
+    page_only: bool = False
+    """Whether Markdown and LaTeX leave it out: long, or of use only with the page's filters."""
+
+    def short(self) -> Section:
+        """What Markdown and LaTeX show of it: no extra columns, no chart that is the page's."""
+        kept = len(self.columns) - self.extra
+        rows = tuple(row[:kept] for row in self.rows)
+        figures = tuple(figure for figure in self.figures if not figure.page_only)
+        return replace(self, columns=self.columns[:kept], rows=rows, figures=figures)
 
 
-def anchor(*parts: str) -> str:
-    """``parts`` as one name that a link can hold; the same parts give the same name."""
-    text = "-".join(parts).lower()
-    kept = re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60]
-    return f"{kept}-{zlib.crc32(text.encode()):08x}" if len(parts) > 1 else kept or "section"
+def shortened(text: str, width: int) -> str:
+    """``text`` cut to ``width`` characters, with a mark where it was."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def number(value: float) -> str:

@@ -8,13 +8,15 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.leaderboard import build_leaderboard
 from harness.report import write_report
-from harness.report.charts import forest, heat_map
+from harness.report.charts import forest
 from harness.report.examples import word_diff
+from harness.report.heat import heat_maps
 from harness.report.latex import escaped
 from harness.report.section import anchor
 from harness.results import load_run
 from harness.runner import make_plan, run_here
 
+FIRST_CHARTS = "Charts: ru-calculations"
 SUITE = """\
 name: page
 matrix:
@@ -60,6 +62,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(run_dir, tmp_path):
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert [link for link in links if not link.startswith("#")] == []
     assert "default-src 'none'" in page
+    assert "<code>tie</code>" in page
 
 
 def test_every_link_of_the_page_has_its_target(run_dir, tmp_path):
@@ -92,7 +95,96 @@ def test_the_forest_plot_holds_the_differences_the_margin_and_a_dot_per_seed(run
     }
     assert figure.spec["layer"][0]["data"]["values"] == [{"from": -0.05, "to": 0.05}]
     assert len(figure.spec["layer"][-1]["data"]["values"]) == 2 * len(deltas)
-    assert heat_map(board.tables[0]) is not None
+    assert [f.choice for f in heat_maps(board.tables[0])] == ["quantization × adapter"]
+
+
+def section(run_dir, title):
+    from harness.report.sections import sections_of
+
+    return next(s for s in sections_of(build_leaderboard(load_run(run_dir))) if s.title == title)
+
+
+def test_heat_maps_stand_for_every_pair_of_axes_and_for_the_data_sets(run_dir):
+    figures = section(run_dir, "Data sets").figures
+    assert [f.choice for f in figures] == ["quantization × data set", "adapter × data set"]
+    board = build_leaderboard(load_run(run_dir))
+    squares = figures[1].spec["data"]["values"]
+    assert {(s["down"], s["across"]) for s in squares} == {
+        (a, d) for a in "ab" for d in ("ru-calculations", "finance-labels")
+    }
+    table = board.tables[0]
+    rows = [row for row in table.rows if row.adapter == "a" and row.deltas]
+    mine = [row.deltas["numeric_accuracy"].delta for row in rows]
+    square = next(s for s in squares if (s["down"], s["across"]) == ("a", "ru-calculations"))
+    assert square["text"] == f"{sum(mine) / len(mine):+.3f}"
+    assert square["says"].endswith(f"mean of {len(mine)}")
+
+
+def test_marks_say_their_values_and_lead_to_their_rows(run_dir):
+    figures = {f.name.partition("-")[0]: f for f in section(run_dir, FIRST_CHARTS).figures}
+    for name in ("forest", "trade", "effects"):
+        svg = figures[name].svg
+        assert re.search(r'<a xlink:href="#ru-calc[^"]*"><path [^>]*><title>tiny-qwen2, ', svg)
+        assert "aria-label" not in svg
+    assert "mean Δ numeric_accuracy" in figures["effects"].svg
+    assert "seed 1: numeric_accuracy" in figures["seeds"].svg
+
+
+def test_evaluations_within_training_are_drawn_at_their_steps():
+    from harness.report.charts import _curves
+
+    log = [{"loss": 3.0, "step": 5}, {"eval_loss": 2.5, "step": 5}, {"loss": 2.0}]
+    points = [(p["what"], p["step"], p["value"]) for p in _curves("a", log)]
+    assert points == [
+        ("training loss", 5, 3.0), ("training loss", 3, 2.0), ("test loss", 5, 2.5),
+    ]  # fmt: skip
+
+
+def test_every_metric_shows_before_after_and_its_difference(run_dir):
+    shown = section(run_dir, "Leaderboard: ru-calculations")
+    row = dict(zip(shown.columns, shown.rows[1], strict=True))
+    assert re.fullmatch(r"\S+ → \S+ ± \S+", row["rougeL"])
+    assert re.fullmatch(r"[-+]0\.\d+ \[[-+0-9., ]+\]( [▲▼=])?", row["Δ rougeL"])
+    assert row["status"] == "ok"
+    assert shown.columns[-1] == "status"
+    assert "status" not in shown.short().columns
+    assert len(shown.short().rows[0]) == len(shown.short().columns)
+
+
+def test_the_verdict_names_the_winner_its_gain_and_its_cost(run_dir):
+    shown = section(run_dir, "Verdict")
+    board = build_leaderboard(load_run(run_dir))
+    first = [dict(zip(shown.columns, row, strict=True)) for row in shown.rows]
+    best = [row for row in first if row["what"] == "highest mean"]
+    assert [row["variant"] for row in best] == [table.best().name for table in board.tables]
+    assert {row["data set"] for row in first} == {"ru-calculations", "finance-labels"}
+    assert all(row["Δ [95%]"] for row in first)
+
+
+def test_what_did_not_run_is_listed_with_its_reason(run_dir):
+    (row,) = section(run_dir, "Not run").rows
+    assert row[:5] == (
+        "qwen2-0.5b-instruct", "none, nf4", "base, a, b", "ru-calculations, finance-labels", "20",
+    )  # fmt: skip
+    assert row[5] == "skipped"
+    assert "GPU" in row[6]
+
+
+def test_settings_are_told_once_with_the_axis_that_they_differ_by(run_dir):
+    found = {(row[0], row[1]): row[2] for row in section(run_dir, "Settings").rows}
+    assert found["adapter_config.r", "4"] == "adapter: a"
+    assert found["dataset.test", "40"] == "dataset: ru-calculations"
+    assert found["evaluation.margin", "0.05"] == "every cell"
+    assert not any("/" in value for _, value in found)
+
+
+def test_scores_are_told_by_the_length_of_the_reference(run_dir):
+    shown = section(run_dir, "Length: ru-calculations")
+    rows = [row for row in shown.rows if row[:3] == shown.rows[0][:3]]
+    assert [row[3] for row in rows] == ["short", "medium", "long"]
+    cell = build_leaderboard(load_run(run_dir)).tables[0].rows[1].finished[0]
+    assert sum(int(row[5]) for row in rows) == cell.value("numeric_accuracy").n > 30
+    assert shown.page_only
 
 
 def test_the_same_run_gives_the_same_bytes(run_dir, tmp_path):
@@ -186,12 +278,36 @@ def test_words_that_stand_on_one_side_are_marked():
 @pytest.mark.parametrize(
     ("text", "key"),
     [("0.05 [0.04, 0.06]", "0.05"), ("+0.3 [+0.1, +0.5]", "+0.3"), ("4,399,104", "4399104"),
-     ("12.5%", "12.5"), ("2e-05", "2e-05"), ("2 rows", "2"), ("lora-r8", "lora-r8"), ("–", "–")],
+     ("12.5%", "12.5"), ("0.05 → 0.06 ± 0.01", "0.06"), ("12:30", "12"), ("a → 3", "a → 3"),
+     ("2e-05", "2e-05"), ("2 rows", "2"), ("lora-r8", "lora-r8"), ("–", "–")],
 )  # fmt: skip
 def test_cells_sort_by_the_number_that_they_begin_with(text, key):
-    from harness.report.html import sort_key
+    from harness.report.table import sort_key
 
     assert sort_key(text) == key
+
+
+@pytest.mark.parametrize(("rows", "large"), [(10, False), (3000, True)])
+def test_a_page_of_many_rows_is_laid_out_as_it_comes_into_view(rows, large):
+    from harness.report.html import render_html
+    from harness.report.section import Section
+
+    page = render_html("t", [Section("s", columns=("a",), rows=(("1",),) * rows)])
+    assert ('<main class="large">' in page) is large
+
+
+def test_an_interval_is_drawn_between_its_ends():
+    from harness.report.section import Interval, Section
+    from harness.report.table import body
+
+    marks = (Interval(5, 0, 10, 0), None, Interval(10, 10, 10))
+    rows = (("5 [0, 10]",), ("–",), ("10 <b>",))
+    first, second, third = body(Section("s", (), ("a",), rows, intervals={"a": marks})).split("\n")
+    assert 'd="M2.0 5H98.0M49.0 3h2v4h-2zM2.0 0v2M2.0 8v2"' in first
+    assert "5 [0, 10]<svg" in first
+    assert "<svg" not in second
+    assert 'd="M98.0 5H98.0M97.0 3h2v4h-2z"' in third
+    assert "10 &lt;b&gt;" in third
 
 
 def test_anchors_are_stable_and_distinct():

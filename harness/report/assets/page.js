@@ -1,38 +1,121 @@
 "use strict";
-// Filters and column choices of the page; every table reads well without this script.
+// Filters, groups and choices of the page; every table and chart reads well without this script.
+document.documentElement.classList.add("scripted");
+
+// the sorting library replaces a table's bodies, so they are looked up anew each time
+const dataRows = (table) => [...table.tBodies].filter((body) => body.className !== "group")
+  .flatMap((body) => [...body.rows]);
+
+const hideEmptyGroups = (table) => {
+  for (const head of table.querySelectorAll("tbody.group")) {
+    head.hidden = [...head.nextElementSibling.rows].every((row) => row.hidden);
+  }
+};
+
 for (const box of document.querySelectorAll("input[data-filter]")) {
   const table = document.getElementById(box.dataset.filter);
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of table.tBodies[0].rows) {
+    for (const row of dataRows(table)) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
+    hideEmptyGroups(table);
   });
 }
+
 for (const box of document.querySelectorAll("input[data-column]")) {
   const table = document.getElementById(box.dataset.table);
   box.addEventListener("change", () => {
-    for (const row of table.rows) row.cells[Number(box.dataset.column)].hidden = !box.checked;
+    for (const row of [...table.tHead.rows, ...dataRows(table)]) {
+      row.cells[Number(box.dataset.column)].hidden = !box.checked;
+    }
   });
 }
+
+const groupHead = (table, text) => {
+  const body = document.createElement("tbody");
+  body.className = "group";
+  const head = body.insertRow().appendChild(document.createElement("th"));
+  head.colSpan = table.tHead.rows[0].cells.length;
+  head.scope = "rowgroup";
+  head.textContent = text;
+  return body;
+};
+
+for (const select of document.querySelectorAll("select[data-group]")) {
+  const table = document.getElementById(select.dataset.group);
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  select.addEventListener("change", () => {
+    const place = names.indexOf(select.value);
+    const groups = new Map();
+    for (const row of dataRows(table)) {
+      const value = place < 0 ? "" : row.cells[place].textContent;
+      if (!groups.has(value)) groups.set(value, []);
+      groups.get(value).push(row);
+    }
+    for (const body of [...table.tBodies]) body.remove();
+    for (const [value, rows] of groups) {
+      if (place >= 0) table.append(groupHead(table, `${select.value}: ${value} (${rows.length})`));
+      table.append(document.createElement("tbody"));
+      table.tBodies[table.tBodies.length - 1].append(...rows);
+    }
+    hideEmptyGroups(table);
+  });
+}
+
+for (const box of document.querySelectorAll(".choices")) {
+  const figures = [...box.querySelectorAll("figure")];
+  if (figures.length < 2) continue;
+  const select = document.createElement("select");
+  const show = () => {
+    for (const figure of figures) figure.hidden = figure.dataset.choice !== select.value;
+  };
+  for (const figure of figures) select.add(new Option(figure.dataset.choice));
+  select.value = figures[figures.length - 1].dataset.choice;
+  select.addEventListener("change", show);
+  const label = document.createElement("label");
+  label.append("Heat map of ", select);
+  box.prepend(label);
+  show();
+}
+
 const search = document.getElementById("sample-search");
 if (search) {
+  const STEP = 24;
   const kinds = document.getElementById("sample-kind");
+  const variants = document.getElementById("sample-variant");
   const count = document.getElementById("sample-count");
+  const more = document.getElementById("sample-more");
   const items = [...document.querySelectorAll("article.sample")];
+  let limit = STEP;
+  const fits = (item, text) => (!kinds.value || item.dataset.kind === kinds.value)
+    && (!variants?.value || item.dataset.variant === variants.value)
+    && item.textContent.toLowerCase().includes(text);
   const show = () => {
     const text = search.value.toLowerCase();
-    let seen = 0;
-    for (const item of items) {
-      const fits = (!kinds.value || item.dataset.kind === kinds.value)
-        && item.textContent.toLowerCase().includes(text);
-      item.hidden = !fits;
-      seen += fits;
-    }
-    count.textContent = `${seen} of ${items.length}`;
+    const found = new Set(items.filter((item) => fits(item, text)));
+    const seen = new Set([...found].slice(0, limit));
+    for (const item of items) item.hidden = !seen.has(item);
+    count.textContent = `${found.size} of ${items.length}`
+      + (found.size > limit ? `, ${limit} shown` : "");
+    more.hidden = found.size <= limit;
   };
-  search.addEventListener("input", show);
-  kinds.addEventListener("change", show);
+  const restart = () => { limit = STEP; show(); };
+  const reveal = () => {
+    const place = items.findIndex((item) => `#${item.id}` === location.hash);
+    if (place < 0 || !items[place].hidden) return;
+    search.value = kinds.value = "";
+    if (variants) variants.value = "";
+    limit = Math.max(limit, place + 1);
+    show();
+    items[place].scrollIntoView();
+  };
+  search.addEventListener("input", restart);
+  kinds.addEventListener("change", restart);
+  variants?.addEventListener("change", restart);
+  more.addEventListener("click", () => { limit += STEP; show(); });
+  addEventListener("hashchange", reveal);
   show();
+  reveal();
 }

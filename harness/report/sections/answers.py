@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from harness.flips import Flip, flips
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.report.section import MISSING, Section, number, optional
+from harness.report.section import MISSING, Section, number, optional, shortened
 from harness.results import CellResult
 
 MATRIX = 18
@@ -21,7 +23,7 @@ def flipped(board: Leaderboard, table: Table) -> Section:
     for row in table.rows:
         if not row.deltas or row.baseline is None:
             continue
-        for cell in (c for c in row.cells if c.status == "ok"):
+        for cell in row.finished:
             before, after = board.records(row.baseline), board.records(cell)
             found = flips(before, after, table.primary_metric)
             if found is None:
@@ -46,21 +48,24 @@ def flipped(board: Leaderboard, table: Table) -> Section:
 
 def pairs(board: Leaderboard, table: Table) -> Section:
     """Won and lost examples of every pair of rows: the row against the column."""
+    title = f"Pairs: {table.dataset}"
     rows = [row for row in table.rows if row.values(table.primary_metric)]
-    sides = [board.records(next(c for c in row.cells if c.status == "ok")) for row in rows]
-    if not 2 <= len(rows) <= MATRIX or not all(sides):
-        return Section(f"Pairs: {table.dataset}")
-    metric = table.primary_metric
-    body = []
-    for row, mine in zip(rows, sides, strict=True):
-        cells = []
-        for theirs in sides:
-            found = flips(theirs, mine, metric) if theirs is not mine else None
-            cells.append(f"{found.won}:{found.lost}" if found else MISSING)
-        body.append((row.name, *cells))
+    if not 2 <= len(rows) <= MATRIX:
+        return Section(title)
+    sides = [board.records(row.finished[0]) for row in rows]
+    if not all(sides):
+        return Section(title)
+    told: dict[tuple[int, int], str] = {}
+    for one, other in combinations(range(len(rows)), 2):
+        found = flips(sides[other], sides[one], table.primary_metric)
+        if found:
+            told[one, other] = f"{found.won}:{found.lost}"
+            told[other, one] = f"{found.lost}:{found.won}"
+    places = range(len(rows))
+    body = [(rows[i].name, *(told.get((i, j), MISSING) for j in places)) for i in places]
     notes = ("Examples that the row wins and loses against the column, first seeds.",)
     columns = ("row against column", *(row.name for row in rows))
-    return Section(f"Pairs: {table.dataset}", notes, columns, tuple(body))
+    return Section(title, notes, columns, tuple(body))
 
 
 def regression(flip: Flip, width: int = 160) -> str:
@@ -69,13 +74,8 @@ def regression(flip: Flip, width: int = 160) -> str:
         flip.second["example_prompt"], flip.second["reference"],
         flip.first["prediction"], flip.second["prediction"],
     )  # fmt: skip
-    asked, reference, before, after = (_cut(text, width) for text in texts)
+    asked, reference, before, after = (shortened(" ".join(text.split()), width) for text in texts)
     return f"−{number(flip.loss)}; “{asked}” → “{reference}”; was “{before}”, is “{after}”"
-
-
-def _cut(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def answers(table: Table) -> Section:
@@ -83,7 +83,7 @@ def answers(table: Table) -> Section:
     metric = "accuracy" if table.task == "classification" else "numeric_accuracy"
     rows = []
     for row in table.rows:
-        cell = next((c for c in row.cells if c.status == "ok"), None)
+        cell = next(iter(row.finished), None)
         if cell is None or not row.values("truncated_share"):
             continue
         unparsed = row.mean("unparsed_share")
@@ -122,8 +122,7 @@ def samples(board: Leaderboard) -> Section:
         if row is None or row.baseline is None:
             continue
         before = board.records(row.baseline)
-        tuned = next(cell for cell in row.cells if cell.status == "ok")
-        for record in list(board.records(tuned).values())[:3]:
+        for record in list(board.records(row.finished[0]).values())[:3]:
             base = before.get(record["id"], {})
             rows.append(
                 (
@@ -131,6 +130,8 @@ def samples(board: Leaderboard) -> Section:
                     base.get("prediction", MISSING), record["prediction"],
                 )
             )  # fmt: skip
+    if not rows:
+        return Section("Samples")
     columns = ("data set", "prompt", "reference", "baseline", "fine-tuned")
     note = "The first three examples of the first compared row; all are in predictions.jsonl."
     return Section("Samples", (note,), columns, tuple(rows))

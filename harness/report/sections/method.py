@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from harness.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
 
 
 def data(board: Leaderboard) -> Section:
-    """Rows read, dropped and used, and the audit's warnings."""
-    rows = []
+    """Rows read, dropped, used and overlapping of each data set, its content's hash, warnings."""
+    counts: dict[str, dict[str, Any]] = {}
+    rest: dict[str, tuple[str, str]] = {}
     for table in board.tables:
-        cells = [c for row in table.rows for c in row.cells if c.status == "ok"]
-        for cell in cells[:1]:
-            counts = {k: v for k, v in cell.data.items() if isinstance(v, int)}
-            rows.append((table.dataset, ", ".join(f"{k} {v}" for k, v in counts.items())))
-        warnings = sorted({w for c in cells for w in c.audit.get("warnings", [])})
-        rows += [(table.dataset, f"warning: {w}") for w in warnings]
-    return Section("Data and audit", (), ("data set", "count"), tuple(rows))
+        cells = [c for row in table.rows for c in row.finished]
+        if cells:
+            found = cells[0].data
+            counts[table.dataset] = {k: v for k, v in found.items() if isinstance(v, int)}
+            warnings = sorted({w for c in cells for w in c.audit.get("warnings", [])})
+            content = (found.get("content") or {}).get("data") or MISSING
+            rest[table.dataset] = (content, "; ".join(warnings) or MISSING)
+    names = list(dict.fromkeys(name for found in counts.values() for name in found))
+    rows = tuple(
+        (dataset, *(str(found.get(name, MISSING)) for name in names), *rest[dataset])
+        for dataset, found in counts.items()
+    )
+    columns = ("data set", *(name.replace("_", " ") for name in names), "content", "warnings")
+    return Section("Data and audit", (), columns, rows)
 
 
 def loaded(board: Leaderboard) -> Section:
@@ -43,9 +54,6 @@ def method(board: Leaderboard) -> Section:
     """What bars and letters mean, how scores are computed, on what, and the command."""
     run = board.run
     signatures = sorted({v.signature for c in run.cells for v in c.values if v.signature})
-    machine = run.environment.get("machine", {})
-    packages = run.environment.get("packages", {})
-    git = run.environment.get("git") or {}
     notes = (
         "Δ is fine-tuned minus baseline on the same examples, with a 95% interval over examples:"
         " clustered t where groups repeat, Agresti-Min for right or wrong, else BCa bootstrap;"
@@ -56,10 +64,25 @@ def method(board: Leaderboard) -> Section:
         " `undecided`.",
         "± is the standard deviation over seeds. RSS includes the interpreter and libraries.",
         f"Signatures: {'; '.join(signatures)}.",
+        *(note for environment in _environments(board) for note in _where(environment)),
+        f"Command: harness run {run.suite.get('path')}",
+    )
+    return Section("How", notes)
+
+
+def _environments(board: Leaderboard) -> list[dict[str, Any]]:
+    """What the cells ran in, each once; the run's own where its cells do not say."""
+    found = [cell.provenance.get("environment") for cell in board.run.cells]
+    unique = {json.dumps(each, sort_keys=True): each for each in found if each}
+    return list(unique.values()) or [board.run.environment]
+
+
+def _where(environment: dict[str, Any]) -> list[str]:
+    machine, packages = environment.get("machine", {}), environment.get("packages", {})
+    git = environment.get("git") or {}
+    return [
         f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
         f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}.",
         f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.",
         f"Git: {git.get('revision')}{' (dirty)' if git.get('dirty') else ''}.",
-        f"Command: harness run {run.suite.get('path')}",
-    )
-    return Section("How", notes)
+    ]

@@ -1,23 +1,68 @@
-"""The answer in words: what fine-tuning did, which row is best, what was left out."""
+"""The answer in words and in one table: who wins, by how much, how sure, at what cost."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from harness.compare import TRAINING_NOISE_UNKNOWN
 from harness.leaderboard import Leaderboard, Row, Table
-from harness.report.section import Section, number, show_delta
+from harness.objectives import Standing
+from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 
 
-def verdict(board: Leaderboard) -> Section:
-    """One or two sentences per data set, and the reasons of what did not run."""
+def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
+    """One or two sentences per data set, its best rows, and the reasons of what did not run."""
     notes = [note for table in board.tables for note in verdict_notes(table)]
     for status in ("skipped", "missing"):
         reasons = Counter(c.reason for c in board.run.cells if c.status == status)
         notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
     failed = [c for c in board.run.cells if c.status == "failed"]
     notes += [f"{cell.key} failed: {cell.reason}." for cell in failed]
-    return Section("Verdict", tuple(notes))
+    columns = (
+        "data set", "what", "variant", "metric", "value", "Δ [95%]", "p (Holm)", "verdict",
+        "memory MiB", "latency ms",
+    )  # fmt: skip
+    rows = tuple(row for table in board.tables for row in _winners(table, ranked[table.dataset]))
+    return Section("Verdict", tuple(notes), columns, rows)
+
+
+def _winners(table: Table, ranked: Sequence[Standing]) -> list[tuple[str, ...]]:
+    """The best mean, and of the rows not told apart from it the smallest and the fastest."""
+    best = table.best()
+    found = {s.row.name: s for s in ranked}
+    if best is None:
+        return []
+    word = "highest mean" if table.higher_is_better else "lowest mean"
+    tied = [found[name] for name in _tied(table, best) if name in found]
+    rows = [_winner(table, word, found[best.name])]
+    small = min((s for s in tied if s.memory_mib), key=lambda s: s.memory_mib or 0.0, default=None)
+    quick = min((s for s in tied if s.latency_ms), key=lambda s: s.latency_ms or 0.0, default=None)
+    if small is not None and small is quick:
+        return [*rows, _winner(table, "tied, least memory and fastest", small)]
+    for what, standing in (("tied, least memory", small), ("tied, fastest", quick)):
+        if standing is not None:
+            rows.append(_winner(table, what, standing))
+    return rows
+
+
+def _winner(table: Table, what: str, standing: Standing) -> tuple[str, ...]:
+    row, metric = standing.row, table.primary_metric
+    delta = row.deltas.get(metric)
+    sure = delta.p_adjusted if delta else None
+    return (
+        table.dataset, what, row.name, metric, mean_text(row, metric),
+        show_delta(delta) if delta else MISSING, MISSING if sure is None else f"{sure:.2g}",
+        delta.verdict if delta else MISSING, optional(standing.memory_mib),
+        optional(standing.latency_ms),
+    )  # fmt: skip
+
+
+def _tied(table: Table, best: Row) -> list[str]:
+    """The other rows that share a letter with ``best``."""
+    letters = table.ties.letters if table.ties else {}
+    mine = set(letters.get(best.name, ""))
+    return [name for name, theirs in letters.items() if mine & set(theirs) and name != best.name]
 
 
 def verdict_notes(table: Table) -> list[str]:
@@ -57,8 +102,7 @@ def _best_note(table: Table, best: Row) -> str:
     text = f"{word} mean: {best.name}, {number(best.mean(metric) or 0.0)}{change}"
     if table.ties is None:
         return f"{table.dataset}: {text}; ties were not computed."
-    letters = table.ties.letters
-    tied = sum(bool(set(letters[best.name]) & set(mine)) for mine in letters.values()) - 1
+    tied = len(_tied(table, best))
     if tied:
         rows = "row is" if tied == 1 else "rows are"
         return f"{table.dataset}: {text}; {tied} other {rows} not told apart from it."

@@ -1,0 +1,144 @@
+"""One chart: a Vega-Lite specification, drawn to SVG without a browser (vl-convert).
+
+An SVG needs no script, prints, and stands in a pull request beside the Markdown. Colours are Okabe
+and Ito's, which the colour-blind tell apart; verdicts differ in shape too. Text is grey enough for
+a light and a dark page. A mark says its values as an SVG title, which a pointer shows.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+Spec = dict[str, Any]
+INK, GRID = "#7a828c", "#8a929c"
+COLOURS = {
+    "better": "#0072B2", "worse": "#D55E00", "equivalent": "#009E73", "undecided": "#8a8f98",
+}  # fmt: skip
+SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
+          "undecided": "circle"}  # fmt: skip
+BASE_URL = "https://vega.github.io/vega-datasets/"
+"""What the drawing library puts before a relative link."""
+FONT = "Liberation Sans, Arial, sans-serif"
+"""The first comes with the drawing library: a chart has the same width on every machine."""
+SAYS = "says"
+"""The field that holds what a mark says when it is pointed at."""
+_LABEL = re.compile(r'<(path|text|rect|line)((?: [\w:-]+="[^"]*")*?) aria-label="([^"]*)"([^>]*)/>')
+_ROLES = re.compile(r' (?:role|aria-(?!hidden)[a-z]+)="[^"]*"')
+_PLACE = re.compile(r' (?:d|transform|[xy][12]?|width|height)="[^"]*"')
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One chart, and the sentence that says what it shows."""
+
+    name: str
+    """File name without its suffix, unique in a report."""
+    text: str
+    spec: Spec
+    choice: str = ""
+    """What a reader chooses it by among the charts beside it; empty: always shown."""
+    page_only: bool = False
+    """Whether Markdown leaves it out."""
+
+    @property
+    def svg(self) -> str:
+        """The chart drawn."""
+        import vl_convert
+
+        drawn = vl_convert.vegalite_to_svg(self.spec).replace(f'"{BASE_URL}#', '"#')
+        return _own_names(_said(_rounded(drawn)), self.name)
+
+
+def _said(svg: str) -> str:
+    """``svg`` with the description of every mark that has `says` as its title, other roles gone.
+
+    The drawing library writes descriptions as ARIA labels, which no pointer shows and which a
+    screen reader meets hundreds of in a chart.
+    """
+    with_titles = _LABEL.sub(
+        lambda m: (
+            f"<{m[1]}{m[2]}{m[4]}><title>{m[3]}</title></{m[1]}>"
+            if f'aria-roledescription="{SAYS}"' in m[4]
+            else m[0]
+        ),
+        svg,
+    )
+    return _ROLES.sub("", with_titles)
+
+
+def _rounded(svg: str) -> str:
+    """``svg`` with coordinates to a hundredth: smaller, and the same on other processors."""
+
+    def short(match: re.Match[str]) -> str:
+        return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+
+    return _PLACE.sub(lambda place: _LONG.sub(short, place[0]), svg)
+
+
+def _own_names(svg: str, figure: str) -> str:
+    """``svg`` with its inner names numbered from 1 under the figure's: they count up a process."""
+    names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    for number, name in enumerate(names, start=1):
+        svg = re.sub(rf'(?<=["#]){re.escape(name)}(?=["\)])', f"{figure}-{number}", svg)
+    return svg
+
+
+def can_draw() -> bool:
+    """Whether vl-convert is installed."""
+    return find_spec("vl_convert") is not None
+
+
+def anchor(*parts: str) -> str:
+    """``parts`` as one name that a link can hold; the same parts give the same name."""
+    text = "-".join(parts).lower()
+    kept = re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60]
+    return f"{kept}-{zlib.crc32(text.encode()):08x}" if len(parts) > 1 else kept or "section"
+
+
+def speaking(mark: Spec) -> Spec:
+    """``mark`` with what its field `says` holds as its title."""
+    return {**mark, "ariaRoleDescription": SAYS}
+
+
+def said() -> Spec:
+    """The encoding that gives a speaking mark its words."""
+    return {"description": {"field": SAYS}}
+
+
+def quantity(field: str, title: str | None, *, zero: bool = True) -> Spec:
+    """A number's encoding."""
+    return {"field": field, "type": "quantitative", "title": title, "scale": {"zero": zero}}
+
+
+def names(field: str, *, longest: int = 52) -> Spec:
+    """The encoding of names, in the order of the data, cut where they are long.
+
+    Cut by their length: a limit in pixels makes the library measure every label, which is slow.
+    """
+    short = f"slice(datum.label, 0, {longest - 1}) + '…'"
+    cut = f"length(datum.label) > {longest} ? {short} : datum.label"
+    return {"field": field, "type": "nominal", "sort": None, "title": None,
+            "axis": {"labelLimit": 0, "labelExpr": cut}}  # fmt: skip
+
+
+def by_verdict(values: dict[str, str]) -> Spec:
+    """The encoding of a verdict as `COLOURS` or `SHAPES`."""
+    scale = {"domain": list(values), "range": list(values.values())}
+    return {"field": "verdict", "type": "nominal", "scale": scale, "title": "verdict"}
+
+
+def drawn_on(spec: Spec) -> Spec:
+    """``spec`` with the colours and the font of every chart."""
+    axis = {"labelColor": INK, "titleColor": INK, "domainColor": GRID, "tickColor": GRID,
+            "gridColor": GRID, "gridOpacity": 0.25}  # fmt: skip
+    config = {
+        "background": None, "view": {"stroke": None}, "axis": axis, "font": FONT,
+        "legend": {"labelColor": INK, "titleColor": INK},
+        "header": {"labelColor": INK, "titleColor": INK},
+    }  # fmt: skip
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": config, **spec}

@@ -1,0 +1,209 @@
+"""The leaderboard of one data set: a row per variant, and what to read it by."""
+
+from __future__ import annotations
+
+from harness.compare import Delta
+from harness.leaderboard import Row, Table
+from harness.metrics.facts import fact
+from harness.objectives import LATENCY, MEMORY
+from harness.report.section import (
+    MISSING,
+    Interval,
+    Section,
+    anchor,
+    mean_text,
+    number,
+    show_delta,
+)
+
+PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
+COSTS = (
+    LATENCY, "batch_tokens_per_s", *MEMORY, "train_seconds", "trainable_params", "adapter_mib",
+)  # fmt: skip
+"""Costs that the page shows beside the scores; all stand in a table of their own."""
+MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
+"""How a metric beside the primary one tells its verdict."""
+
+
+def leaders(table: Table) -> Section:
+    """A row per variant: the primary metric with its tie, difference and verdict, then the rest."""
+    kept = [row for row in table.rows if row.status != "skipped"]
+    if not any(row.values(metric) for row in kept for metric in table.metrics()):
+        notes = ("No row has a score; “Cost” holds what was measured.",) if kept else ()
+        return Section(f"Leaderboard: {table.dataset}", notes)
+    columns = _columns(table, kept)
+    rows = tuple(tuple(column[k] for column in columns.values()) for k in range(len(kept)))
+    costs = _costs(table, kept)
+    primary = table.primary_metric
+    return Section(
+        f"Leaderboard: {table.dataset}",
+        leader_notes(table),
+        (*columns, *costs, "status"),
+        tuple(
+            (*row, *(mean_text(kept[k], name) for name in costs), kept[k].status)
+            for k, row in enumerate(rows)
+        ),
+        tuple(anchor(table.dataset, row.name) for row in kept),
+        intervals={
+            primary: tuple(_value_interval(row, primary) for row in kept),
+            "Δ [95%]": tuple(_delta_interval(row.deltas.get(primary)) for row in kept),
+        },
+        extra=len(costs) + 1,
+    )
+
+
+def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
+    """Column → its texts, one per row."""
+    metric = table.primary_metric
+    others = table.metrics()[1:]
+    found = {axis: [getattr(row, axis) for row in rows] for axis in ("model", "quantization")}
+    found |= {
+        "adapter": [row.adapter for row in rows],
+        "seeds": [_seeds(row) for row in rows],
+        metric: [_with_interval(row, metric) for row in rows],
+        "tie": [table.ties.letters.get(row.name, MISSING) if table.ties else MISSING
+                for row in rows],
+        "Δ [95%]": [_difference(row, metric) for row in rows],
+        "p (Holm)": [_adjusted(row.deltas.get(metric)) for row in rows],
+        "verdict": [_verdict(row, metric) for row in rows],
+    }  # fmt: skip
+    for other in others:
+        found[other] = [_change(row, other) for row in rows]
+        if any(other in row.deltas for row in rows):
+            found[f"Δ {other}"] = [_marked(row.deltas.get(other)) for row in rows]
+    for name in PARSE:
+        if any(row.values(name) for row in table.rows):
+            found[name] = [mean_text(row, name) for row in rows]
+    return found
+
+
+def _costs(table: Table, rows: list[Row]) -> list[str]:
+    there = [name for name in COSTS if any(row.values(name) for row in rows)]
+    return there if len(table.machines()) < 2 else []
+
+
+def _seeds(row: Row) -> str:
+    if row.status != "ok":
+        return "0"
+    return MISSING if row.adapter == "base" else str(len(row.finished))
+
+
+def _difference(row: Row, metric: str) -> str:
+    if row.status != "ok":
+        return row.reason or ""
+    delta = row.deltas.get(metric)
+    return show_delta(delta) if delta else row.incomparable or MISSING
+
+
+def _adjusted(delta: Delta | None) -> str:
+    return f"{delta.p_adjusted:.2g}" if delta and delta.p_adjusted is not None else MISSING
+
+
+def _verdict(row: Row, metric: str) -> str:
+    if row.status != "ok":
+        return row.status
+    return row.deltas[metric].verdict if metric in row.deltas else MISSING
+
+
+def _change(row: Row, metric: str) -> str:
+    """``before → after`` where the row has a baseline, else the row's own mean."""
+    after = mean_text(row, metric)
+    if row.baseline is None or any(cell.key == row.baseline.key for cell in row.cells):
+        return after
+    before = row.baseline.value(metric)
+    if before is None or before.value is None or after == MISSING:
+        return after
+    return f"{number(before.value)} → {after}"
+
+
+def _marked(delta: Delta | None) -> str:
+    return f"{show_delta(delta)}{MARKS.get(delta.verdict, '')}" if delta else MISSING
+
+
+def _with_interval(row: Row, metric: str) -> str:
+    """One seed: the value with its interval over examples; several: mean and spread over seeds."""
+    found = _value_interval(row, metric)
+    if found is None or len(row.values(metric)) > 1:
+        return mean_text(row, metric)
+    return f"{number(found.value)} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _value_interval(row: Row, metric: str) -> Interval | None:
+    """The value with its interval over examples; of several seeds, one deviation either way."""
+    mean, spread = row.mean(metric), row.spread(metric)
+    before = row.baseline.value(metric) if row.baseline else None
+    reference = before.value if before else None
+    if mean is None:
+        return None
+    if spread is not None:
+        return Interval(mean, mean - spread, mean + spread, reference)
+    value = next(v for c in row.finished if (v := c.value(metric)) and v.value is not None)
+    if value.ci_low is None or value.ci_high is None:
+        return None
+    return Interval(mean, value.ci_low, value.ci_high, reference)
+
+
+def _delta_interval(delta: Delta | None) -> Interval | None:
+    return Interval(delta.delta, delta.low, delta.high, 0.0) if delta else None
+
+
+def leader_notes(table: Table) -> tuple[str, ...]:
+    """What to read the table by: ties, power, noise, trivial baselines, what is left out."""
+    notes = [_direction(table)]
+    notes += _tie_notes(table) + _power_notes(table) + _noise_notes(table)
+    trivial = [f"{answer}, {number(score)}" for answer, score in table.trivial().items()]
+    if trivial:
+        notes.append(f"Without a model: {'; '.join(trivial)}.")
+    answered = {c.answered_by for row in table.rows for c in row.finished}
+    if {"head", "likelihood"} <= answered:
+        notes.append(
+            "Baselines rank the labels as answers to a question; fine-tuned rows read the bare text"
+            " with a trained head. `classify_by: likelihood` asks both the same."
+        )
+    skipped = sum(row.status == "skipped" for row in table.rows)
+    if skipped:
+        notes.append(f"{skipped} rows are skipped here; “Not run” names the reasons.")
+    return tuple(notes)
+
+
+def _direction(table: Table) -> str:
+    text = f"Primary metric: {table.primary_metric}. Rows stand in matrix order, not ranked."
+    others = [m for m in table.metrics()[1:] if any(m in row.deltas for row in table.rows)]
+    if others:
+        text += " Beside the primary metric ▲ ▼ = mark better, worse and equivalent, unadjusted."
+    low = [m for m in table.metrics() if fact(m).higher_is_better is False]
+    return f"{text} Lower is better: {', '.join(low)}." if low else text
+
+
+def _tie_notes(table: Table) -> list[str]:
+    if not table.ties:
+        return []
+    text = "Rows that share a letter under `tie` are not shown to differ"
+    how = "" if table.ties.paired else ", unpaired: no score per example is kept"
+    return [f"{text} ({table.ties.pairs} pairs, Holm{how})."]
+
+
+def _power_notes(table: Table) -> list[str]:
+    deltas = [d for row in table.rows if (d := row.deltas.get(table.primary_metric))]
+    notes = [f"Family of the Δ column: {len(deltas)} contrasts, Holm."] if deltas else []
+    gaps = sorted(delta.detectable for delta in deltas if delta.detectable)
+    if gaps:
+        notes.append(
+            f"With {deltas[0].n} examples a difference of {number(gaps[len(gaps) // 2])} to the"
+            " baseline is found with 80% power (median row); smaller ones may be missed."
+        )
+    return notes
+
+
+def _noise_notes(table: Table) -> list[str]:
+    """The noise floor of the primary metric: a gain below it is undecided."""
+    measured = [row.noise for row in table.rows if row.noise]
+    if not measured:
+        return []
+    floor = max(noise["floor"].get(table.primary_metric, 0.0) for noise in measured)
+    flips = max(share for noise in measured for share in noise["flip_rate"].values())
+    return [
+        f"Noise floor: baselines evaluated again on {measured[0]['examples']} examples, at the same"
+        f" and at half the batch size, change {flips:.1%} of their answers at most and"
+        f" {table.primary_metric} by {number(floor)}; a smaller gain is undecided."
+    ]

@@ -1,0 +1,28 @@
+"""What the leaderboards hold no numbers of: skipped, failed and missing cells, with the reason."""
+
+from __future__ import annotations
+
+from harness.leaderboard import Leaderboard
+from harness.report.section import MISSING, Section
+from harness.results import CellResult
+
+AXES = ("quantization", "adapter", "dataset")
+
+
+def left_out(board: Leaderboard) -> Section:
+    """A row per model and reason, with the cells that it stands for."""
+    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    for cell in board.run.cells:
+        if cell.status != "ok":
+            key = (cell.model, cell.status, cell.reason or MISSING)
+            groups.setdefault(key, []).append(cell)
+    rows = tuple(
+        (model, *(_levels(cells, axis) for axis in AXES), str(len(cells)), status, reason)
+        for (model, status, reason), cells in groups.items()
+    )
+    columns = ("model", "quantization", "adapter", "data set", "cells", "status", "reason")
+    return Section("Not run", (), columns, rows)
+
+
+def _levels(cells: list[CellResult], axis: str) -> str:
+    return ", ".join(dict.fromkeys(str(getattr(cell, axis)) for cell in cells))

@@ -1,0 +1,72 @@
+"""Score by the length of the reference: whether a gain comes from long or from short examples."""
+
+from __future__ import annotations
+
+import statistics
+
+from harness.compare import Records
+from harness.leaderboard import Leaderboard, Row, Table
+from harness.report.section import Section, number
+
+PARTS = ("short", "medium", "long")
+"""Thirds of the examples, by words in the reference."""
+MOST = 40
+"""Rows that are told by length."""
+FEWEST = 15
+"""Examples below which thirds say nothing."""
+
+
+def lengths(board: Leaderboard, table: Table) -> Section:
+    """The mean score of every compared row and its baseline for each third of the examples."""
+    metric = "accuracy" if table.primary_metric == "f1_macro" else table.primary_metric
+    title = f"Length: {table.dataset}"
+    rows = [row for row in table.rows if table.primary_metric in row.deltas and row.baseline]
+    rows = rows[:MOST]
+    if not rows or table.task == "classification":
+        return Section(title)
+    thirds = _thirds(board.records(rows[0].finished[0]))
+    found = [line for row in rows for line in _lines(board, row, metric, thirds)]
+    columns = (
+        "model", "quantization", "adapter", "reference", "words", "n", f"{metric} before",
+        f"{metric} after", "Δ",
+    )  # fmt: skip
+    notes = (
+        "Thirds of the test examples by words in the reference; first seeds of at most"
+        f" {MOST} rows; no intervals.",
+    )
+    return Section(title, notes if found else (), columns, tuple(found), page_only=True)
+
+
+def _thirds(records: Records) -> dict[str, dict[str, int]]:
+    """Third → example id → words in its reference; equal lengths stay together."""
+    words = {i: len(record["reference"].split()) for i, record in records.items()}
+    order = sorted(words.values())
+    if len(order) < FEWEST:
+        return {}
+    low, high = order[len(order) // 3], order[2 * len(order) // 3]
+    place = {i: PARTS[(n > low) + (n > high)] for i, n in words.items()}
+    return {part: {i: words[i] for i in words if place[i] == part} for part in PARTS}
+
+
+def _lines(
+    board: Leaderboard, row: Row, metric: str, thirds: dict[str, dict[str, int]]
+) -> list[tuple[str, ...]]:
+    assert row.baseline is not None
+    before, after = board.records(row.baseline), board.records(row.finished[0])
+    found: list[tuple[str, ...]] = []
+    for part, words in thirds.items():
+        shared = [
+            i for i in words
+            if metric in before.get(i, {}).get("scores", {})
+            and metric in after.get(i, {}).get("scores", {})
+        ]  # fmt: skip
+        if shared:
+            first, second = (
+                statistics.fmean(side[i]["scores"][metric] for i in shared)
+                for side in (before, after)
+            )
+            span = f"{min(words.values())}–{max(words.values())}"
+            axes = (row.model, row.quantization, row.adapter)
+            numbers = (number(first), number(second), f"{second - first:+.3f}")
+            found.append((*axes, part, span, str(len(shared)), *numbers))
+    return found

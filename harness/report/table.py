@@ -1,0 +1,89 @@
+"""The rows of one table of the page: escaped cells, what they sort by, and intervals drawn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from harness.report.section import Interval, Section
+
+AXES = ("model", "quantization", "adapter", "data set", "seed", "category", "metric", "verdict")
+"""Columns that a reader may group a table by."""
+SHORT = 32
+"""Characters up to which a cell stays on one line."""
+WIDTH, PAD = 100.0, 2.0
+"""An interval's drawing is so wide, with so much room at its ends."""
+_NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?=$|[\s\[%:])")
+
+
+def sort_key(text: str) -> str:
+    """What a table sorts ``text`` by: the number that it begins with, else the text.
+
+    A change, ``before → after``, sorts by what it became.
+    """
+    text = text.rpartition(" → ")[2] if text[:1] in "-−0123456789" else text
+    found = _NUMBER.match(text)
+    return found[0].replace(",", "").replace("−", "-").rstrip("%") if found else text
+
+
+def groupings(section: Section) -> list[str]:
+    """Columns of ``section`` worth grouping by: an axis of several values, some shared by rows."""
+    found = []
+    for place, column in enumerate(section.columns):
+        values = {row[place] for row in section.rows} if column in AXES else set()
+        if 1 < len(values) < len(section.rows):
+            found.append(column)
+    return found
+
+
+def body(section: Section) -> str:
+    """The rows of ``section`` as HTML; every text is escaped."""
+    drawn = {
+        section.columns.index(column): _drawn(marks)
+        for column, marks in section.intervals.items()
+        if any(marks)
+    }
+    lines = []
+    for number, row in enumerate(section.rows):
+        name = f' id="{escape(section.anchors[number])}"' if section.anchors else ""
+        cells = [
+            _cell(text, drawn[place][number] if place in drawn else "")
+            for place, text in enumerate(row)
+        ]
+        lines.append(f"<tr{name}>{''.join(cells)}</tr>")
+    return "\n".join(lines)
+
+
+def _cell(text: str, drawing: str) -> str:
+    key = sort_key(text)
+    sorted_by = f' data-sort="{escape(key)}"' if key != text else ""
+    look = text if text in ("better", "worse", "failed") else "short" if len(text) < SHORT else ""
+    styled = f' class="{look}"' if look else ""
+    return f"<td{sorted_by}{styled}>{escape(text)}{drawing}</td>"
+
+
+def _drawn(marks: Sequence[Interval | None]) -> list[str]:
+    """An SVG per cell on one scale: the interval, its point, and what it is read against.
+
+    The text beside it says the same, so the drawing is hidden from screen readers.
+    """
+    there = [mark for mark in marks if mark is not None]
+    ends = [end for mark in there for end in (mark.low, mark.high, mark.value)]
+    ends += [mark.reference for mark in there if mark.reference is not None]
+    low, high = min(ends), max(ends)
+    scale = (WIDTH - 2 * PAD) / (high - low) if high > low else 0.0
+    return [_svg(mark, low, scale) if mark else "" for mark in marks]
+
+
+def _svg(mark: Interval, low: float, scale: float) -> str:
+    """One path, for a page holds thousands: the line, the point, and notches at the reference."""
+    first, last, point = (PAD + (v - low) * scale for v in (mark.low, mark.high, mark.value))
+    path = f"M{first:.1f} 5H{last:.1f}M{point - 1:.1f} 3h2v4h-2z"
+    if mark.reference is not None:
+        against = PAD + (mark.reference - low) * scale
+        path += f"M{against:.1f} 0v2M{against:.1f} 8v2"
+    return (
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path d="{path}"/></svg>'
+    )
