@@ -122,8 +122,8 @@ def _fine_tune(
     seen.facts["trained"] = {**facts, "steps": trained.steps}
     del model
     free()
-    elapsed = time.monotonic() - began
-    seen.timings["prepare"] = elapsed - trained.seconds - device.paused_seconds(began)
+    elapsed = time.monotonic() - began - device.paused_seconds(began)
+    seen.timings["prepare"] = elapsed - seconds
 
 
 DEFECTS = {
