@@ -1,7 +1,7 @@
 """Two variants on the same examples: comparable or not, the difference, its interval, a verdict.
 
-A side is one variant's records, one list per training seed; several seeds are averaged within an
-example for the difference and enter the interval as a crossed factor.
+A side is one variant's records by training seed. Seeds of the same number stand together; several
+are averaged within an example for the difference and enter the interval as a crossed factor.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
+Seeds = Mapping[int | None, Records]
+"""Training seed → records; None is the seed of what nothing trained, or of none that is known."""
 Side = TypeVar("Side")
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
@@ -56,7 +58,7 @@ class Delta:
     detectable: float | None = None
     """The smallest difference found with 80% power, groups and seeds counted as in the interval."""
     covers: str = ""
-    """What the interval covers: `examples`, or `examples and N seeds`."""
+    """What the interval covers: `examples`, or `examples and N seeds`, and how the seeds pair."""
     p_adjusted: float | None = None
     """Holm's, over the family that the table declares."""
     effect_size: float | None = None
@@ -85,14 +87,14 @@ class Criteria:
 
 
 def differences(
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     *,
     criteria: Criteria | None = None,
     labels: Sequence[str] = (),
 ) -> dict[str, Delta]:
     """Metric → difference, for every metric that both sides scored on two or more examples."""
-    first, criteria = before[0], criteria or Criteria()
+    first, criteria = next(iter(before.values())), criteria or Criteria()
     found: dict[str, Delta] = {}
     for metric in sorted({m for record in first.values() for m in record["scores"]}):
         delta = difference(metric, before, after, criteria=criteria)
@@ -107,19 +109,19 @@ def differences(
 
 def difference(
     metric: str,
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     *,
     criteria: Criteria | None = None,
 ) -> Delta | None:
     """The paired difference in a mean of per-example scores; None below two shared examples."""
     criteria = criteria or Criteria()
-    shared = _scored(metric, [*before, *after])
+    pairs = seed_pairs(before, after)
+    shared = _scored(metric, pairs)
     if len(shared) < 2:
         return None
-    pairs = seed_pairs(before, after)
     base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
-    clusters = [before[0][i].get("group") or i for i in shared]
+    clusters = [pairs[0][0][i].get("group") or i for i in shared]
     paired = paired_difference(
         base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
     )
@@ -132,7 +134,7 @@ def difference(
         error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
-        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
+        covers, per_seed = _covered(before, after, len(pairs)), crossed.per_seed
     floor = criteria.floor(metric)
     return Delta(
         metric, paired.delta, low, high,
@@ -147,9 +149,10 @@ def difference(
     )  # fmt: skip
 
 
-def _scored(metric: str, sides: Sequence[Records]) -> list[str]:
+def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
     """The examples that every side scored, in the first side's order."""
-    shared = list(sides[0])
+    sides = {id(side): side for pair in pairs for side in pair}.values()
+    shared = list(pairs[0][0])
     for side in sides:
         scored = {i for i, record in side.items() if metric in record.get("scores", {})}
         shared = [i for i in shared if i in scored]
@@ -161,21 +164,31 @@ def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Flo
     return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
 
 
-def seed_pairs(before: Sequence[Side], after: Sequence[Side]) -> list[tuple[Side, Side]]:
-    """The sides seed by seed: one alone stands beside every seed, else surplus seeds are left out.
+def seed_pairs(
+    before: Mapping[int | None, Side], after: Mapping[int | None, Side]
+) -> list[tuple[Side, Side]]:
+    """The sides seed by seed: those of one number together, the others left out.
 
-    A seed's side is its records, or what was made of them.
+    A side without a seed has no training noise and stands beside every seed of the other. Where
+    no number is shared, seeds stand together in their order: trainings are exchangeable, so that
+    one pairing is as good as another. A seed's side is its records, or what was made of them.
     """
-    if len(before) == 1:
-        return [(before[0], side) for side in after]
-    if len(after) == 1:
-        return [(side, after[0]) for side in before]
-    return list(zip(before, after, strict=False))
+    if set(before) == {None}:
+        return [(before[None], side) for side in after.values()]
+    if set(after) == {None}:
+        return [(side, after[None]) for side in before.values()]
+    shared = [(before[seed], after[seed]) for seed in before if seed in after]
+    return shared or list(zip(before.values(), after.values(), strict=False))
+
+
+def _covered(before: Seeds, after: Seeds, count: int) -> str:
+    strangers = {None} not in (set(before), set(after)) and not before.keys() & after.keys()
+    return f"examples and {count} seeds{', paired in order: none is shared' if strangers else ''}"
 
 
 def f1_difference(
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     labels: Sequence[str],
     *,
     criteria: Criteria | None = None,
@@ -185,11 +198,11 @@ def f1_difference(
     Several seeds are crossed with the examples by jackknife pseudo-values.
     """
     criteria = criteria or Criteria()
-    base, tuned = before[0], after[0]
-    shared = [i for i in base if all(i in side for side in after)]
+    pairs = seed_pairs(before, after)
+    shared = _scored("accuracy", pairs)
     if len(shared) < 2:
         return None
-    pairs = seed_pairs(before, after)
+    base = pairs[0][0]
     gold = [base[i]["label"] for i in shared]
     groups = repeating([base[i].get("group") or i for i in shared])
     guesses = [
@@ -208,9 +221,9 @@ def f1_difference(
         )  # fmt: skip
         delta, low, high, p = crossed.delta, crossed.low, crossed.high, crossed.p_value
         test = "crossed seeds, jackknife"
-        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    hits = [(base[i]["scores"]["accuracy"], tuned[i]["scores"]["accuracy"]) for i in shared]
-    won, lost = sum(b < t for b, t in hits), sum(b > t for b, t in hits)
+        covers, per_seed = _covered(before, after, len(pairs)), crossed.per_seed
+    hits = [_scores("accuracy", shared, sides).mean(axis=1) for sides in zip(*pairs, strict=True)]
+    won, lost = int(np.sum(hits[0] < hits[1])), int(np.sum(hits[0] > hits[1]))
     floor = criteria.floor("f1_macro")
     return Delta(
         "f1_macro", delta, low, high,

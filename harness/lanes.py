@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from harness.compare import Criteria, Delta, difference, f1_difference, seed_pairs
+from harness.compare import Criteria, Delta, Seeds, difference, f1_difference, seed_pairs
 from harness.flips import flips
 from harness.leaderboard import SPEEDS
 from harness.metrics.facts import fact, is_higher_better
@@ -78,7 +78,7 @@ def _judged(rule: Rule, delta: Delta) -> Finding:
     return Finding("pass", f"Δ {size}: a loss of more than {most:.3g} is excluded")
 
 
-def _worst(before: list[Any], after: list[Any], metric: str, count: int = 5) -> tuple[str, ...]:
+def _worst(before: Seeds, after: Seeds, metric: str, count: int = 5) -> tuple[str, ...]:
     found = [flips(b, a, metric) for b, a in seed_pairs(before, after)]
     lost = [flip for each in found if each for flip in each.regressions]
     ordered = sorted(lost, key=lambda flip: (-flip.loss, flip.id))
