@@ -235,19 +235,22 @@ def f1_difference(
 def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:
     """The differences of each of ``family``, those in ``metric`` adjusted by Holm over all of them.
 
-    Whoever has no difference in ``metric`` keeps the others as they are.
+    Whoever has no difference in ``metric`` keeps the others as they are. A difference without a
+    p-value stays out of the family and is never better or worse.
     """
-    known = [k for k, deltas in enumerate(family) if metric in deltas]
-    p_values = holm([family[k][metric].p_value or 0.0 for k in known])
     found = [dict(deltas) for deltas in family]
-    for k, p in zip(known, p_values, strict=True):
-        found[k][metric] = with_adjusted(found[k][metric], p)
+    mine = [k for k, deltas in enumerate(found) if metric in deltas]
+    p_values = {k: p for k in mine if (p := found[k][metric].p_value) is not None}
+    of_family = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    for k in mine:
+        found[k][metric] = with_adjusted(found[k][metric], of_family.get(k))
     return found
 
 
-def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:
+def with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:
     """``delta`` under a family's p-value: better or worse only where that is at most 0.05."""
-    clear = delta.verdict not in ("better", "worse") or p_adjusted <= ALPHA
+    shown = p_adjusted is not None and p_adjusted <= ALPHA
+    clear = delta.verdict not in ("better", "worse") or shown
     return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if clear else "undecided")
 
 

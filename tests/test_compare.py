@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.compare import (
     Criteria,
+    adjusted,
     difference,
     differences,
     f1_difference,
@@ -71,6 +74,17 @@ def test_holm_takes_a_verdict_back():
     gain = difference("rougeL", {None: records(LOW)}, {0: records(HIGH)})
     assert with_adjusted(gain, 0.04).verdict == "better"
     assert with_adjusted(gain, 0.06).verdict == "undecided"
+
+
+def test_a_missing_p_value_is_neither_significant_nor_in_the_family():
+    gain = difference("rougeL", {None: records(LOW)}, {0: records(HIGH)})
+    unknown = replace(gain, p_value=None)
+    known, other = adjusted(
+        [{"rougeL": replace(gain, p_value=0.03)}, {"rougeL": unknown}], "rougeL"
+    )
+    assert known["rougeL"].p_adjusted == 0.03
+    assert other["rougeL"].p_adjusted is None
+    assert (known["rougeL"].verdict, other["rougeL"].verdict) == ("better", "undecided")
 
 
 def test_other_examples_references_or_questions_are_not_comparable():
