@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import ne
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.facts import is_higher_better
+from harness.seeds import covered, seed_pairs
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
@@ -23,6 +24,7 @@ from harness.statistics import (
     macro_f1_difference,
     paired_difference,
     repeating,
+    sign_flip_units,
     verdict,
 )
 
@@ -32,7 +34,6 @@ Records = dict[str, Record]
 """Example id → record."""
 Seeds = Mapping[int | None, Records]
 """Training seed → records; None is the seed of what nothing trained, or of none that is known."""
-Side = TypeVar("Side")
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
@@ -48,7 +49,7 @@ class Delta:
     """Lower end of the interval, 95% unless another confidence was asked for."""
     high: float
     verdict: str
-    """`better`, `worse`, `equivalent` or `undecided`, by the interval, margin and noise floor."""
+    """`better`, `worse`, `equivalent` or `undecided`, by interval, test, margin and noise floor."""
     n: int
     won: int
     lost: int
@@ -67,6 +68,8 @@ class Delta:
     """Pearson's r of the two sides' scores over examples."""
     noise_floor: float = 0.0
     """How far the baseline moves when nothing changes; a smaller difference is undecided."""
+    units: int = 0
+    """Independent examples: groups count as one each."""
     per_seed: tuple[float, ...] = ()
     """The difference of each training seed, where there are several."""
 
@@ -80,6 +83,16 @@ class Criteria:
     noise: Mapping[str, float] | None = None
     """Metric → noise floor."""
     confidence: float = 0.95
+
+    @property
+    def alpha(self) -> float:
+        """The level of the test that belongs to the interval."""
+        return 1 - self.confidence
+
+    @property
+    def fewest(self) -> int:
+        """With fewer independent examples everything is undecided, even if all of them agree."""
+        return sign_flip_units(self.alpha)
 
     def floor(self, metric: str) -> float:
         """The noise floor of ``metric``; 0 where none was measured."""
@@ -128,25 +141,36 @@ def difference(
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
     covers, per_seed = "examples", _NO_SEEDS
     gaps = tuned - base
-    error = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters).standard_error
+    over_examples = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters)
+    error = over_examples.standard_error
     if len(pairs) > 1:
         crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
         error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
-        covers, per_seed = _covered(before, after, len(pairs)), crossed.per_seed
-    floor = criteria.floor(metric)
-    return Delta(
-        metric, paired.delta, low, high,
-        verdict(
-            low, high, criteria.margin, higher_is_better=is_higher_better(metric),
-            noise_floor=floor, delta=paired.delta,
-        ),
-        paired.n, paired.won, paired.lost, p, test,
+        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
+    found = Delta(
+        metric, paired.delta, low, high, "undecided", paired.n, paired.won, paired.lost, p, test,
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
-        effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
-        per_seed=per_seed,
+        effect_size=paired.effect_size, correlation=paired.correlation,
+        noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
     )  # fmt: skip
+    return replace(found, verdict=_verdict(found, criteria))
+
+
+def _verdict(delta: Delta, criteria: Criteria) -> str:
+    """What the interval says, where there are examples enough and the test agrees.
+
+    A bootstrap of a few equal differences has no width: on its own it would be certain.
+    """
+    if delta.units < criteria.fewest:
+        return "undecided"
+    said = verdict(
+        delta.low, delta.high, criteria.margin, higher_is_better=is_higher_better(delta.metric),
+        noise_floor=delta.noise_floor, delta=delta.delta,
+    )  # fmt: skip
+    shown = delta.p_value is not None and delta.p_value <= criteria.alpha
+    return said if said == "equivalent" or shown else "undecided"
 
 
 def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
@@ -162,28 +186,6 @@ def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
 def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
     """Scores of examples × sides."""
     return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
-
-
-def seed_pairs(
-    before: Mapping[int | None, Side], after: Mapping[int | None, Side]
-) -> list[tuple[Side, Side]]:
-    """The sides seed by seed: those of one number together, the others left out.
-
-    A side without a seed has no training noise and stands beside every seed of the other. Where
-    no number is shared, seeds stand together in their order: trainings are exchangeable, so that
-    one pairing is as good as another. A seed's side is its records, or what was made of them.
-    """
-    if set(before) == {None}:
-        return [(before[None], side) for side in after.values()]
-    if set(after) == {None}:
-        return [(side, after[None]) for side in before.values()]
-    shared = [(before[seed], after[seed]) for seed in before if seed in after]
-    return shared or list(zip(before.values(), after.values(), strict=False))
-
-
-def _covered(before: Seeds, after: Seeds, count: int) -> str:
-    strangers = {None} not in (set(before), set(after)) and not before.keys() & after.keys()
-    return f"examples and {count} seeds{', paired in order: none is shared' if strangers else ''}"
 
 
 def f1_difference(
@@ -221,15 +223,14 @@ def f1_difference(
         )  # fmt: skip
         delta, low, high, p = crossed.delta, crossed.low, crossed.high, crossed.p_value
         test = "crossed seeds, jackknife"
-        covers, per_seed = _covered(before, after, len(pairs)), crossed.per_seed
+        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
     hits = [_scores("accuracy", shared, sides).mean(axis=1) for sides in zip(*pairs, strict=True)]
     won, lost = int(np.sum(hits[0] < hits[1])), int(np.sum(hits[0] > hits[1]))
-    floor = criteria.floor("f1_macro")
-    return Delta(
-        "f1_macro", delta, low, high,
-        verdict(low, high, criteria.margin, noise_floor=floor, delta=delta),
-        found.n, won, lost, p, test, None, covers, noise_floor=floor, per_seed=per_seed,
+    judged = Delta(
+        "f1_macro", delta, low, high, "undecided", found.n, won, lost, p, test, None, covers,
+        noise_floor=criteria.floor("f1_macro"), units=len(set(groups or shared)), per_seed=per_seed,
     )  # fmt: skip
+    return replace(judged, verdict=_verdict(judged, criteria))
 
 
 def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:

@@ -15,12 +15,12 @@ from harness.compare import (
     adjusted,
     differences,
     incomparable,
-    seed_pairs,
 )
 from harness.errors import HarnessError
 from harness.flips import Flips, flips
 from harness.paths import CellPaths
 from harness.results import CellResult, by_id, load_result, load_run, read_predictions
+from harness.seeds import seed_pairs
 from harness.suite import AXES
 
 

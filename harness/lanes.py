@@ -1,6 +1,7 @@
 """The gate's lanes: one rule on the cells of one row, now and in the baseline.
 
-*paired* fails only when the whole interval of the paired difference lies beyond the margin.
+*paired* fails only when the whole interval of the paired difference lies beyond the margin, and
+the test agrees.
 *exact* is equality within a tolerance on the same machine. *percentage* is for memory and speed.
 *static* holds without a baseline.
 """
@@ -11,11 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.compare import Criteria, Delta, Seeds, difference, f1_difference, seed_pairs
+from harness.compare import Criteria, Delta, Seeds, difference, f1_difference
 from harness.flips import flips
 from harness.leaderboard import SPEEDS
 from harness.metrics.facts import fact, is_higher_better
 from harness.rules import PREDICTIONS, Rule
+from harness.seeds import seed_pairs
 from harness.snapshot import CellSnapshot, sides
 
 CALIBRATION = "calibration_ms"
@@ -54,11 +56,11 @@ def paired(
         return Finding("no-examples", f"no example has a {metric} on both sides")
     if not math.isfinite(delta.delta):
         return Finding("not-a-number", f"the difference is {delta.delta}")
-    found = _judged(rule, delta)
+    found = _judged(rule, delta, criteria.fewest)
     return found._replace(delta=delta, regressions=_worst(before, after, metric))
 
 
-def _judged(rule: Rule, delta: Delta) -> Finding:
+def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
     up = is_higher_better(delta.metric)
     loss, least, most = (
         (-delta.delta, -delta.high, -delta.low) if up else (delta.delta, delta.low, delta.high)
@@ -66,6 +68,9 @@ def _judged(rule: Rule, delta: Delta) -> Finding:
     size = f"{delta.delta:+.4g} [{delta.low:+.4g}, {delta.high:+.4g}] on {delta.n} examples"
     if delta.won == delta.lost == 0 and loss == 0:
         return Finding("pass", f"every score is unchanged on {delta.n} examples")
+    if delta.units < fewest:
+        text = f"Δ {size}: {delta.units} independent examples tell nothing at this level, {fewest}"
+        return Finding("undecided", f"{text} may")
     if delta.verdict == "worse":
         return Finding("regression", f"Δ {size}, a loss of more than {rule.margin:g}")
     if delta.verdict == "better" and least < -rule.margin:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import ALPHA, Records, Seeds, seed_pairs
+from harness.compare import ALPHA, Records, Seeds
+from harness.seeds import seed_pairs
 from harness.statistics import (
     clustered_t_p,
     crossed_difference,
