@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.statistics.draws import Floats, coin_draws
+from harness.statistics.draws import Floats, coin_draws, uniform_draws
 from harness.statistics.intervals import bca, clustered_t
+from harness.statistics.rare import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
 from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
+
+SURELY_RARE = 0.005
+"""Half the p-value that `FEW_HITS` of 10,000 resamples give: no need to try them first."""
 
 
 class Difference(NamedTuple):
@@ -141,7 +145,8 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     """The two-sided p-value of a mean under flips of each difference's sign (Fisher 1935).
 
     All patterns are enumerated up to `EXACT_FLIPS` non-zero differences; beyond, the value is
-    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010).
+    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010), or, where these hit
+    too seldom or would, that of `rare_p`.
     """
     d = np.asarray(differences, dtype=np.float64)
     changed = d[d != 0]
@@ -151,10 +156,22 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     if len(changed) <= EXACT_FLIPS:
         patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
         return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
+    # Hoeffding 1963: 2 exp(-S² / 2Σd²) bounds the p-value
+    if 2 * np.exp(-(bound**2) / (2 * float(d @ d))) <= SURELY_RARE:
+        return _rare_flip(d, bound, seed)
     # differences of 0 stay in: all contrasts of one size then share their coins
     sums = np.concatenate([coins @ d for coins in coin_draws(len(d), resamples, seed)])
     hits = int(np.sum(np.abs(2 * sums - d.sum()) >= bound))
-    return (hits + 1) / (resamples + 1)
+    return (hits + 1) / (resamples + 1) if hits >= FEW_HITS else _rare_flip(d, bound, seed)
+
+
+def _rare_flip(differences: Floats, bound: float, seed: int) -> float:
+    effects = differences * np.sign(differences.sum())
+    whole = float(effects.sum())
+    coins = loaded(effects, whole)
+    uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
+    sums = np.concatenate([(u < coins.keep) @ effects for u in uniforms]) * 2 - whole
+    return rare_p(coins, whole, [(sums, sums >= bound)])
 
 
 def paired_bootstrap(
