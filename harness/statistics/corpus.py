@@ -16,6 +16,7 @@ from harness.statistics.resampling import (
     bca_limits,
     chunk_sizes,
     cluster_codes,
+    enough,
     repeating,
     resampled_statistic,
 )
@@ -208,9 +209,8 @@ def _rare_swap_p(swaps: _Swaps, gap: float, plain: float, seed: int) -> float:
     if whole <= 0:  # so far from linear that the slope points away
         return plain
     coins = loaded(effects, abs(gap), swaps.counts)
-    size = len(effects)
     if (swaps.counts == 1).all():
-        uniforms = uniform_draws(size, LOADED_RESAMPLES, seed)
+        uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
         drawn: Iterable[Floats] = ((u >= coins.keep).astype(np.float64) for u in uniforms)
     else:
         drawn = _binomials(swaps.counts, 1 - coins.keep, LOADED_RESAMPLES, seed)
@@ -267,6 +267,7 @@ def _interval(
     if clusters is not None:
         units = _by_cluster(cells, clusters)
         weights = np.ones(len(units))
+    resamples = max(resamples, enough(confidence))
     replicates = resampled_statistic(units, statistic, weights, resamples=resamples, seed=seed)
     observed = float(statistic(cells.counts[None, :])[0])
     if np.ptp(replicates) == 0:
