@@ -39,8 +39,6 @@ class Difference(NamedTuple):
     """Share of examples on which the two differ, 0 to 1."""
     effect_size: float | None = None
     """Cohen's d_z: mean over standard deviation of the differences; None where that is 0."""
-    standardised: float | None = None
-    """Mean difference over the pooled standard deviation of the scores (Cohen's d_av)."""
     correlation: float | None = None
     """Pearson's r of the two scores over examples; None where one is constant."""
 
@@ -83,7 +81,7 @@ def paired_difference(
         p, name = sign_flip(d.tolist(), seed=seed), "sign-flip"
     return Difference(
         float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost,
-        (won + lost) / len(d), cohen_dz(d), standardised_difference(before, after),
+        (won + lost) / len(d), cohen_dz(d),
         correlation(before, after),
     )  # fmt: skip
 
@@ -92,12 +90,6 @@ def cohen_dz(differences: Floats) -> float | None:
     """Mean over standard deviation (n - 1) of paired differences (Cohen 1988)."""
     spread = float(np.std(differences, ddof=1))
     return float(np.mean(differences)) / spread if spread > 1e-15 else None
-
-
-def standardised_difference(before: Floats, after: Floats) -> float | None:
-    """Mean difference over the root mean of both variances (Cohen's d_av, Lakens 2013)."""
-    spread = float(np.sqrt((np.var(before, ddof=1) + np.var(after, ddof=1)) / 2))
-    return float(np.mean(after) - np.mean(before)) / spread if spread > 1e-15 else None
 
 
 def correlation(before: Floats, after: Floats) -> float | None:
