@@ -46,7 +46,8 @@ def paired(
     """The interval of the difference on the same examples, one of ``family`` that hold together."""
     before, after = sides(old), sides(new)
     confidence = 1 - (1 - rule.confidence) / family
-    noise = {m: v for cell in old for m, v in cell.noise.items()}
+    metrics = {m for cell in old for m in cell.noise}
+    noise = {m: max(cell.noise.get(m, 0.0) for cell in old) for m in metrics}
     criteria = Criteria(rule.margin, noise, confidence)
     if metric == "f1_macro" and new[0].labels:
         delta = f1_difference(before, after, new[0].labels, criteria=criteria)

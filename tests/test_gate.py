@@ -116,6 +116,20 @@ def test_wrong_answers_of_too_few_examples_are_undecided():
     assert outcome(new, old) == ("undecided", 0)
 
 
+def test_the_noise_floor_is_the_largest_of_the_seeds():
+    old = [cell(HIGH, seed=s, noise={"rougeL": floor}) for s, floor in enumerate((0.5, 0.0))]
+    new = [cell(LOW, seed=s) for s in range(2)]
+    assert outcome(new, old)[0] == "pass"
+
+
+def test_a_seed_that_failed_in_the_baseline_is_named():
+    old = [replace(FAILED, seed=0), cell(HIGH, seed=1)]
+    new = [cell(HIGH, seed=s) for s in range(2)]
+    found = check(snapshot(*new), snapshot(*old), Gate()).checks[0]
+    assert (found.outcome, found.level) == ("not-comparable", 3)
+    assert "m--none--x--d--s0 has no result in the baseline: failed" in found.text
+
+
 def test_an_improvement_can_ask_for_a_new_baseline():
     assert outcome(cell(HIGH), cell(LOW)) == ("improved", 0)
     assert outcome(cell(HIGH), cell(LOW), on_improved="require-update") == ("baseline-outdated", 1)
