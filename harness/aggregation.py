@@ -38,26 +38,28 @@ def _over(records: list[Record], task: Task, category: str | None) -> list[Value
 
 def _accounts(records: list[Record], task: Task, category: str | None) -> list[Value]:
     """How the answers came: cut, empty, without what was looked for; and the score of the rest."""
-    text = signature("accounting", task)
-    shares = {
-        "truncated_share": [r["finish_reason"] == "length" for r in records],
-        "empty_share": [not r["prediction"].strip() for r in records],
-    }
     parsable = [r for r in records if is_parsed(r) is not None]
-    if parsable:
-        shares["unparsed_share"] = [not is_parsed(r) for r in parsable]
-    if any("ambiguous" in r for r in parsable):
-        shares["ambiguous_share"] = [r.get("ambiguous", False) for r in parsable]
-    values = [
-        _value(name, [float(x) for x in found], category, signature=text)
-        for name, found in shares.items()
-    ]
-    metric = "accuracy" if task.task == "classification" else "numeric_accuracy"
     parsed = [r for r in parsable if is_parsed(r)]
+    shares = {
+        "truncated_share": (records, [r["finish_reason"] == "length" for r in records]),
+        "empty_share": (records, [not r["prediction"].strip() for r in records]),
+    }
+    if parsable:
+        shares["unparsed_share"] = (parsable, [not is_parsed(r) for r in parsable])
+    if any("ambiguous" in r for r in parsable):
+        shares["ambiguous_share"] = (parsable, [r.get("ambiguous", False) for r in parsable])
     if parsed and len(parsed) < len(parsable):
-        scores = [r["scores"][metric] for r in parsed]
-        values.append(_value(f"{metric}_parsed", scores, category, signature=text))
-    return values
+        metric = "accuracy" if task.task == "classification" else "numeric_accuracy"
+        shares[f"{metric}_parsed"] = (parsed, [r["scores"][metric] for r in parsed])
+    text = signature("accounting", task)
+    return [
+        _value(name, [float(x) for x in found], category, clusters=_groups(among), signature=text)
+        for name, (among, found) in shares.items()
+    ]
+
+
+def _groups(records: Sequence[Record]) -> list[str]:
+    return [r.get("group") or r["id"] for r in records]
 
 
 def _trivial_values(records: list[Record], task: Task, trivial: Mapping[str, str]) -> list[Value]:
@@ -108,9 +110,8 @@ def mean_value(
 ) -> Value:
     """The mean of the per-example score ``name``, over the records that have one."""
     scored = [r for r in records if name in r["scores"]]
-    clusters = [r.get("group") or r["id"] for r in scored]
     numbers = [r["scores"][name] for r in scored]
-    return _value(name, numbers, category, clusters=clusters, signature=signature)
+    return _value(name, numbers, category, clusters=_groups(scored), signature=signature)
 
 
 def _value(
@@ -126,15 +127,22 @@ def _value(
 def _interval(
     numbers: Sequence[float], clusters: Sequence[str] | None
 ) -> tuple[float | None, float | None]:
-    """Wilson for proportions, a clustered t interval where groups repeat, else BCa."""
+    """Wilson for proportions, a clustered t interval where groups repeat, else BCa.
+
+    A share that is 0 or 1 in every group is Wilson's of the groups: a t interval has no width.
+    """
     from harness.statistics import bca, clustered_t, wilson
 
     if len(numbers) < 2:
         return None, None
     if clusters and len(set(clusters)) < len(clusters):
-        if len(set(clusters)) < 2:
+        groups = len(set(clusters))
+        if groups < 2:
             return None, None
-        found = clustered_t(numbers, clusters)
+        whole = set(numbers) in ({0.0}, {1.0})
+        found = (
+            wilson(int(numbers[0]) * groups, groups) if whole else clustered_t(numbers, clusters)
+        )
     elif set(numbers) <= {0.0, 1.0}:
         found = wilson(int(sum(numbers)), len(numbers))
     else:
@@ -165,12 +173,11 @@ def _f1_interval(records: list[Record], task: Task) -> tuple[float | None, float
 
     if len(records) < 2:
         return None, None
-    groups = [r.get("group") or r["id"] for r in records]
     low, high = macro_f1_interval(
         [r["label"] for r in records],
         [r["predicted_label"] for r in records],
         task.labels,
-        clusters=repeating(groups),
+        clusters=repeating(_groups(records)),
     )
     return low, high
 

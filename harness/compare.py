@@ -1,7 +1,7 @@
 """Two variants on the same examples: comparable or not, the difference, its interval, a verdict.
 
-A side is one variant's records, one list per training seed; several seeds are averaged within an
-example for the difference and enter the interval as a crossed factor.
+A side is one variant's records by training seed. Seeds of the same number stand together; several
+are averaged within an example for the difference and enter the interval as a crossed factor.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import ne
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.facts import is_higher_better
+from harness.seeds import covered, seed_pairs
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
@@ -23,6 +24,7 @@ from harness.statistics import (
     macro_f1_difference,
     paired_difference,
     repeating,
+    sign_flip_units,
     verdict,
 )
 
@@ -30,7 +32,8 @@ Floats = NDArray[np.float64]
 Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
-Side = TypeVar("Side")
+Seeds = Mapping[int | None, Records]
+"""Training seed → records; None is the seed of what nothing trained, or of none that is known."""
 ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
@@ -46,7 +49,7 @@ class Delta:
     """Lower end of the interval, 95% unless another confidence was asked for."""
     high: float
     verdict: str
-    """`better`, `worse`, `equivalent` or `undecided`, by the interval, margin and noise floor."""
+    """`better`, `worse`, `equivalent` or `undecided`, by interval, test, margin and noise floor."""
     n: int
     won: int
     lost: int
@@ -56,7 +59,7 @@ class Delta:
     detectable: float | None = None
     """The smallest difference found with 80% power, groups and seeds counted as in the interval."""
     covers: str = ""
-    """What the interval covers: `examples`, or `examples and N seeds`."""
+    """What the interval covers: `examples`, or `examples and N seeds`, and how the seeds pair."""
     p_adjusted: float | None = None
     """Holm's, over the family that the table declares."""
     effect_size: float | None = None
@@ -65,6 +68,8 @@ class Delta:
     """Pearson's r of the two sides' scores over examples."""
     noise_floor: float = 0.0
     """How far the baseline moves when nothing changes; a smaller difference is undecided."""
+    units: int = 0
+    """Independent examples: groups count as one each."""
     per_seed: tuple[float, ...] = ()
     """The difference of each training seed, where there are several."""
 
@@ -79,20 +84,30 @@ class Criteria:
     """Metric → noise floor."""
     confidence: float = 0.95
 
+    @property
+    def alpha(self) -> float:
+        """The level of the test that belongs to the interval."""
+        return 1 - self.confidence
+
+    @property
+    def fewest(self) -> int:
+        """With fewer independent examples everything is undecided, even if all of them agree."""
+        return sign_flip_units(self.alpha)
+
     def floor(self, metric: str) -> float:
         """The noise floor of ``metric``; 0 where none was measured."""
         return float((self.noise or {}).get(metric, 0.0))
 
 
 def differences(
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     *,
     criteria: Criteria | None = None,
     labels: Sequence[str] = (),
 ) -> dict[str, Delta]:
     """Metric → difference, for every metric that both sides scored on two or more examples."""
-    first, criteria = before[0], criteria or Criteria()
+    first, criteria = next(iter(before.values())), criteria or Criteria()
     found: dict[str, Delta] = {}
     for metric in sorted({m for record in first.values() for m in record["scores"]}):
         delta = difference(metric, before, after, criteria=criteria)
@@ -107,49 +122,61 @@ def differences(
 
 def difference(
     metric: str,
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     *,
     criteria: Criteria | None = None,
 ) -> Delta | None:
     """The paired difference in a mean of per-example scores; None below two shared examples."""
     criteria = criteria or Criteria()
-    shared = _scored(metric, [*before, *after])
+    pairs = seed_pairs(before, after)
+    shared = _scored(metric, pairs)
     if len(shared) < 2:
         return None
-    pairs = seed_pairs(before, after)
     base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
-    clusters = [before[0][i].get("group") or i for i in shared]
+    clusters = [pairs[0][0][i].get("group") or i for i in shared]
     paired = paired_difference(
         base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
     )
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
     covers, per_seed = "examples", _NO_SEEDS
     gaps = tuned - base
-    error = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters).standard_error
+    over_examples = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters)
+    error = over_examples.standard_error
     if len(pairs) > 1:
         crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
         error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
-        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    floor = criteria.floor(metric)
-    return Delta(
-        metric, paired.delta, low, high,
-        verdict(
-            low, high, criteria.margin, higher_is_better=is_higher_better(metric),
-            noise_floor=floor, delta=paired.delta,
-        ),
-        paired.n, paired.won, paired.lost, p, test,
+        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
+    found = Delta(
+        metric, paired.delta, low, high, "undecided", paired.n, paired.won, paired.lost, p, test,
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
-        effect_size=paired.effect_size, correlation=paired.correlation, noise_floor=floor,
-        per_seed=per_seed,
+        effect_size=paired.effect_size, correlation=paired.correlation,
+        noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
     )  # fmt: skip
+    return replace(found, verdict=_verdict(found, criteria))
 
 
-def _scored(metric: str, sides: Sequence[Records]) -> list[str]:
+def _verdict(delta: Delta, criteria: Criteria) -> str:
+    """What the interval says, where there are examples enough and the test agrees.
+
+    A bootstrap of a few equal differences has no width: on its own it would be certain.
+    """
+    if delta.units < criteria.fewest:
+        return "undecided"
+    said = verdict(
+        delta.low, delta.high, criteria.margin, higher_is_better=is_higher_better(delta.metric),
+        noise_floor=delta.noise_floor, delta=delta.delta,
+    )  # fmt: skip
+    shown = delta.p_value is not None and delta.p_value <= criteria.alpha
+    return said if said == "equivalent" or shown else "undecided"
+
+
+def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
     """The examples that every side scored, in the first side's order."""
-    shared = list(sides[0])
+    sides = {id(side): side for pair in pairs for side in pair}.values()
+    shared = list(pairs[0][0])
     for side in sides:
         scored = {i for i, record in side.items() if metric in record.get("scores", {})}
         shared = [i for i in shared if i in scored]
@@ -161,21 +188,9 @@ def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Flo
     return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
 
 
-def seed_pairs(before: Sequence[Side], after: Sequence[Side]) -> list[tuple[Side, Side]]:
-    """The sides seed by seed: one alone stands beside every seed, else surplus seeds are left out.
-
-    A seed's side is its records, or what was made of them.
-    """
-    if len(before) == 1:
-        return [(before[0], side) for side in after]
-    if len(after) == 1:
-        return [(side, after[0]) for side in before]
-    return list(zip(before, after, strict=False))
-
-
 def f1_difference(
-    before: Sequence[Records],
-    after: Sequence[Records],
+    before: Seeds,
+    after: Seeds,
     labels: Sequence[str],
     *,
     criteria: Criteria | None = None,
@@ -185,11 +200,11 @@ def f1_difference(
     Several seeds are crossed with the examples by jackknife pseudo-values.
     """
     criteria = criteria or Criteria()
-    base, tuned = before[0], after[0]
-    shared = [i for i in base if all(i in side for side in after)]
+    pairs = seed_pairs(before, after)
+    shared = _scored("accuracy", pairs)
     if len(shared) < 2:
         return None
-    pairs = seed_pairs(before, after)
+    base = pairs[0][0]
     gold = [base[i]["label"] for i in shared]
     groups = repeating([base[i].get("group") or i for i in shared])
     guesses = [
@@ -208,33 +223,35 @@ def f1_difference(
         )  # fmt: skip
         delta, low, high, p = crossed.delta, crossed.low, crossed.high, crossed.p_value
         test = "crossed seeds, jackknife"
-        covers, per_seed = f"examples and {len(pairs)} seeds", crossed.per_seed
-    hits = [(base[i]["scores"]["accuracy"], tuned[i]["scores"]["accuracy"]) for i in shared]
-    won, lost = sum(b < t for b, t in hits), sum(b > t for b, t in hits)
-    floor = criteria.floor("f1_macro")
-    return Delta(
-        "f1_macro", delta, low, high,
-        verdict(low, high, criteria.margin, noise_floor=floor, delta=delta),
-        found.n, won, lost, p, test, None, covers, noise_floor=floor, per_seed=per_seed,
+        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
+    hits = [_scores("accuracy", shared, sides).mean(axis=1) for sides in zip(*pairs, strict=True)]
+    won, lost = int(np.sum(hits[0] < hits[1])), int(np.sum(hits[0] > hits[1]))
+    judged = Delta(
+        "f1_macro", delta, low, high, "undecided", found.n, won, lost, p, test, None, covers,
+        noise_floor=criteria.floor("f1_macro"), units=len(set(groups or shared)), per_seed=per_seed,
     )  # fmt: skip
+    return replace(judged, verdict=_verdict(judged, criteria))
 
 
 def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:
     """The differences of each of ``family``, those in ``metric`` adjusted by Holm over all of them.
 
-    Whoever has no difference in ``metric`` keeps the others as they are.
+    Whoever has no difference in ``metric`` keeps the others as they are. A difference without a
+    p-value stays out of the family and is never better or worse.
     """
-    known = [k for k, deltas in enumerate(family) if metric in deltas]
-    p_values = holm([family[k][metric].p_value or 0.0 for k in known])
     found = [dict(deltas) for deltas in family]
-    for k, p in zip(known, p_values, strict=True):
-        found[k][metric] = with_adjusted(found[k][metric], p)
+    mine = [k for k, deltas in enumerate(found) if metric in deltas]
+    p_values = {k: p for k in mine if (p := found[k][metric].p_value) is not None}
+    of_family = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    for k in mine:
+        found[k][metric] = with_adjusted(found[k][metric], of_family.get(k))
     return found
 
 
-def with_adjusted(delta: Delta, p_adjusted: float) -> Delta:
+def with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:
     """``delta`` under a family's p-value: better or worse only where that is at most 0.05."""
-    clear = delta.verdict not in ("better", "worse") or p_adjusted <= ALPHA
+    shown = p_adjusted is not None and p_adjusted <= ALPHA
+    clear = delta.verdict not in ("better", "worse") or shown
     return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if clear else "undecided")
 
 

@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 from harness.flips import Flips, flips
 from harness.paths import CellPaths
 from harness.results import CellResult, by_id, load_result, load_run, read_predictions
+from harness.seeds import seed_pairs
 from harness.suite import AXES
 
 
@@ -36,7 +37,7 @@ class Pair:
     """Two variants side by side."""
 
     first: Scored
-    """The first seed's cell, where there are several."""
+    """The cell of the first seed that both sides have, where there are several."""
     second: Scored
     reason: str | None
     """Why they cannot be compared; None if they can."""
@@ -54,7 +55,7 @@ class Pair:
         return ", ".join(parts)
 
     def flips(self, metric: str) -> Flips | None:
-        """Who won which examples, in the first seed."""
+        """Who won which examples, in the first seed that both have."""
         return flips(self.first.records, self.second.records, metric)
 
 
@@ -137,8 +138,9 @@ def _counts(pair: Pair, metric: str) -> dict[str, Any]:
 
 
 def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
-    left, right = first[0], second[0]
-    sides = [*first, *second]
+    by_seed = [{s.result.seed: s for s in side} for side in (first, second)]
+    left, right = seed_pairs(*by_seed)[0]
+    sides = [left, *(side for side in (*first, *second) if side is not left)]
     reasons = (
         incomparable(left.records, side.records) or _other_settings(left, side)
         for side in sides[1:]
@@ -147,7 +149,7 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
     deltas: dict[str, Delta] = {}
     if reason is None:
         labels = (left.result.confusion or {}).get("labels", ())
-        before, after = ([s.records for s in side] for side in (first, second))
+        before, after = ({k: s.records for k, s in side.items()} for side in by_seed)
         criteria = Criteria(margin, _floor(sides))
         deltas = differences(before, after, criteria=criteria, labels=labels)
     return Pair(left, right, reason, deltas)

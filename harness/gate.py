@@ -191,6 +191,9 @@ def _incomparable(metric: str, new: list[CellSnapshot], old: list[CellSnapshot])
     if [cell.seed for cell in new] != [cell.seed for cell in old]:
         return Finding("not-comparable", "the training seeds differ")
     for now, then in zip(new, old, strict=True):
+        if then.status != "ok":
+            text = f"{then.name} has no result in the baseline: {then.status}"
+            return Finding("not-comparable", text)
         if not now.examples.get("id"):
             return Finding("no-examples", f"{now.name} has no scored example")
         if now.data_hash != then.data_hash:

@@ -1,6 +1,7 @@
 """The gate's lanes: one rule on the cells of one row, now and in the baseline.
 
-*paired* fails only when the whole interval of the paired difference lies beyond the margin.
+*paired* fails only when the whole interval of the paired difference lies beyond the margin, and
+the test agrees.
 *exact* is equality within a tolerance on the same machine. *percentage* is for memory and speed.
 *static* holds without a baseline.
 """
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from harness.compare import Criteria, Delta, difference, f1_difference, seed_pairs
+from harness.compare import Criteria, Delta, Seeds, difference, f1_difference
 from harness.flips import flips
 from harness.leaderboard import SPEEDS
 from harness.metrics.facts import fact, is_higher_better
 from harness.rules import PREDICTIONS, Rule
+from harness.seeds import seed_pairs
 from harness.snapshot import CellSnapshot, sides
 
 CALIBRATION = "calibration_ms"
@@ -44,7 +46,8 @@ def paired(
     """The interval of the difference on the same examples, one of ``family`` that hold together."""
     before, after = sides(old), sides(new)
     confidence = 1 - (1 - rule.confidence) / family
-    noise = {m: v for cell in old for m, v in cell.noise.items()}
+    metrics = {m for cell in old for m in cell.noise}
+    noise = {m: max(cell.noise.get(m, 0.0) for cell in old) for m in metrics}
     criteria = Criteria(rule.margin, noise, confidence)
     if metric == "f1_macro" and new[0].labels:
         delta = f1_difference(before, after, new[0].labels, criteria=criteria)
@@ -54,11 +57,11 @@ def paired(
         return Finding("no-examples", f"no example has a {metric} on both sides")
     if not math.isfinite(delta.delta):
         return Finding("not-a-number", f"the difference is {delta.delta}")
-    found = _judged(rule, delta)
+    found = _judged(rule, delta, criteria.fewest)
     return found._replace(delta=delta, regressions=_worst(before, after, metric))
 
 
-def _judged(rule: Rule, delta: Delta) -> Finding:
+def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
     up = is_higher_better(delta.metric)
     loss, least, most = (
         (-delta.delta, -delta.high, -delta.low) if up else (delta.delta, delta.low, delta.high)
@@ -66,6 +69,9 @@ def _judged(rule: Rule, delta: Delta) -> Finding:
     size = f"{delta.delta:+.4g} [{delta.low:+.4g}, {delta.high:+.4g}] on {delta.n} examples"
     if delta.won == delta.lost == 0 and loss == 0:
         return Finding("pass", f"every score is unchanged on {delta.n} examples")
+    if delta.units < fewest:
+        text = f"Δ {size}: {delta.units} independent examples tell nothing at this level, {fewest}"
+        return Finding("undecided", f"{text} may")
     if delta.verdict == "worse":
         return Finding("regression", f"Δ {size}, a loss of more than {rule.margin:g}")
     if delta.verdict == "better" and least < -rule.margin:
@@ -78,7 +84,7 @@ def _judged(rule: Rule, delta: Delta) -> Finding:
     return Finding("pass", f"Δ {size}: a loss of more than {most:.3g} is excluded")
 
 
-def _worst(before: list[Any], after: list[Any], metric: str, count: int = 5) -> tuple[str, ...]:
+def _worst(before: Seeds, after: Seeds, metric: str, count: int = 5) -> tuple[str, ...]:
     found = [flips(b, a, metric) for b, a in seed_pairs(before, after)]
     lost = [flip for each in found if each for flip in each.regressions]
     ordered = sorted(lost, key=lambda flip: (-flip.loss, flip.id))

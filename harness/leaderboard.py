@@ -131,7 +131,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     sides = [
         Side(
             row.name,
-            tuple(_read(run, c, records) for c in row.finished),
+            {c.seed: _read(run, c, records) for c in row.finished},
             _share(row, table.primary_metric, records),
         )
         for row in scored
@@ -158,25 +158,27 @@ def _row(
     base = [cell for cell in firsts if cell.status == "ok"]
     tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
     if tuned and base:
-        before, after = ([_read(run, c, records) for c in side] for side in (base, tuned))
-        sides = [*before[1:], *after]
-        reason = next((r for r in (incomparable(before[0], side) for side in sides) if r), None)
+        before, after = ({c.seed: _read(run, c, records) for c in side} for side in (base, tuned))
+        first, *sides = [*before.values(), *after.values()]
+        reason = next((r for r in (incomparable(first, side) for side in sides) if r), None)
         if reason is None:
             labels = (tuned[0].confusion or {}).get("labels", ())
             margin = float(tuned[0].evaluation("margin") or 0)
             criteria = Criteria(margin, base[0].noise.get("floor"))
             deltas = differences(before, after, criteria=criteria, labels=labels)
     baseline = firsts[0] if firsts else None
-    return Row(*axes, cells, baseline, deltas, _control(run, base[:1], tuned), reason)
+    return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason)
 
 
 def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:
-    """Differences on the control set, where baseline and every seed were scored on it."""
-    cells = [*base, *tuned] if base and tuned else []
-    sides = [by_id(run.control(cell)) for cell in cells]
-    if not sides or not sides[0] or any(side.keys() != sides[0].keys() for side in sides):
+    """Differences on the control set, where every seed of both sides was scored on it."""
+    if not base or not tuned:
         return {}
-    return differences(sides[:1], sides[1:])
+    before, after = ({c.seed: by_id(run.control(c)) for c in side} for side in (base, tuned))
+    first, *sides = [*before.values(), *after.values()]
+    if not first or any(side.keys() != first.keys() for side in sides):
+        return {}
+    return differences(before, after)
 
 
 def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:

@@ -6,6 +6,7 @@ tell apart. Speed measured on different hardware is left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -44,7 +45,7 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
         replace(s, on_front=s.outside is None and not _beaten(_costs(s, table), points))
         for s in plain
     ]
-    return sorted(found, key=lambda s: (s.outside is not None, -_worth(s, table, objectives)))
+    return sorted(found, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
 
 
 def _standing(table: Table, row: Row, objectives: Objectives, *, speed: bool) -> Standing:
@@ -78,12 +79,14 @@ def _beaten(mine: tuple[float, ...], points: Collection[tuple[float, ...]]) -> b
 
 
 def _costs(standing: Standing, table: Table) -> tuple[float, ...]:
-    """Everything as a cost; what was not measured is the same for all."""
+    """Everything as a cost; what was not measured is no advantage over what was."""
     quality = -standing.quality if table.higher_is_better else standing.quality
-    return (quality, standing.memory_mib or 0.0, standing.latency_ms or 0.0)
+    measured = (standing.memory_mib, standing.latency_ms)
+    return (quality, *(math.inf if cost is None else cost for cost in measured))
 
 
-def _worth(standing: Standing, table: Table, objectives: Objectives) -> float:
+def _rank(standing: Standing, table: Table, objectives: Objectives) -> tuple[bool, float]:
+    """Smaller is better; what has no quality per GiB stands after what has, by quality."""
     if objectives.order_by == "quality_per_gib" and standing.per_gib is not None:
-        return standing.per_gib
-    return standing.quality if table.higher_is_better else -standing.quality
+        return (False, -standing.per_gib)
+    return (True, -standing.quality if table.higher_is_better else standing.quality)

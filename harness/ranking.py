@@ -7,13 +7,14 @@ the examples can carry.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare import ALPHA, Records, seed_pairs
+from harness.compare import ALPHA, Records, Seeds
+from harness.seeds import seed_pairs
 from harness.statistics import (
     clustered_t_p,
     crossed_difference,
@@ -30,16 +31,16 @@ MAX_ROWS = 60
 """Above this many rows no tie groups are made: the family of pairs would find nothing."""
 MAX_UNPAIRED_ROWS = 150
 """The same for rows without records, whose pairs are cheap."""
-SWAPS_PER_PAIR = 30
-"""Permutations of a macro-F1 pair, times the family's size: enough to pass Holm's first step."""
+SWAPS = 2_000
+"""Permutations of a macro-F1 pair; a rare difference takes loaded ones in any case."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One row's records, its seeds averaged within an example by the comparison."""
+    """One row's records by seed, averaged within an example by the comparison."""
 
     name: str
-    seeds: tuple[Records, ...]
+    seeds: Seeds
     share: tuple[float, int] | None = None
     """A share of right answers and its number of examples, where no record is kept."""
 
@@ -65,22 +66,22 @@ def ties(
     if not 2 <= len(sides) <= MAX_ROWS:
         return None
     name = "accuracy" if metric == "f1_macro" and labels else metric
-    scored = [_ids(records, name) for side in sides for records in side.seeds]
+    scored = [_ids(records, name) for side in sides for records in side.seeds.values()]
     if not scored[0] or any(ids != scored[0] for ids in scored):
         return None
     order = sorted(scored[0])
     table = {side.name: _scores(side, name, order) for side in sides}
     pairs = list(itertools.combinations([side.name for side in sides], 2))
     by_name = {side.name: side for side in sides}
-    groups = [sides[0].seeds[0][i].get("group") or i for i in order]
+    groups = _groups(sides[0], order)
     p_values = [
-        _f1_p(by_name[a], by_name[b], order, labels, SWAPS_PER_PAIR * len(pairs))
+        _f1_p(by_name[a], by_name[b], order, labels)
         if metric == "f1_macro"
         else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
     ]
     different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
-    means = {name: float(scores.mean()) for name, scores in table.items()}
+    means = {name: _mean(scores) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
     return Ties(tie_groups(ranked, different), len(pairs))
 
@@ -102,15 +103,26 @@ def _ids(records: Records, metric: str) -> set[str]:
     return {i for i, record in records.items() if metric in record["scores"]}
 
 
-def _scores(side: Side, name: str, order: Sequence[str]) -> Floats:
-    """Scores of examples × seeds; for macro-F1 the hits, which order alike."""
-    return np.array([[records[i]["scores"][name] for records in side.seeds] for i in order])
+def _groups(side: Side, order: Sequence[str]) -> list[str]:
+    records = next(iter(side.seeds.values()))
+    return [records[i].get("group") or i for i in order]
 
 
-def _differences(first: Floats, second: Floats) -> Floats:
+def _scores(side: Side, name: str, order: Sequence[str]) -> dict[int | None, Floats]:
+    """Scores of the examples by seed; for macro-F1 the hits, which order alike."""
+    return {
+        seed: np.array([records[i]["scores"][name] for i in order])
+        for seed, records in side.seeds.items()
+    }
+
+
+def _mean(scores: Mapping[int | None, Floats]) -> float:
+    return float(np.mean(list(scores.values())))
+
+
+def _differences(first: Mapping[int | None, Floats], second: Mapping[int | None, Floats]) -> Floats:
     """Second minus first, examples × paired seeds."""
-    pairs = seed_pairs(list(first.T), list(second.T))
-    return np.stack([after - before for before, after in pairs], axis=1)
+    return np.stack([after - before for before, after in seed_pairs(first, second)], axis=1)
 
 
 def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
@@ -129,18 +141,18 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
-def _f1_p(
-    first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
-) -> float:
-    gold = [first.seeds[0][i]["label"] for i in order]
-    groups = [first.seeds[0][i].get("group") or i for i in order]
-    pairs = seed_pairs(*([_guesses(s, order) for s in side.seeds] for side in (first, second)))
+def _f1_p(first: Side, second: Side, order: Sequence[str], labels: Sequence[str]) -> float:
+    gold = [next(iter(first.seeds.values()))[i]["label"] for i in order]
+    groups = _groups(first, order)
+    pairs = seed_pairs(_guesses(first, order), _guesses(second, order))
     if len(pairs) > 1:
         return macro_f1_crossed(
             gold, [a for a, _ in pairs], [b for _, b in pairs], labels, clusters=groups
         ).p_value
-    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=max(2000, resamples))
+    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=SWAPS)
 
 
-def _guesses(records: Records, order: Sequence[str]) -> list[str | None]:
-    return [records[i]["predicted_label"] for i in order]
+def _guesses(side: Side, order: Sequence[str]) -> dict[int | None, list[str | None]]:
+    return {
+        seed: [records[i]["predicted_label"] for i in order] for seed, records in side.seeds.items()
+    }

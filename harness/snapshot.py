@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.compare import Records
+from harness.compare import Records, Seeds
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.paths import RunPaths, write_text
@@ -232,6 +232,6 @@ def updated(
     return Snapshot(snapshot.suite, snapshot.cells, (*old, entry))
 
 
-def sides(cells: Sequence[CellSnapshot]) -> list[Records]:
-    """The records of a row, one per seed."""
-    return [cell.records() for cell in cells]
+def sides(cells: Sequence[CellSnapshot]) -> Seeds:
+    """The records of a row by training seed."""
+    return {cell.seed: cell.records() for cell in cells}

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -90,3 +91,25 @@ def test_an_axis_of_one_value_or_no_axis_is_an_error(runs):
         "Did you mean" in CliRunner().invoke(main, ["compare", str(run), "--axis", "modl"]).output
     )
     assert CliRunner().invoke(main, ["compare", str(run)]).exit_code == 2
+
+
+SEEDED = """\
+name: seeded
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: 4}}, {name: b, config: {r: 8}}]
+  dataset: [{name: ru-calculations, train: 60, test: 30}]
+  seed: [0, 1, 2]
+"""
+
+
+def test_a_failed_seed_leaves_the_others_beside_their_own(write_suite, tmp_path):
+    plan = make_plan(write_suite(SEEDED), tmp_path)
+    run_suite(plan, LocalExecutor(2, 1), lambda _: None, backend="testing")
+    (whole,) = (p for p in compare_axis(tmp_path, "adapter") if "a → b" in p.name)
+    (failed,) = (tmp_path / "cells").glob("*--a--*--s0-*")
+    shutil.rmtree(failed)
+    (pair,) = (p for p in compare_axis(tmp_path, "adapter") if "a → b" in p.name)
+    wanted = whole.deltas["numeric_accuracy"].per_seed[1:]
+    assert pair.deltas["numeric_accuracy"].per_seed == pytest.approx(wanted)
+    assert pair.first.result.seed == pair.second.result.seed == 1

@@ -72,6 +72,64 @@ def test_too_few_examples_to_tell_are_a_warning():
     assert outcome(cell(other), cell(few), margin=0.01) == ("undecided", 0)
 
 
+LOST = {n: (cell([0.2] * n), cell([0.5] * n)) for n in range(2, 13)}
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("rule", [{}, {"margin": 0.4}, {"min_examples": 2}])
+def test_equal_losses_of_too_few_examples_neither_fail_nor_pass(n, rule):
+    assert outcome(*LOST[n], **rule) == ("undecided", 0)
+    assert outcome(*reversed(LOST[n]), **rule) == ("undecided", 0)
+
+
+def test_six_equal_losses_reach_the_level():
+    assert outcome(*LOST[6]) == ("regression", 1)
+    assert outcome(*LOST[6], margin=0.4) == ("pass", 0)
+
+
+def test_many_checks_take_more_examples_to_reach_their_level():
+    def first(n, rows):
+        new, old = (
+            [replace(side, row=f"m--none--x--d{k}") for k in range(rows)] for side in LOST[n]
+        )
+        return outcome(new, old)[0]
+
+    # 0.05 over 20 checks is 1/400: between 2^-8 and 2^-9
+    assert (first(9, 20), first(10, 20)) == ("undecided", "regression")
+    assert first(9, 10) == "regression"
+
+
+def test_three_losses_among_unchanged_examples_are_no_regression():
+    few = HIGH - np.where(np.arange(40) < 3, 0.3, 0.0)
+    assert outcome(cell(few), cell(HIGH))[0] == "pass"
+
+
+def test_groups_count_as_one_example_each():
+    def grouped(made):
+        return replace(made, examples={**made.examples, "group": [1 + k // 8 for k in range(40)]})
+
+    assert outcome(grouped(cell(LOW)), grouped(cell(HIGH))) == ("undecided", 0)
+
+
+def test_wrong_answers_of_too_few_examples_are_undecided():
+    new, old = (cell([x] * 5, "numeric_accuracy") for x in (0.0, 1.0))
+    assert outcome(new, old) == ("undecided", 0)
+
+
+def test_the_noise_floor_is_the_largest_of_the_seeds():
+    old = [cell(HIGH, seed=s, noise={"rougeL": floor}) for s, floor in enumerate((0.5, 0.0))]
+    new = [cell(LOW, seed=s) for s in range(2)]
+    assert outcome(new, old)[0] == "pass"
+
+
+def test_a_seed_that_failed_in_the_baseline_is_named():
+    old = [replace(FAILED, seed=0), cell(HIGH, seed=1)]
+    new = [cell(HIGH, seed=s) for s in range(2)]
+    found = check(snapshot(*new), snapshot(*old), Gate()).checks[0]
+    assert (found.outcome, found.level) == ("not-comparable", 3)
+    assert "m--none--x--d--s0 has no result in the baseline: failed" in found.text
+
+
 def test_an_improvement_can_ask_for_a_new_baseline():
     assert outcome(cell(HIGH), cell(LOW)) == ("improved", 0)
     assert outcome(cell(HIGH), cell(LOW), on_improved="require-update") == ("baseline-outdated", 1)

@@ -7,7 +7,7 @@ import pytest
 LAYERS = [
     ["errors", "registry", "paths", "packing", "shipped", "yaml_file", "validation", "device"],
     ["rules", "published", "passthrough", "options", "suite", "suite_file", "model_card", "cell", "results",
-     "select", "environment", "corpus"],
+     "select", "environment", "corpus", "seeds"],
     ["datasets", "metrics", "statistics", "geometry"],
     ["scoring", "aggregation", "compare", "prompting", "noise"],
     ["records", "trivial", "forgetting", "adapter_card"],

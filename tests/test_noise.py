@@ -31,9 +31,9 @@ def test_nothing_repeated_is_nothing_known():
 
 
 def test_a_gain_below_the_floor_is_undecided():
-    before = {r["id"]: r for r in records([0.1, 0.2, 0.3, 0.25, 0.15])}
-    after = {r["id"]: r for r in records([0.2, 0.31, 0.4, 0.35, 0.24])}
-    assert difference("rougeL", [before], [after]).verdict == "better"
+    before = {r["id"]: r for r in records([0.1, 0.2, 0.3, 0.25, 0.15, 0.35])}
+    after = {r["id"]: r for r in records([0.2, 0.31, 0.4, 0.35, 0.24, 0.45])}
+    assert difference("rougeL", {None: before}, {0: after}).verdict == "better"
     noisy = Criteria(noise={"rougeL": 0.15})
-    found = difference("rougeL", [before], [after], criteria=noisy)
+    found = difference("rougeL", {None: before}, {0: after}, criteria=noisy)
     assert (found.verdict, found.noise_floor) == ("undecided", 0.15)

@@ -53,3 +53,16 @@ def test_speed_of_another_machine_is_left_out():
     rows = (*TABLE.rows, row("away", 0.9, 4096, 1, machine="other"))
     found = standings(replace(TABLE, rows=rows), Objectives())
     assert {s.latency_ms for s in found} == {None}
+
+
+def test_what_was_not_measured_beats_nothing():
+    rows = (*TABLE.rows, row("unknown", 0.7, None, None))
+    found = standings(replace(TABLE, rows=rows), Objectives(order_by="quality_per_gib"))
+    assert {s.row.adapter for s in found if s.on_front} == {"good", "small"}
+    assert [s.row.adapter for s in found] == ["small", "good", "bad", "unknown"]
+
+
+def test_the_best_of_unmeasured_rows_is_the_front():
+    rows = (row("one", 0.7, None, None), row("two", 0.8, None, None))
+    found = standings(replace(TABLE, rows=rows), Objectives(order_by="quality_per_gib"))
+    assert [(s.row.adapter, s.on_front) for s in found] == [("two", True), ("one", False)]

@@ -33,6 +33,7 @@ from harness.statistics.power import (
     examples_needed,
     noether_runs,
     sign_flip_floor,
+    sign_flip_units,
     unpaired_detectable_gap,
 )
 from harness.statistics.resampling import Interval, repeating
@@ -68,6 +69,7 @@ __all__ = [
     "repeating",
     "sign_flip",
     "sign_flip_floor",
+    "sign_flip_units",
     "tie_groups",
     "two_proportions",
     "unpaired_detectable_gap",

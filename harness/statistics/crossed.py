@@ -32,11 +32,6 @@ class CrossedDifference(NamedTuple):
     per_seed: tuple[float, ...]
     """Mean difference of each seed, in the order of the columns."""
 
-    @property
-    def training_noise(self) -> str:
-        """`estimated`, or `unknown` with one seed."""
-        return "estimated" if self.seeds > 1 else "unknown"
-
 
 def crossed_difference(
     differences: Sequence[Sequence[float]] | NDArray[np.float64],

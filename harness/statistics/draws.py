@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Draws = NDArray[np.uint8]
-"""Resamples × examples: how often each is drawn, or whether its sign is kept."""
+Draws = NDArray[Any]
+"""Resamples × examples: how often each is drawn, whether its sign is kept, or a uniform number."""
 
 ROWS = 200
 """Resamples drawn and multiplied at a time: in a core's cache, below what BLAS spreads on threads.
@@ -23,7 +24,7 @@ Threads cost more than they gain on products of this size, most where other proc
 """
 
 KEPT_CELLS = 32_000_000
-"""Draws of up to so many bytes are kept for the next contrast: 3,200 examples × 10,000."""
+"""Up to so many draws are kept for the next contrast: 3,200 examples × 10,000, of a byte each."""
 
 
 def bootstrap_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
@@ -34,6 +35,11 @@ def bootstrap_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
 def coin_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
     """A fair coin for each of n examples, 0 or 1, in chunks of resamples."""
     return _draws(_coins, n, resamples, seed)
+
+
+def uniform_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
+    """A number from 0 to 1 for each of n examples, in chunks of resamples."""
+    return _draws(_uniforms, n, resamples, seed)
 
 
 def is_kept(n: int, resamples: int) -> bool:
@@ -69,3 +75,7 @@ def _counts(rng: np.random.Generator, rows: int, n: int) -> Draws:
 def _coins(rng: np.random.Generator, rows: int, n: int) -> Draws:
     packed = np.frombuffer(rng.bytes(rows * -(-n // 8)), np.uint8)
     return np.unpackbits(packed.reshape(rows, -1), axis=1, count=n)
+
+
+def _uniforms(rng: np.random.Generator, rows: int, n: int) -> Draws:
+    return rng.random((rows, n), dtype=np.float32)

@@ -13,9 +13,11 @@ from harness.statistics.resampling import (
     Interval,
     bca_limits,
     cluster_codes,
+    enough,
     resampled_means,
     resampled_statistic,
 )
+from harness.statistics.saddlepoint import bca_mean
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -73,7 +75,8 @@ def bca(
 ) -> Interval:
     """The bias-corrected and accelerated bootstrap interval of a mean (Efron 1987).
 
-    Equal values give an interval of width 0, which says nothing of unseen values.
+    Equal values give an interval of width 0, which says nothing of unseen values. Ends that fewer
+    than `IN_TAIL` resamples lie beyond come from the saddlepoint approximation instead.
 
     Raises:
         ValueError: there are fewer than two values, or one is not finite.
@@ -81,6 +84,8 @@ def bca(
     x = _finite(values)
     if np.ptp(x) == 0:
         return Interval(float(x[0]), float(x[0]))
+    if resamples < enough(confidence):
+        return bca_mean(x, confidence)
     jackknife = (x.sum() - x) / (len(x) - 1)
     means = resampled_means(x, resamples, seed)
     return bca_limits(means, float(x.mean()), jackknife, confidence=confidence)

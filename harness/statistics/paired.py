@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.statistics.draws import Floats, coin_draws
+from harness.statistics.draws import Floats, coin_draws, uniform_draws
 from harness.statistics.intervals import bca, clustered_t
+from harness.statistics.rare import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
 from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
+
+SURELY_RARE = 0.005
+"""Half the p-value that `FEW_HITS` of 10,000 resamples give: no need to try them first."""
 
 
 class Difference(NamedTuple):
@@ -35,8 +39,6 @@ class Difference(NamedTuple):
     """Share of examples on which the two differ, 0 to 1."""
     effect_size: float | None = None
     """Cohen's d_z: mean over standard deviation of the differences; None where that is 0."""
-    standardised: float | None = None
-    """Mean difference over the pooled standard deviation of the scores (Cohen's d_av)."""
     correlation: float | None = None
     """Pearson's r of the two scores over examples; None where one is constant."""
 
@@ -79,7 +81,7 @@ def paired_difference(
         p, name = sign_flip(d.tolist(), seed=seed), "sign-flip"
     return Difference(
         float(d.mean()), low, high, p, name, len(d), won, lost, len(d) - won - lost,
-        (won + lost) / len(d), cohen_dz(d), standardised_difference(before, after),
+        (won + lost) / len(d), cohen_dz(d),
         correlation(before, after),
     )  # fmt: skip
 
@@ -88,12 +90,6 @@ def cohen_dz(differences: Floats) -> float | None:
     """Mean over standard deviation (n - 1) of paired differences (Cohen 1988)."""
     spread = float(np.std(differences, ddof=1))
     return float(np.mean(differences)) / spread if spread > 1e-15 else None
-
-
-def standardised_difference(before: Floats, after: Floats) -> float | None:
-    """Mean difference over the root mean of both variances (Cohen's d_av, Lakens 2013)."""
-    spread = float(np.sqrt((np.var(before, ddof=1) + np.var(after, ddof=1)) / 2))
-    return float(np.mean(after) - np.mean(before)) / spread if spread > 1e-15 else None
 
 
 def correlation(before: Floats, after: Floats) -> float | None:
@@ -141,7 +137,8 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     """The two-sided p-value of a mean under flips of each difference's sign (Fisher 1935).
 
     All patterns are enumerated up to `EXACT_FLIPS` non-zero differences; beyond, the value is
-    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010).
+    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010), or, where these hit
+    too seldom or would, that of `rare_p`.
     """
     d = np.asarray(differences, dtype=np.float64)
     changed = d[d != 0]
@@ -151,10 +148,22 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     if len(changed) <= EXACT_FLIPS:
         patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
         return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
+    # Hoeffding 1963: 2 exp(-S² / 2Σd²) bounds the p-value
+    if 2 * np.exp(-(bound**2) / (2 * float(d @ d))) <= SURELY_RARE:
+        return _rare_flip(d, bound, seed)
     # differences of 0 stay in: all contrasts of one size then share their coins
     sums = np.concatenate([coins @ d for coins in coin_draws(len(d), resamples, seed)])
     hits = int(np.sum(np.abs(2 * sums - d.sum()) >= bound))
-    return (hits + 1) / (resamples + 1)
+    return (hits + 1) / (resamples + 1) if hits >= FEW_HITS else _rare_flip(d, bound, seed)
+
+
+def _rare_flip(differences: Floats, bound: float, seed: int) -> float:
+    effects = differences * np.sign(differences.sum())
+    whole = float(effects.sum())
+    coins = loaded(effects, whole)
+    uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
+    sums = np.concatenate([(u < coins.keep) @ effects for u in uniforms]) * 2 - whole
+    return rare_p(coins, whole, [(sums, sums >= bound)])
 
 
 def paired_bootstrap(

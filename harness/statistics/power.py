@@ -56,6 +56,11 @@ def sign_flip_floor(seeds: int) -> float:
     return min(1.0, 2.0 ** (1 - seeds))
 
 
+def sign_flip_units(alpha: float) -> int:
+    """The fewest differences whose signs can reach `alpha`: six for 0.05, two-sided."""
+    return math.ceil(1 - math.log2(alpha) - 1e-9)
+
+
 def noether_runs(probability: float = 0.75, *, alpha: float = 0.05, beta: float = 0.05) -> int:
     """Paired runs that show P(A > B) = `probability` (Noether 1987; Bouthillier et al. 2021)."""
     from scipy.special import ndtri

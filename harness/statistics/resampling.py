@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ from harness.statistics.draws import Floats, bootstrap_draws, is_kept
 
 CELLS_PER_CHUNK = 1_000_000
 """Random counts held at a time: 8 MB of float64."""
+
+IN_TAIL = 25
+"""Resamples beyond each end of an interval, for an end whose own error is small."""
 
 FEW_VALUES = 32
 """Up to this many distinct values, long samples are drawn as multinomial counts."""
@@ -68,6 +72,11 @@ def resampled_statistic(
         for size in chunk_sizes(resamples, max(counts.shape))
     ]
     return np.concatenate(parts)
+
+
+def enough(confidence: float) -> int:
+    """Resamples of which `IN_TAIL` lie beyond each end of an interval."""
+    return math.ceil(2 * IN_TAIL / (1 - confidence) - 1e-6)
 
 
 def chunk_sizes(resamples: int, width: int) -> list[int]:

@@ -38,7 +38,7 @@ def test_sign_flip_of_few_differences_is_scipys_exact_test():
 def test_sign_flip_of_many_differences_is_near_the_t_test_and_never_0():
     d = np.random.default_rng(2).normal(0.15, 1, 200)
     assert sign_flip(d.tolist()) == pytest.approx(ss.ttest_1samp(d, 0).pvalue, abs=0.01)
-    assert sign_flip([1.0] * 40, resamples=999) == pytest.approx(1 / 1000)
+    assert 0 < sign_flip([1.0] * 40, resamples=999) < 1e-9
 
 
 @pytest.mark.parametrize("seeds", range(2, 9))
@@ -64,8 +64,6 @@ def test_effect_sizes_and_correlation_follow_their_formulas():
     found = paired_difference(before.tolist(), after.tolist())
     d = after - before
     assert found.effect_size == pytest.approx(ss.ttest_1samp(d, 0).statistic / np.sqrt(50))
-    pooled = np.sqrt((before.var(ddof=1) + after.var(ddof=1)) / 2)
-    assert found.standardised == pytest.approx(d.mean() / pooled)
     assert found.correlation == pytest.approx(ss.pearsonr(before, after).statistic)
     assert found.discordant == 1.0
 

@@ -10,6 +10,7 @@ from harness.statistics import (
     holm,
     noether_runs,
     sign_flip_floor,
+    sign_flip_units,
     unpaired_detectable_gap,
 )
 
@@ -31,6 +32,12 @@ def test_detectable_gaps_give_the_table(n):
 def test_sign_flip_floors_by_seeds():
     found = [round(sign_flip_floor(s), 3) for s in (2, 3, 4, 5, 6, 8)]
     assert found == [0.5, 0.25, 0.125, 0.062, 0.031, 0.008]
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 1 / 32, 0.001, 0.05 / 160])
+def test_the_fewest_differences_that_reach_a_level(alpha):
+    n = sign_flip_units(alpha)
+    assert sign_flip_floor(n) <= alpha < sign_flip_floor(n - 1)
 
 
 def test_noether_asks_for_29_runs():

@@ -1,0 +1,77 @@
+"""Intervals of high confidence: as of a bootstrap with resamples enough in its tails."""
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from harness.statistics import bca, macro_f1_difference
+from harness.statistics.resampling import enough
+from harness.statistics.saddlepoint import mean_quantile
+
+SAMPLES = {
+    "text": lambda rng: np.clip(rng.normal(0.1, 0.2, 120), -1, 1),
+    "skewed": lambda rng: rng.exponential(size=60),
+    "few": lambda rng: rng.normal(0, 1, 20),
+    "thirds": lambda rng: rng.integers(-3, 4, 60) / 3,
+    "many unchanged": lambda rng: np.where(rng.random(200) < 0.6, 0.0, rng.normal(0.1, 0.3, 200)),
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_far_ends_are_those_of_half_a_million_resamples(kind):
+    x = SAMPLES[kind](np.random.default_rng(1))
+    confidence = 1 - 0.05 / 60
+    drawn = [bca(x.tolist(), confidence=confidence, resamples=500_000, seed=s) for s in range(3)]
+    found = np.array(bca(x.tolist(), confidence=confidence))
+    # skewness shifts an end to where half a million resamples leave an error of 0.1
+    assert np.abs(found - np.mean(drawn, axis=0)).max() < 0.15 * x.std() / np.sqrt(len(x))
+
+
+def test_ends_do_not_jump_where_resamples_give_way_to_the_approximation():
+    x = SAMPLES["text"](np.random.default_rng(2))
+    inside, beyond = (np.array(bca(x.tolist(), confidence=c)) for c in (0.9949, 0.9951))
+    assert enough(0.9949) <= 10_000 < enough(0.9951)
+    # 25 resamples in a tail place its end to 0.07 standard errors
+    assert np.abs(inside - beyond).max() < 0.25 * x.std() / np.sqrt(len(x))
+
+
+def test_a_far_quantile_of_a_few_values_stays_within_them():
+    x = np.array([0.1, 0.2, 0.5])
+    assert mean_quantile(x, 4.0) == pytest.approx(0.5)
+    assert mean_quantile(x, -4.0) == pytest.approx(0.1)
+    sparse = np.where(np.arange(40) < 3, -0.3, 0.0)
+    assert mean_quantile(sparse, 3.5) == pytest.approx(0.0)
+
+
+def test_swapped_signs_mirror_the_interval():
+    x = SAMPLES["skewed"](np.random.default_rng(3))
+    low, high = bca(x.tolist(), confidence=0.9999)
+    assert bca((-x).tolist(), confidence=0.9999) == pytest.approx((-high, -low))
+
+
+def test_intervals_of_999_in_1000_cover_that_often():
+    rng = np.random.default_rng(4)
+    outside = 0
+    for _ in range(4000):
+        low, high = bca(rng.gamma(8, 1, 80).tolist(), confidence=0.999)
+        outside += not low <= 8 <= high
+    # 4 of 4000 at the nominal level; a bootstrap of 80 lacks the spread that a t interval adds
+    assert outside <= 4000 * 0.004
+
+
+def test_macro_f1_takes_resamples_enough_for_its_tails():
+    rng = np.random.default_rng(5)
+    gold = rng.choice(list("abc"), 150).tolist()
+    sides = [
+        np.where(rng.random(150) < share, gold, rng.choice(list("abc"), 150)).tolist()
+        for share in (0.5, 0.6)
+    ]
+    confidence = 1 - 0.05 / 100
+    found = [
+        macro_f1_difference(gold, *sides, "abc", confidence=confidence, seed=seed)
+        for seed in range(8)
+    ]
+    lows = [f.low for f in found]
+    normal = (found[0].high - found[0].low) / 2 / -ndtri((1 - confidence) / 2)
+    assert enough(confidence) == 100_000
+    assert np.std(lows) < 0.1 * normal
