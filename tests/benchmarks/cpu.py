@@ -54,45 +54,6 @@ baseline, answers the test prompts one at a time by `model.generate`, and scores
 **Isolation.** The same plan through `run_suite`, forked from the warm server and in this process,
 in turns, after each has run every cell once; the difference of medians, for a cell.
 """
-OLDER = {
-    "test_bca_of_a_mean_is_faster_than_scipys": (
-        "10,000 resamples of a mean against scipy.stats.bootstrap", "> 1 time", "ratio_to_scipy", 1,
-    ),
-    "test_macro_f1_is_many_times_as_fast_as_scipys": (
-        "10,000 resamples of macro-F1 against scipy.stats.bootstrap", "> 4 times",
-        "ratio_to_scipy", 4,
-    ),
-}  # fmt: skip
-"""Test → figure, bar, key of its ratio and the bar's number, where it keeps no figure itself."""
-BUDGETS = {
-    "test_a_clustered_macro_f1_difference_stays_within_a_second": (
-        "10,000 resamples of a clustered difference of macro-F1", 1,
-    ),
-    "test_a_thousand_cells_are_rendered_within_a_minute_and_1_gib": (
-        "a report of 1,000 cells × 300 examples", 60,
-    ),
-}  # fmt: skip
-"""Test → figure and its seconds."""
-
-
-def line_of(benchmark):
-    """What the page says of one benchmark."""
-    info, name = benchmark["extra_info"], benchmark["name"]
-    seconds = {"benchmark, median": benchmark["stats"]["median"]}
-    if "figure" in info:
-        return info
-    if name in OLDER:
-        figure, bar, key, least = OLDER[name]
-        met, measured = info[key] > least, f"{info[key]:.1f} times"
-        return {"figure": figure, "bar": bar, "measured": measured, "met": met, "more": {},
-                "seconds": seconds}  # fmt: skip
-    figure, most = BUDGETS.get(name, (name, None))
-    median = benchmark["stats"]["median"]
-    more = {key: f"{value:.1f}" for key, value in info.items() if isinstance(value, float)}
-    return {
-        "figure": figure, "bar": f"≤ {most} s" if most else "–", "measured": f"{median:.2f} s",
-        "met": most is None or median <= most, "more": more, "seconds": seconds,
-    }  # fmt: skip
 
 
 def page(about, lines):
@@ -154,7 +115,7 @@ def main():
     options = parser.parse_args()
     about = surroundings(os.getloadavg()[0])
     found = [measured(path, options.words) for path in sorted(HERE.glob("test_*.py"))]
-    lines = [line_of(benchmark) for one in found for benchmark in one.benchmarks]
+    lines = [benchmark["extra_info"] for one in found for benchmark in one.benchmarks]
     options.output.mkdir(parents=True, exist_ok=True)
     record = json.dumps({"about": about, "figures": lines}, indent=1, ensure_ascii=False)
     (options.output / "cpu.json").write_text(f"{record}\n", encoding="utf-8")

@@ -125,17 +125,19 @@ def report(run):
     return run.parent / "report", render
 
 
-def test_a_thousand_cells_take_at_most_10_seconds_1_gib_and_5_mb(report, benchmark):
+def test_a_thousand_cells_take_at_most_10_seconds_1_gib_and_5_mb(report, benchmark, figure):
     folder, render = report
     rounds = []
     benchmark.pedantic(lambda: rounds.append(render()), rounds=2)
     used = min(rounds, key=seconds)
     page = (folder / "leaderboard.html").stat().st_size / 1e6
-    benchmark.extra_info.update(used | {"page MB": page})
-    print(
-        f"\n{used['wall']:.1f} s by the clock, {used['user']:.1f} s user and {used['system']:.1f} s"
-        f" system, peak {used['mib']:.0f} MiB, page {page:.2f} MB"
-    )
+    met = seconds(used) <= MAX_SECONDS and used["mib"] <= MAX_MIB and page <= MAX_PAGE_MB
+    figure(
+        "a report of 1,000 cells × 300 examples",
+        f"≤ {MAX_SECONDS} s, {MAX_MIB} MiB, {MAX_PAGE_MB} MB",
+        f"{used['wall']:.1f} s, {used['mib']:.0f} MiB, {page:.2f} MB", met,
+        seconds={key: used[key] for key in ("wall", "user", "system")},
+    )  # fmt: skip
     assert used["status"] == 0
     assert page <= MAX_PAGE_MB
     assert used["mib"] <= MAX_MIB
@@ -143,7 +145,7 @@ def test_a_thousand_cells_take_at_most_10_seconds_1_gib_and_5_mb(report, benchma
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_the_page_of_a_thousand_cells_opens_and_sorts_at_once(report):
+def test_the_page_of_a_thousand_cells_opens_and_sorts_at_once(report, benchmark, figure):
     sync_api = pytest.importorskip("playwright.sync_api")
     folder, render = report
     if not (folder / "leaderboard.html").is_file():
@@ -155,13 +157,19 @@ def test_the_page_of_a_thousand_cells_opens_and_sorts_at_once(report):
         opened = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
         tables = page.locator("table[id^=leaderboard]")
         header = tables.first.locator("th").nth(4)
-        sort_ms = [header.evaluate(SORT) for _ in range(5)]
+        sort_ms = []
+        benchmark.pedantic(lambda: sort_ms.append(header.evaluate(SORT)), rounds=5)
         shown = tables.first.locator("tbody tr td:nth-child(5)").all_inner_texts()
         count = tables.count()
         browser.close()
-    print(f"\nopen in {opened:.0f} ms, sorted in {sorted(round(ms) for ms in sort_ms)} ms")
+    median = sorted(sort_ms)[len(sort_ms) // 2]
+    figure(
+        "its page in Chromium: opened, a table of 200 rows sorted",
+        f"≤ {MAX_OPEN_MS} ms, ≤ {MAX_SORT_MS} ms", f"{opened:.0f} ms, {median:.0f} ms",
+        opened <= MAX_OPEN_MS and median <= MAX_SORT_MS,
+    )  # fmt: skip
     scores = [float(text.split()[0]) for text in shown]
     assert (count, len(scores)) == (5, 200)
     assert scores == sorted(scores, reverse=True)
     assert opened <= MAX_OPEN_MS
-    assert sorted(sort_ms)[len(sort_ms) // 2] <= MAX_SORT_MS
+    assert median <= MAX_SORT_MS
