@@ -31,8 +31,9 @@ MAX_ROWS = 60
 """Above this many rows no tie groups are made: the family of pairs would find nothing."""
 MAX_UNPAIRED_ROWS = 150
 """The same for rows without records, whose pairs are cheap."""
-SWAPS = 2_000
-"""Permutations of a macro-F1 pair; a rare difference takes loaded ones in any case."""
+SWAPS, SWAPS_PER_PAIR = 2_000, 30
+"""Permutations of a macro-F1 pair: the least, and how many times the family's size: enough to pass
+Holm's first step."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def ties(
     by_name = {side.name: side for side in sides}
     groups = _groups(sides[0], order)
     p_values = [
-        _f1_p(by_name[a], by_name[b], order, labels)
+        _f1_p(by_name[a], by_name[b], order, labels, max(SWAPS, SWAPS_PER_PAIR * len(pairs)))
         if metric == "f1_macro"
         else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
@@ -141,7 +142,9 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
-def _f1_p(first: Side, second: Side, order: Sequence[str], labels: Sequence[str]) -> float:
+def _f1_p(
+    first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
+) -> float:
     gold = [next(iter(first.seeds.values()))[i]["label"] for i in order]
     groups = _groups(first, order)
     pairs = seed_pairs(_guesses(first, order), _guesses(second, order))
@@ -149,7 +152,7 @@ def _f1_p(first: Side, second: Side, order: Sequence[str], labels: Sequence[str]
         return macro_f1_crossed(
             gold, [a for a, _ in pairs], [b for _, b in pairs], labels, clusters=groups
         ).p_value
-    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=SWAPS)
+    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=resamples)
 
 
 def _guesses(side: Side, order: Sequence[str]) -> dict[int | None, list[str | None]]:

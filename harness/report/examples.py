@@ -28,6 +28,13 @@ class Piece(NamedTuple):
     alone: bool
 
 
+class Read(NamedTuple):
+    """The number that was read from each side's answer; None where there was none to read."""
+
+    before: str | None
+    after: str | None
+
+
 @dataclass(frozen=True)
 class Shown:
     """One example of a row against its baseline."""
@@ -43,6 +50,8 @@ class Shown:
     after: tuple[Piece, ...]
     scores: str
     """Every score before and after, the primary one first."""
+    read: Read | None = None
+    """The number that was read from each answer, where one is looked for."""
 
 
 def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
@@ -89,6 +98,7 @@ def _shown(
         anchor("item", table.dataset, row.name, kind, first["id"]),
         table.dataset, row.name, kind, first["example_prompt"][:LENGTH],
         first["reference"][:LENGTH], before, after, scores,
+        Read(first["extracted"], second["extracted"]) if "extracted" in first else None,
     )  # fmt: skip
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
-from harness.statistics.draws import Floats, coin_draws, uniform_draws
-from harness.statistics.rare import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
+from harness.statistics.draws import Floats, coin_draws
 from harness.statistics.resampling import (
     Interval,
     bca_limits,
@@ -156,8 +155,6 @@ def macro_f1_swap(
 ) -> float:
     """The two-sided p-value under swaps of both predictions within an example (Yeh 2000).
 
-    Where fair swaps reach the difference too seldom it is that of `rare_p`.
-
     Where clusters repeat, the examples of one are swapped together.
 
     Raises:
@@ -167,15 +164,17 @@ def macro_f1_swap(
 
 
 class _Swaps(NamedTuple):
-    """Units whose predictions are swapped together, by a coin each."""
+    """Units whose predictions are swapped together, by a fair coin each.
+
+    Loaded coins (`harness.statistics.rare`) need a statistic that is a sum: a pattern far out in
+    macro-F1 may lie anywhere in its linear approximation, and its weight then has no bound.
+    """
 
     before: Floats
     """Gold, predicted and hit counts of the baseline, shape (3 labels,)."""
     after: Floats
     steps: Floats
     """What swapping one unit moves from `after` to `before`, shape (units, 3 labels)."""
-    counts: Floats
-    """How often each unit occurs, shape (units,)."""
 
     def gaps(self, swapped: Floats) -> Floats:
         """The difference after swapping so many of each unit, shape (k, units) to (k,)."""
@@ -190,43 +189,22 @@ def _swap_p(cells: _Cells, clusters: Sequence[Any] | None, resamples: int, seed:
     if clusters is not None:
         steps = _by_cluster(cells, clusters) @ steps
         counts = np.ones(len(steps))
-    swaps = _Swaps(cells.counts @ before, cells.counts @ after, steps, counts)
+    swaps = _Swaps(cells.counts @ before, cells.counts @ after, steps)
     gap = float(swaps.gaps(np.zeros(len(counts))))
     if clusters is None:
-        drawn = _binomials(counts, np.full(len(counts), 0.5), resamples, seed)
+        drawn = _binomials(counts, resamples, seed)
     else:
         drawn = iter(coin_draws(len(counts), resamples, seed))
     hits = sum(int(np.sum(np.abs(swaps.gaps(d)) >= abs(gap) - 1e-12)) for d in drawn)
-    plain = (hits + 1) / (resamples + 1)
-    return plain if hits >= FEW_HITS else _rare_swap_p(swaps, gap, plain, seed)
+    return (hits + 1) / (resamples + 1)
 
 
-def _rare_swap_p(swaps: _Swaps, gap: float, plain: float, seed: int) -> float:
-    """Swaps loaded along the slope of macro-F1 midway, where every swap has the same weight."""
-    sign = np.sign(gap)
-    effects = sign * swaps.steps @ _slope((swaps.before + swaps.after) / 2)
-    whole = float(swaps.counts @ effects)
-    if whole <= 0:  # so far from linear that the slope points away
-        return plain
-    coins = loaded(effects, abs(gap), swaps.counts)
-    if (swaps.counts == 1).all():
-        uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
-        drawn: Iterable[Floats] = ((u >= coins.keep).astype(np.float64) for u in uniforms)
-    else:
-        drawn = _binomials(swaps.counts, 1 - coins.keep, LOADED_RESAMPLES, seed)
-    sums_and_far = (
-        (whole - 2 * swapped @ effects, sign * swaps.gaps(swapped) >= abs(gap) - 1e-12)
-        for swapped in drawn
-    )
-    return rare_p(coins, whole, sums_and_far)
-
-
-def _binomials(counts: Floats, chance: Floats, resamples: int, seed: int) -> Iterator[Floats]:
-    """How many of each cell are swapped, the distribution of a coin per example."""
+def _binomials(counts: Floats, resamples: int, seed: int) -> Iterator[Floats]:
+    """How many of each cell are swapped, the distribution of a fair coin per example."""
     rng = np.random.default_rng(seed)
     whole = counts.astype(np.int64)
     for size in chunk_sizes(resamples, 3 * len(whole)):
-        yield rng.binomial(whole, chance, (size, len(whole))).astype(np.float64)
+        yield rng.binomial(whole, 0.5, (size, len(whole))).astype(np.float64)
 
 
 def _by_cluster(cells: _Cells, clusters: Sequence[Any]) -> Floats:
@@ -244,15 +222,6 @@ def _macro_f1(sums: Floats) -> Floats:
     total = gold + predicted
     share = np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
     return np.asarray(share.mean(axis=-1))
-
-
-def _slope(sums: Floats) -> Floats:
-    """The derivative of macro-F1 by gold, predicted and hit counts, shape (3 labels,)."""
-    gold, predicted, hits = np.split(sums, 3)
-    total = gold + predicted
-    inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0) / len(gold)
-    by_size = -2 * hits * inverse**2 * len(gold)
-    return np.concatenate([by_size, by_size, 2 * inverse])
 
 
 def _interval(

@@ -60,3 +60,10 @@ def test_test_loss_is_drawn_before_and_after_training(root):
     (path,) = root.glob("reports/finance/charts/training-finance-qa-*.svg")
     steps = set(re.findall(r"test loss [\d.]+ at step (\d+)", path.read_text()))
     assert steps == {"0", "45"}
+
+
+def test_examples_say_which_number_was_read_from_an_answer(root):
+    page = (root / "reports/finance/leaderboard.html").read_text()
+    read = re.findall(r'<p class="read">number read: <b>([^<]+)</b>', page)
+    assert "none" in read
+    assert any(re.fullmatch(r"[\d\s,.%]+", text) for text in read)

@@ -158,3 +158,14 @@ def test_clusters_of_one_swap_as_examples():
     pairs = [*range(79), 78]  # one cluster of two, so that clusters count
     found = macro_f1_swap(gold, before, after, LABELS, clusters=pairs)
     assert found == pytest.approx(macro_f1_swap(gold, before, after, LABELS), abs=0.03)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_gain_of_half_the_scale_has_the_smallest_p_value_that_swaps_can_give(seed):
+    """A baseline that says one label for everything, against one that is right in four of five."""
+    rng = np.random.default_rng(seed)
+    gold = rng.choice(LABELS, 120)
+    after = np.where(rng.random(120) < 0.8, gold, rng.choice(LABELS, 120))
+    before = [LABELS[0]] * 120
+    found = macro_f1_swap(gold.tolist(), before, after.tolist(), LABELS, resamples=1000, seed=seed)
+    assert found == 1 / 1001
