@@ -11,17 +11,6 @@ from harness.results import CellResult, Run, Value, by_id
 from harness.suite import Objectives
 from harness.table import Row, Table
 
-__all__ = [
-    "COSTS",
-    "SPEEDS",
-    "TIDY_COLUMNS",
-    "Leaderboard",
-    "Row",
-    "Table",
-    "build_leaderboard",
-    "tidy_records",
-]
-
 COSTS = (
     "latency_p50_ms", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
     "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib", "train_seconds",

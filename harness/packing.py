@@ -7,7 +7,6 @@ same bytes. Adapters, logs and the suite's own text stay behind.
 from __future__ import annotations
 
 import io
-import json
 import lzma
 import re
 import tarfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.paths import RunPaths, write_bytes
+from harness.paths import RunPaths, json_text, read_json, write_bytes
 
 SUFFIX = ".tar.xz"
 _SETTINGS = ("plan.json", "environment.json", "result.json")
@@ -36,15 +35,20 @@ def pack(run_dir: Path, output: Path) -> Path:
     """
     paths = RunPaths(run_dir)
     if not paths.plan.is_file():
-        hint = "Give a directory that `harness run` wrote, such as runs/finance."
-        raise HarnessError("no plan.json: this is no run directory", where=str(run_dir), hint=hint)
-    keys = [entry["key"] for entry in json.loads(paths.plan.read_text("utf-8"))["cells"]]
+        raise no_run(run_dir)
+    keys = [entry["key"] for entry in read_json(paths.plan)["cells"]]
     found = [paths.plan, paths.environment]
     for key in keys:
         found += [paths.cell(key).directory / name for name in ("result.json", *_RECORDS)]
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
     write_bytes(output, _archive(stored))
     return output
+
+
+def no_run(directory: Path) -> HarnessError:
+    """The error of a ``directory`` that no run was written to."""
+    hint = "Give a directory that `harness run` wrote, such as runs/finance."
+    return HarnessError("no plan.json: this is no run directory", where=str(directory), hint=hint)
 
 
 @cache
@@ -83,8 +87,7 @@ def _temporary() -> Path:
 def _content(path: Path) -> bytes:
     if path.name not in _SETTINGS:
         return path.read_bytes()
-    record = _portable(json.loads(path.read_text("utf-8")))
-    return (json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+    return json_text(_portable(read_json(path))).encode()
 
 
 def _portable(value: Any) -> Any:

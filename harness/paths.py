@@ -91,8 +91,12 @@ class RunPaths:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as strict JSON under a temporary name, then rename it to ``path``."""
-    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
-    write_text(path, text + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """``value`` as strict JSON, as every JSON file of a run directory is written."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -104,6 +104,10 @@ class Table:
         """The hardware that the table's cells were measured on."""
         return {name for row in self.rows for name in row.machines()}
 
+    def compared(self) -> list[Row]:
+        """Rows that have a difference in the primary metric."""
+        return [row for row in self.rows if self.primary_metric in row.deltas]
+
     def trivial(self) -> dict[str, float]:
         """What a trivial baseline answers → its score in the primary metric."""
         found = {}

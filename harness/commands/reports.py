@@ -138,15 +138,13 @@ def write(run: Run, directory: Path) -> None:
 
 def load(run_dir: Path) -> Run:
     """The run in ``run_dir``, or one clear error."""
+    from harness.packing import no_run
     from harness.results import load_run
 
     try:
         return load_run(run_dir)
     except FileNotFoundError:
-        hint = "Give a directory that `harness run` wrote, such as runs/finance."
-        raise HarnessError(
-            "no plan.json: this is no run directory", where=str(run_dir), hint=hint
-        ) from None
+        raise no_run(run_dir) from None
 
 
 @click.command()

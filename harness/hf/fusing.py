@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ class Fusing:
     """Configurations that name the attention function."""
     sources: list[Any] = field(default_factory=list)
     """Python modules whose rotary embedding is replaced."""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     """Kind → how many were replaced."""
 
     @contextmanager
@@ -76,9 +77,9 @@ def fusing_of(model: Any) -> Fusing | None:
         _adapters(parent, found)
         if _is_norm(parent):
             found.forwards[parent] = _norm(parent)
-            found.counts["norms"] = found.counts.get("norms", 0) + 1
+            found.counts["norms"] += 1
         elif _is_attention(parent):
-            found.counts["attention"] = found.counts.get("attention", 0) + 1
+            found.counts["attention"] += 1
             source = sys.modules[type(parent).__module__]
             if source not in found.sources and hasattr(source, "apply_rotary_pos_emb"):
                 found.sources.append(source)
@@ -182,7 +183,7 @@ def _fuse(layers: list[Any], found: Fusing) -> None:
     group = _Group(torch.stack([layer.lora_A[name].weight.detach() for layer in layers]))
     for member, layer in enumerate(layers):
         found.forwards[layer] = _lora(layer, group, member, last=member == len(layers) - 1)
-    found.counts["adapters"] = found.counts.get("adapters", 0) + len(layers)
+    found.counts["adapters"] += len(layers)
 
 
 def _lora(layer: Any, group: _Group, member: int, *, last: bool) -> Callable[..., torch.Tensor]:

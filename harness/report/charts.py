@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.objectives import Standing
 from harness.report.figure import (
     COLOURS,
@@ -25,6 +25,7 @@ from harness.report.heat import heat_maps
 from harness.report.section import mean_text, number, show_delta
 from harness.report.strips import latency_spread, main_effects, seed_spread
 from harness.results import CellResult
+from harness.table import Row, Table
 
 MAX_ROWS = 60
 """Rows that a chart holds; a table holds the rest."""
@@ -48,7 +49,7 @@ def figures(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> lis
 def forest(table: Table) -> Figure | None:
     """Paired differences to the baseline with intervals, the margin band and a dot per seed."""
     metric = table.primary_metric
-    rows = [row for row in table.rows if metric in row.deltas][:MAX_ROWS]
+    rows = table.compared()[:MAX_ROWS]
     if not rows:
         return None
     values = [

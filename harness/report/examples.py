@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from harness.flips import flips
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.report.section import anchor
 from harness.scoring import is_parsed
+from harness.table import Row, Table
 
 PER_KIND = 6
 """Examples of each kind for a row; the rest are in predictions.jsonl."""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from harness.gate import Check, Verdict
 from harness.report.markdown import markdown_table
 from harness.report.section import shortened
-from harness.results import Run
+from harness.results import Run, by_id
 
 COLUMNS = ("outcome", "cell", "rule", "found")
 EXAMPLES = 3
@@ -102,11 +102,8 @@ def _examples(check: Check, run: Run) -> list[tuple[str, ...]]:
 
 
 def _records(run: Run, row: str) -> dict[str, Any]:
-    for cell in run.cells:
-        name = f"{cell.model}--{cell.quantization}--{cell.adapter}--{cell.dataset}"
-        if name == row and cell.status == "ok":
-            return {record["id"]: record for record in run.predictions(cell)}
-    return {}
+    cell = next((c for c in run.cells if c.row == row and c.status == "ok"), None)
+    return by_id(run.predictions(cell)) if cell else {}
 
 
 def _cut(text: str) -> str:

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Sequence
 from itertools import combinations
 
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.report.figure import COLOURS, Figure, Spec, anchor, drawn_on, names, said, speaking
+from harness.table import Row, Table
 
 AXES = ("model", "quantization", "adapter")
 MAX_NAMES = 14
@@ -20,7 +21,7 @@ MAX_NAMES = 14
 
 def heat_maps(table: Table) -> list[Figure]:
     """A map of one data set for every pair of axes that both vary; Markdown shows the last."""
-    rows = compared(table)
+    rows = table.compared()
     pairs = [pair for pair in combinations(AXES, 2) if all(_fits(rows, axis) for axis in pair)]
     made = []
     for down, across in pairs:
@@ -36,12 +37,12 @@ def heat_maps(table: Table) -> list[Figure]:
 
 def heat_maps_across(board: Leaderboard) -> list[Figure]:
     """A map of each axis that varies against the data sets; Markdown shows the adapters'."""
-    tables = [table for table in board.tables if compared(table)]
+    tables = [table for table in board.tables if table.compared()]
     if not 2 <= len(tables) <= MAX_NAMES:
         return []
     made = []
     for axis in AXES:
-        pairs = [(table, row) for table in tables for row in compared(table)]
+        pairs = [(table, row) for table in tables for row in table.compared()]
         if _fits([row for _, row in pairs], axis):
             squares = _squares(pairs, axis, "dataset")
             text = f"Δ of each data set's primary metric by {axis}{_means(squares)}."
@@ -51,11 +52,6 @@ def heat_maps_across(board: Leaderboard) -> list[Figure]:
             name = anchor("heat", "data-sets", axis)
             made.append(Figure(name, text, spec, f"{axis} × data set", page_only=hidden))
     return made
-
-
-def compared(table: Table) -> list[Row]:
-    """Rows that have a difference in the table's primary metric."""
-    return [row for row in table.rows if table.primary_metric in row.deltas]
 
 
 def _fits(rows: Sequence[Row], axis: str) -> bool:

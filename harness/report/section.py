@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.compare import Delta
-from harness.leaderboard import Row
 from harness.report.figure import Figure, anchor
+from harness.table import Row
 
 __all__ = [
     "MISSING", "Interval", "Section", "anchor", "mean_text", "number", "optional", "shortened",

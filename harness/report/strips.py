@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 
-from harness.leaderboard import Table
 from harness.report.figure import (
     COLOURS,
     INK,
@@ -17,7 +16,8 @@ from harness.report.figure import (
     said,
     speaking,
 )
-from harness.report.heat import AXES, compared
+from harness.report.heat import AXES
+from harness.table import Table
 
 PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
 MAX_POINTS = 60
@@ -26,7 +26,7 @@ MAX_POINTS = 60
 
 def main_effects(table: Table) -> Figure | None:
     """A point per row for every value of every axis that varies, and the mean as a bar."""
-    rows = compared(table)
+    rows = table.compared()
     varied = [axis for axis in AXES if len({getattr(row, axis) for row in rows}) > 1]
     if not varied or len(rows) > MAX_POINTS:
         return None

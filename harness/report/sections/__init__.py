@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.leaderboard import Leaderboard, Table
+from harness.leaderboard import Leaderboard
 from harness.objectives import Standing, standings
 from harness.report.charts import figures
 from harness.report.figure import can_draw
@@ -25,6 +25,7 @@ from harness.report.sections.scores import (
 )
 from harness.report.sections.settings import settings
 from harness.report.sections.verdict import verdict
+from harness.table import Table
 
 __all__ = ["sections_of"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 
 from harness.flips import Flip, flips
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section, number, optional, shortened
 from harness.results import CellResult
+from harness.table import Row, Table
 
 MATRIX = 18
 """Rows up to which every pair is counted."""

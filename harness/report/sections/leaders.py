@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness.compare import Delta
-from harness.leaderboard import Row, Table
 from harness.metrics.facts import fact
 from harness.objectives import LATENCY, MEMORY
 from harness.report.section import (
@@ -15,6 +14,7 @@ from harness.report.section import (
     number,
     show_delta,
 )
+from harness.table import Row, Table
 
 PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
 COSTS = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 
 from harness.compare import Records
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.report.section import Section, number
+from harness.table import Row, Table
 
 PARTS = ("short", "medium", "long")
 """Thirds of the examples, by words in the reference."""
@@ -20,8 +21,7 @@ def lengths(board: Leaderboard, table: Table) -> Section:
     """The mean score of every compared row and its baseline for each third of the examples."""
     metric = "accuracy" if table.primary_metric == "f1_macro" else table.primary_metric
     title = f"Length: {table.dataset}"
-    rows = [row for row in table.rows if table.primary_metric in row.deltas and row.baseline]
-    rows = rows[:MOST]
+    rows = [row for row in table.compared() if row.baseline][:MOST]
     if not rows or table.task == "classification":
         return Section(title)
     thirds = _thirds(board.records(rows[0].finished[0]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.leaderboard import COSTS, SPEEDS, Leaderboard, Table
+from harness.leaderboard import COSTS, SPEEDS, Leaderboard
 from harness.metrics.classification import Confusion, per_class
 from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.table import Table
 
 FEW = 2
 """A category of up to so many examples says nothing by itself."""

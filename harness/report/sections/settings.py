@@ -8,8 +8,8 @@ from typing import Any
 from harness.leaderboard import Leaderboard
 from harness.report.section import Section
 from harness.results import CellResult
+from harness.suite import AXES
 
-AXES = ("model", "quantization", "adapter", "dataset", "seed")
 PARTS = (
     "model", "quantization_config", "adapter_config", "dataset", "training", "evaluation",
     "generation",

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.compare import TRAINING_NOISE_UNKNOWN
-from harness.leaderboard import Leaderboard, Row, Table
+from harness.leaderboard import Leaderboard
 from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.table import Row, Table
 
 
 def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
