@@ -48,7 +48,8 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
     chosen, here = _chosen(plan), machine()
-    sizes = {d.cell.dataset.name: _sizes(d.cell) for d in chosen.values()}
+    of_set = {d.cell.dataset.name: d.cell for d in chosen.values()}
+    sizes = {name: _sizes(cell) for name, cell in of_set.items()}
     with tempfile.TemporaryDirectory() as folder:
         run = RunPaths(Path(folder))
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]

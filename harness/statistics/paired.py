@@ -163,7 +163,7 @@ def _rare_flip(differences: Floats, bound: float, seed: int) -> float:
     coins = loaded(effects, whole)
     uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
     sums = np.concatenate([(u < coins.keep) @ effects for u in uniforms]) * 2 - whole
-    return rare_p(coins, whole, [(sums, sums >= bound)])
+    return rare_p(coins, whole, sums, bound)
 
 
 def paired_bootstrap(

@@ -8,11 +8,9 @@ its likelihood under fair coins over that under loaded ones (importance sampling
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.statistics.draws import Floats
 
@@ -40,42 +38,36 @@ class Loaded(NamedTuple):
         return np.asarray(np.exp(self.cumulant - self.tilt * sums))
 
 
-def loaded(effects: Floats, target: float, counts: Floats | None = None) -> Loaded:
+def loaded(effects: Floats, target: float) -> Loaded:
     """Coins whose signed sum of ``effects`` has the mean ``target``.
 
     Args:
         effects: What each sign adds to the sum when kept; flipped it takes as much away.
         target: The observed sum, positive.
-        counts: How many coins have each effect; one by default.
     """
-    n = np.ones(len(effects)) if counts is None else counts
-    goal = min(target, REACH * float(n @ np.abs(effects)))
-    tilt = goal / float(n @ effects**2)
+    goal = min(target, REACH * float(np.abs(effects).sum()))
+    tilt = goal / float(effects @ effects)
     for _ in range(60):  # the mean is concave in the tilt: Newton's steps never pass the root
         means = np.tanh(tilt * effects)
-        step = (goal - float(n @ (effects * means))) / float(n @ (effects**2 * (1 - means**2)))
+        step = (goal - float(effects @ means)) / float(effects**2 @ (1 - means**2))
         tilt += step
         if abs(step) <= 1e-9 * tilt:
             break
     powers = tilt * effects
-    cumulant = float(n @ (np.logaddexp(powers, -powers) - np.log(2)))
+    cumulant = float(np.sum(np.logaddexp(powers, -powers) - np.log(2)))
     return Loaded(1 / (1 + np.exp(-2 * powers)), tilt, cumulant)
 
 
-def rare_p(
-    coins: Loaded, observed: float, drawn: Iterable[tuple[Floats, NDArray[np.bool_]]]
-) -> float:
-    """The two-sided p-value of a symmetric statistic.
+def rare_p(coins: Loaded, observed: float, sums: Floats, bound: float) -> float:
+    """The two-sided p-value of a sum of signed effects.
 
     The observed pattern counts as one more resample, which keeps the level (Harrison 2012).
 
     Args:
         coins: What was thrown.
         observed: The signed sum of effects as observed.
-        drawn: Signed sums of loaded patterns, and whether each is at least as far as observed.
+        sums: Signed sums of loaded patterns.
+        bound: The least sum that counts as being as far as the observed one.
     """
-    total, size = float(coins.weights(np.array([observed]))[0]), 1
-    for sums, far in drawn:
-        total += float(np.sum(coins.weights(sums[far])))
-        size += len(sums)
-    return min(1.0, 2 * total / size)
+    far = np.append(sums[sums >= bound], observed)
+    return min(1.0, 2 * float(np.sum(coins.weights(far))) / (len(sums) + 1))
