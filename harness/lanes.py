@@ -20,7 +20,12 @@ from harness.rules import PREDICTIONS, Rule
 from harness.seeds import seed_pairs
 from harness.snapshot import CellSnapshot, sides
 
-CALIBRATION = "calibration_ms"
+REFERENCE = "reference_ms"
+RATIOS = {"latency_p50_ms": "latency_ratio", "latency_ratio": "latency_ratio"}
+"""A speed → the same as a multiple of the reference work, taken round by round."""
+LOADED = 1.5
+"""A machine that takes so many times the baseline's time for the reference work does something
+else too: what is slower there tells nothing."""
 
 
 class Finding(NamedTuple):
@@ -132,11 +137,17 @@ def _broken(metric: str, pair: tuple[float | None, float | None]) -> Finding | N
 def percentage(
     rule: Rule, metric: str, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot]
 ) -> Finding:
-    """The change of a measurement in per cent, on the same hardware."""
+    """The change of a measurement in per cent, on the same hardware.
+
+    A slower model is slow in every round, and on a machine that has nothing else to do.
+    """
     if {c.hardware for c in new} != {c.hardware for c in old}:
         text = "measured on other hardware: not compared"
         return Finding("not-compared", text)
-    pair = _mean(metric, old), _mean(metric, new)
+    if metric in SPEEDS and any(metric in c.values and REFERENCE not in c.values for c in old):
+        text = "the baseline has no reference work beside its speeds: record a new one"
+        return Finding("not-comparable", text)
+    pair = _measured(metric, old), _measured(metric, new)
     broken = _broken(metric, pair)
     if broken:
         return broken
@@ -146,23 +157,42 @@ def percentage(
     up = fact(metric).higher_is_better is True
     change = 100 * (now - then) / abs(then)
     worse = -change if up else change
-    unit = "times the calibration" if metric in SPEEDS else fact(metric).unit
+    unit = "× the reference work" if metric in SPEEDS else fact(metric).unit
     text = f"{change:+.1f}% ({then:.4g} → {now:.4g} {unit}), tolerance {rule.tolerance:g}%"
     if worse > rule.tolerance:
-        return Finding("regression", text)
+        doubt = _doubt(rule, metric, then, new, old) if metric in SPEEDS else None
+        return Finding("undecided", f"{text}; {doubt}") if doubt else Finding("regression", text)
     return Finding("improved" if worse < -rule.tolerance else "pass", text)
 
 
-def _mean(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
-    """The mean over seeds; of a speed as a multiple of the same cell's calibration."""
-    found = []
-    for cell in cells:
-        value = cell.values.get(metric)
-        unit = cell.values.get(CALIBRATION) if metric in SPEEDS else 1.0
-        if value is None or not unit:
-            return None
-        found.append(value * unit if fact(metric).higher_is_better else value / unit)
-    return sum(found) / len(found) if found else None
+def _doubt(
+    rule: Rule, metric: str, then: float, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot]
+) -> str | None:
+    """Why what is slower may be the machine's other load; None where nothing speaks for that."""
+    least = _plain_mean(f"{RATIOS.get(metric, metric)}_least", new)
+    if least is not None and 100 * (least - then) / then <= rule.tolerance:
+        return f"not in every round, {least:.4g} in the best"
+    now, before = _plain_mean(REFERENCE, new), _plain_mean(REFERENCE, old)
+    if now and before and now > LOADED * before:
+        return f"the machine took {now / before:.1f} times as long for the reference work too"
+    return None
+
+
+def _measured(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
+    """The mean over seeds; of a speed as a multiple of the reference work timed beside it."""
+    found = [_comparable(metric, cell) for cell in cells]
+    known = [value for value in found if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
+def _comparable(metric: str, cell: CellSnapshot) -> float | None:
+    value = cell.values.get(RATIOS.get(metric, metric))
+    if value is None or metric in RATIOS or metric not in SPEEDS:
+        return value
+    reference = cell.values.get(REFERENCE)
+    if not reference:
+        return None
+    return value * reference if fact(metric).higher_is_better else value / reference
 
 
 def static(

@@ -19,8 +19,8 @@ COSTS = (
 
 
 SPEEDS = (
-    "latency_p50_ms", "latency_p95_ms", "ttft_p50_ms", "decode_tokens_per_s", "batch_tokens_per_s",
-    "batch_examples_per_s", "train_seconds", "train_tokens_per_s",
+    "latency_p50_ms", "latency_p95_ms", "latency_ratio", "ttft_p50_ms", "decode_tokens_per_s",
+    "batch_tokens_per_s", "batch_examples_per_s", "train_seconds", "train_tokens_per_s",
 )  # fmt: skip
 """Measurements that say something only beside others of the same hardware."""
 

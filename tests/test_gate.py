@@ -196,19 +196,47 @@ def test_changed_answers_break_exact_predictions():
         ("train_peak_vram_mib", {}, 1.2, "regression"),
         ("train_peak_vram_mib", {}, 1.05, "pass"),
         ("train_peak_vram_mib", {}, 0.5, "improved"),
-        ("latency_p50_ms", {"calibration_ms": 2.0}, 2.0, "pass"),
-        ("latency_p50_ms", {"calibration_ms": 1.0}, 2.0, "regression"),
-        ("batch_tokens_per_s", {"calibration_ms": 2.0}, 0.5, "pass"),
-        ("batch_tokens_per_s", {"calibration_ms": 1.0}, 0.5, "regression"),
+        ("ttft_p50_ms", {"reference_ms": 2.0}, 2.0, "pass"),
+        ("ttft_p50_ms", {"reference_ms": 1.0}, 2.0, "regression"),
+        ("ttft_p50_ms", {"reference_ms": 1.4}, 2.0, "regression"),
+        ("ttft_p50_ms", {"reference_ms": 1.6}, 2.0, "undecided"),
+        ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.5, "pass"),
+        ("batch_tokens_per_s", {"reference_ms": 1.0}, 0.5, "regression"),
     ],
 )
-def test_memory_is_compared_as_it_is_and_speed_by_the_calibration(metric, then, now, expected):
-    old = cell(HIGH, values={metric: 100.0, "calibration_ms": 1.0})
-    new = cell(HIGH, values={metric: 100.0 * now, "calibration_ms": 1.0, **then})
+def test_memory_is_compared_as_it_is_and_speed_by_the_reference(metric, then, now, expected):
+    old = cell(HIGH, values={metric: 100.0, "reference_ms": 1.0})
+    new = cell(HIGH, values={metric: 100.0 * now, "reference_ms": 1.0, **then})
     rule = {"metric": metric, "test": "percentage", "tolerance": 10}
     assert outcome(new, old, **rule)[0] == expected
     away = replace(new, hardware="there")
     assert outcome(away, old, **rule)[0] == "not-compared"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "least", "expected"),
+    [
+        (5.0, 4.8, ("pass", 0)),
+        (9.0, 8.1, ("regression", 1)),
+        (9.0, 7.9, ("undecided", 0)),
+        (1.9, 1.8, ("improved", 0)),
+    ],
+)
+def test_a_latency_is_slower_only_where_every_round_was(ratio, least, expected):
+    def timed(ratio, least):
+        values = {"latency_ratio": ratio, "latency_ratio_least": least, "reference_ms": 4.0}
+        return cell(HIGH, values={"latency_p50_ms": 4 * ratio, **values})
+
+    for metric in ("latency_p50_ms", "latency_ratio"):
+        rule = {"metric": metric, "test": "percentage", "tolerance": 60}
+        assert outcome(timed(ratio, least), timed(5.0, 4.9), **rule) == expected
+
+
+def test_a_speed_without_its_reference_is_not_comparable():
+    timed = {"latency_p50_ms": 20.0, "latency_ratio": 5.0, "reference_ms": 4.0}
+    rule = {"metric": "latency_p50_ms", "test": "percentage", "tolerance": 60}
+    older = cell(HIGH, values={"latency_p50_ms": 20.0})
+    assert outcome(cell(HIGH, values=timed), older, **rule) == ("not-comparable", 3)
 
 
 def test_a_static_limit_needs_no_baseline():

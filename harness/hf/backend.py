@@ -31,7 +31,6 @@ from harness.hf.loading import (
     load_tokenizer,
     prepare_for_kbit,
 )
-from harness.hf.measuring import calibration
 from harness.hf.memory import device_memory, free, memory_peak, weights_mib
 from harness.hf.row_store import rows_key, stored_rows
 from harness.paths import CellPaths
@@ -227,7 +226,7 @@ def _measure(
     with device.exclusive():
         latency = kind.latency(model, tokenizer, cell, test)
         seen.measured(kind.throughput(model, tokenizer, cell, test))
-        seen.measured({"calibration_ms": calibration(model.device)})
     seen.measured(device_memory())
     seen.measured(latency.values())
+    seen.facts["latency_ms"] = [round(milliseconds, 4) for milliseconds in latency.milliseconds()]
     seen.timings["measure"] = time.monotonic() - started

@@ -7,7 +7,6 @@ kernel costs, so the numbers are those of the published architecture on this dev
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from harness.hf.decoding import decode, fixed_length
 from harness.hf.energy import energy
 from harness.hf.geometry import random_model
 from harness.hf.loading import add_adapter, census, device
-from harness.hf.measuring import calibration, generation_latency
+from harness.hf.measuring import generation_latency
 from harness.hf.memory import device_memory, free, memory_peak, weights_mib
 from harness.hf.roofline import decoding_share, training_share
 from harness.hf.training import arguments_of, train_rows
@@ -90,11 +89,11 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
             decoded = decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
         chosen = prompts[: evaluation.latency_prompts]
         latency = generation_latency(model, tokenizer, chosen, evaluation.latency_new_tokens)
-        seen.measured({"calibration_ms": calibration(next(model.parameters()).device)})
     seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
     seen.measured(latency.values())
+    seen.facts["latency_ms"] = [round(milliseconds, 4) for milliseconds in latency.milliseconds()]
     seen.measured(device_memory())
-    share = decoding_share(_stored(model), statistics.median(latency.each_token))
+    share = decoding_share(_stored(model), latency.each_token())
     seen.measured({**used.per_1k(decoded.new_tokens), **known({"decode_bandwidth_share": share})})
     seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
     seen.facts["decoding"] = decoded.how

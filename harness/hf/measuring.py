@@ -1,16 +1,17 @@
 """Latency of the model as it stands.
 
 One prompt at a time, synchronised clocks, rounds until they agree; end of text is ignored so that
-every prompt yields the same number of tokens, and capturing a step is not counted.
+every prompt yields the same number of tokens, and capturing a step is not counted. Between the
+prompts a fixed piece of work is timed, for comparisons with another day's run.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,37 +20,95 @@ from transformers import GenerationConfig
 from harness.hf.decoding import engine_for, fixed_length
 from harness.hf.engine import Timing
 from harness.hf.memory import synchronize
+from harness.hf.reference import Reference
+
+STABLE = 0.03
+"""Coefficient of variation of the rounds' medians below which a latency counts as stable."""
+ROUNDS, MAX_ROUNDS = 3, 8
+SECONDS = {False: 1.0, True: 6.0}
+"""After these no round is added to three, without and with a captured step: that does settle."""
+MAX_SECONDS = 8.0
+"""After these no round is added to any."""
+
+
+class Round(NamedTuple):
+    """Every prompt once."""
+
+    seconds: list[float]
+    """Of each prompt, from its first token to its last."""
+    first: list[float]
+    """Until the first token."""
+    each: list[float]
+    """For every token after it."""
+    reference: float
+    """Seconds of the reference work, the mean of those before each prompt."""
+
+    @property
+    def median(self) -> float:
+        """Of the prompts' seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def ratio(self) -> float:
+        """Mean over mean: short work is either interrupted or not, and a median hides it."""
+        return statistics.fmean(self.seconds) / self.reference
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds per timed prompt at batch size 1."""
+    """Times at batch size 1; percentiles are of the last rounds, which agree best."""
 
-    total: list[float]
-    first_token: list[float]
-    """Seconds until the first token; empty for classification."""
+    rounds: tuple[Round, ...]
     new_tokens: int
-    each_token: list[float] = field(default_factory=list)
-    """Seconds for every token after the first."""
-    variation: float | None = None
-    """Coefficient of variation of the last rounds' medians."""
+    """Tokens generated for each prompt; 0 for a forward pass."""
+
+    @property
+    def kept(self) -> tuple[Round, ...]:
+        """The last `ROUNDS` rounds."""
+        return self.rounds[-ROUNDS:]
+
+    def milliseconds(self) -> list[float]:
+        """Of each timed prompt of the rounds that count."""
+        return [1000 * seconds for one in self.kept for seconds in one.seconds]
+
+    def each_token(self) -> float:
+        """Median seconds of a token after the first."""
+        return statistics.median(seconds for one in self.kept for seconds in one.each)
 
     def values(self) -> dict[str, float]:
-        """Percentiles of the total, time to the first token, tokens per second after it."""
-        if not self.total:
+        """Percentiles of the total, time to the first token, tokens per second after it.
+
+        `latency_ratio` is the median of all rounds' ratios to the reference work, and
+        `latency_ratio_least` the least of them.
+        """
+        if not self.rounds:
             return {}
-        milliseconds = np.asarray(self.total) * 1000
+        milliseconds = np.asarray(self.milliseconds())
+        ratios = [one.ratio for one in self.rounds]
         found = {
             "latency_p50_ms": float(np.percentile(milliseconds, 50)),
             "latency_p95_ms": float(np.percentile(milliseconds, 95)),
             "latency_p99_ms": float(np.percentile(milliseconds, 99)),
+            "latency_ratio": statistics.median(ratios),
+            "latency_ratio_least": min(ratios),
+            "reference_ms": 1000 * statistics.median(one.reference for one in self.rounds),
         }
-        if self.variation is not None:
-            found["latency_cv"] = self.variation
-        if self.first_token:
-            found["ttft_p50_ms"] = 1000 * statistics.median(self.first_token)
-            found["decode_tokens_per_s"] = 1 / max(statistics.median(self.each_token), 1e-9)
+        spread = variation(self.kept)
+        if spread is not None:
+            found["latency_cv"] = spread
+        if self.new_tokens:
+            first = statistics.median(seconds for one in self.kept for seconds in one.first)
+            found["ttft_p50_ms"] = 1000 * first
+            found["decode_tokens_per_s"] = 1 / max(self.each_token(), 1e-9)
         return found
+
+
+def variation(rounds: Sequence[Round]) -> float | None:
+    """The coefficient of variation of the rounds' medians; None of a single round."""
+    if len(rounds) < 2:
+        return None
+    medians = [one.median for one in rounds]
+    return statistics.stdev(medians) / statistics.fmean(medians)
 
 
 def generation_latency(
@@ -57,15 +116,10 @@ def generation_latency(
 ) -> Latency:
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
 
-    Rounds over the prompts are repeated until three of them agree within `STABLE`, or rounds or
-    seconds run out; `latency_cv` tells how far they agree. One prompt warms up, all of them where a
-    step is captured. A model that the engine does not take is timed through `generate`, whose own
-    cost a token is then in it.
+    One prompt warms up, all of them where a step is captured. A model that the engine does not take
+    is timed through `generate`, whose own cost a token is then in it.
     """
-    if not prompts:
-        return Latency([], [], new_tokens)
     engine = engine_for(model, tokenizer, fixed_length(new_tokens))
-    rounds: list[list[Timing]] = []
 
     def timed(prompt: list[int]) -> Timing:
         found: Timing = (
@@ -78,37 +132,56 @@ def generation_latency(
     captured = engine is not None and engine.capture
     for prompt in prompts if captured else prompts[:1]:
         timed(prompt)
+    return _in_rounds(timed, prompts, new_tokens, model.device, SECONDS[captured])
+
+
+def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
+    """One forward pass for each prompt, one at a time: the latency of a classifier."""
+
+    @torch.inference_mode()
+    def timed(prompt: list[int]) -> Timing:
+        ids = torch.tensor([prompt], device=model.device)
+        synchronize()
+        started = time.perf_counter()
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        synchronize()
+        return Timing(time.perf_counter() - started, 0.0)
+
+    for prompt in prompts[:1]:
+        timed(prompt)
+    return _in_rounds(timed, prompts, 0, model.device, SECONDS[False])
+
+
+def _in_rounds(
+    timed: Callable[[list[int]], Timing], prompts: Sequence[list[int]], new_tokens: int,
+    device: torch.device, seconds: float,
+) -> Latency:  # fmt: skip
+    """Rounds over ``prompts`` until three agree within `STABLE`, or rounds or seconds run out."""
+    if not prompts:
+        return Latency((), new_tokens)
+    reference, rounds = Reference(device), list[Round]()
     started = time.perf_counter()
     while len(rounds) < MAX_ROUNDS:
-        rounds.append([timed(prompt) for prompt in prompts])
+        rounds.append(_round(timed, prompts, new_tokens, reference))
         spent = time.perf_counter() - started
         enough = len(rounds) >= ROUNDS
-        stable = enough and (_variation(rounds[-ROUNDS:], new_tokens) or 0.0) <= STABLE
-        if stable or (enough and spent > SECONDS[captured]) or spent > MAX_SECONDS:
+        stable = enough and (variation(rounds[-ROUNDS:]) or 0.0) <= STABLE
+        if stable or (enough and spent > seconds) or spent > MAX_SECONDS:
             break
-    kept = [timing for found in rounds[-ROUNDS:] for timing in found]
-    total = [t.first + t.each * (new_tokens - 1) for t in kept]
-    spread = _variation(rounds[-ROUNDS:], new_tokens)
-    return Latency(total, [t.first for t in kept], new_tokens, [t.each for t in kept], spread)
+    return Latency(tuple(rounds), new_tokens)
 
 
-STABLE = 0.03
-"""Coefficient of variation of the rounds' medians below which a latency counts as stable."""
-ROUNDS, MAX_ROUNDS = 3, 8
-SECONDS = {False: 0.5, True: 6.0}
-"""After these no round is added to three, without and with a captured step: that does settle."""
-MAX_SECONDS = 8.0
-"""After these no round is added to any."""
-
-
-def _variation(rounds: Sequence[Sequence[Timing]], new_tokens: int) -> float | None:
-    """The coefficient of variation of the rounds' medians; None of a single round."""
-    if len(rounds) < 2:
-        return None
-    medians = [
-        statistics.median(t.first + t.each * (new_tokens - 1) for t in timed) for timed in rounds
-    ]
-    return statistics.stdev(medians) / statistics.fmean(medians)
+def _round(
+    timed: Callable[[list[int]], Timing], prompts: Sequence[list[int]], new_tokens: int,
+    work: Reference,
+) -> Round:  # fmt: skip
+    found, beside = list[Timing](), list[float]()
+    for prompt in prompts:
+        beside.append(work.seconds())
+        found.append(timed(prompt))
+    total = [t.first + t.each * max(0, new_tokens - 1) for t in found]
+    reference = statistics.fmean(beside)
+    return Round(total, [t.first for t in found], [t.each for t in found], reference)
 
 
 @torch.inference_mode()
@@ -130,40 +203,3 @@ def _generated(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -
     model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config)
     synchronize()
     return time.perf_counter() - started
-
-
-@torch.inference_mode()
-def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
-    """One forward pass for each prompt, one at a time: the latency of a classifier."""
-    seconds = []
-    for prompt in [*prompts[:1], *prompts]:
-        ids = torch.tensor([prompt], device=model.device)
-        synchronize()
-        started = time.perf_counter()
-        model(input_ids=ids, attention_mask=torch.ones_like(ids))
-        synchronize()
-        seconds.append(time.perf_counter() - started)
-    return Latency(seconds[1:], [], 0)
-
-
-CALIBRATION_ROUNDS = 7
-
-
-@torch.inference_mode()
-def calibration(device: torch.device) -> float:
-    """Milliseconds of a fixed piece of work on ``device``: what speeds are compared as ratios to.
-
-    200 small matrix products and activations, the median of 7 rounds after one that is not
-    counted: bound by dispatch on a GPU and by both on a CPU, as decoding a small batch is.
-    """
-    x = torch.full((64, 256), 0.01, device=device)
-    weight = torch.full((256, 256), 0.01, device=device)
-    rounds = []
-    for _ in range(CALIBRATION_ROUNDS + 1):
-        synchronize()
-        started = time.perf_counter()
-        for _ in range(200):
-            x = torch.nn.functional.silu(x @ weight)
-        synchronize()
-        rounds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(rounds[1:])
