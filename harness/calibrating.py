@@ -1,14 +1,15 @@
 """How long a suite will take here, from some of its own cells cut short.
 
 One fine-tuned cell of every model × quantization × data set runs for a few steps and one batch of
-test examples, through the very code that `run` uses; the others are scaled from it. Cells that run
-side by side take memory bandwidth from each other, which is not in the figure.
+test examples, through the very code that `run` uses, as many side by side as there; the others are
+scaled from it.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,10 @@ class Expected:
 
     cells: dict[str, float]
     """Cell key → seconds, data and scoring included."""
+    alone: float
+    """Of these, seconds in which a cell measures and the others stand still."""
+    start: float
+    """Seconds until the first cell begins: the libraries' import."""
     spent: float
     """Seconds that the shortened cells took."""
     at_once: int
@@ -40,31 +45,43 @@ class Expected:
 
     @property
     def total(self) -> float:
-        """Of all cells, as many at a time as run side by side."""
-        return sum(self.cells.values()) / max(1, min(self.at_once, len(self.cells)))
+        """Until the last cell ends: side by side but for measuring."""
+        beside = max(1, min(self.at_once, len(self.cells)))
+        return self.start + self.alone + (sum(self.cells.values()) - self.alone) / beside
 
 
 def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Expected:
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
     chosen, here = _chosen(plan), machine()
+    at_once = cells_at_once(here)
+    began, heard = time.monotonic(), list[float]()
+
+    def hear(event: Event) -> None:
+        heard.append(time.monotonic())
+        tell(event)
+
     of_set = {d.cell.dataset.name: d.cell for d in chosen.values()}
     sizes = {name: _sizes(cell) for name, cell in of_set.items()}
     with tempfile.TemporaryDirectory() as folder:
         run = RunPaths(Path(folder))
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
         short = preflight(cut, here, run)
-        executor = LocalExecutor(1, max(1, here.cores // cells_at_once(here)))
-        run_suite(replace(plan, run=run, decisions=tuple(short)), executor, tell)
+        executor = LocalExecutor(at_once, max(1, here.cores // at_once))
+        run_suite(replace(plan, run=run, decisions=tuple(short)), executor, hear)
         results = [load_result(run.cell(d.key).result) for d in short]
-    seen = dict(zip(chosen, results, strict=True))
-    cells = {
-        decision.key: _seconds(decision.cell, found.timings, sizes[decision.cell.dataset.name])
-        for decision in todo
-        if (found := seen[_kind(decision.cell)]) is not None and found.status == "ok"
+    timings = {
+        kind: found.timings
+        for kind, found in zip(chosen, results, strict=True)
+        if found is not None and found.status == "ok"
     }
-    spent = sum(result.timings["total"] for result in results if result and result.timings)
-    return Expected(cells, spent, cells_at_once(here))
+    known = [decision for decision in todo if _kind(decision.cell) in timings]
+    cells = {
+        d.key: _seconds(d.cell, timings[_kind(d.cell)], sizes[d.cell.dataset.name]) for d in known
+    }
+    alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known)
+    start = heard[0] - began if heard else 0.0
+    return Expected(cells, alone, start, time.monotonic() - began, at_once)
 
 
 def shortened(plan: Plan) -> int:

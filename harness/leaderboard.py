@@ -12,7 +12,7 @@ from harness.suite import Objectives
 from harness.table import Row, Table
 
 COSTS = (
-    "latency_p50_ms", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
+    "latency_p50_ms", "latency_cv", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
     "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib", "train_seconds",
     "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Ties:
     """Row → letters, in descending order of the mean; rows that share one are not told apart."""
     pairs: int
     """Size of the family that Holm's correction covers."""
+    p_values: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Two rows, in matrix order → the p-value of no difference, adjusted for all pairs."""
     paired: bool = True
     """Whether the rows were compared example by example."""
 
@@ -81,10 +83,16 @@ def ties(
         else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
     ]
-    different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
     means = {name: _mean(scores) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
-    return Ties(tie_groups(ranked, different), len(pairs))
+    return _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)))
+
+
+def _tied(
+    ranked: Sequence[str], adjusted: Mapping[tuple[str, str], float], *, paired: bool = True
+) -> Ties:
+    different = [pair for pair, p in adjusted.items() if p <= ALPHA]
+    return Ties(tie_groups(ranked, different), len(adjusted), adjusted, paired)
 
 
 def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
@@ -94,9 +102,8 @@ def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
     shares = {side.name: side.share for side in sides if side.share}
     pairs = list(itertools.combinations(shares, 2))
     p_values = [two_proportions(*shares[a], *shares[b]) for a, b in pairs]
-    different = [pair for pair, p in zip(pairs, holm(p_values), strict=True) if p <= ALPHA]
     ranked = sorted(shares, key=lambda name: shares[name], reverse=higher_is_better)
-    return Ties(tie_groups(ranked, different), len(pairs), paired=False)
+    return _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)), paired=False)
 
 
 def _ids(records: Records, metric: str) -> set[str]:

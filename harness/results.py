@@ -65,7 +65,7 @@ class CellResult:
     facts: dict[str, Any] = field(default_factory=dict)
     """Read from the loaded model: dtypes, module counts, adapter proof, first prompt."""
     timings: dict[str, float] = field(default_factory=dict)
-    """Seconds per phase."""
+    """Seconds per phase and in `total`; `paused`, while another cell measured, is in none."""
     answered_by: str = "generation"
     """How answers were read: `generation`, `head` or `likelihood`."""
     trivial: dict[str, str] = field(default_factory=dict)

@@ -49,6 +49,8 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     if seen.control:
         write_predictions(paths.control, seen.control)
     write_train_log(paths, seen.train_log)
+    paused = device.paused_seconds(started)
+    total = time.monotonic() - started - paused
     result = CellResult(
         **job["axes"],
         key=job["key"],
@@ -60,7 +62,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         audit=seen.audit,
         data={**splits.counts, "content": job["content"]},
         facts=seen.facts,
-        timings={**seen.timings, "total": time.monotonic() - started},
+        timings={**seen.timings, "total": total, "paused": paused},
         answered_by=task.answered_by,
         trivial=trivial,
         noise=noise_of(seen.records, seen.repeats),

@@ -106,6 +106,7 @@ def test_rows_that_do_not_differ_share_a_letter():
     assert found.pairs == 3
     assert found.letters["high"] == "a"
     assert found.letters["low"] == found.letters["low too"] == "b"
+    assert found.p_values["low", "low too"] > 0.05 >= found.p_values["low", "high"]
 
 
 def test_there_are_no_ties_where_examples_differ():

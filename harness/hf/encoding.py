@@ -25,6 +25,8 @@ class Encoded:
     """The reference and the end-of-text token."""
     merged: bool
     """Whether tokenizing prompt and answer in one go would cut them elsewhere."""
+    prompt: str = ""
+    """As the model sees it, where it was a text."""
 
 
 def prompt_text(card: ModelCard, tokenizer: Any, example: Example) -> str:
@@ -51,16 +53,15 @@ def encode(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list
     ]
     wholes = _ids(card, tokenizer, [p + a for p, a in zip(prompts, answers, strict=True)])
     found = []
-    for ids, whole, answer in zip(
-        _prompt_ids(card, tokenizer, prompts), wholes, answers, strict=True
-    ):
+    tokenized = _prompt_ids(card, tokenizer, prompts)
+    for prompt, ids, whole, answer in zip(prompts, tokenized, wholes, answers, strict=True):
         whole = _without_end(tokenizer, whole)
         merged = whole[: len(ids)] != ids
         if merged:
             answer_ids = tokenizer(answer, add_special_tokens=False).input_ids
         else:
             answer_ids = whole[len(ids) :]
-        found.append(Encoded(ids, [*answer_ids, tokenizer.eos_token_id], merged))
+        found.append(Encoded(ids, [*answer_ids, tokenizer.eos_token_id], merged, prompt))
     return found
 
 

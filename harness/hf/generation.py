@@ -14,7 +14,6 @@ from harness.hf.encoding import (
     TrainingRows,
     encode,
     encode_prompts,
-    prompt_text,
     training_rows,
 )
 from harness.hf.energy import energy
@@ -65,7 +64,7 @@ def predict(
     )
     records = [
         {
-            "prompt": prompt_text(cell.model, tokenizer, example),
+            "prompt": row.prompt,
             "prediction": answer.text,
             "finish_reason": answer.finish_reason,
             "prompt_tokens": len(row.prompt_ids),
@@ -74,7 +73,7 @@ def predict(
             "batch_examples": answer.batch_examples,
             "decoded_by": decoded.how["engine"],
         }
-        for example, row, answer in zip(test, encoded, decoded.answers, strict=True)
+        for row, answer in zip(encoded, decoded.answers, strict=True)
     ]
     if likelihoods:
         found = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)

@@ -13,7 +13,7 @@ from typing import Any
 from harness.cell import Cell
 from harness.datasets.example import Example
 from harness.hf import generation
-from harness.hf.encoding import TrainingRows, encode, prompt_text
+from harness.hf.encoding import TrainingRows, encode
 from harness.hf.likelihood import score_answers
 from harness.hf.measuring import Latency, forward_latency
 from harness.hf.training import Trained, train_text
@@ -61,11 +61,10 @@ def _ranked(
     step = len(task.labels)
     sizes = [len(label.encode()) for label in task.labels]
     records = []
-    for k, example in enumerate(asked):
+    for k in range(len(asked)):
         chunk = found[k * step : (k + 1) * step]
         scores = [-score.nll / size for score, size in zip(chunk, sizes, strict=True)]
-        prompt = prompt_text(cell.model, tokenizer, example)
-        records.append(label_record(prompt, scores, task.labels))
+        records.append(label_record(rows[k * step].prompt, scores, task.labels))
     return records
 
 

@@ -21,9 +21,8 @@ from harness.hf.decoding import engine_for, fixed_length
 from harness.hf.engine import Timing
 from harness.hf.memory import synchronize
 from harness.hf.reference import Reference
+from harness.metrics.facts import STABLE_CV
 
-STABLE = 0.03
-"""Coefficient of variation of the rounds' medians below which a latency counts as stable."""
 ROUNDS, MAX_ROUNDS = 3, 8
 SECONDS = {False: 1.0, True: 6.0}
 """After these no round is added to three, without and with a captured step: that does settle."""
@@ -156,7 +155,7 @@ def _in_rounds(
     timed: Callable[[list[int]], Timing], prompts: Sequence[list[int]], new_tokens: int,
     device: torch.device, seconds: float,
 ) -> Latency:  # fmt: skip
-    """Rounds over ``prompts`` until three agree within `STABLE`, or rounds or seconds run out."""
+    """Rounds over ``prompts`` until three agree, or rounds or seconds run out."""
     if not prompts:
         return Latency((), new_tokens)
     reference, rounds = Reference(device), list[Round]()
@@ -165,7 +164,7 @@ def _in_rounds(
         rounds.append(_round(timed, prompts, new_tokens, reference))
         spent = time.perf_counter() - started
         enough = len(rounds) >= ROUNDS
-        stable = enough and (variation(rounds[-ROUNDS:]) or 0.0) <= STABLE
+        stable = enough and (variation(rounds[-ROUNDS:]) or 0.0) <= STABLE_CV
         if stable or (enough and spent > seconds) or spent > MAX_SECONDS:
             break
     return Latency(tuple(rounds), new_tokens)

@@ -12,6 +12,8 @@ class Fact(NamedTuple):
     higher_is_better: bool | None
 
 
+STABLE_CV = 0.03
+"""Coefficient of variation of rounds below which a latency counts as stable."""
 _UP, _DOWN, _NEITHER = True, False, None
 
 FACTS: dict[str, Fact] = {

@@ -14,6 +14,7 @@ from harness.report.figure import (
     Figure,
     Spec,
     anchor,
+    by_name,
     by_verdict,
     drawn_on,
     names,
@@ -22,8 +23,9 @@ from harness.report.figure import (
     speaking,
 )
 from harness.report.heat import heat_maps
+from harness.report.latencies import distribution, percentiles
 from harness.report.section import mean_text, number, show_delta
-from harness.report.strips import latency_spread, main_effects, seed_spread
+from harness.report.strips import main_effects, seed_spread
 from harness.results import CellResult
 from harness.table import Row, Table
 
@@ -41,7 +43,8 @@ def figures(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> lis
     """The charts of one data set, in reading order."""
     made = [
         forest(table), *(trade_off(table, ranked, cost) for cost in TRADES), *heat_maps(table),
-        main_effects(table), seed_spread(table), latency_spread(table), training(board, table),
+        main_effects(table), seed_spread(table), percentiles(table), distribution(table),
+        training(board, table),
     ]  # fmt: skip
     return [figure for figure in made if figure is not None]
 
@@ -184,7 +187,7 @@ def training(board: Leaderboard, table: Table) -> Figure | None:
     spec = {
         "data": {"values": values},
         "facet": {"row": {"field": "what", "type": "nominal", "title": None, "sort": there}},
-        "spec": {"width": 460, "height": 130, "layer": _training_layers()},
+        "spec": {"width": 460, "height": 130, "layer": _training_layers(runs)},
         "resolve": {"scale": {"y": "independent"}},
     }
     text = f"{', '.join(there).capitalize()} of the first {len(runs)} runs."
@@ -193,13 +196,12 @@ def training(board: Leaderboard, table: Table) -> Figure | None:
     return Figure(anchor("training", table.dataset), text, drawn_on(spec))
 
 
-def _training_layers() -> list[Spec]:
+def _training_layers(runs: Sequence[str]) -> list[Spec]:
     encoding = {
         "x": quantity("step", "step", zero=False),
         "y": quantity("value", None, zero=False),
-        "color": {"field": "run", "type": "nominal", "title": None, "sort": None,
-                  "legend": {"labelLimit": 300}},
-    }  # fmt: skip
+        **by_name("run", runs),
+    }
     only = {"filter": f"datum.what == '{CURVED['eval_loss']}'"}
     return [
         {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding},

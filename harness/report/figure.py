@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -18,6 +19,8 @@ INK, GRID = "#7a828c", "#8a929c"
 COLOURS = {
     "better": "#0072B2", "worse": "#D55E00", "equivalent": "#009E73", "undecided": "#8a8f98",
 }  # fmt: skip
+PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8a8f98"]
+"""For names without an order."""
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
           "undecided": "circle"}  # fmt: skip
 BASE_URL = "https://vega.github.io/vega-datasets/"
@@ -126,6 +129,17 @@ def names(field: str, *, longest: int = 52) -> Spec:
             "axis": {"labelLimit": 0, "labelExpr": cut}}  # fmt: skip
 
 
+def by_name(field: str, values: Sequence[str]) -> Spec:
+    """The encoding of names as colours; dashed where the colours begin again."""
+    dashes = [[1, 0] if k < len(PALETTE) else [4, 3] for k in range(len(values))]
+    told = {"field": field, "type": "nominal", "title": None, "sort": None,
+            "legend": {"labelLimit": 300, "symbolType": "stroke"}}  # fmt: skip
+    return {
+        "color": {**told, "scale": {"domain": list(values)}},
+        "strokeDash": {**told, "scale": {"domain": list(values), "range": dashes}},
+    }
+
+
 def by_verdict(values: dict[str, str]) -> Spec:
     """The encoding of a verdict as `COLOURS` or `SHAPES`."""
     scale = {"domain": list(values), "range": list(values.values())}
@@ -138,7 +152,7 @@ def drawn_on(spec: Spec) -> Spec:
             "gridColor": GRID, "gridOpacity": 0.25}  # fmt: skip
     config = {
         "background": None, "view": {"stroke": None}, "axis": axis, "font": FONT,
-        "legend": {"labelColor": INK, "titleColor": INK},
+        "legend": {"labelColor": INK, "titleColor": INK}, "range": {"category": PALETTE},
         "header": {"labelColor": INK, "titleColor": INK},
     }  # fmt: skip
     return {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": config, **spec}

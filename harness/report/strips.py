@@ -1,4 +1,4 @@
-"""Strips of points: what each value of an axis does, how far seeds and latencies lie apart."""
+"""Strips of points: what each value of an axis does, how far seeds lie apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from harness.report.figure import (
 from harness.report.heat import AXES
 from harness.table import Table
 
-PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
 MAX_POINTS = 60
 """Rows of a strip chart: above these it says nothing that the table does not."""
 
@@ -72,30 +71,6 @@ def seed_spread(table: Table) -> Figure | None:
     text = f"{metric} of every seed; the bar is the mean over seeds."
     spec = _strip(points, means, "row", ("value", metric))
     return Figure(anchor("seeds", table.dataset), text, spec, page_only=True)
-
-
-def latency_spread(table: Table) -> Figure | None:
-    """Latency from p50 through p95 to p99 of every row; a run keeps no single request's time."""
-    rows = [row for row in table.rows if all(row.values(name) for name in PERCENTILES)]
-    if not rows or len(rows) > MAX_POINTS or len(table.machines()) > 1:
-        return None
-    values = []
-    for row in rows:
-        p50, p95, p99 = (row.mean(name) or 0.0 for name in PERCENTILES)
-        says = f"{row.name}: p50 {p50:.4g} ms, p95 {p95:.4g} ms, p99 {p99:.4g} ms"
-        values.append({"row": row.name, "p50": p50, "p95": p95, "p99": p99, "says": says})
-    title, y = "latency, ms", names("row")
-    tick: Spec = {"type": "tick", "color": INK, "thickness": 2, "size": 12}
-    point: Spec = {"type": "point", "filled": True, "size": 60, "color": COLOURS["better"]}
-    layers = [
-        {"mark": {"type": "rule", "color": INK},
-         "encoding": {"y": y, "x": quantity("p50", title), "x2": {"field": "p99"}}},
-        *({"mark": speaking(mark), "encoding": {"y": y, "x": quantity(field, title), **said()}}
-          for mark, field in ((tick, "p95"), (tick, "p99"), (point, "p50"))),
-    ]  # fmt: skip
-    text = "Latency: the point is the median, the ticks are p95 and p99."
-    spec = {"data": {"values": values}, "layer": layers, "width": 460, "height": {"step": 20}}
-    return Figure(anchor("latency", table.dataset), text, drawn_on(spec), page_only=True)
 
 
 def _strip(points: list[Spec], means: list[Spec], y: str, x: tuple[str, str]) -> Spec:

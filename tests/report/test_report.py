@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -11,9 +12,11 @@ from harness.report import write_report
 from harness.report.charts import forest
 from harness.report.examples import word_diff
 from harness.report.heat import heat_maps
+from harness.report.latencies import distribution
 from harness.report.latex import escaped
 from harness.report.section import anchor
-from harness.results import load_run
+from harness.report.sections.scores import costs
+from harness.results import Value, load_run
 from harness.runner import make_plan, run_here
 
 FIRST_CHARTS = "Charts: ru-calculations"
@@ -104,6 +107,23 @@ def section(run_dir, title):
     return next(s for s in sections_of(build_leaderboard(load_run(run_dir))) if s.title == title)
 
 
+def test_pairs_mirror_each_other_and_their_p_values_are_those_of_the_ties(run_dir):
+    table = build_leaderboard(load_run(run_dir)).tables[0]
+    found = section(run_dir, "Pairs: ru-calculations")
+    names = found.columns[1:]
+    cells = {
+        (row[0], name): text
+        for row in found.rows
+        for name, text in zip(names, row[1:], strict=True)
+    }
+    for (one, other), p in table.ties.p_values.items():
+        won, lost, said = re.fullmatch(r"(\d+):(\d+), p ([\d.<> ]+)", cells[one, other]).groups()
+        assert cells[other, one] == f"{lost}:{won}, p {said}"
+        assert said == (f"{p:.3f}" if p >= 0.001 else "< 0.001")
+    assert len(table.ties.p_values) == table.ties.pairs == 15
+    assert found.notes[0].endswith("first seeds.")
+
+
 def test_heat_maps_stand_for_every_pair_of_axes_and_for_the_data_sets(run_dir):
     figures = section(run_dir, "Data sets").figures
     assert [f.choice for f in figures] == ["quantization × data set", "adapter × data set"]
@@ -128,6 +148,41 @@ def test_marks_say_their_values_and_lead_to_their_rows(run_dir):
         assert "aria-label" not in svg
     assert "mean Δ numeric_accuracy" in figures["effects"].svg
     assert "seed 1: numeric_accuracy" in figures["seeds"].svg
+
+
+def test_every_timed_prompt_is_a_step_of_its_row_s_distribution(run_dir):
+    run = load_run(run_dir)
+    times = {"nf4": [3.0, 1.0, 2.0, 2.0], "none": [5.0, 4.0]}
+    cells = tuple(
+        replace(cell, facts={**cell.facts, "latency_ms": times[cell.quantization]})
+        for cell in run.cells
+    )
+    table = build_leaderboard(replace(run, cells=cells)).tables[0]
+    figure = distribution(table)
+    values = figure.spec["data"]["values"]
+    mine = [v for v in values if v["panel"] == "tiny-qwen2, nf4" and v["adapter"] == "base"]
+    assert [(v["ms"], v["share"]) for v in mine] == [
+        (1, 0), (1, 0.25), (2, 0.5), (2, 0.75), (3, 1),
+    ]  # fmt: skip
+    both = [v for v in values if v["panel"] == "tiny-qwen2, none" and v["adapter"] == "a"]
+    assert len(both) == 1 + 2 * 2, "both seeds"
+    assert "tiny-qwen2, nf4" in figure.svg
+    assert distribution(build_leaderboard(run).tables[0]) is None, "nothing was timed"
+
+
+def test_latencies_that_did_not_settle_are_told(run_dir):
+    run = load_run(run_dir)
+    spread = iter([0.01, 0.02, 0.4])
+    cells = tuple(
+        replace(cell, values=(*cell.values, Value("latency_cv", next(spread, 0.0))))
+        if cell.dataset == "ru-calculations" and cell.status == "ok"
+        else cell
+        for cell in run.cells
+    )
+    told = costs(build_leaderboard(replace(run, cells=cells)).tables[0]).notes
+    assert told[0].startswith("1 of 10 latencies did not settle")
+    assert "up to 40%" in told[0]
+    assert costs(build_leaderboard(run).tables[0]).notes == ()
 
 
 def test_evaluations_within_training_are_drawn_at_their_steps():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from harness.flips import Flip, flips
@@ -60,13 +61,30 @@ def pairs(board: Leaderboard, table: Table) -> Section:
     for one, other in combinations(range(len(rows)), 2):
         found = flips(sides[other], sides[one], table.primary_metric)
         if found:
-            told[one, other] = f"{found.won}:{found.lost}"
-            told[other, one] = f"{found.lost}:{found.won}"
+            p = _p_text(table, rows[one].name, rows[other].name)
+            told[one, other] = f"{found.won}:{found.lost}{p}"
+            told[other, one] = f"{found.lost}:{found.won}{p}"
     places = range(len(rows))
     body = [(rows[i].name, *(told.get((i, j), MISSING) for j in places)) for i in places]
-    notes = ("Examples that the row wins and loses against the column, first seeds.",)
+    notes = [f"Examples that the row wins and loses against the column{_seeds(rows)}."]
+    if table.ties and table.ties.p_values:
+        notes.append(
+            f"p: no difference in {table.primary_metric}, over all seeds, adjusted for the"
+            f" {table.ties.pairs} pairs (Holm)."
+        )
     columns = ("row against column", *(row.name for row in rows))
-    return Section(title, notes, columns, tuple(body))
+    return Section(title, tuple(notes), columns, tuple(body))
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    return ", first seeds" if any(len(row.finished) > 1 for row in rows) else ""
+
+
+def _p_text(table: Table, one: str, other: str) -> str:
+    p = table.ties.p_values.get((one, other)) if table.ties else None
+    if p is None:
+        return ""
+    return ", p < 0.001" if p < 0.001 else f", p {p:.3f}"
 
 
 def regression(flip: Flip, width: int = 160) -> str:

@@ -188,8 +188,10 @@ def _power_notes(table: Table) -> list[str]:
     notes = [f"Family of the Δ column: {len(deltas)} contrasts, Holm."] if deltas else []
     gaps = sorted(delta.detectable for delta in deltas if delta.detectable)
     if gaps:
+        counts = sorted({delta.n for delta in deltas})
+        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         notes.append(
-            f"With {deltas[0].n} examples a difference of {number(gaps[len(gaps) // 2])} to the"
+            f"With {many} examples a difference of {number(gaps[len(gaps) // 2])} to the"
             " baseline is found with 80% power (median row); smaller ones may be missed."
         )
     return notes

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.leaderboard import COSTS, SPEEDS, Leaderboard
 from harness.metrics.classification import Confusion, per_class
+from harness.metrics.facts import STABLE_CV
 from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 from harness.table import Table
@@ -19,10 +20,10 @@ def costs(table: Table) -> Section:
     """Latency, throughput, memory and training of every finished row."""
     machines = table.machines()
     names = [c for c in COSTS if any(row.values(c) for row in table.rows)]
-    notes: tuple[str, ...] = ()
+    notes = _unstable(table)
     extra: tuple[str, ...] = ()
     if len(machines) > 1:
-        notes = (f"Measured on {len(machines)} machines: speed is not compared across them.",)
+        notes += (f"Measured on {len(machines)} machines: speed is not compared across them.",)
         extra = ("machine",)
     rows = [
         (
@@ -35,6 +36,18 @@ def costs(table: Table) -> Section:
     ]  # fmt: skip
     columns = ("model", "quantization", "adapter", *extra, *names)
     return Section(f"Cost: {table.dataset}", notes, columns, tuple(rows))
+
+
+def _unstable(table: Table) -> tuple[str, ...]:
+    """That latencies did not settle, and how far their rounds lie apart."""
+    found = [spread for row in table.rows for spread in row.values("latency_cv")]
+    above = [spread for spread in found if spread > STABLE_CV]
+    if not above:
+        return ()
+    return (
+        f"{len(above)} of {len(found)} latencies did not settle: `latency_cv`, how far the last "
+        f"rounds lie apart, is up to {max(above):.0%} and stable up to {STABLE_CV:.0%}.",
+    )
 
 
 def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> Section:
