@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class Ties:
     """Size of the family that Holm's correction covers."""
     p_values: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Two rows, in matrix order → the p-value of no difference, adjusted for all pairs."""
+    least: float = 0.0
+    """The least adjusted p-value that the permutations of macro-F1 can give the first pair."""
     paired: bool = True
     """Whether the rows were compared example by example."""
 
@@ -77,22 +79,25 @@ def ties(
     pairs = list(itertools.combinations([side.name for side in sides], 2))
     by_name = {side.name: side for side in sides}
     groups = _groups(sides[0], order)
+    swaps = max(SWAPS, SWAPS_PER_PAIR * len(pairs))
     p_values = [
-        _f1_p(by_name[a], by_name[b], order, labels, max(SWAPS, SWAPS_PER_PAIR * len(pairs)))
+        _f1_p(by_name[a], by_name[b], order, labels, swaps)
         if metric == "f1_macro"
         else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
     ]
     means = {name: _mean(scores) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
-    return _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)))
+    found = _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)))
+    permuted = metric == "f1_macro" and all(len(side.seeds) == 1 for side in sides)
+    return replace(found, least=len(pairs) / (swaps + 1)) if permuted else found
 
 
 def _tied(
     ranked: Sequence[str], adjusted: Mapping[tuple[str, str], float], *, paired: bool = True
 ) -> Ties:
     different = [pair for pair, p in adjusted.items() if p <= ALPHA]
-    return Ties(tie_groups(ranked, different), len(adjusted), adjusted, paired)
+    return Ties(tie_groups(ranked, different), len(adjusted), adjusted, paired=paired)
 
 
 def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:

@@ -12,7 +12,7 @@ from harness.compare import (
     incomparable,
     with_adjusted,
 )
-from harness.ranking import Side, ties
+from harness.ranking import SWAPS, Side, ties
 
 
 def records(scores, **extra):
@@ -163,20 +163,33 @@ def test_a_seed_that_is_left_out_takes_no_example_away():
     assert found.n == len(LOW)
 
 
+def labelled(wrong):
+    """Records of 24 texts in three classes, the first ``wrong`` called "a"."""
+    return {
+        str(i): {
+            "id": str(i), "group": None, "label": g, "predicted_label": "a" if i < wrong else g,
+            "scores": {"accuracy": float(i >= wrong or g == "a")},
+        }
+        for i, g in enumerate("abc" * 8)
+    }  # fmt: skip
+
+
+def test_macro_f1_ties_tell_the_least_p_value_that_permutations_give():
+    rows = [
+        Side("few", {0: labelled(1)}),
+        Side("none", {0: labelled(0)}),
+        Side("all", {0: labelled(24)}),
+    ]
+    found = ties(rows, "f1_macro", higher_is_better=True, labels=("a", "b", "c"))
+    assert found.p_values["few", "all"] == found.least == 3 / (SWAPS + 1)
+    assert found.p_values["few", "none"] == 1
+    seeds = [Side(r.name, {0: r.seeds[0], 1: r.seeds[0]}) for r in rows]
+    assert ties(seeds, "f1_macro", higher_is_better=True, labels=("a", "b", "c")).least == 0
+
+
 def test_macro_f1_pairs_seeds_by_number():
-    gold = ["a", "b", "c"] * 8
-
-    def side(wrong):
-        return {
-            str(i): {
-                "id": str(i), "group": None, "label": g, "predicted_label": "a" if i < wrong else g,
-                "scores": {"accuracy": float(i >= wrong or g == "a")},
-            }
-            for i, g in enumerate(gold)
-        }  # fmt: skip
-
-    before = {0: side(20), 1: side(3), 2: side(6)}
-    found = f1_difference(before, {1: side(3), 2: side(6)}, ("a", "b", "c"))
+    before = {0: labelled(20), 1: labelled(3), 2: labelled(6)}
+    found = f1_difference(before, {1: labelled(3), 2: labelled(6)}, ("a", "b", "c"))
     assert found.per_seed == (0, 0)
     assert found.won == found.lost == 0
 

@@ -71,6 +71,7 @@ def pairs(board: Leaderboard, table: Table) -> Section:
         notes.append(
             f"p: no difference in {table.primary_metric}, over all seeds, adjusted for the"
             f" {table.ties.pairs} pairs (Holm)."
+            + (f" Permutations give no less than {table.ties.least:.3f}." * (table.ties.least > 0))
         )
     columns = ("row against column", *(row.name for row in rows))
     return Section(title, tuple(notes), columns, tuple(body))

@@ -45,8 +45,8 @@ def _unstable(table: Table) -> tuple[str, ...]:
     if not above:
         return ()
     return (
-        f"{len(above)} of {len(found)} latencies did not settle: `latency_cv`, how far the last "
-        f"rounds lie apart, is up to {max(above):.0%} and stable up to {STABLE_CV:.0%}.",
+        f"{len(above)} of {len(found)} latencies did not settle: their last rounds vary by up to"
+        f" {max(above):.1%} (`latency_cv`); up to {STABLE_CV:.0%} counts as stable.",
     )
 
 
