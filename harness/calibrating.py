@@ -1,8 +1,8 @@
 """How long a suite will take here, from some of its own cells cut short.
 
 One fine-tuned cell of every model × quantization × data set runs for a few steps and one batch of
-test examples, through the very code that `run` uses, as many side by side as there; the others are
-scaled from it.
+test examples, through the very code that `run` uses and side by side as there, where there are as
+many; the others are scaled from it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
     chosen, here = _chosen(plan), machine()
-    at_once = cells_at_once(here)
-    began, heard = time.monotonic(), list[float]()
+    at_once, heard = cells_at_once(here), list[float]()
 
     def hear(event: Event) -> None:
         heard.append(time.monotonic())
@@ -68,6 +67,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
         short = preflight(cut, here, run)
         executor = LocalExecutor(at_once, max(1, here.cores // at_once))
+        began = time.monotonic()
         run_suite(replace(plan, run=run, decisions=tuple(short)), executor, hear)
         results = [load_result(run.cell(d.key).result) for d in short]
     timings = {

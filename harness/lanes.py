@@ -14,18 +14,11 @@ from typing import NamedTuple
 
 from harness.compare import Criteria, Delta, Seeds, difference, f1_difference
 from harness.flips import flips
-from harness.leaderboard import SPEEDS
 from harness.metrics.facts import fact, is_higher_better
 from harness.rules import PREDICTIONS, Rule
 from harness.seeds import seed_pairs
 from harness.snapshot import CellSnapshot, sides
-
-REFERENCE = "reference_ms"
-RATIOS = {"latency_p50_ms": "latency_ratio", "latency_ratio": "latency_ratio"}
-"""A speed → the same as a multiple of the reference work, taken round by round."""
-LOADED = 1.5
-"""A machine that takes so many times the baseline's time for the reference work does something
-else too: what is slower there tells nothing."""
+from harness.speeds import SPEEDS, doubt, has_reference, mean, relative, unit
 
 
 class Finding(NamedTuple):
@@ -137,17 +130,15 @@ def _broken(metric: str, pair: tuple[float | None, float | None]) -> Finding | N
 def percentage(
     rule: Rule, metric: str, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot]
 ) -> Finding:
-    """The change of a measurement in per cent, on the same hardware.
-
-    A slower model is slow in every round, and on a machine that has nothing else to do.
-    """
+    """The change of a measurement in per cent, on the same hardware."""
     if {c.hardware for c in new} != {c.hardware for c in old}:
         text = "measured on other hardware: not compared"
         return Finding("not-compared", text)
-    if metric in SPEEDS and any(metric in c.values and REFERENCE not in c.values for c in old):
-        text = "the baseline has no reference work beside its speeds: record a new one"
-        return Finding("not-comparable", text)
-    pair = _measured(metric, old), _measured(metric, new)
+    for side, cells in (("the baseline", old), ("the run", new)):
+        if not has_reference(metric, cells):
+            text = f"{metric} has no reference work beside it in {side}, of an older version"
+            return Finding("not-comparable", text)
+    pair = relative(metric, old), relative(metric, new)
     broken = _broken(metric, pair)
     if broken:
         return broken
@@ -157,49 +148,20 @@ def percentage(
     up = fact(metric).higher_is_better is True
     change = 100 * (now - then) / abs(then)
     worse = -change if up else change
-    unit = "× the reference work" if metric in SPEEDS else fact(metric).unit
-    text = f"{change:+.1f}% ({then:.4g} → {now:.4g} {unit}), tolerance {rule.tolerance:g}%"
-    if worse > rule.tolerance:
-        doubt = _doubt(rule, metric, then, new, old) if metric in SPEEDS else None
-        return Finding("undecided", f"{text}; {doubt}") if doubt else Finding("regression", text)
-    return Finding("improved" if worse < -rule.tolerance else "pass", text)
-
-
-def _doubt(
-    rule: Rule, metric: str, then: float, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot]
-) -> str | None:
-    """Why what is slower may be the machine's other load; None where nothing speaks for that."""
-    least = _plain_mean(f"{RATIOS.get(metric, metric)}_least", new)
-    if least is not None and 100 * (least - then) / then <= rule.tolerance:
-        return f"not in every round, {least:.4g} in the best"
-    now, before = _plain_mean(REFERENCE, new), _plain_mean(REFERENCE, old)
-    if now and before and now > LOADED * before:
-        return f"the machine took {now / before:.1f} times as long for the reference work too"
-    return None
-
-
-def _measured(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
-    """The mean over seeds; of a speed as a multiple of the reference work timed beside it."""
-    found = [_comparable(metric, cell) for cell in cells]
-    known = [value for value in found if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(found) else None
-
-
-def _comparable(metric: str, cell: CellSnapshot) -> float | None:
-    value = cell.values.get(RATIOS.get(metric, metric))
-    if value is None or metric in RATIOS or metric not in SPEEDS:
-        return value
-    reference = cell.values.get(REFERENCE)
-    if not reference:
-        return None
-    return value * reference if fact(metric).higher_is_better else value / reference
+    size = f"{change:+.1f}% ({then:.4g} → {now:.4g} {unit(metric)})"
+    text = f"{size}, tolerance {rule.tolerance:g}%"
+    if worse <= rule.tolerance:
+        return Finding("improved" if worse < -rule.tolerance else "pass", text)
+    times = then / now if up and now else now / then
+    excuse = doubt(metric, times, 1 + rule.tolerance / 100, new, old) if metric in SPEEDS else None
+    return Finding("undecided", f"{text}; {excuse}") if excuse else Finding("regression", text)
 
 
 def static(
     rule: Rule, metric: str, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot]
 ) -> Finding:
     """A bound that holds without a baseline."""
-    value = _plain_mean(metric, new)
+    value = mean(metric, new)
     limit = rule.limit or 0.0
     broken = _broken(metric, (0.0, value))
     if broken:
@@ -208,8 +170,3 @@ def static(
     bad = (value or 0.0) < limit if up else (value or 0.0) > limit
     text = f"{value:.4g}, limit {limit:g}"
     return Finding("regression" if bad else "pass", text)
-
-
-def _plain_mean(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
-    values = [v for cell in cells if (v := cell.values.get(metric)) is not None]
-    return sum(values) / len(values) if values else None

@@ -17,13 +17,6 @@ COSTS = (
     "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
 )  # fmt: skip
 
-
-SPEEDS = (
-    "latency_p50_ms", "latency_p95_ms", "latency_ratio", "ttft_p50_ms", "decode_tokens_per_s",
-    "batch_tokens_per_s", "batch_examples_per_s", "train_seconds", "train_tokens_per_s",
-)  # fmt: skip
-"""Measurements that say something only beside others of the same hardware."""
-
 TIDY_COLUMNS = (
     "suite", "cell", "status", "kind", "model", "quantization", "adapter", "dataset", "category",
     "seed", "metric", "value", "unit", "higher_is_better", "n", "ci_low", "ci_high",

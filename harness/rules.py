@@ -28,8 +28,8 @@ class Rule(BaseModel):
     test: Literal["paired", "exact", "percentage", "static"] = "paired"
     """`paired`: the interval of the difference on the same examples. `exact`: equality within
     `tolerance`, on the same machine and packages. `percentage`: at most `tolerance` per cent
-    worse; speed as a multiple of the reference work timed beside it, on the same hardware, and a
-    latency only where every round was. `static`: a bound that holds without a baseline."""
+    worse on the same hardware; a speed as a multiple of the reference work timed beside it, and
+    what other load explains is a warning. `static`: a bound that holds without a baseline."""
     margin: float = Field(0.0, ge=0)
     """`paired`: the largest loss that is tolerated, in the metric's unit."""
     tolerance: float = Field(0.0, ge=0)

@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from harness.calibrating import calibrate, shortened
+from harness.calibrating import Expected, calibrate, shortened
 from harness.cli import main
 from harness.results import load_run
 from harness.runner import make_plan, run_here
@@ -29,11 +29,15 @@ def test_the_expected_seconds_are_near_those_of_the_run(suite, tmp_path):
     # what else runs on the machine slows one side more; the benchmark tells how near it comes
     assert 0.1 < sum(expected.cells.values()) / sum(cells.values()) < 10
     assert 0 < expected.alone < sum(expected.cells.values())
-    beside = (sum(expected.cells.values()) - expected.alone) / min(expected.at_once, 3)
-    assert expected.total == pytest.approx(expected.start + expected.alone + beside)
-    assert expected.start > 0
+    assert 0 < expected.start < expected.spent
     seeds = sorted(seconds for key, seconds in expected.cells.items() if "lora" in key)
     assert seeds[0] == seeds[1]
+
+
+@pytest.mark.parametrize(("at_once", "total"), [(1, 58), (2, 38), (8, 28)])
+def test_cells_run_side_by_side_but_for_measuring(at_once, total):
+    cells = {"a": 10.0, "b": 20.0, "c": 15.0, "d": 5.0}
+    assert Expected(cells, alone=10, start=8, spent=30, at_once=at_once).total == total
 
 
 def test_the_plan_prints_it_and_leaves_the_run_alone(suite, tmp_path):

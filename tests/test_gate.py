@@ -200,6 +200,13 @@ def test_changed_answers_break_exact_predictions():
         ("ttft_p50_ms", {"reference_ms": 1.0}, 2.0, "regression"),
         ("ttft_p50_ms", {"reference_ms": 1.4}, 2.0, "regression"),
         ("ttft_p50_ms", {"reference_ms": 1.6}, 2.0, "undecided"),
+        ("ttft_p50_ms", {"reference_ms": 0.6}, 0.8, "undecided"),
+        ("ttft_p50_ms", {"reference_ms": 1.6}, 16.0, "regression"),
+        ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.4, "undecided"),
+        ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.1, "regression"),
+        ("train_tokens_per_s", {"reference_ms": 1.0}, 0.5, "regression"),
+        ("train_tokens_per_s", {"reference_ms": 3.0}, 0.5, "undecided"),
+        ("train_seconds", {"reference_ms": 3.0}, 1.0, "pass"),
         ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.5, "pass"),
         ("batch_tokens_per_s", {"reference_ms": 1.0}, 0.5, "regression"),
     ],
@@ -217,8 +224,8 @@ def test_memory_is_compared_as_it_is_and_speed_by_the_reference(metric, then, no
     ("ratio", "least", "expected"),
     [
         (5.0, 4.8, ("pass", 0)),
-        (9.0, 8.1, ("regression", 1)),
-        (9.0, 7.9, ("undecided", 0)),
+        (9.0, 7.9, ("regression", 1)),
+        (9.0, 7.8, ("undecided", 0)),
         (1.9, 1.8, ("improved", 0)),
     ],
 )
@@ -237,6 +244,35 @@ def test_a_speed_without_its_reference_is_not_comparable():
     rule = {"metric": "latency_p50_ms", "test": "percentage", "tolerance": 60}
     older = cell(HIGH, values={"latency_p50_ms": 20.0})
     assert outcome(cell(HIGH, values=timed), older, **rule) == ("not-comparable", 3)
+    assert outcome(older, cell(HIGH, values=timed), **rule) == ("not-comparable", 3)
+
+
+def test_training_is_compared_where_no_latency_is_measured():
+    rule = {"metric": "train_seconds", "test": "percentage", "tolerance": 60}
+    old, new = (cell(HIGH, values={"train_seconds": seconds}) for seconds in (10.0, 20.0))
+    assert outcome(old, old, **rule) == ("pass", 0)
+    assert outcome(new, old, **rule) == ("regression", 1)
+
+
+def test_seeds_are_averaged_before_a_speed_is_doubted():
+    def timed(ratio, reference):
+        values = {"latency_ratio": ratio, "latency_ratio_least": ratio, "reference_ms": reference}
+        return [
+            cell(
+                HIGH,
+                seed=s,
+                values={"latency_p50_ms": 1.0, **values, "reference_ms": reference * s},
+            )
+            for s in (1, 3)
+        ]
+
+    rules = (Rule(metric="latency_p50_ms", test="percentage", tolerance=60),)
+
+    def said(new, old):
+        return check(snapshot(*new), snapshot(*old), Gate(rules=rules)).checks[0].outcome
+
+    assert said(timed(10.0, 4.0), timed(5.0, 4.0)) == "regression"
+    assert said(timed(10.0, 9.0), timed(5.0, 4.0)) == "undecided"
 
 
 def test_a_static_limit_needs_no_baseline():

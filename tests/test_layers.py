@@ -13,7 +13,7 @@ LAYERS = [
     ["records", "trivial", "forgetting", "adapter_card"],
     ["backend", "comparison", "flips", "ranking", "rescoring", "snapshot", "imports", "estimate", "merging"],
     ["testing", "hf", "preflight", "worker", "table", "leaderboard"],
-    ["executors", "objectives", "lanes", "gate", "claims", "tiny"],
+    ["executors", "objectives", "speeds", "lanes", "gate", "claims", "tiny"],
     ["gating"],
     ["report"],
     ["runner", "progress"],

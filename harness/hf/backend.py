@@ -61,7 +61,7 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     seen.measured(peak.values)
     seen.facts["loaded"] = census(model)
     seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
-    seen.timings["load"] = time.monotonic() - started
+    seen.timings["load"] = time.monotonic() - started - device.paused_seconds(started)
     if hasattr(model, "active_peft_config"):
         seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
     _predict(kind, model, tokenizer, cell, task, splits, device, seen)
@@ -194,12 +194,13 @@ def _predict(
     seen.measured(peak.values)
     seen.timings["predict"] = elapsed
     if cell.is_baseline and cell.evaluation.noise_examples:
-        _repeat(kind, model, tokenizer, cell, task, splits, seen)
+        _repeat(kind, model, tokenizer, cell, task, splits, device, seen)
 
 
 def _repeat(
-    kind: Any, model: Any, tokenizer: Any, cell: Cell, task: Task, splits: Splits, seen: Seen
-) -> None:
+    kind: Any, model: Any, tokenizer: Any, cell: Cell, task: Task, splits: Splits, device: Device,
+    seen: Seen,
+) -> None:  # fmt: skip
     """The first examples answered again at the same batch size and at half of it."""
     started = time.monotonic()
     size = cell.evaluation.batch_size
@@ -212,7 +213,7 @@ def _repeat(
         other = replace(cell, evaluation=options)
         test = splits.test[: cell.evaluation.noise_examples]
         seen.repeats[name] = kind.predict(model, tokenizer, other, task, test, likelihoods=False)
-    seen.timings["repeat"] = time.monotonic() - started
+    seen.timings["repeat"] = time.monotonic() - started - device.paused_seconds(started)
 
 
 def _measure(
@@ -228,5 +229,5 @@ def _measure(
         seen.measured(kind.throughput(model, tokenizer, cell, test))
     seen.measured(device_memory())
     seen.measured(latency.values())
-    seen.facts["latency_ms"] = [round(milliseconds, 4) for milliseconds in latency.milliseconds()]
+    seen.facts["latency_ms"] = latency.milliseconds()
     seen.timings["measure"] = time.monotonic() - started - device.paused_seconds(started)

@@ -45,14 +45,14 @@ def evaluate_geometry(cell: Cell, owner: Device) -> Seen:
     seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
     if not cell.is_baseline:
         owner.stage("train")
-        model = _train(cell, model, tokenizer, seen)
+        model = _train(cell, model, tokenizer, owner, seen)
         model.eval()
     owner.stage("measure")
     _infer(cell, model, tokenizer, owner, seen)
     return seen
 
 
-def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
+def _train(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) -> Any:
     model = add_adapter(model, cell, classification=False)
     facts = census(model)
     length = int(cell.training.get("max_length", 512))
@@ -64,14 +64,17 @@ def _train(cell: Cell, model: Any, tokenizer: Any, seen: Seen) -> Any:
         rows = [{"input_ids": ids, "labels": ids} for ids in _ids(count, length)]
         with energy() as used:
             trained = train_rows(model, tokenizer, options, rows, count * length)
+    seconds = trained.seconds - owner.paused_seconds(trained.started)
     share = training_share(
-        facts["total_params"] - _embedding(model), facts["trainable_params"], count * length,
-        trained.seconds,
-    )  # fmt: skip
+        facts["total_params"] - _embedding(model),
+        facts["trainable_params"],
+        count * length,
+        seconds,
+    )
     seen.measured(known({"train_energy_j": used.joules, "train_flops_share": share}))
-    seen.measured({**peak.values, **trained.cost(facts, trained.seconds)})
+    seen.measured({**peak.values, **trained.cost(facts, seconds)})
     seen.facts["trained"] = {**facts, "steps": trained.steps}
-    seen.timings |= {"train": trained.seconds, "step": trained.step}
+    seen.timings |= {"train": seconds, "step": trained.step}
     free()
     return model
 
@@ -91,13 +94,15 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
         latency = generation_latency(model, tokenizer, chosen, evaluation.latency_new_tokens)
     seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
     seen.measured(latency.values())
-    seen.facts["latency_ms"] = [round(milliseconds, 4) for milliseconds in latency.milliseconds()]
+    seen.facts["latency_ms"] = latency.milliseconds()
     seen.measured(device_memory())
-    share = decoding_share(_stored(model), latency.each_token())
-    seen.measured({**used.per_1k(decoded.new_tokens), **known({"decode_bandwidth_share": share})})
+    if latency.rounds:
+        share = decoding_share(_stored(model), latency.each_token())
+        seen.measured(known({"decode_bandwidth_share": share}))
+    seen.measured(used.per_1k(decoded.new_tokens))
     seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
     seen.facts["decoding"] = decoded.how
-    seen.timings["measure"] = time.monotonic() - started
+    seen.timings["measure"] = time.monotonic() - started - owner.paused_seconds(started)
 
 
 def _embedding(model: Any) -> int:

@@ -67,8 +67,8 @@ class Latency:
         return self.rounds[-ROUNDS:]
 
     def milliseconds(self) -> list[float]:
-        """Of each timed prompt of the rounds that count."""
-        return [1000 * seconds for one in self.kept for seconds in one.seconds]
+        """Of each timed prompt of the rounds that count, to a tenth of a microsecond."""
+        return [round(1000 * seconds, 4) for one in self.kept for seconds in one.seconds]
 
     def each_token(self) -> float:
         """Median seconds of a token after the first."""

@@ -21,6 +21,7 @@ COLOURS = {
 }  # fmt: skip
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8a8f98"]
 """For names without an order."""
+DASHES = [[1, 0], [4, 3], [1, 2], [8, 2], [8, 2, 1, 2]]
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
           "undecided": "circle"}  # fmt: skip
 BASE_URL = "https://vega.github.io/vega-datasets/"
@@ -130,8 +131,8 @@ def names(field: str, *, longest: int = 52) -> Spec:
 
 
 def by_name(field: str, values: Sequence[str]) -> Spec:
-    """The encoding of names as colours; dashed where the colours begin again."""
-    dashes = [[1, 0] if k < len(PALETTE) else [4, 3] for k in range(len(values))]
+    """The encoding of names as colours; dashed otherwise where the colours begin again."""
+    dashes = [DASHES[k // len(PALETTE) % len(DASHES)] for k in range(len(values))]
     told = {"field": field, "type": "nominal", "title": None, "sort": None,
             "legend": {"labelLimit": 300, "symbolType": "stroke"}}  # fmt: skip
     return {

@@ -66,8 +66,10 @@ def outcome(new, old):
 def test_a_slower_model_is_a_regression(parts, measured, benchmark, figure):
     before = measured()
     slower = parts[0].register_forward_pre_hook(lambda *_: time.sleep(0.006))
-    found = [outcome(measured(), before) for _ in range(ROUNDS)]
-    slower.remove()
+    try:
+        found = [outcome(measured(), before) for _ in range(ROUNDS)]
+    finally:
+        slower.remove()
     again = [outcome(measured(), before) for _ in range(ROUNDS)]
     benchmark.pedantic(measured, rounds=1)
     figure(

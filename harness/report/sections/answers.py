@@ -7,6 +7,7 @@ from itertools import combinations
 
 from harness.flips import Flip, flips
 from harness.leaderboard import Leaderboard
+from harness.ranking import Ties
 from harness.report.section import MISSING, Section, number, optional, shortened
 from harness.results import CellResult
 from harness.table import Row, Table
@@ -15,6 +16,8 @@ MATRIX = 18
 """Rows up to which every pair is counted."""
 WORST = 3
 """Regressions that are written out for a table."""
+LEAST_P = 0.001
+"""The least p-value that is written out."""
 ACCOUNTS = ("truncated_share", "empty_share", "ambiguous_share")
 
 
@@ -68,11 +71,7 @@ def pairs(board: Leaderboard, table: Table) -> Section:
     body = [(rows[i].name, *(told.get((i, j), MISSING) for j in places)) for i in places]
     notes = [f"Examples that the row wins and loses against the column{_seeds(rows)}."]
     if table.ties and table.ties.p_values:
-        notes.append(
-            f"p: no difference in {table.primary_metric}, over all seeds, adjusted for the"
-            f" {table.ties.pairs} pairs (Holm)."
-            + (f" Permutations give no less than {table.ties.least:.3f}." * (table.ties.least > 0))
-        )
+        notes.append(_p_note(table.primary_metric, table.ties))
     columns = ("row against column", *(row.name for row in rows))
     return Section(title, tuple(notes), columns, tuple(body))
 
@@ -81,11 +80,20 @@ def _seeds(rows: Sequence[Row]) -> str:
     return ", first seeds" if any(len(row.finished) > 1 for row in rows) else ""
 
 
+def _p_note(metric: str, ties: Ties) -> str:
+    text = (
+        f"p: no difference in {metric}, over all seeds, adjusted for the {ties.pairs} pairs (Holm)."
+    )
+    if ties.least < LEAST_P:
+        return text
+    return f"{text} Permutations give no less than {ties.least:.3f}."
+
+
 def _p_text(table: Table, one: str, other: str) -> str:
     p = table.ties.p_values.get((one, other)) if table.ties else None
     if p is None:
         return ""
-    return ", p < 0.001" if p < 0.001 else f", p {p:.3f}"
+    return f", p < {LEAST_P}" if p < LEAST_P else f", p {p:.3f}"
 
 
 def regression(flip: Flip, width: int = 160) -> str:

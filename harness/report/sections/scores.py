@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.leaderboard import COSTS, SPEEDS, Leaderboard
+from harness.leaderboard import COSTS, Leaderboard
 from harness.metrics.classification import Confusion, per_class
 from harness.metrics.facts import STABLE_CV
 from harness.objectives import Standing
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.speeds import SPEEDS
 from harness.table import Table
 
 FEW = 2
@@ -39,15 +40,20 @@ def costs(table: Table) -> Section:
 
 
 def _unstable(table: Table) -> tuple[str, ...]:
-    """That latencies did not settle, and how far their rounds lie apart."""
+    """That latencies did not settle, or cannot be said to have."""
+    cells = [cell for row in table.rows for cell in row.finished if cell.value("latency_p50_ms")]
     found = [spread for row in table.rows for spread in row.values("latency_cv")]
     above = [spread for spread in found if spread > STABLE_CV]
-    if not above:
-        return ()
-    return (
-        f"{len(above)} of {len(found)} latencies did not settle: their last rounds vary by up to"
-        f" {max(above):.1%} (`latency_cv`); up to {STABLE_CV:.0%} counts as stable.",
-    )
+    notes = []
+    if above:
+        notes.append(
+            f"{len(above)} of {len(found)} latencies did not settle: their last rounds vary by up"
+            f" to {max(above):.1%} (`latency_cv`); up to {STABLE_CV:.0%} counts as stable."
+        )
+    if len(found) < len(cells):
+        rounds = "had one round alone, or were measured by an older version"
+        notes.append(f"{len(cells) - len(found)} latencies without `latency_cv` {rounds}.")
+    return tuple(notes)
 
 
 def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> Section:
