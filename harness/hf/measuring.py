@@ -24,7 +24,7 @@ from harness.hf.reference import Reference
 from harness.metrics.facts import STABLE_CV
 
 ROUNDS, MAX_ROUNDS = 3, 8
-SECONDS = {False: 0.6, True: 6.0}
+SECONDS = {False: 0.4, True: 6.0}
 """After these no round is added to three, without and with a captured step: that does settle."""
 MAX_SECONDS = 8.0
 """After these no round is added to any."""
