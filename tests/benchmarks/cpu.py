@@ -53,6 +53,9 @@ baseline, answers the test prompts one at a time by `model.generate`, and scores
 
 **Isolation.** The same plan through `run_suite`, forked from the warm server and in this process,
 in turns, after each has run every cell once; the difference of medians, for a cell.
+
+**Load.** Quiet and loaded latencies of tiny-qwen2 take turns; the load is a process for every core that
+goes through 320 MB without end. A slower model is the same one with a pause of 6 ms before each step.
 """
 
 
