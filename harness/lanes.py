@@ -152,7 +152,7 @@ def percentage(
     text = f"{size}, tolerance {rule.tolerance:g}%"
     if worse <= rule.tolerance:
         return Finding("improved" if worse < -rule.tolerance else "pass", text)
-    times = then / now if up and now else now / then
+    times = now / then if not up else then / now if now else math.inf
     excuse = doubt(metric, times, 1 + rule.tolerance / 100, new, old) if metric in SPEEDS else None
     return Finding("undecided", f"{text}; {excuse}") if excuse else Finding("regression", text)
 

@@ -204,6 +204,7 @@ def test_changed_answers_break_exact_predictions():
         ("ttft_p50_ms", {"reference_ms": 1.6}, 16.0, "regression"),
         ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.4, "undecided"),
         ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.1, "regression"),
+        ("batch_tokens_per_s", {"reference_ms": 2.0}, 0.0, "regression"),
         ("train_tokens_per_s", {"reference_ms": 1.0}, 0.5, "regression"),
         ("train_tokens_per_s", {"reference_ms": 3.0}, 0.5, "undecided"),
         ("train_seconds", {"reference_ms": 3.0}, 1.0, "pass"),
