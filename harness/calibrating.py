@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from harness.cell import Cell
 from harness.datasets.splits import load_splits
 from harness.environment import machine
-from harness.executors.local import Event, LocalExecutor
+from harness.executors.local import Event
 from harness.paths import RunPaths
 from harness.preflight import Decision, preflight
 from harness.results import load_result
-from harness.runner import Plan, cells_at_once, run_suite
+from harness.runner import Plan, cells_at_once, run_here
 
 STEPS = 4
 """Training steps of a shortened cell; the first is not counted."""
@@ -54,7 +54,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
     chosen, here = _chosen(plan), machine()
-    at_once, heard = cells_at_once(here), list[float]()
+    heard = list[float]()
 
     def hear(event: Event) -> None:
         heard.append(time.monotonic())
@@ -66,9 +66,8 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
         run = RunPaths(Path(folder))
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
         short = preflight(cut, here, run)
-        executor = LocalExecutor(at_once, max(1, here.cores // at_once))
         began = time.monotonic()
-        run_suite(replace(plan, run=run, decisions=tuple(short)), executor, hear)
+        run_here(replace(plan, run=run, decisions=tuple(short)), hear)
         results = [load_result(run.cell(d.key).result) for d in short]
     timings = {
         kind: found.timings
@@ -81,7 +80,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     }
     alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known)
     start = heard[0] - began if heard else 0.0
-    return Expected(cells, alone, start, time.monotonic() - began, at_once)
+    return Expected(cells, alone, start, time.monotonic() - began, cells_at_once(here))
 
 
 def shortened(plan: Plan) -> int:

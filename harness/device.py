@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -18,6 +19,11 @@ class Device(Protocol):
 
     def paused_seconds(self, since: float) -> float:
         """Seconds this worker stood still for others since `time.monotonic` read ``since``."""
+
+
+def elapsed(device: Device, since: float) -> float:
+    """Seconds since `time.monotonic` read ``since``, without those that the worker stood still."""
+    return time.monotonic() - since - device.paused_seconds(since)
 
 
 class Alone:

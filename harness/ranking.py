@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +52,17 @@ class Ties:
 
     letters: dict[str, str]
     """Row → letters, in descending order of the mean; rows that share one are not told apart."""
-    pairs: int
-    """Size of the family that Holm's correction covers."""
-    p_values: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    p_values: Mapping[tuple[str, str], float]
     """Two rows, in matrix order → the p-value of no difference, adjusted for all pairs."""
     least: float = 0.0
     """The least adjusted p-value that the permutations of macro-F1 can give the first pair."""
     paired: bool = True
     """Whether the rows were compared example by example."""
+
+    @property
+    def pairs(self) -> int:
+        """Size of the family that Holm's correction covers."""
+        return len(self.p_values)
 
 
 def ties(
@@ -88,16 +91,14 @@ def ties(
     ]
     means = {name: _mean(scores) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
-    found = _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)))
     permuted = metric == "f1_macro" and all(len(side.seeds) == 1 for side in sides)
-    return replace(found, least=len(pairs) / (swaps + 1)) if permuted else found
+    least = len(pairs) / (swaps + 1) if permuted else 0.0
+    adjusted = dict(zip(pairs, holm(p_values), strict=True))
+    return Ties(_letters(ranked, adjusted), adjusted, least)
 
 
-def _tied(
-    ranked: Sequence[str], adjusted: Mapping[tuple[str, str], float], *, paired: bool = True
-) -> Ties:
-    different = [pair for pair, p in adjusted.items() if p <= ALPHA]
-    return Ties(tie_groups(ranked, different), len(adjusted), adjusted, paired=paired)
+def _letters(ranked: Sequence[str], adjusted: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    return tie_groups(ranked, [pair for pair, p in adjusted.items() if p <= ALPHA])
 
 
 def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
@@ -108,7 +109,8 @@ def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
     pairs = list(itertools.combinations(shares, 2))
     p_values = [two_proportions(*shares[a], *shares[b]) for a, b in pairs]
     ranked = sorted(shares, key=lambda name: shares[name], reverse=higher_is_better)
-    return _tied(ranked, dict(zip(pairs, holm(p_values), strict=True)), paired=False)
+    adjusted = dict(zip(pairs, holm(p_values), strict=True))
+    return Ties(_letters(ranked, adjusted), adjusted, paired=False)
 
 
 def _ids(records: Records, metric: str) -> set[str]:

@@ -15,7 +15,7 @@ from harness.aggregation import aggregate, confusion_record
 from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
-from harness.device import Alone, Device
+from harness.device import Alone, Device, elapsed
 from harness.forgetting import control_values
 from harness.noise import noise_of
 from harness.paths import CellPaths, read_json, write_text
@@ -49,8 +49,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     if seen.control:
         write_predictions(paths.control, seen.control)
     write_train_log(paths, seen.train_log)
-    paused = device.paused_seconds(started)
-    total = time.monotonic() - started - paused
+    whole = {"total": elapsed(device, started), "paused": device.paused_seconds(started)}
     result = CellResult(
         **job["axes"],
         key=job["key"],
@@ -62,7 +61,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         audit=seen.audit,
         data={**splits.counts, "content": job["content"]},
         facts=seen.facts,
-        timings={**seen.timings, "total": total, "paused": paused},
+        timings={**seen.timings, **whole},
         answered_by=task.answered_by,
         trivial=trivial,
         noise=noise_of(seen.records, seen.repeats),

@@ -16,7 +16,7 @@ from harness.backend import Seen, known
 from harness.cell import Cell
 from harness.datasets.control import load_control
 from harness.datasets.example import Example, Splits
-from harness.device import Device
+from harness.device import Device, elapsed
 from harness.errors import HarnessError
 from harness.hf import classification, generation, label_answers
 from harness.hf.control import control
@@ -61,7 +61,7 @@ def evaluate_cell(cell: Cell, task: Task, splits: Splits, paths: CellPaths, devi
     seen.measured(peak.values)
     seen.facts["loaded"] = census(model)
     seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
-    seen.timings["load"] = time.monotonic() - started - device.paused_seconds(started)
+    seen.timings["load"] = elapsed(device, started)
     if hasattr(model, "active_peft_config"):
         seen.facts["adapter_moves_logits_by"] = _adapter_effect(model, tokenizer, cell, splits.test)
     _predict(kind, model, tokenizer, cell, task, splits, device, seen)
@@ -121,8 +121,7 @@ def _fine_tune(
     seen.facts["trained"] = {**facts, "steps": trained.steps}
     del model
     free()
-    elapsed = time.monotonic() - began - device.paused_seconds(began)
-    seen.timings["prepare"] = elapsed - seconds
+    seen.timings["prepare"] = elapsed(device, began) - seconds
 
 
 DEFECTS = {
@@ -189,10 +188,9 @@ def _predict(
     started = time.monotonic()
     with memory_peak("infer_peak") as peak:
         seen.records = kind.predict(model, tokenizer, cell, task, splits.test)
-    elapsed = time.monotonic() - started - device.paused_seconds(started)
+    seen.timings["predict"] = elapsed(device, started)
     seen.facts["first_prompt"] = seen.records[0]["prompt"]
     seen.measured(peak.values)
-    seen.timings["predict"] = elapsed
     if cell.is_baseline and cell.evaluation.noise_examples:
         _repeat(kind, model, tokenizer, cell, task, splits, device, seen)
 
@@ -213,7 +211,7 @@ def _repeat(
         other = replace(cell, evaluation=options)
         test = splits.test[: cell.evaluation.noise_examples]
         seen.repeats[name] = kind.predict(model, tokenizer, other, task, test, likelihoods=False)
-    seen.timings["repeat"] = time.monotonic() - started - device.paused_seconds(started)
+    seen.timings["repeat"] = elapsed(device, started)
 
 
 def _measure(
@@ -230,4 +228,4 @@ def _measure(
     seen.measured(device_memory())
     seen.measured(latency.values())
     seen.facts["latency_ms"] = latency.milliseconds()
-    seen.timings["measure"] = time.monotonic() - started - device.paused_seconds(started)
+    seen.timings["measure"] = elapsed(device, started)

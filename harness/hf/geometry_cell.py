@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 
 from harness.backend import Seen, known
 from harness.cell import Cell
-from harness.device import Device
+from harness.device import Device, elapsed
 from harness.hf.decoding import decode, fixed_length
 from harness.hf.energy import energy
 from harness.hf.geometry import random_model
@@ -102,7 +102,7 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
     seen.measured(used.per_1k(decoded.new_tokens))
     seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
     seen.facts["decoding"] = decoded.how
-    seen.timings["measure"] = time.monotonic() - started - owner.paused_seconds(started)
+    seen.timings["measure"] = elapsed(owner, started)
 
 
 def _embedding(model: Any) -> int:

@@ -10,6 +10,7 @@ from harness.objectives import Standing
 from harness.report.figure import (
     COLOURS,
     INK,
+    MAX_ROWS,
     SHAPES,
     Figure,
     Spec,
@@ -29,8 +30,6 @@ from harness.report.strips import main_effects, seed_spread
 from harness.results import CellResult
 from harness.table import Row, Table
 
-MAX_ROWS = 60
-"""Rows that a chart holds; a table holds the rest."""
 CURVES, CURVE_POINTS = 12, 80
 """Training runs that are drawn, and the points kept of each."""
 TRADES = {

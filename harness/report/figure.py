@@ -24,6 +24,8 @@ PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8
 DASHES = [[1, 0], [4, 3], [1, 2], [8, 2], [8, 2, 1, 2]]
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
           "undecided": "circle"}  # fmt: skip
+MAX_ROWS = 60
+"""Rows that a chart holds; a table holds the rest."""
 BASE_URL = "https://vega.github.io/vega-datasets/"
 """What the drawing library puts before a relative link."""
 FONT = "Liberation Sans, Arial, sans-serif"

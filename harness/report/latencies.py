@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.report.figure import (
     COLOURS,
     INK,
+    MAX_ROWS,
     Figure,
     Spec,
     anchor,
@@ -18,8 +19,6 @@ from harness.report.figure import (
 from harness.table import Row, Table
 
 PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
-MAX_ROWS = 60
-"""Rows that a chart holds; the table holds the rest."""
 
 
 def percentiles(table: Table) -> Figure | None:

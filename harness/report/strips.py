@@ -7,6 +7,7 @@ import statistics
 from harness.report.figure import (
     COLOURS,
     INK,
+    MAX_ROWS,
     Figure,
     Spec,
     anchor,
@@ -19,15 +20,12 @@ from harness.report.figure import (
 from harness.report.heat import AXES
 from harness.table import Table
 
-MAX_POINTS = 60
-"""Rows of a strip chart: above these it says nothing that the table does not."""
-
 
 def main_effects(table: Table) -> Figure | None:
     """A point per row for every value of every axis that varies, and the mean as a bar."""
     rows = table.compared()
     varied = [axis for axis in AXES if len({getattr(row, axis) for row in rows}) > 1]
-    if not varied or len(rows) > MAX_POINTS:
+    if not varied or len(rows) > MAX_ROWS:
         return None
     metric = table.primary_metric
     points: list[Spec] = []
@@ -53,7 +51,7 @@ def main_effects(table: Table) -> Figure | None:
 def seed_spread(table: Table) -> Figure | None:
     """A point per seed for every row of several, and their mean as a bar."""
     metric = table.primary_metric
-    rows = [row for row in table.rows if len(row.values(metric)) > 1][:MAX_POINTS]
+    rows = [row for row in table.rows if len(row.values(metric)) > 1][:MAX_ROWS]
     if not rows:
         return None
     points: list[Spec] = []

@@ -18,6 +18,19 @@ SET_CHILD_SUBREAPER = 36
 """Of `prctl`, from Linux' `prctl.h`."""
 
 
+def measured(*words, threads=None):
+    """Wall-clock and processor seconds of Python with ``words``, and its last line of output."""
+    environment = {**os.environ}
+    environment.pop("OMP_NUM_THREADS", None)
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    command = [sys.executable, __file__, sys.executable, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    told = json.loads(done.stdout)
+    assert told["rc"] == 0, told["error"]
+    return told
+
+
 def main():
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     started = time.perf_counter()

@@ -1,29 +1,20 @@
 """The time that `harness plan --calibrate` expects, against the run's."""
 
-import json
-import subprocess
 import sys
 from pathlib import Path
+
+from measured_command import measured
 
 from harness.calibrating import calibrate
 from harness.runner import make_plan
 
-COMMAND = Path(__file__).parent / "measured_command.py"
 NEAR = 0.3
-
-
-def seconds_of(*words):
-    """Wall-clock seconds of a fresh Python, and the last line it printed."""
-    command = [sys.executable, str(COMMAND), sys.executable, *map(str, words)]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert told["rc"] == 0, told["error"]
-    return told
 
 
 def test_the_expected_time_is_near_that_of_the_run(root, tmp_path, benchmark, figure):
     suite, out = root / "suites" / "ci.yaml", tmp_path / "out"
-    expected = seconds_of(__file__, suite, out)
-    run = benchmark.pedantic(seconds_of, ("-m", "harness.cli", "run", suite, "-o", out), rounds=1)
+    expected = measured(__file__, suite, out)
+    run = benchmark.pedantic(measured, ("-m", "harness.cli", "run", suite, "-o", out), rounds=1)
     ratio = float(expected["last"]) / run["wall"]
     figure(
         "seconds that `harness plan --calibrate` expects of 12 cells, against the run's",

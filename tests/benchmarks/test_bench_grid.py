@@ -12,14 +12,12 @@ switch off switched off. Scripts and runs take turns, so that a machine's moods 
 """
 
 import json
-import os
 import re
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from measured_command import measured
 
 from harness.paths import RunPaths
 from harness.results import load_run
@@ -33,19 +31,6 @@ SAME_LOSS = 0.02
 """How far the mean training losses of the two sides may be apart: they round differently."""
 SAME_ANSWERS = 0.9
 EVALUATIONS = {"by default": "{}", "same work": "{noise_examples: 0, latency_prompts: 0}"}
-
-
-def measured(*words, threads=None):
-    """Wall-clock and processor seconds of Python with ``words``, and its last line of output."""
-    environment = {**os.environ}
-    environment.pop("OMP_NUM_THREADS", None)
-    if threads:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    command = [sys.executable, str(HERE / "measured_command.py"), sys.executable, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    told = json.loads(done.stdout)
-    assert told["rc"] == 0, told["error"]
-    return told
 
 
 def grid(root, folder, evaluation):
@@ -122,7 +107,6 @@ def _stem(result):
 
 @pytest.mark.timeout(3600)
 def test_a_grid_is_faster_than_plain_scripts(root, tmp_path, benchmark, figure):
-    sys.path.insert(0, str(HERE))
     from plain_settings import write_settings
 
     suites = {name: grid(root, tmp_path / name, text) for name, text in EVALUATIONS.items()}

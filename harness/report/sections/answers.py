@@ -70,7 +70,7 @@ def pairs(board: Leaderboard, table: Table) -> Section:
     places = range(len(rows))
     body = [(rows[i].name, *(told.get((i, j), MISSING) for j in places)) for i in places]
     notes = [f"Examples that the row wins and loses against the column{_seeds(rows)}."]
-    if table.ties and table.ties.p_values:
+    if table.ties:
         notes.append(_p_note(table.primary_metric, table.ties))
     columns = ("row against column", *(row.name for row in rows))
     return Section(title, tuple(notes), columns, tuple(body))
