@@ -54,6 +54,18 @@ def _gpus() -> list[tuple[str, float]]:
     return [(name.strip(), float(memory) / 1024) for name, memory in rows]
 
 
+def keep_one_gpu() -> None:
+    """Hide every CUDA device but the first visible one from this process.
+
+    A worker owns one device: with more in sight transformers' trainer would wrap the model in
+    `DataParallel`, which TRL refuses and which trains a label head at a multiple of the batch size
+    that the suite asks for. Call it before anything touches CUDA; later it has no effect.
+    """
+    # the first entry may be an index, a UUID or "-1" (none); an empty list stays empty
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0].strip()
+
+
 def query_gpus(fields: str) -> list[str]:
     """One line of ``fields`` per CUDA device as NVML knows it; empty without `nvidia-smi`.
 

@@ -16,6 +16,7 @@ from harness.backend import backend_of
 from harness.cell import cell_of_record
 from harness.datasets.splits import load_splits
 from harness.device import Alone, Device, elapsed
+from harness.environment import keep_one_gpu
 from harness.forgetting import control_values
 from harness.noise import noise_of
 from harness.paths import CellPaths, read_json, write_text
@@ -86,4 +87,5 @@ def write_train_log(paths: CellPaths, log: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
+    keep_one_gpu()
     run_cell(CellPaths(Path(sys.argv[1])), Alone())

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
+from harness.environment import keep_one_gpu
 from harness.paths import CellPaths
 
 PRELOAD = ["harness.executors.warm"]
@@ -200,6 +201,7 @@ def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    keep_one_gpu()
     try:
         import torch
 

@@ -71,13 +71,24 @@ def train_rows(
     ratio = options.pop("loraplus_lr_ratio", None)
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
-    arguments = SFTConfig(**options)
+    arguments = _on_one_device(SFTConfig(**options))
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=_dataset(rows),
         processing_class=tokenizer, callbacks=_callbacks(model),
         optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
     return _train(trainer, model, tokens)
+
+
+def _on_one_device(arguments: Any) -> Any:
+    """``arguments`` for one device, also where this process sees more of them.
+
+    Workers see one (`keep_one_gpu`); a process that had initialized CUDA before, a notebook say,
+    may see all. The trainer would then use `DataParallel` and multiply the batch size.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
@@ -130,7 +141,7 @@ def train_labels(
     options = {k: v for k, v in arguments_of(cell, model, scratch).items() if k in known}
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(**options),
+        args=_on_one_device(TrainingArguments(**options)),
         train_dataset=_dataset(rows.rows),
         data_collator=DataCollatorWithPadding(tokenizer),
     )

@@ -80,3 +80,12 @@ def test_greedy_answers_in_float32_are_those_of_the_cpu(root):
         found = decode(model, tokenizer, prompts, options={"max_new_tokens": 16}, batch_size=2)
         answers.append([answer.text for answer in found.answers])
     assert answers[0] == answers[1]
+
+
+def test_training_sees_one_gpu_and_the_batch_that_the_suite_asks_for(run):
+    """On a machine with two GPUs a batch spread over both would see every row twice."""
+    for cell in run.cells:
+        if not cell.is_baseline and cell.dataset == "finance-labels":
+            tokens = cell.value("train_tokens_per_s").value * cell.value("train_seconds").value
+            assert cell.facts["trained"]["steps"] == 3  # of 8 rows, which is once all 24
+            assert tokens == pytest.approx(cell.audit["tokens"], rel=0.01)

@@ -1,5 +1,6 @@
 """What training options change and what they leave alone; rows are tokenized once."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -110,3 +111,34 @@ def test_cells_of_a_run_share_their_rows(write_suite, tmp_path):
     assert cells[0].value("gradients_mib").value == pytest.approx(4 * trainable / MIB)
     assert cells[0].value("weights_mib").value > 1
     assert cells[0].value("kv_cache_mib").value > 0
+
+
+@pytest.mark.parametrize(
+    ("visible", "kept"),
+    [(None, "0"), ("", ""), ("0", "0"), ("1,0", "1"), ("GPU-ab, GPU-cd", "GPU-ab"), ("-1", "-1")],
+)
+def test_a_worker_keeps_the_first_visible_gpu_alone(monkeypatch, visible, kept):
+    from harness.environment import keep_one_gpu
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    keep_one_gpu()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == kept
+
+
+@pytest.mark.parametrize("kind", ["SFTConfig", "TrainingArguments"])
+def test_two_visible_gpus_neither_wrap_the_model_nor_double_the_batch(tmp_path, kind):
+    import transformers
+    import trl
+
+    from harness.hf.training import _on_one_device
+
+    options = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 4}
+    arguments = getattr(trl, kind, None) or getattr(transformers, kind)
+    arguments = arguments(**options)
+    assert arguments.n_gpu <= 1  # the device set-up has run
+    arguments._n_gpu = 2  # what it finds on a machine with two
+    assert arguments.train_batch_size == 8
+    assert _on_one_device(arguments).train_batch_size == 4
+    assert arguments.parallel_mode.value == "not_parallel"
