@@ -9,12 +9,12 @@ import click
 
 from harness.commands.check import baseline, check
 from harness.commands.compare import compare
-from harness.commands.imports import import_
+from harness.commands.import_ import import_
 from harness.commands.models import models
 from harness.commands.predict import predict
-from harness.commands.reports import pack, report, score, show
+from harness.commands.report import pack, report, score, show
 from harness.commands.run import plan, run
-from harness.commands.suites import schema, validate
+from harness.commands.validate import schema, validate
 from harness.errors import HarnessError
 
 

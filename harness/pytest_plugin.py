@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate import Verdict
+    from harness.gate.check import Verdict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,9 +57,10 @@ def assert_no_regression(
     Raises:
         AssertionError: a regression, a failed cell, or something that cannot be compared.
     """
-    from harness.gating import baseline_path, gate_run, update_baseline
-    from harness.results import load_run
-    from harness.runner import make_plan, run_here
+    from harness.gate.check import baseline_path, gate_run, update_baseline
+    from harness.plan.plan import make_plan
+    from harness.results.result import load_run
+    from harness.run.runner import run_here
 
     plan = make_plan(Path(suite), output)
     run_here(plan)

@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.leaderboard import build_leaderboard
-from harness.merging import merged
+from harness.analysis.leaderboard import build_leaderboard
 from harness.report import write_report
-from harness.results import load_run
+from harness.results.merging import merged
+from harness.results.result import load_run
 
 HOME = Path(__file__).parent
 

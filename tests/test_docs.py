@@ -12,8 +12,8 @@ def test_every_command_is_documented(root):
 
 
 def test_the_readme_s_suite_is_valid(root, tmp_path):
-    from harness.cell import expand
-    from harness.suite_file import load_suite
+    from harness.plan.expand import expand
+    from harness.suite.loading import load_suite
 
     text = (root / "README.md").read_text()
     block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
@@ -33,7 +33,7 @@ def test_links_in_documents_exist(root):
 def test_the_schema_in_docs_is_current(root):
     import json
 
-    from harness.suite import Suite
+    from harness.suite.schema import Suite
 
     stored = json.loads((root / "docs" / "suite.schema.json").read_text())
     assert stored == Suite.model_json_schema()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.cell import expand
-from harness.model_card import load_model_card
+from harness.gate.baseline import load_snapshot
+from harness.plan.expand import expand
 from harness.pytest_plugin import assert_no_regression as gate
-from harness.snapshot import load_snapshot
-from harness.suite_file import load_suite
+from harness.suite.loading import load_suite
+from harness.suite.model_card import load_model_card
 
 
 def test_every_suite_is_valid(root):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.reports import RUN_DIR, load
+from harness.commands.report import RUN_DIR, load
 
 if TYPE_CHECKING:
-    from harness.gate import Verdict
+    from harness.gate.check import Verdict
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -36,9 +36,9 @@ def check(
 
     Example: harness check runs/ci --against suites/ci.baseline.json
     """
-    from harness.gating import baseline_path, gate_run
-    from harness.paths import write_text
-    from harness.report import gate as views
+    from harness.gate import render as views
+    from harness.gate.check import baseline_path, gate_run
+    from harness.results.paths import write_text
 
     run = load(run_dir)
     verdict = gate_run(run, against, rules)
@@ -102,7 +102,7 @@ def update(run_dir: Path, reason: str, output: Path | None) -> None:
 
     Example: harness baseline update runs/ci --reason "rank 8 to 16"
     """
-    from harness.gating import baseline_path, update_baseline
+    from harness.gate.check import baseline_path, update_baseline
 
     run = load(run_dir)
     path = output or baseline_path(run)
@@ -117,7 +117,7 @@ def show(path: Path) -> None:
 
     Example: harness baseline show suites/ci.baseline.json
     """
-    from harness.snapshot import load_snapshot
+    from harness.gate.baseline import load_snapshot
 
     found = load_snapshot(str(path), path)
     for entry in found.history:

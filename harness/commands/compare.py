@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.compare import Delta
-    from harness.comparison import Pair
+    from harness.analysis.difference import Delta
+    from harness.analysis.pairs import Pair
 
 FOLDER = click.Path(exists=True, path_type=Path)
 
@@ -36,7 +36,7 @@ def compare(
     """
     import json
 
-    from harness.comparison import as_records
+    from harness.analysis.pairs import as_records
 
     pairs = _pairs(first, second, axis, margin)
     if as_json:
@@ -55,10 +55,10 @@ def compare(
 
 
 def _pairs(first: Path, second: Path | None, axis: str | None, margin: float) -> list[Pair]:
-    from harness.comparison import compare as compare_two
-    from harness.comparison import compare_axis
+    from harness.analysis.pairs import compare as compare_two
+    from harness.analysis.pairs import compare_axis
     from harness.registry import did_you_mean
-    from harness.suite import AXES
+    from harness.suite.schema import AXES
 
     if (second is None) == (axis is None):
         raise click.UsageError("give a second run or cell, or --axis")

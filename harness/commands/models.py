@@ -18,7 +18,7 @@ def list_models() -> None:
 
     Example: harness models list
     """
-    from harness.model_card import load_model_card, model_folders
+    from harness.suite.model_card import load_model_card, model_folders
 
     found: dict[str, Path] = {}
     for folder in model_folders(Path("suites/any.yaml")):
@@ -47,8 +47,8 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
     """
     import json
 
-    from harness.hf.geometry import described
-    from harness.model_card import find_model_card, model_folders
+    from harness.backends.hf.models.random import described
+    from harness.suite.model_card import find_model_card, model_folders
 
     card = find_model_card(name, model_folders(Path("suites/any.yaml")))
     found = described(card, {"peft_type": peft_type, **_settings(settings)})
@@ -92,8 +92,8 @@ def build(
 
     Example: harness models build tiny-qwen2 --steps 200 --tokens 400000
     """
-    from harness.hf.pretraining import Recipe
-    from harness.hf.pretraining import build as build_model
+    from harness.tiny_models.pretraining import Recipe
+    from harness.tiny_models.pretraining import build as build_model
 
     asked = {"steps": steps, "tokens": tokens, "batch": batch}
     recipe = Recipe(name, **{key: value for key, value in asked.items() if value})

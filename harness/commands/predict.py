@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.reports import RUN_DIR, load
+from harness.commands.report import RUN_DIR, load
 from harness.errors import HarnessError
 
 
@@ -23,9 +23,9 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
 
     Example: harness predict runs/finance tiny-qwen2--none--lora-r8--finance-qa --prompt "Why save?"
     """
-    from harness.cell import cell_of_record
-    from harness.commands.reports import one_cell
-    from harness.paths import RunPaths
+    from harness.commands.report import one_cell
+    from harness.plan.cell import cell_of_record
+    from harness.results.paths import RunPaths
 
     run = load(run_dir)
     result = one_cell(run, cell)
@@ -37,8 +37,8 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise click.UsageError("no prompt: give --prompt, --file or standard input")
-    from harness.hf.prediction import answers
-    from harness.scoring import task_of
+    from harness.backends.hf.predict import answers
+    from harness.plan.task import task_of
 
     meant = cell_of_record(result.provenance["cell"])
     for answer in answers(meant, task_of(meant), RunPaths(run_dir).cell(result.key), texts):

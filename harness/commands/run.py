@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.calibrating import Expected
-    from harness.preflight import Decision
-    from harness.runner import Plan
+    from harness.plan.plan import Plan
+    from harness.plan.preflight import Decision
+    from harness.run.calibrate import Expected
 
 PATH = click.Path(path_type=Path)
 
@@ -56,7 +56,7 @@ def run(
 
     Example: harness run suites/finance.yaml
     """
-    from harness.runner import make_plan
+    from harness.plan.plan import make_plan
 
     plan_ = make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram)
     if dry_run:
@@ -79,9 +79,9 @@ def run(
 
 def _nothing_changed(plan_: Plan) -> bool:
     """Whether every cell is current or skipped, and the reports are of these very cells."""
+    from harness.plan.plan import is_planned
     from harness.report import is_written
-    from harness.runner import is_planned
-    from harness.scoring import METRIC_VERSION
+    from harness.scoring.scoring import METRIC_VERSION
 
     scored = all(d.metrics_version == METRIC_VERSION for d in plan_.of("current"))
     written = is_planned(plan_) and is_written(plan_.run.directory)
@@ -89,8 +89,8 @@ def _nothing_changed(plan_: Plan) -> bool:
 
 
 def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:
-    from harness.progress import SuiteProgress
-    from harness.runner import run_here
+    from harness.run.progress import SuiteProgress
+    from harness.run.runner import run_here
 
     with SuiteProgress(len(plan_.of("run"))) as progress:
         return run_here(plan_, progress, workers=workers, fail_fast=fail_fast)
@@ -99,11 +99,11 @@ def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int
 def _write_reports(plan_: Plan) -> None:
     from rich.console import Console
 
-    from harness.leaderboard import build_leaderboard
+    from harness.analysis.leaderboard import build_leaderboard
     from harness.report import write_report
     from harness.report.terminal import print_leaderboard
-    from harness.rescoring import rescore
-    from harness.results import load_run
+    from harness.results.result import load_run
+    from harness.scoring.rescoring import rescore
 
     directory = plan_.run.directory
     loaded = load_run(directory)
@@ -135,15 +135,15 @@ def plan(
 
     Example: harness plan suites/finance.yaml
     """
-    from harness.runner import make_plan
+    from harness.plan.plan import make_plan
 
     plan_ = make_plan(suite, output, select=select, tiny=tiny, max_vram_gib=max_vram)
     _print_plan(plan_, _expected(plan_) if calibrate else None)
 
 
 def _expected(plan_: Plan) -> Expected:
-    from harness.calibrating import calibrate, shortened
-    from harness.progress import SuiteProgress
+    from harness.run.calibrate import calibrate, shortened
+    from harness.run.progress import SuiteProgress
 
     with SuiteProgress(shortened(plan_)) as progress:
         return calibrate(plan_, progress)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from harness.errors import HarnessError, SkipCell
 from harness.registry import Registry, did_you_mean
-from harness.suite import DatasetEntry
+from harness.suite.schema import DatasetEntry
 
 Row = dict[str, Any]
 FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")

@@ -12,7 +12,7 @@ from harness.datasets.example import Example, Splits, digest
 from harness.datasets.sources import Row, Source, read_rows, source_of
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
-from harness.suite import DatasetEntry
+from harness.suite.schema import DatasetEntry
 
 NEAR_DUPLICATE = 90.0
 """Token-set similarity (0–100, rapidfuzz) from which two prompts count as near duplicates."""

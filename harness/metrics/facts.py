@@ -97,3 +97,14 @@ def fact(metric: str) -> Fact:
 def is_higher_better(metric: str) -> bool:
     """Whether a gain is a rise of ``metric``; so it is where neither direction is good."""
     return fact(metric).higher_is_better is not False
+
+
+BESIDE = (
+    "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "latency_ratio", "ttft_p50_ms",
+    "decode_tokens_per_s", "batch_tokens_per_s", "batch_examples_per_s",
+)  # fmt: skip
+"""Speeds that the reference work is timed beside."""
+
+
+SPEEDS = (*BESIDE, "train_seconds", "train_tokens_per_s")
+"""Measurements that say something only beside others of the same hardware."""

@@ -8,13 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.leaderboard import TIDY_COLUMNS, Leaderboard, tidy_records
-from harness.paths import write_bytes, write_json, write_text
-from harness.report.examples import Shown, shown
-from harness.report.html import render_html
+from harness.analysis.leaderboard import Leaderboard
 from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
+from harness.report.page.examples import Shown, shown
+from harness.report.page.html import render_html
 from harness.report.sections import sections_of
+from harness.results.paths import write_bytes, write_json, write_text
+from harness.results.tidy import TIDY_COLUMNS, tidy_records
 
 __all__ = ["is_written", "write_report"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.compare import Delta
+from harness.analysis.difference import Delta
+from harness.analysis.table import Row
 from harness.report.figure import Figure, anchor
-from harness.table import Row
 
 __all__ = [
     "MISSING", "Interval", "Section", "anchor", "mean_text", "number", "optional", "shortened",

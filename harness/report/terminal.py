@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
 
-from harness.leaderboard import Leaderboard
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.table import Row, Table
 from harness.report.section import MISSING, number
 from harness.report.sections.verdict import verdict_notes
-from harness.table import Row, Table
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:

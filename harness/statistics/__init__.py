@@ -1,12 +1,5 @@
 """Intervals, paired differences, power and verdicts."""
 
-from harness.statistics.corpus import (
-    CorpusDifference,
-    macro_f1_crossed,
-    macro_f1_difference,
-    macro_f1_interval,
-    macro_f1_swap,
-)
 from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.intervals import (
     bca,
@@ -16,6 +9,13 @@ from harness.statistics.intervals import (
     clustered_t_p,
     two_proportions,
     wilson,
+)
+from harness.statistics.macro_f1 import (
+    CorpusDifference,
+    macro_f1_crossed,
+    macro_f1_difference,
+    macro_f1_interval,
+    macro_f1_swap,
 )
 from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.paired import (

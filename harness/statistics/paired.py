@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.statistics.draws import Floats, coin_draws, uniform_draws
+from harness.statistics.importance import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.rare import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
 from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12

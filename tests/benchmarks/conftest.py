@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from harness.device import Alone
-from harness.executors.local import Event
-from harness.worker import run_cell
+from harness.backends.base import Alone
+from harness.run.executors.base import Event
+from harness.run.worker import run_cell
 
 
 @pytest.fixture

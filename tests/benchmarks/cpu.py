@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.environment import environment
+from harness.plan.machine import environment
 from harness.report.markdown import markdown_table
 
 HERE = Path(__file__).parent

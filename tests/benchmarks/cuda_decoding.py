@@ -18,15 +18,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import set_seed
 
-from harness.cell import expand
-from harness.environment import machine
-from harness.hf.engine import Engine
-from harness.hf.geometry import random_model
-from harness.hf.memory import synchronize
-from harness.model_card import find_model_card
+from harness.backends.hf.counters.memory import synchronize
+from harness.backends.hf.decoding.engine import Engine
+from harness.backends.hf.models.random import random_model
+from harness.plan.expand import expand
+from harness.plan.machine import machine
 from harness.report.markdown import markdown_table
-from harness.suite import QUANTIZATIONS
-from harness.suite_file import load_suite
+from harness.suite.loading import load_suite
+from harness.suite.model_card import find_model_card
+from harness.suite.schema import QUANTIZATIONS
 
 ROOT = Path(__file__).parents[2]
 TOKENS = 128

@@ -13,11 +13,11 @@ import argparse
 import json
 from pathlib import Path
 
-from harness.cell import expand
-from harness.estimate import estimate
+from harness.plan.expand import expand
+from harness.plan.memory import estimate
 from harness.report.markdown import markdown_table
-from harness.results import load_run
-from harness.suite_file import load_suite
+from harness.results.result import load_run
+from harness.suite.loading import load_suite
 
 ROOT = Path(__file__).parents[2]
 PHASES = {

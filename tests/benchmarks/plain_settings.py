@@ -7,15 +7,15 @@ starts: neither side is asked to do what the other is not.
 import json
 from pathlib import Path
 
-from harness.cell import expand
+from harness.backends.hf.encoding import prompt_text
+from harness.backends.hf.models.loading import HEADS, load_tokenizer
+from harness.backends.hf.tasks.label_answers import _asked
+from harness.backends.hf.training.trainer import arguments_of
 from harness.datasets.splits import load_splits
-from harness.hf.encoding import prompt_text
-from harness.hf.label_answers import _asked
-from harness.hf.loading import HEADS, load_tokenizer
-from harness.hf.training import arguments_of
-from harness.passthrough import trainer_keys
-from harness.scoring import task_of
-from harness.suite_file import load_suite
+from harness.plan.expand import expand
+from harness.plan.task import task_of
+from harness.suite.loading import load_suite
+from harness.suite.options import trainer_keys
 
 
 def write_settings(suite, folder):

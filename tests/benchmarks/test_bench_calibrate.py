@@ -5,8 +5,8 @@ from pathlib import Path
 
 from measured_command import measured
 
-from harness.calibrating import calibrate
-from harness.runner import make_plan
+from harness.plan.plan import make_plan
+from harness.run.calibrate import calibrate
 
 NEAR = 0.3
 

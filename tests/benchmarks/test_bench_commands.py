@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from harness.executors.local import LocalExecutor
-from harness.leaderboard import build_leaderboard
+from harness.analysis.leaderboard import build_leaderboard
+from harness.plan.plan import make_plan
 from harness.report import write_report
-from harness.results import load_run
-from harness.runner import make_plan, run_suite
+from harness.results.result import load_run
+from harness.run.executors.local import LocalExecutor
+from harness.run.runner import run_suite
 
 MANY = """\
 name: many

@@ -5,10 +5,10 @@ import time
 import pytest
 import torch
 
-from harness.cell import expand
-from harness.hf.decoding import decode
-from harness.hf.loading import load_model, load_tokenizer
-from harness.suite_file import load_suite
+from harness.backends.hf.decoding.decode import decode
+from harness.backends.hf.models.loading import load_model, load_tokenizer
+from harness.plan.expand import expand
+from harness.suite.loading import load_suite
 
 PROMPTS, TOKENS = 64, 32
 MIN_RATIO = 8

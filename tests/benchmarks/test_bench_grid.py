@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from measured_command import measured
 
-from harness.paths import RunPaths
-from harness.results import load_run
+from harness.results.paths import RunPaths
+from harness.results.result import load_run
 
 HERE = Path(__file__).parent
 MIN_RATIO = 3

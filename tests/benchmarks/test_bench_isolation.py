@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from harness.executors.local import LocalExecutor
-from harness.runner import make_plan, run_suite
+from harness.plan.plan import make_plan
+from harness.run.executors.local import LocalExecutor
+from harness.run.runner import run_suite
 
 MAX_SECONDS = 0.3
 """The bar of a cell's isolation, on a machine that does nothing else."""
@@ -35,7 +36,7 @@ DATASET = "    - {name: d%d, source: ru-calculations, rows: 20, train: 2, test: 
 def one_thread():
     import torch
 
-    import harness.hf.backend  # noqa: F401
+    import harness.backends.hf.backend  # noqa: F401
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

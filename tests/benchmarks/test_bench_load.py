@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.environment import machine
-from harness.lanes import percentage
-from harness.rules import Rule
-from harness.snapshot import CellSnapshot
+from harness.gate.baseline import CellSnapshot
+from harness.gate.rule_kinds import percentage
+from harness.plan.machine import machine
+from harness.suite.gate_rules import Rule
 
 ROUNDS = 6
 RULE = Rule(metric="latency_p50_ms", test="percentage", tolerance=60)
@@ -41,8 +41,8 @@ def load():
 def parts(root):
     from transformers import AutoModelForCausalLM
 
-    from harness.hf.loading import load_tokenizer
-    from harness.model_card import load_model_card
+    from harness.backends.hf.models.loading import load_tokenizer
+    from harness.suite.model_card import load_model_card
 
     card = load_model_card(root / "models" / "tiny-qwen2.yaml")
     tokenizer = load_tokenizer(card)
@@ -53,7 +53,7 @@ def parts(root):
 @pytest.fixture
 def measured(parts):
     """Gives a function: the model's latency as a cell."""
-    from harness.hf.measuring import generation_latency
+    from harness.backends.hf.latency.latency import generation_latency
 
     return lambda: CellSnapshot("row", None, "ok", values=generation_latency(*parts, 8).values())
 

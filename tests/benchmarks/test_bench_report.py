@@ -13,8 +13,8 @@ import sys
 
 import pytest
 
-from harness.imports.imported import Imported, write_run
-from harness.results import Value
+from harness.importers.imported import Imported, write_run
+from harness.results.result import Value
 
 MAX_SECONDS = 10
 MAX_MIB = 1024

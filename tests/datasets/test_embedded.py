@@ -9,7 +9,7 @@ from rapidfuzz import fuzz
 
 from harness.datasets.sources import read_rows
 from harness.datasets.splits import load_splits
-from harness.suite import DatasetEntry
+from harness.suite.schema import DatasetEntry
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from harness.datasets.splits import load_splits
 from harness.errors import HarnessError
-from harness.suite import DatasetEntry
+from harness.suite.schema import DatasetEntry
 
 
 def table(tmp_path, rows):

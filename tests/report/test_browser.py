@@ -14,7 +14,8 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, root):
-    from harness.runner import make_plan, run_here
+    from harness.plan.plan import make_plan
+    from harness.run.runner import run_here
 
     folder = tmp_path_factory.mktemp("browser")
     (folder / "models").symlink_to(root / "models")

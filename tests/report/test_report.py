@@ -6,18 +6,19 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
-from harness.leaderboard import build_leaderboard
+from harness.plan.plan import make_plan
 from harness.report import write_report
-from harness.report.charts import forest
-from harness.report.examples import word_diff
-from harness.report.heat import heat_maps
-from harness.report.latencies import distribution
+from harness.report.charts.heat import heat_maps
+from harness.report.charts.latency import distribution
+from harness.report.charts.of_table import forest
 from harness.report.latex import escaped
+from harness.report.page.examples import word_diff
 from harness.report.section import anchor
 from harness.report.sections.scores import costs
-from harness.results import Value, load_run
-from harness.runner import make_plan, run_here
+from harness.results.result import Value, load_run
+from harness.run.runner import run_here
 
 FIRST_CHARTS = "Charts: ru-calculations"
 SUITE = """\
@@ -187,7 +188,7 @@ def test_latencies_that_did_not_settle_are_told(run_dir):
 
 
 def test_evaluations_within_training_are_drawn_at_their_steps():
-    from harness.report.charts import _curves
+    from harness.report.charts.of_table import _curves
 
     log = [{"loss": 3.0, "step": 5}, {"eval_loss": 2.5, "step": 5}, {"loss": 2.0}]
     points = [(p["what"], p["step"], p["value"]) for p in _curves("a", log)]
@@ -338,14 +339,14 @@ def test_words_that_stand_on_one_side_are_marked():
      ("2e-05", "2e-05"), ("2 rows", "2"), ("lora-r8", "lora-r8"), ("–", "–")],
 )  # fmt: skip
 def test_cells_sort_by_the_number_that_they_begin_with(text, key):
-    from harness.report.table import sort_key
+    from harness.report.page.rows import sort_key
 
     assert sort_key(text) == key
 
 
 @pytest.mark.parametrize(("rows", "large"), [(10, False), (3000, True)])
 def test_a_page_of_many_rows_is_laid_out_as_it_comes_into_view(rows, large):
-    from harness.report.html import render_html
+    from harness.report.page.html import render_html
     from harness.report.section import Section
 
     page = render_html("t", [Section("s", columns=("a",), rows=(("1",),) * rows)])
@@ -353,8 +354,8 @@ def test_a_page_of_many_rows_is_laid_out_as_it_comes_into_view(rows, large):
 
 
 def test_an_interval_is_drawn_between_its_ends():
+    from harness.report.page.rows import body
     from harness.report.section import Interval, Section
-    from harness.report.table import body
 
     marks = (Interval(5, 0, 10, 0), None, Interval(10, 10, 10))
     rows = (("5 [0, 10]",), ("–",), ("10 <b>",))

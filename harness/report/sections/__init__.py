@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.leaderboard import Leaderboard
-from harness.objectives import Standing, standings
-from harness.report.charts import figures
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.objectives import Standing, standings
+from harness.analysis.table import Table
+from harness.report.charts.heat import heat_maps_across
+from harness.report.charts.of_table import figures
 from harness.report.figure import can_draw
-from harness.report.heat import heat_maps_across
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, pairs, samples
 from harness.report.sections.claims import claims
@@ -25,7 +26,6 @@ from harness.report.sections.scores import (
 )
 from harness.report.sections.settings import settings
 from harness.report.sections.verdict import verdict
-from harness.table import Table
 
 __all__ = ["sections_of"]
 

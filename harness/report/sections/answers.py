@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from harness.flips import Flip, flips
-from harness.leaderboard import Leaderboard
-from harness.ranking import Ties
+from harness.analysis.flips import Flip, flips
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.table import Row, Table
+from harness.analysis.ties import Ties
 from harness.report.section import MISSING, Section, number, optional, shortened
-from harness.results import CellResult
-from harness.table import Row, Table
+from harness.results.result import CellResult
 
 MATRIX = 18
 """Rows up to which every pair is counted."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.claims import Judgement, judge
-from harness.leaderboard import Leaderboard
+from harness.analysis.claims import Judgement, judge
+from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section, number
 
 

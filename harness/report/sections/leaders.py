@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from harness.compare import Delta
+from harness.analysis.difference import Delta
+from harness.analysis.objectives import LATENCY, MEMORY
+from harness.analysis.table import Row, Table
 from harness.metrics.facts import fact
-from harness.objectives import LATENCY, MEMORY
 from harness.report.section import (
     MISSING,
     Interval,
@@ -14,7 +15,6 @@ from harness.report.section import (
     number,
     show_delta,
 )
-from harness.table import Row, Table
 
 PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
 COSTS = (

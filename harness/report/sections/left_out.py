@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.leaderboard import Leaderboard
+from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
-from harness.results import CellResult
+from harness.results.result import CellResult
 
 AXES = ("quantization", "adapter", "dataset")
 

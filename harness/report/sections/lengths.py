@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import statistics
 
-from harness.compare import Records
-from harness.leaderboard import Leaderboard
+from harness.analysis.difference import Records
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.table import Row, Table
 from harness.report.section import Section, number
-from harness.table import Row, Table
 
 PARTS = ("short", "medium", "long")
 """Thirds of the examples, by words in the reference."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.leaderboard import Leaderboard
+from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.leaderboard import COSTS, Leaderboard
+from harness.analysis.leaderboard import COSTS, Leaderboard
+from harness.analysis.objectives import Standing
+from harness.analysis.table import Table
 from harness.metrics.classification import Confusion, per_class
-from harness.metrics.facts import STABLE_CV
-from harness.objectives import Standing
+from harness.metrics.facts import SPEEDS, STABLE_CV
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
-from harness.speeds import SPEEDS
-from harness.table import Table
 
 FEW = 2
 """A category of up to so many examples says nothing by itself."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.leaderboard import Leaderboard
+from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import Section
-from harness.results import CellResult
-from harness.suite import AXES
+from harness.results.result import CellResult
+from harness.suite.schema import AXES
 
 PARTS = (
     "model", "quantization_config", "adapter_config", "dataset", "training", "evaluation",

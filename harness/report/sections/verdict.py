@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.compare import TRAINING_NOISE_UNKNOWN
-from harness.leaderboard import Leaderboard
-from harness.objectives import Standing
+from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.objectives import Standing
+from harness.analysis.table import Row, Table
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
-from harness.table import Row, Table
 
 
 def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:

@@ -1,0 +1,76 @@
+"""Which examples a variant won and lost against another, and the worst regressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.analysis.difference import Record, Records
+from harness.metrics.facts import is_higher_better
+from harness.scoring.scoring import is_parsed
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One example on which the second side does worse than the first."""
+
+    id: str
+    loss: float
+    """How much worse, in the metric's unit; positive."""
+    first: Record
+    second: Record
+
+
+@dataclass(frozen=True)
+class Flips:
+    """The examples of a pair, counted by who did better in one metric."""
+
+    metric: str
+    won: int
+    lost: int
+    both_right: int | None
+    """None where scores are not right or wrong; see `tied`."""
+    both_wrong: int | None
+    tied: int
+    """Equal scores, right and wrong ones included."""
+    unparsed_first: int | None
+    """Answers without what was looked for; None where nothing is looked for."""
+    unparsed_second: int | None
+    regressions: tuple[Flip, ...]
+    """Worst first, ties by id."""
+
+
+def flips(first: Records, second: Records, metric: str) -> Flips | None:
+    """The flips from ``first`` to ``second`` in a per-example ``metric``; None without any score.
+
+    Macro-F1 has no score per example: its flips are those of `accuracy`.
+    """
+    name = "accuracy" if metric == "f1_macro" else metric
+    pairs = {
+        i: (record["scores"][name], second[i]["scores"][name])
+        for i, record in first.items()
+        if name in record["scores"] and i in second and name in second[i]["scores"]
+    }
+    if not pairs:
+        return None
+    shared = list(pairs)
+    sign = 1 if is_higher_better(name) else -1
+    change = {i: sign * (after - before) for i, (before, after) in pairs.items()}
+    binary = all(score in (0.0, 1.0) for pair in pairs.values() for score in pair)
+    worse = [i for c, i in sorted((c, i) for i, c in change.items() if c < 0)]
+    won = sum(c > 0 for c in change.values())
+    return Flips(
+        name,
+        won=won,
+        lost=len(worse),
+        both_right=sum(pair == (1.0, 1.0) for pair in pairs.values()) if binary else None,
+        both_wrong=sum(pair == (0.0, 0.0) for pair in pairs.values()) if binary else None,
+        tied=len(pairs) - len(worse) - won,
+        unparsed_first=_unparsed(first, shared),
+        unparsed_second=_unparsed(second, shared),
+        regressions=tuple(Flip(i, -change[i], first[i], second[i]) for i in worse),
+    )
+
+
+def _unparsed(side: Records, shared: list[str]) -> int | None:
+    found = [parsed for i in shared if (parsed := is_parsed(side[i])) is not None]
+    return found.count(False) if found else None

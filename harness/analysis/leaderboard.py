@@ -1,0 +1,169 @@
+"""A run as comparable rows: seeds aggregated, baselines joined, differences paired by example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from harness.analysis.difference import (
+    Criteria,
+    Delta,
+    Records,
+    adjusted,
+    differences,
+    incomparable,
+)
+from harness.analysis.table import Row, Table
+from harness.analysis.ties import Side, Ties, ties
+from harness.results.result import CellResult, Run, by_id
+from harness.suite.schema import Objectives
+
+COSTS = (
+    "latency_p50_ms", "latency_cv", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
+    "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib", "train_seconds",
+    "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Everything a report shows."""
+
+    run: Run
+    tables: tuple[Table, ...]
+    objectives: Objectives
+    stored: dict[str, Records] = field(default_factory=dict, repr=False)
+    """Cell key → its records by example id, read once."""
+
+    def records(self, cell: CellResult) -> Records:
+        """The prediction records of ``cell`` by example id."""
+        return _read(self.run, cell, self.stored)
+
+
+def build_leaderboard(
+    run: Run,
+    objectives: Objectives | None = None,
+    *,
+    metric: str | None = None,
+    baseline_of: str = "adapter",
+) -> Leaderboard:
+    """The tables of ``run``, one per data set in matrix order.
+
+    Args:
+        run: A run directory read back.
+        objectives: Instead of the suite's own.
+        metric: Instead of every data set's primary metric.
+        baseline_of: The axis whose first value is the baseline of the others: with `adapter` it is
+            the untouched model.
+    """
+    names = list(dict.fromkeys(cell.dataset for cell in run.cells))
+    stored: dict[str, Records] = {}
+    tables = tuple(_table(run, name, stored, metric, baseline_of) for name in names)
+    wanted = objectives or Objectives(**run.suite.get("objectives", {}))
+    return Leaderboard(run, tables, wanted, stored)
+
+
+def _table(
+    run: Run, dataset: str, records: dict[str, Records], metric: str | None, baseline_of: str
+) -> Table:
+    cells = [cell for cell in run.cells if cell.dataset == dataset]
+    groups: dict[tuple[str, str, str], list[CellResult]] = {}
+    for cell in cells:
+        groups.setdefault((cell.model, cell.quantization, cell.adapter), []).append(cell)
+    firsts = _baselines(groups, baseline_of)
+    rows = [
+        _row(run, axes, tuple(members), firsts.get(_others(axes, baseline_of), ()), records)
+        for axes, members in groups.items()
+    ]
+    metric = metric or cells[0].primary_metric
+    made = Table(dataset, cells[0].task, metric, tuple(_holm(rows, metric)))
+    return replace(made, ties=_ties(run, made, records))
+
+
+Axes = tuple[str, str, str]
+
+
+def _others(axes: Axes, axis: str) -> tuple[str, ...]:
+    """``axes`` (model, quantization, adapter) without the one that is compared along."""
+    place = ("model", "quantization", "adapter").index(axis)
+    return (*axes[:place], *axes[place + 1 :])
+
+
+def _baselines(
+    groups: dict[Axes, list[CellResult]], axis: str
+) -> dict[tuple[str, ...], tuple[CellResult, ...]]:
+    """What is shared → the cells that the others along ``axis`` are compared with."""
+    found: dict[tuple[str, ...], tuple[CellResult, ...]] = {}
+    for axes, members in groups.items():
+        if axis != "adapter" or members[0].is_baseline:
+            found.setdefault(_others(axes, axis), tuple(members))
+    return found
+
+
+def _holm(rows: list[Row], metric: str) -> list[Row]:
+    """``rows`` with p-values adjusted over the family: all contrasts to a baseline of the table.
+
+    A difference whose adjusted p-value is above 0.05 stays undecided.
+    """
+    family = adjusted([row.deltas for row in rows], metric)
+    return [replace(row, deltas=deltas) for row, deltas in zip(rows, family, strict=True)]
+
+
+def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
+    scored = [row for row in table.rows if row.values(table.primary_metric)]
+    sides = [
+        Side(
+            row.name,
+            {c.seed: _read(run, c, records) for c in row.finished},
+            _share(row, table.primary_metric, records),
+        )
+        for row in scored
+    ]
+    labels = next((c.confusion["labels"] for row in scored for c in row.cells if c.confusion), ())
+    return ties(sides, table.primary_metric, higher_is_better=table.higher_is_better, labels=labels)
+
+
+def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, int] | None:
+    """A row's share of right answers, where it is one and no example is kept."""
+    values = [v for c in row.finished if (v := c.value(metric))]
+    kept = any(records.get(cell.key) for cell in row.cells)
+    if kept or len(values) != 1 or values[0].unit != "share":
+        return None
+    return (values[0].value or 0.0, values[0].n) if values[0].n else None
+
+
+def _row(
+    run: Run, axes: tuple[str, str, str], cells: tuple[CellResult, ...],
+    firsts: tuple[CellResult, ...], records: dict[str, Records],
+) -> Row:  # fmt: skip
+    deltas: dict[str, Delta] = {}
+    reason = None
+    base = [cell for cell in firsts if cell.status == "ok"]
+    tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
+    if tuned and base:
+        before, after = ({c.seed: _read(run, c, records) for c in side} for side in (base, tuned))
+        first, *sides = [*before.values(), *after.values()]
+        reason = next((r for r in (incomparable(first, side) for side in sides) if r), None)
+        if reason is None:
+            labels = (tuned[0].confusion or {}).get("labels", ())
+            margin = float(tuned[0].evaluation("margin") or 0)
+            criteria = Criteria(margin, base[0].noise.get("floor"))
+            deltas = differences(before, after, criteria=criteria, labels=labels)
+    baseline = firsts[0] if firsts else None
+    return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason)
+
+
+def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:
+    """Differences on the control set, where every seed of both sides was scored on it."""
+    if not base or not tuned:
+        return {}
+    before, after = ({c.seed: by_id(run.control(c)) for c in side} for side in (base, tuned))
+    first, *sides = [*before.values(), *after.values()]
+    if not first or any(side.keys() != first.keys() for side in sides):
+        return {}
+    return differences(before, after)
+
+
+def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
+    if cell.key not in records:
+        records[cell.key] = by_id(run.predictions(cell))
+    return records[cell.key]

@@ -1,0 +1,92 @@
+"""Rows by what a user wants of them: quality, quality per GiB, quality under a bound; the front.
+
+Means decide the order and the Pareto front; the tie letters beside them say which rows the examples
+tell apart. Speed measured on different hardware is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from harness.analysis.table import Row, Table
+from harness.suite.schema import Objectives
+
+MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
+"""Where a row's memory is read from: the device's peak, else the process's."""
+LATENCY = "latency_p50_ms"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One row under the objectives."""
+
+    row: Row
+    quality: float
+    memory_mib: float | None
+    latency_ms: float | None
+    """None also where the table's rows were measured on different hardware."""
+    per_gib: float | None
+    """Quality per GiB of peak memory; None for metrics where lower is better."""
+    outside: str | None
+    """The bound that the row breaks, if any."""
+    on_front: bool
+    """Whether no other row within the bounds is as good in everything and better in something."""
+
+
+def standings(table: Table, objectives: Objectives) -> list[Standing]:
+    """The table's scored rows, best first: within the bounds, by `order_by`."""
+    rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
+    speed = len(table.machines()) < 2
+    plain = [_standing(table, row, objectives, speed=speed) for row in rows]
+    points = {_costs(s, table) for s in plain if s.outside is None}
+    found = [
+        replace(s, on_front=s.outside is None and not _beaten(_costs(s, table), points))
+        for s in plain
+    ]
+    return sorted(found, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
+
+
+def _standing(table: Table, row: Row, objectives: Objectives, *, speed: bool) -> Standing:
+    quality = row.mean(table.primary_metric) or 0.0
+    memory = next((m for name in MEMORY if (m := row.mean(name)) is not None), None)
+    latency = row.mean(LATENCY) if speed else None
+    ratio = quality / (memory / 1024) if memory and table.higher_is_better else None
+    return Standing(
+        row, quality, memory, latency, ratio, _outside(memory, latency, objectives), False
+    )
+
+
+def _outside(memory: float | None, latency: float | None, bounds: Objectives) -> str | None:
+    checks = (
+        ("memory", memory, bounds.max_memory_mib, "MiB"),
+        ("latency", latency, bounds.max_latency_ms, "ms"),
+    )
+    for name, value, bound, unit in checks:
+        if bound is not None and value is None:
+            return f"{name} was not measured"
+        if bound is not None and value is not None and value > bound:
+            return f"{name} {value:.4g} {unit} is over {bound:g}"
+    return None
+
+
+def _beaten(mine: tuple[float, ...], points: Collection[tuple[float, ...]]) -> bool:
+    return any(
+        theirs != mine and all(t <= m for t, m in zip(theirs, mine, strict=True))
+        for theirs in points
+    )
+
+
+def _costs(standing: Standing, table: Table) -> tuple[float, ...]:
+    """Everything as a cost; what was not measured is no advantage over what was."""
+    quality = -standing.quality if table.higher_is_better else standing.quality
+    measured = (standing.memory_mib, standing.latency_ms)
+    return (quality, *(math.inf if cost is None else cost for cost in measured))
+
+
+def _rank(standing: Standing, table: Table, objectives: Objectives) -> tuple[bool, float]:
+    """Smaller is better; what has no quality per GiB stands after what has, by quality."""
+    if objectives.order_by == "quality_per_gib" and standing.per_gib is not None:
+        return (False, -standing.per_gib)
+    return (True, -standing.quality if table.higher_is_better else standing.quality)

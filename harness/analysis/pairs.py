@@ -1,0 +1,199 @@
+"""Two runs, two cells, or one run along an axis: joined and compared example by example."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.difference import (
+    Criteria,
+    Delta,
+    Records,
+    adjusted,
+    differences,
+    incomparable,
+)
+from harness.analysis.flips import Flips, flips
+from harness.analysis.seeds import seed_pairs
+from harness.errors import HarnessError
+from harness.results.paths import CellPaths
+from harness.results.result import CellResult, by_id, load_result, load_run, read_predictions
+from harness.suite.schema import AXES
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One cell and its records by example id."""
+
+    result: CellResult
+    records: Records
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two variants side by side."""
+
+    first: Scored
+    """The cell of the first seed that both sides have, where there are several."""
+    second: Scored
+    reason: str | None
+    """Why they cannot be compared; None if they can."""
+    deltas: dict[str, Delta]
+    """Metric → second minus first."""
+
+    @property
+    def name(self) -> str:
+        """What the two share, and what sets them apart."""
+        parts = []
+        for axis in AXES:
+            a, b = (getattr(side.result, axis) for side in (self.first, self.second))
+            if a is not None and b is not None and (axis != "seed" or a != b):
+                parts.append(str(a) if a == b else f"{a} → {b}")
+        return ", ".join(parts)
+
+    def flips(self, metric: str) -> Flips | None:
+        """Who won which examples, in the first seed that both have."""
+        return flips(self.first.records, self.second.records, metric)
+
+
+def compare(first: Path, second: Path, *, margin: float = 0.0) -> list[Pair]:
+    """The pairs of ``first`` and ``second``: both run directories, or both cell directories.
+
+    Raises:
+        HarnessError: a directory is neither, or the two runs share no cell.
+    """
+    if _is_cell(first) and _is_cell(second):
+        return [_pair([_cell(first)], [_cell(second)], margin)]
+    left, right = (_rows(_run(path), None) for path in (first, second))
+    shared = [axes for axes in left if axes in right]
+    if not shared:
+        hint = "Compare two cells instead: RUN/cells/KEY_A RUN/cells/KEY_B."
+        raise HarnessError(f"{first} and {second} share no scored cell", hint=hint)
+    return _holm([_pair(left[axes], right[axes], margin) for axes in shared])
+
+
+def compare_axis(run: Path, axis: str, *, margin: float = 0.0) -> list[Pair]:
+    """The pairs of variants in ``run`` that differ along ``axis`` alone, in matrix order.
+
+    Raises:
+        HarnessError: the directory holds no run, or the axis has a single value.
+    """
+    rows = _rows(_run(run), axis)
+    families: dict[tuple[Any, ...], list[list[Scored]]] = {}
+    for axes, cells in rows.items():
+        others = tuple(v for name, v in zip(AXES, axes, strict=True) if name != axis)
+        families.setdefault(others, []).append(cells)
+    pairs = [
+        _pair(a, b, margin)
+        for members in families.values()
+        for a, b in itertools.combinations(members, 2)
+    ]
+    if not pairs:
+        hint = f"Axes: {', '.join(AXES)}."
+        raise HarnessError(f"no two variants differ in {axis} alone", where=str(run), hint=hint)
+    return _holm(pairs)
+
+
+def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], list[Scored]]:
+    """Cells by their axes; seeds together, unless they are what is compared."""
+    found: dict[tuple[Any, ...], list[Scored]] = {}
+    for scored in cells:
+        axes = scored.result.axes if axis == "seed" else {**scored.result.axes, "seed": None}
+        found.setdefault(tuple(axes.values()), []).append(scored)
+    return found
+
+
+def _holm(pairs: list[Pair]) -> list[Pair]:
+    """``pairs`` with p-values adjusted over all of them, metric by metric."""
+    family = [pair.deltas for pair in pairs]
+    for metric in sorted({metric for deltas in family for metric in deltas}):
+        family = adjusted(family, metric)
+    return [replace(pair, deltas=deltas) for pair, deltas in zip(pairs, family, strict=True)]
+
+
+def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """One plain record per pair and metric, or per pair that cannot be compared."""
+    found: list[dict[str, Any]] = []
+    for pair in pairs:
+        shared = {
+            "first": pair.first.result.key,
+            "second": pair.second.result.key,
+            "pair": pair.name,
+            "not_comparable": pair.reason,
+        }
+        deltas = [
+            {**asdict(delta), **_counts(pair, metric)} for metric, delta in pair.deltas.items()
+        ]
+        found += [{**shared, **delta} for delta in deltas] or [shared]
+    return found
+
+
+def _counts(pair: Pair, metric: str) -> dict[str, Any]:
+    found = pair.flips(metric)
+    keys = ("both_right", "both_wrong", "unparsed_first", "unparsed_second")
+    return {key: getattr(found, key) for key in keys} if found else {}
+
+
+def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
+    by_seed = [{s.result.seed: s for s in side} for side in (first, second)]
+    left, right = seed_pairs(*by_seed)[0]
+    sides = [left, *(side for side in (*first, *second) if side is not left)]
+    reasons = (
+        incomparable(left.records, side.records) or _other_settings(left, side)
+        for side in sides[1:]
+    )
+    reason = next((r for r in reasons if r), None)
+    deltas: dict[str, Delta] = {}
+    if reason is None:
+        labels = (left.result.confusion or {}).get("labels", ())
+        before, after = ({k: s.records for k, s in side.items()} for side in by_seed)
+        criteria = Criteria(margin, _floor(sides))
+        deltas = differences(before, after, criteria=criteria, labels=labels)
+    return Pair(left, right, reason, deltas)
+
+
+def _floor(sides: Sequence[Scored]) -> dict[str, float]:
+    """The noise floor: the largest that was measured on any side."""
+    floors: dict[str, float] = {}
+    for side in sides:
+        for metric, value in side.result.noise.get("floor", {}).items():
+            floors[metric] = max(value, floors.get(metric, 0.0))
+    return floors
+
+
+def _other_settings(first: Scored, second: Scored) -> str | None:
+    """The first metric signature or generation setting that differs."""
+    ours, theirs = (
+        {v.metric: v.signature for v in side.result.values if v.signature}
+        for side in (first, second)
+    )
+    for metric in ours.keys() & theirs.keys():
+        if ours[metric] != theirs[metric]:
+            return f"{metric} was computed as {ours[metric]} and as {theirs[metric]}"
+    a, b = (side.result.provenance.get("cell", {}).get("generation") for side in (first, second))
+    return f"generation settings differ: {a} and {b}" if a != b else None
+
+
+def _is_cell(path: Path) -> bool:
+    return CellPaths(path).result.is_file()
+
+
+def _cell(path: Path) -> Scored:
+    result = load_result(CellPaths(path).result)
+    if result is None:
+        raise HarnessError("result.json cannot be read", where=str(path))
+    return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
+
+
+def _run(path: Path) -> Iterator[Scored]:
+    try:
+        run = load_run(path)
+    except FileNotFoundError:
+        hint = "Give two directories that `harness run` wrote, or two of their cells/KEY folders."
+        raise HarnessError("neither a run nor a cell", where=str(path), hint=hint) from None
+    for cell in run.cells:
+        if cell.status == "ok":
+            yield Scored(cell, by_id(run.predictions(cell)))

@@ -1,0 +1,1 @@
+"""Memory, energy and the device's ceilings, read where the work happens."""

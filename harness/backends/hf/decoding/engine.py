@@ -1,0 +1,296 @@
+"""Greedy decoding over a static cache: one decode step, captured in a CUDA graph and replayed.
+
+The model is called with its mask and positions made here, so a step has no shape that changes and
+no value that the host must see: tokens, ends and the cache's write position live on the device. On
+a CPU, or where a step cannot be captured, the same step runs eagerly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+
+from harness.backends.hf.counters.memory import held_by, synchronize
+from harness.backends.hf.decoding.cache import FixedCache, State, advance, prompt_masks, step_masks
+from harness.backends.hf.decoding.fusing import Fusing, fusing_of
+
+LOOK_EVERY = 16
+"""Steps between two looks at which rows have ended: each look waits for the device."""
+WORTH_COMPACTING = {False: 24, True: 64}
+"""Steps that must remain before ended rows are dropped; more where a step is captured anew."""
+ROUND_TO = 64
+"""Captured steps have a cache whose length is a multiple of this, so that batches share a graph."""
+
+
+class Timing(NamedTuple):
+    """Seconds of one prompt at batch size 1."""
+
+    first: float
+    """Until the first token."""
+    each: float
+    """For every further token."""
+
+
+class _Graph(NamedTuple):
+    """A captured step and what it reads and writes."""
+
+    state: State
+    min_new: int
+    graph: torch.cuda.CUDAGraph
+
+
+@dataclass
+class Engine:
+    """Decodes batches of prompts greedily."""
+
+    model: Any
+    pad: int
+    ends: Sequence[int]
+    capture: bool
+    """Whether a step is captured in a CUDA graph."""
+    reason: str | None = None
+    """Why it is not, on a CUDA device."""
+    compactions: int = 0
+    captures: int = 0
+    cache_mib: float = 0.0
+    """Keys and values of the largest batch."""
+    fusing: Fusing | None = field(init=False, default=None)
+    """What kernels take the place of, where a step is captured."""
+    _ends: torch.Tensor = field(init=False)
+    _windows: dict[str, int | None] = field(init=False)
+    _kept: _Graph | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._ends = torch.tensor(list(self.ends), device=self.model.device)
+        self._windows = windows_of(self.model.config.get_text_config())
+        if self.model.device.type == "cuda":
+            self.fusing = fusing_of(self.model)
+
+    def decode(
+        self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int = 0
+    ) -> list[list[int]]:
+        """The new tokens of each prompt, its end included where it came in time."""
+        try:
+            found: list[list[int]] = self._decode(prompts, max_new, min_new)
+        except torch.OutOfMemoryError:
+            self._kept = None
+            raise
+        return found
+
+    @torch.inference_mode()
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int
+    ) -> list[list[int]]:
+        state = self._prefill(prompts, max_new, min_new)
+        rows = list(range(len(prompts)))
+        found: dict[int, list[int]] = {}
+        made = 1
+        while made < max_new:
+            step = self._stepper(state, min_new)
+            stopped = False
+            while made < max_new and not stopped:
+                count = min(LOOK_EVERY, max_new - made)
+                for _ in range(count):
+                    step()
+                made += count
+                live = (~state.done).nonzero().flatten()
+                stopped = len(live) == 0 or self._worth_compacting(live, state, max_new - made)
+            if len(live) == 0:
+                break
+            if made < max_new:
+                self._retire(state, rows, live, found)
+                rows = [rows[i] for i in live.tolist()]
+        self._collect(state, rows, range(len(rows)), found)
+        return [found[i] for i in range(len(prompts))]
+
+    @torch.inference_mode()
+    def timed(self, prompt: Sequence[int], new_tokens: int) -> Timing:
+        """Times of one prompt decoded to a fixed length; capturing the step is not in them."""
+        synchronize()
+        started = time.perf_counter()
+        state = self._prefill([prompt], new_tokens, new_tokens)
+        synchronize()
+        first = time.perf_counter() - started
+        step = self._stepper(state, new_tokens)
+        step()  # captures it
+        synchronize()
+        started = time.perf_counter()
+        for _ in range(new_tokens - 2):
+            step()
+        synchronize()
+        return Timing(first, (time.perf_counter() - started) / max(1, new_tokens - 2))
+
+    def told(self) -> dict[str, Any]:
+        """How steps were run, for the result."""
+        found: dict[str, Any] = {"engine": "cuda graph" if self.capture else "eager"}
+        if self.reason:
+            found["reason"] = self.reason
+        if self.capture:
+            found["captures"] = self.captures
+        if self.fusing:
+            found["fused"] = dict(self.fusing.counts)
+        return {**found, "compactions": self.compactions, "kv_cache_mib": self.cache_mib}
+
+    def _worth_compacting(self, live: torch.Tensor, state: State, remaining: int) -> bool:
+        return remaining >= WORTH_COMPACTING[self.capture] and len(live) <= len(state.done) // 2
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int) -> State:
+        device, width = self.model.device, max(map(len, prompts))
+        ids, there = padded(prompts, self.pad, device)
+        positions = (there.long().cumsum(-1) - 1).clamp(min=0)
+        start = width - there.sum(-1)
+        length = width + max_new
+        if self.capture:
+            length = -(-length // ROUND_TO) * ROUND_TO
+        kept = self._fitting((len(prompts), max_new, length), min_new)
+        cache = kept.cache if kept else FixedCache(length, start)
+        cache.refill(start)
+        logits = self._call(ids, prompt_masks(there, self._windows), positions, cache)
+        self.cache_mib = max(self.cache_mib, held_by([*cache.keys, *cache.values]))
+        cache.filled, cache.fused = True, bool(self.fusing and self.fusing.configs)
+        state = State(
+            cache, step_masks(there, length, self._windows),
+            torch.empty(len(prompts), 1, dtype=torch.long, device=device), positions[:, -1:] + 1,
+            torch.zeros(len(prompts), dtype=torch.bool, device=device),
+            torch.full((len(prompts), max_new), self.pad, device=device),
+            torch.zeros(1, dtype=torch.long, device=device),
+        )  # fmt: skip
+        cache.position.fill_(width)
+        self._choose(state, logits, min_new)
+        if kept is None:
+            return state
+        kept.load(state.moving())
+        return kept
+
+    def _fitting(self, shape: tuple[int, int, int], min_new: int) -> State | None:
+        """The state that a graph is there for, where the batch has its shape; else it is freed."""
+        if self._kept is not None:
+            state = self._kept.state
+            if (*state.out.shape, state.cache.length) == shape and self._kept.min_new == min_new:
+                return state
+        self._kept = None
+        return None
+
+    def _call(
+        self, ids: torch.Tensor, masks: dict[str, torch.Tensor], positions: torch.Tensor,
+        cache: FixedCache, **more: Any,
+    ) -> torch.Tensor:  # fmt: skip
+        """Logits of the last token, shape (rows, vocabulary)."""
+        mask = masks if len(masks) > 1 else next(iter(masks.values()))
+        logits: torch.Tensor = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+            use_cache=True, logits_to_keep=1, **more,
+        ).logits[:, -1]  # fmt: skip
+        return logits
+
+    def _choose(self, state: State, logits: torch.Tensor, min_new: int) -> None:
+        """Take each row's likeliest token; rows that have ended get padding."""
+        if min_new:
+            held = logits.index_select(-1, self._ends)
+            held = held.masked_fill(state.step < min_new, float("-inf"))
+            logits = logits.index_copy(-1, self._ends, held)
+        token = torch.where(state.done, self.pad, logits.argmax(-1))
+        state.out.index_copy_(1, state.step, token[:, None])
+        state.step += 1
+        state.done |= torch.isin(token, self._ends)
+        state.token.copy_(token[:, None])
+
+    def _one(self, state: State, min_new: int) -> None:
+        """One decode step; everything it changes is on the device."""
+        more = {"decode_cache": state.cache} if state.cache.fused else {}
+        with self.fusing.on() if self.fusing else nullcontext():
+            logits = self._call(state.token, state.masks, state.position, state.cache, **more)
+        self._choose(state, logits, min_new)
+        state.position += 1
+        state.cache.position += 1
+        advance(state.masks, state.cache.position, self._windows)
+
+    def _stepper(self, state: State, min_new: int) -> Callable[[], None]:
+        """What makes one step: a replayed graph, or the step itself."""
+        if self.capture and (self._kept is None or self._kept.state is not state):
+            graph = self._captured(state, min_new)
+            self._kept = None if graph is None else _Graph(state, min_new, graph)
+        if self._kept is None:
+            return lambda: self._one(state, min_new)
+        replay: Callable[[], None] = self._kept.graph.replay
+        return replay
+
+    def _captured(self, state: State, min_new: int) -> torch.cuda.CUDAGraph | None:
+        """A graph of one step; None, and no further try, where it cannot be captured.
+
+        The step before a capture, for lazily made workspaces, is taken back: it writes what the
+        first replay writes again.
+        """
+        before = [tensor.clone() for tensor in state.moving()]
+        try:
+            stream = _side_stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                self._one(state, min_new)
+                state.load(before)
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream):
+                self._one(state, min_new)
+        except torch.OutOfMemoryError:
+            raise  # the caller takes a smaller batch
+        except RuntimeError as error:
+            self.capture = False
+            self.reason = f"a step cannot be captured: {str(error).splitlines()[0][:120]}"
+            torch.cuda.synchronize()
+            state.load(before)
+            return None
+        state.load(before)
+        self.captures += 1
+        return graph
+
+    def _retire(
+        self, state: State, rows: list[int], live: torch.Tensor, found: dict[int, list[int]]
+    ) -> None:
+        """Take ended rows out of the batch, their tokens into ``found``."""
+        kept = set(live.tolist())
+        self._collect(state, rows, [i for i in range(len(rows)) if i not in kept], found)
+        self._kept = None
+        state.select(live)
+        self.compactions += 1
+
+    def _collect(
+        self, state: State, rows: list[int], places: Sequence[int], found: dict[int, list[int]]
+    ) -> None:
+        out, made = state.out.tolist(), int(state.step)
+        ends = set(self.ends)
+        for place in places:
+            tokens = out[place][:made]
+            stop = next((k for k, token in enumerate(tokens) if token in ends), None)
+            found[rows[place]] = tokens if stop is None else tokens[: stop + 1]
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One for all captures: a stream keeps some 32 MiB of cuBLAS's workspace for itself."""
+    return torch.cuda.Stream()
+
+
+def padded(
+    prompts: Sequence[Sequence[int]], pad: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``prompts`` padded on the left, and where they are no padding: both (rows, width)."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
+    there = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
+    return ids.to(device), there.to(device)
+
+
+def windows_of(config: Any) -> dict[str, int | None]:
+    """Kind of layer → the window that it looks back on; None where it sees everything."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if kinds is None:
+        kinds = ["sliding_attention" if window else "full_attention"]
+    return {kind: window if kind == "sliding_attention" else None for kind in sorted(set(kinds))}

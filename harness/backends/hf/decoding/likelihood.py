@@ -1,0 +1,80 @@
+"""Teacher-forced scores: loss, token accuracy and entropy of references, and label likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.backends.hf.encoding import Encoded
+
+LOGIT_BYTES = 512 * 1024**2
+"""Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Sums over the answer's tokens (the end-of-text token included), natural logarithms."""
+
+    nll: float
+    """Negative log-likelihood in nats."""
+    tokens: int
+    correct: int
+    """Tokens that the model ranks first."""
+    entropy: float
+    """Sum of the predictive entropies in nats."""
+
+
+@torch.inference_mode()
+def score_answers(
+    model: Any, rows: Sequence[Encoded], *, pad: int, batch_size: int
+) -> list[Likelihood]:
+    """The likelihood of each row's answer given its prompt, in length-sorted batches."""
+    order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
+    found: dict[int, Likelihood] = {}
+    while order:
+        size = min(batch_size, _affordable(model, [rows[i] for i in order[:batch_size]]))
+        chunk, order = order[:size], order[size:]
+        found.update(zip(chunk, _batch(model, [rows[i] for i in chunk], pad), strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def _affordable(model: Any, rows: list[Encoded]) -> int:
+    """How many of ``rows`` keep the logits of a batch under `LOGIT_BYTES`; one at least."""
+    words = int(model.config.get_text_config().vocab_size)
+    each = _kept(rows) * words * 4
+    return max(1, LOGIT_BYTES // each)
+
+
+def _kept(rows: list[Encoded]) -> int:
+    """The last positions of the padded batch that hold every answer's logits."""
+    return max(map(_length, rows)) - min(len(row.prompt_ids) for row in rows) + 1
+
+
+def _length(row: Encoded) -> int:
+    return len(row.prompt_ids) + len(row.answer_ids)
+
+
+def _batch(model: Any, rows: list[Encoded], pad: int) -> list[Likelihood]:
+    width = max(map(_length, rows))
+    ids = torch.full((len(rows), width), pad, device=model.device)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : _length(row)] = torch.tensor(row.prompt_ids + row.answer_ids)
+        mask[i, : _length(row)] = 1
+    kept = _kept(rows)
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
+    return [_row(logits[i], row, width - kept) for i, row in enumerate(rows)]
+
+
+def _row(logits: torch.Tensor, row: Encoded, left_out: int) -> Likelihood:
+    """The sums of one row; only its answer positions are turned into float32 probabilities."""
+    start, count = len(row.prompt_ids) - left_out, len(row.answer_ids)
+    log_probs = logits[start - 1 : start - 1 + count].float().log_softmax(-1)
+    targets = torch.tensor(row.answer_ids, device=logits.device)
+    nll = -log_probs.gather(1, targets[:, None]).sum()
+    entropy = -(log_probs.exp() * log_probs).sum()
+    correct = (log_probs.argmax(-1) == targets).sum()
+    return Likelihood(float(nll), count, int(correct), float(entropy))

@@ -1,0 +1,1 @@
+"""Latency and throughput, and the reference work that they are compared with."""

@@ -1,0 +1,1 @@
+"""Models: loaded, quantized and adapted, or built with random weights."""

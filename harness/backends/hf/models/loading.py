@@ -1,0 +1,244 @@
+"""Base models, tokenizers and adapters from disk or the hub, and what they turned out to be."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, TaskType, get_peft_model, prepare_model_for_kbit_training
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import PeftType
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    set_seed,
+)
+
+from harness.errors import HarnessError, SkipCell
+from harness.plan.cell import Cell
+from harness.suite.model_card import ModelCard
+from harness.suite.options import FULL
+from harness.suite.schema import Options
+
+PACK = 32
+"""Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
+HEADS = ["score", "classifier", "lm_head"]
+"""Modules that are never quantized: output heads."""
+
+
+def device() -> torch.device:
+    """The CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(card: ModelCard) -> Any:
+    """``card``'s fast tokenizer, with a padding token.
+
+    The labels of padding are set by length, never by token id, so a pad token that equals
+    the end-of-text token does not hide it from the loss.
+    """
+    tokenizer = _from_hub(AutoTokenizer.from_pretrained, card)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    if card.prompt == "chat" and not tokenizer.chat_template:
+        hint = "Set `prompt: plain`, `question-answer`, `alpaca` or `template` in the model card."
+        raise HarnessError(f'model "{card.name}": its tokenizer has no chat template', hint=hint)
+    return tokenizer
+
+
+def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> Any:
+    """The frozen base model of ``cell`` on the device; with ``labels``, under a new linear head.
+
+    Unset decoding fields of the checkpoint are dropped, so that decoding is the suite's alone.
+    """
+    kwargs: dict[str, Any] = {
+        "dtype": _dtype(cell.model),
+        "use_safetensors": True,
+        "device_map": {"": str(device())},
+    }
+    if cell.quantization_config:
+        kwargs["quantization_config"] = _bits_and_bytes(cell, kwargs["dtype"])
+    if labels:
+        kwargs["num_labels"] = len(labels)
+        kwargs["id2label"] = dict(enumerate(labels))
+        kwargs["label2id"] = {label: i for i, label in enumerate(labels)}
+        set_seed(cell.seed or 0)
+        model = _from_hub(AutoModelForSequenceClassification.from_pretrained, cell.model, **kwargs)
+        model.config.pad_token_id = tokenizer.pad_token_id
+    else:
+        model = _from_hub(AutoModelForCausalLM.from_pretrained, cell.model, **kwargs)
+        model.generation_config = GenerationConfig(
+            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+        )
+    _keep_odd_layers_unpacked(model)
+    return model.eval()
+
+
+def _keep_odd_layers_unpacked(model: Any) -> None:
+    """Bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
+
+    `census` counts them as `unpacked_4bit_layers`.
+
+    Raises:
+        SkipCell: a layer's inputs are no multiple of the quantization block, on a CPU.
+    """
+    for name, module in model.named_modules():
+        if type(module).__name__ != "Linear4bit" or torch.cuda.is_available():
+            continue
+        block = getattr(module.weight.quant_state, "blocksize", 1)
+        if module.in_features % block:
+            raise SkipCell(
+                f"bitsandbytes quantizes to 4 bits on a CPU in blocks of {block} inputs, and"
+                f" {name} has {module.in_features}; use int8, or skip it by"
+                " `llm_int8_skip_modules`"
+            )
+        if module.out_features % PACK:
+            module.support_avx512bf16_for_cpu = False
+
+
+def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
+    """``model`` with a fresh adapter, initialised from the cell's seed."""
+    set_seed(cell.seed or 0)
+    if cell.adapter_config.get("peft_type") == FULL:
+        if cell.quantization_config:
+            hint = "Exclude it: quantized weights cannot be trained."
+            text = f'adapter "{cell.adapter}": full fine-tuning of {cell.quantization} weights'
+            raise HarnessError(text, hint=hint)
+        return model.requires_grad_(True)
+    try:
+        return add_peft(model, cell.adapter_config, classification=classification)
+    except ValueError as error:
+        modules = sorted(
+            {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _linear(m)}
+        )
+        hint = f"Linear modules of {cell.model.name}: {', '.join(modules)}."
+        raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
+
+
+def prepare_for_kbit(model: Any, cell: Cell) -> Any:
+    """``model`` after PEFT's preparation: norms, embeddings and head are float32."""
+    checkpointing = bool(cell.training.get("gradient_checkpointing"))
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
+
+
+def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str, ...] = ()) -> Any:
+    """What ``cell`` serves: the bare base, or it with ``adapter`` attached, merged or requantized.
+
+    Merged: the adapter is added into the 16-bit (or unquantized) base. Requantized: that is saved
+    and loaded again under the cell's quantization, which rounds the sum anew.
+    """
+    if cell.adapter_config.get("peft_type") == FULL:
+        return _load_from(adapter, cell, tokenizer, labels)
+    if cell.is_baseline or cell.serve == "attached":
+        model = load_model(cell, tokenizer, labels=labels)
+        return model if cell.is_baseline else attach_adapter(model, adapter)
+    wide = replace(cell, quantization_config={})
+    merged = attach_adapter(load_model(wide, tokenizer, labels=labels), adapter)
+    merged = merged.merge_and_unload()
+    if cell.serve == "merged":
+        return merged.eval()
+    with tempfile.TemporaryDirectory() as folder:
+        merged.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        del merged
+        return _load_from(Path(folder), cell, tokenizer, labels)
+
+
+def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]) -> Any:
+    """The model saved in ``folder`` as ``cell`` loads its own."""
+    card = cell.model.model_copy(update={"source": str(folder), "revision": None})
+    return load_model(replace(cell, model=card), tokenizer, labels=labels)
+
+
+def add_peft(
+    model: Any, adapter: Options, *, classification: bool, low_memory: bool = False
+) -> Any:
+    """``model`` under the PEFT config in ``adapter``: its `peft_type` and keys.
+
+    Args:
+        model: The base model.
+        adapter: `peft_type` and the keys of its config.
+        classification: Whether the model has a classification head.
+        low_memory: Leave the adapter's weights on the meta device.
+    """
+    config = dict(adapter)
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type", "lora").upper())]
+    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
+    return get_peft_model(model, kind(task_type=task, **config), low_cpu_mem_usage=low_memory)
+
+
+def attach_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with the adapter saved in ``folder``, for inference."""
+    return PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
+
+
+def census(model: Any) -> dict[str, Any]:
+    """What was loaded: modules by class, parameters by dtype, trainable parameters."""
+    linear = Counter(
+        type(m).__name__ for n, m in model.named_modules() if _linear(m) and "lora_" not in n
+    )
+    dtypes: Counter[str] = Counter()
+    for parameter in model.parameters():
+        dtypes[_name(parameter.dtype)] += parameter.numel()
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    compute = {_name(m.compute_dtype) for m in model.modules() if hasattr(m, "compute_dtype")}
+    norms = {_name(p.dtype) for n, p in model.named_parameters() if "norm" in n.rpartition(".")[0]}
+    adapter = {_name(p.dtype) for n, p in model.named_parameters() if "lora_" in n}
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    return {
+        "linear_modules": dict(sorted(linear.items())),
+        "compute_dtypes": sorted(compute),
+        "norm_dtypes": sorted(norms),
+        "head_dtype": _name(head.weight.dtype) if head is not None else None,
+        "adapter_dtypes": sorted(adapter),
+        "unpacked_4bit_layers": sum(
+            type(m).__name__ == "Linear4bit" and bool(m.out_features % PACK)
+            for m in model.modules()
+        ),
+        "stored_elements_by_dtype": dict(sorted(dtypes.items())),
+        "trainable_params": sum(p.numel() for p in trainable),
+        "trainable_dtypes": sorted({_name(p.dtype) for p in trainable}),
+        "total_params": model.num_parameters() if hasattr(model, "num_parameters") else None,
+    }
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _linear(module: Any) -> bool:
+    """Whether it is a linear layer of the model itself: PEFT's wrappers bear the same names."""
+    if type(module).__module__.startswith("peft."):
+        return False
+    return type(module).__name__ in {"Linear", "Linear4bit", "Linear8bitLt", "Conv1D"}
+
+
+def _dtype(card: ModelCard) -> torch.dtype | str:
+    if card.dtype == "auto":
+        return "auto"
+    dtype: torch.dtype = getattr(torch, card.dtype)
+    return dtype
+
+
+def _bits_and_bytes(cell: Cell, dtype: torch.dtype | str) -> BitsAndBytesConfig:
+    config = {"llm_int8_skip_modules": HEADS, **cell.quantization_config}
+    if config.get("load_in_4bit") and isinstance(dtype, torch.dtype):
+        config.setdefault("bnb_4bit_compute_dtype", dtype)
+    return BitsAndBytesConfig(**config)
+
+
+def _from_hub(load: Any, card: ModelCard, **kwargs: Any) -> Any:
+    try:
+        return load(card.source, revision=card.revision, trust_remote_code=False, **kwargs)
+    except OSError as error:
+        if card.is_local:
+            raise HarnessError(f'model "{card.name}" cannot be loaded: {error}') from error
+        first = str(error).strip().splitlines()[0]
+        raise SkipCell(f"{card.source} cannot be fetched: {first}") from error

@@ -1,0 +1,1 @@
+"""What a cell is asked: text, labels by a head, labels as answers, the control set."""

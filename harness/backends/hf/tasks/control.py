@@ -1,0 +1,33 @@
+"""Likelihoods of a control set's endings under the model as it stands, without a template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.backends.hf.decoding.likelihood import score_answers
+from harness.backends.hf.encoding import Encoded
+from harness.datasets.control import ControlItem
+from harness.scoring.forgetting import control_records
+
+
+def control(
+    model: Any, tokenizer: Any, items: Sequence[ControlItem], *, batch_size: int
+) -> list[dict[str, Any]]:
+    """One scored record per item; both endings follow the bare beginning."""
+    rows = [
+        _encoded(tokenizer, item.prompt, ending)
+        for item in items
+        for ending in (item.reference, item.wrong)
+    ]
+    found = score_answers(model, rows, pad=tokenizer.pad_token_id, batch_size=batch_size)
+    return control_records(items, [s.nll for s in found[::2]], [s.nll for s in found[1::2]])
+
+
+def _encoded(tokenizer: Any, prompt: str, ending: str) -> Encoded:
+    """Prompt and ending tokenized as one text; the ending's tokens are those after the prompt's."""
+    before = tokenizer(prompt).input_ids
+    if before and before[-1] == tokenizer.eos_token_id:
+        before = before[:-1]
+    after = tokenizer(f" {ending}", add_special_tokens=False).input_ids
+    return Encoded(before, after, merged=False)

@@ -1,0 +1,64 @@
+"""Training rows kept in the run directory: tokenized once for all cells that share them.
+
+Cells of one model and data set differ in quantization, adapter and seed; their rows do not. The key
+hashes what the rows are made of (texts, tokenizer, template, cut, labels), so a change of any makes
+new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from harness.backends.hf.encoding import TrainingRows
+from harness.datasets.example import Example
+from harness.plan.cell import Cell
+from harness.plan.task import Task
+from harness.results.paths import read_json, write_json
+
+
+def stored_rows(folder: Path, key: str, make: Callable[[], TrainingRows]) -> TrainingRows:
+    """The rows stored under ``key`` in ``folder``; made, and stored, where there are none."""
+    place = folder / key
+    if not place.is_dir():
+        _store(place, make())
+    return TrainingRows(Dataset.load_from_disk(str(place)), read_json(place / "audit.json"))
+
+
+def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]) -> str:
+    """Sixteen hex digits of what the rows of ``examples`` depend on."""
+    digest = hashlib.sha256()
+    settings = {
+        "card": cell.model.model_dump(mode="json", exclude={"source", "revision"}),
+        "template": tokenizer.chat_template,
+        "special": tokenizer.special_tokens_map,
+        "max_length": cell.training.get("max_length"),
+        "loss_on": cell.training.get("loss_on"),
+        "answered_by": task.answered_by,
+        "labels": list(task.labels),
+    }
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    for example in examples:
+        digest.update(f"{example.prompt}\x1f{example.context}\x1f{example.reference}\x1e".encode())
+    return digest.hexdigest()[:16]
+
+
+def _store(place: Path, rows: TrainingRows) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+    Dataset.from_list(list(rows.rows)).save_to_disk(str(folder))
+    write_json(folder / "audit.json", rows.audit)
+    try:
+        folder.rename(place)
+    except OSError:  # another worker was first
+        shutil.rmtree(folder)
+        if not place.is_dir():
+            raise

@@ -1,0 +1,201 @@
+"""Fine-tuning: text by TRL's `SFTTrainer`, labels by transformers' `Trainer`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from trl import SFTConfig, SFTTrainer
+
+from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
+from harness.backends.hf.encoding import TrainingRows
+from harness.plan.cell import Cell
+from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left behind, besides the adapter on disk."""
+
+    log: list[dict[str, float]]
+    """One record per logged step: loss, learning rate, token accuracy, entropy."""
+    seconds: float
+    """Wall-clock seconds of the steps alone: no tokenization, no evaluation."""
+    tokens: int
+    """Non-padding tokens in the rows, times epochs trained."""
+    steps: int
+    started: float
+    """`time.monotonic` at the first step."""
+    step: float
+    """Median seconds of a step after the first."""
+    parts: dict[str, float]
+    """MiB of gradients and optimizer state; on CUDA of the rest of the peak too."""
+
+    def cost(self, facts: dict[str, Any], seconds: float) -> dict[str, float]:
+        """Time, speed and size of training a model of which `census` gave ``facts``."""
+        trained, total = facts["trainable_params"], facts["total_params"] or 1
+        return {
+            **self.parts,
+            "train_seconds": seconds,
+            "train_tokens_per_s": self.tokens / seconds,
+            "trainable_params": trained,
+            "trainable_percent": 100 * trained / total,
+        }
+
+
+def train_text(
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
+) -> Trained:
+    """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
+    options = arguments_of(cell, model, scratch)
+    return train_rows(model, tokenizer, options, rows.rows, rows.audit["tokens"])
+
+
+def train_rows(
+    model: Any, tokenizer: Any, options: dict[str, Any], rows: Sequence[dict[str, Any]], tokens: int
+) -> Trained:
+    """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
+    ratio = options.pop("loraplus_lr_ratio", None)
+    if options.get("padding_free") and not options.get("packing"):
+        options["max_length"] = None  # the rows are cut already; TRL takes no other value here
+    arguments = _on_one_device(SFTConfig(**options))
+    trainer = SFTTrainer(
+        model=model, args=arguments, train_dataset=_dataset(rows),
+        processing_class=tokenizer, callbacks=_callbacks(model),
+        optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
+    )  # fmt: skip
+    return _train(trainer, model, tokens)
+
+
+def _on_one_device(arguments: Any) -> Any:
+    """``arguments`` for one device, also where this process sees more of them.
+
+    Workers see one (`keep_one_gpu`); a process that had initialized CUDA before, a notebook say,
+    may see all. The trainer would then use `DataParallel` and multiply the batch size.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
+def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
+    """The suite's optimizer with LoRA+'s two learning rates."""
+    from peft.optimizers import create_loraplus_optimizer
+
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    found: torch.optim.Optimizer = create_loraplus_optimizer(
+        model, kind, loraplus_lr_ratio=ratio, **options
+    )
+    return found
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """When each optimizer step ended: its loss is read from the device, which waits for it."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the time."""
+        self._ends.append(time.monotonic())
+
+    def median(self) -> float:
+        """Median seconds of a step after the first; 0 for a single one."""
+        gaps = [b - a for a, b in pairwise(self._ends)]
+        return statistics.median(gaps) if gaps else 0.0
+
+
+class _Allocation(TrainerCallback):  # type: ignore[misc]
+    """AdaLoRA's reallocation of ranks, which trainers leave to their callers."""
+
+    def on_optimizer_step(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        """Move the budget after each optimizer step, while gradients are there."""
+        model.base_model.update_and_allocate(state.global_step)
+
+
+def _callbacks(model: Any) -> list[TrainerCallback]:
+    base = getattr(model, "base_model", None)
+    return [_Allocation()] if hasattr(base, "update_and_allocate") else []
+
+
+def train_labels(
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
+) -> Trained:
+    """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
+    known = trainer_keys()
+    options = {k: v for k, v in arguments_of(cell, model, scratch).items() if k in known}
+    trainer = Trainer(
+        model=model,
+        args=_on_one_device(TrainingArguments(**options)),
+        train_dataset=_dataset(rows.rows),
+        data_collator=DataCollatorWithPadding(tokenizer),
+    )
+    return _train(trainer, model, rows.audit["tokens"])
+
+
+def _dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
+    return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
+
+
+def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
+    """The suite's keys over the harness's defaults; what the harness manages is set last."""
+    half = getattr(model, "dtype", torch.float32) == torch.bfloat16
+    defaults = {
+        "bf16": half,
+        "gradient_checkpointing": False,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    own = HARNESS_TRAINING_KEYS.keys() - {"loraplus_lr_ratio"}
+    suite = {k: v for k, v in cell.training.items() if k not in own}
+    managed = {
+        "output_dir": str(scratch),
+        "use_cpu": not torch.cuda.is_available(),
+        "seed": cell.seed or 0,
+        "data_seed": cell.seed or 0,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+    return {**defaults, **suite, **managed}
+
+
+def _train(trainer: Any, model: Any, tokens: int) -> Trained:
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
+            parameter.data = parameter.data.to(torch.float32)
+    steps = _Steps()
+    trainer.add_callback(steps)
+    started = time.monotonic()
+    output = trainer.train()
+    synchronize()
+    seconds = time.monotonic() - started
+    log = [_numbers(record) for record in trainer.state.log_history if "loss" in record]
+    loss = output.training_loss
+    if loss != loss:
+        raise FloatingPointError("the training loss is NaN; lower the learning rate")
+    epochs = trainer.state.epoch or 0.0
+    peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
+    return Trained(
+        log, seconds, round(tokens * epochs), trainer.state.global_step, started, steps.median(),
+        training_parts(model, trainer.optimizer, peak),
+    )  # fmt: skip
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, float]:
+    return {k: v for k, v in record.items() if isinstance(v, int | float) and v == v}

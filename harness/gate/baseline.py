@@ -1,0 +1,237 @@
+"""What a comparison over time needs of a run: scores per example, values, settings, hardware.
+
+A baseline file is a snapshot with the reasons why it was taken: small enough to be committed, and
+enough for paired comparisons without the run that it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.difference import Records, Seeds
+from harness.datasets.example import digest
+from harness.errors import HarnessError
+from harness.results.paths import RunPaths, write_text
+from harness.results.result import CellResult, Run, load_run
+
+SCHEMA = 1
+DIGITS = 6
+"""Decimals of a stored score."""
+SHARED = ("id", "label", "predicted_label")
+"""Fields of a prediction that a snapshot keeps, besides its cluster, scores and text's hash."""
+
+
+@dataclass(frozen=True)
+class CellSnapshot:
+    """One cell as a later run is compared with it."""
+
+    row: str
+    """`model--quantization--adapter--dataset`."""
+    seed: int | None
+    status: str
+    reason: str | None = None
+    primary_metric: str = ""
+    hardware: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+    data_hash: str = ""
+    """Over the data of all test examples, in order of their ids."""
+    prompt_hash: str = ""
+    """Over the prompts as the model saw them, in order of the ids."""
+    generation: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    signatures: dict[str, str] = field(default_factory=dict)
+    """Metric → how it was computed."""
+    values: dict[str, float | None] = field(default_factory=dict)
+    examples: dict[str, list[Any]] = field(default_factory=dict)
+    """Column → one entry per example: `id`, labels, `group` (a number) where clusters repeat, and
+    `text`, a hash of the answer."""
+    scores: dict[str, list[float | None]] = field(default_factory=dict)
+    """Metric → one score per example."""
+    noise: dict[str, float] = field(default_factory=dict)
+    """Metric → noise floor."""
+
+    @property
+    def name(self) -> str:
+        """The row and the seed."""
+        return self.row if self.seed is None else f"{self.row}--s{self.seed}"
+
+    def records(self) -> Records:
+        """Example id → what `harness.analysis.difference` needs of a record."""
+        columns = self.examples
+        found = {}
+        for k, example in enumerate(columns.get("id", ())):
+            scores = {m: v[k] for m, v in self.scores.items() if v[k] is not None}
+            shared = {key: column[k] for key, column in columns.items()}
+            found[example] = {**shared, "scores": scores, "prediction": columns["text"][k]}
+        return found
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run, or a baseline file."""
+
+    suite: str
+    cells: tuple[CellSnapshot, ...]
+    history: tuple[dict[str, str], ...] = ()
+    """Each update's `reason` and `revision`, the oldest first."""
+
+    def rows(self) -> dict[str, list[CellSnapshot]]:
+        """Row → its cells by seed."""
+        found: dict[str, list[CellSnapshot]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.row, []).append(cell)
+        return {row: sorted(cells, key=lambda c: c.seed or 0) for row, cells in found.items()}
+
+
+def snapshot_of(run: Run) -> Snapshot:
+    """``run`` as a snapshot."""
+    return Snapshot(run.suite["name"], tuple(_cell(run, cell) for cell in run.cells))
+
+
+def _cell(run: Run, cell: CellResult) -> CellSnapshot:
+    if cell.status != "ok":
+        return CellSnapshot(cell.row, cell.seed, cell.status, cell.reason)
+    records = sorted(run.predictions(cell), key=lambda r: str(r["id"]))
+    metrics = sorted({metric for record in records for metric in record["scores"]})
+    whole = [v for v in cell.values if v.category is None]
+    examples = {key: [r.get(key) for r in records] for key in SHARED}
+    return CellSnapshot(
+        cell.row, cell.seed, "ok",
+        primary_metric=cell.primary_metric,
+        hardware=cell.hardware,
+        packages=cell.provenance.get("environment", {}).get("packages", {}),
+        data_hash=digest(*(f"{r['id']}{r.get('data_hash')}" for r in records)),
+        prompt_hash=digest(*(f"{r['id']}{r.get('prompt_hash')}" for r in records)),
+        generation=cell.provenance.get("cell", {}).get("generation", {}),
+        labels=tuple((cell.confusion or {}).get("labels", ())),
+        signatures={v.metric: v.signature for v in whole if v.signature},
+        values={v.metric: v.value for v in whole},
+        examples={
+            **{key: column for key, column in examples.items() if set(column) != {None}},
+            **_clusters(records),
+            "text": [digest(r["prediction"])[:8] for r in records],
+        },
+        scores={m: [_rounded(r["scores"].get(m)) for r in records] for m in metrics},
+        noise=cell.noise.get("floor", {}),
+    )  # fmt: skip
+
+
+def _clusters(records: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+    """The number of each example's cluster, where a cluster holds several."""
+    groups = [r.get("group") or r["id"] for r in records]
+    numbers = {group: k for k, group in enumerate(dict.fromkeys(groups), start=1)}
+    return {} if len(numbers) == len(groups) else {"group": [numbers[g] for g in groups]}
+
+
+def slim(snapshot: Snapshot, metrics: Iterable[str]) -> Snapshot:
+    """``snapshot`` with the scores and signatures of ``metrics`` and the primary ones alone."""
+    kept = set(metrics)
+    cells = []
+    for cell in snapshot.cells:
+        wanted = {*kept, cell.primary_metric, "accuracy"}
+        scores = {m: column for m, column in cell.scores.items() if m in wanted}
+        signatures = {m: text for m, text in cell.signatures.items() if m in wanted}
+        cells.append(replace(cell, scores=scores, signatures=signatures))
+    return replace(snapshot, cells=tuple(cells))
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, DIGITS)
+
+
+def save_baseline(path: Path, snapshot: Snapshot) -> None:
+    """Write a baseline file, one cell's column per line so that a diff can be read."""
+    head = {"schema": SCHEMA, "suite": snapshot.suite, "history": list(snapshot.history)}
+    text = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    cells = ",\n".join(_cell_text(cell) for cell in snapshot.cells)
+    write_text(path, f'{text},\n "cells": [\n{cells}\n ]\n}}\n')
+
+
+def _cell_text(cell: CellSnapshot) -> str:
+    record = {key: value for key, value in asdict(cell).items() if value not in (None, {}, ())}
+    lines = [
+        f"   {json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for key, value in record.items()
+        if key not in ("examples", "scores")
+    ]
+    for key in ("examples", "scores"):
+        columns = [
+            f"    {json.dumps(name)}: {json.dumps(column, separators=(',', ':'))}"
+            for name, column in record.get(key, {}).items()
+        ]
+        if columns:
+            lines.append(f'   "{key}": {{\n' + ",\n".join(columns) + "\n   }")
+    return "  {\n" + ",\n".join(lines) + "\n  }"
+
+
+def load_snapshot(source: str, default: Path) -> Snapshot:
+    """The snapshot in ``source``: a baseline file, a run directory, or `git:REF[:PATH]`.
+
+    Args:
+        source: What `--against` was given.
+        default: The baseline's path where `git:REF` names none.
+
+    Raises:
+        HarnessError: there is none, or it is of another schema.
+    """
+    if source.startswith("git:"):
+        reference, _, name = source.removeprefix("git:").partition(":")
+        return _parsed(_git_show(reference, Path(name) if name else default), source)
+    path = Path(source)
+    if RunPaths(path).plan.is_file():
+        return snapshot_of(load_run(path))
+    return _parsed(path.read_text("utf-8"), source)
+
+
+def exists(source: str) -> bool:
+    """Whether ``source`` is there; a git reference is looked up when it is read."""
+    return source.startswith("git:") or Path(source).exists()
+
+
+def _git_show(reference: str, path: Path) -> str:
+    folder, name = path.resolve().parent, path.name
+    command = ["git", "-C", str(folder), "show", f"{reference}:./{name}"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        hint = "Fetch the reference first, or give a file."
+        raise HarnessError(f"git has no {path} at {reference}: {reason}", hint=hint) from None
+    return found.stdout
+
+
+def _parsed(text: str, source: str) -> Snapshot:
+    hint = "Write one by `harness baseline update RUN --reason …`."
+    try:
+        record = json.loads(text)
+        if record.get("schema") != SCHEMA:
+            found = record.get("schema")
+            raise HarnessError(f"baseline of schema {found}, not {SCHEMA}", where=source, hint=hint)
+        cells = tuple(_restored(cell) for cell in record["cells"])
+        return Snapshot(record["suite"], cells, tuple(record["history"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"no baseline file: {type(error).__name__} {error}"
+        raise HarnessError(what, where=source, hint=hint) from None
+
+
+def _restored(record: dict[str, Any]) -> CellSnapshot:
+    record.setdefault("seed", None)
+    return CellSnapshot(**{**record, "labels": tuple(record.get("labels", ()))})
+
+
+def updated(
+    snapshot: Snapshot, old: Iterable[dict[str, str]], *, reason: str, revision: str
+) -> Snapshot:
+    """``snapshot`` as the next baseline after one of history ``old``."""
+    entry = {"reason": reason, "revision": revision}
+    return Snapshot(snapshot.suite, snapshot.cells, (*old, entry))
+
+
+def sides(cells: Sequence[CellSnapshot]) -> Seeds:
+    """The records of a row by training seed."""
+    return {cell.seed: cell.records() for cell in cells}

@@ -1,0 +1,263 @@
+"""The gate: a run against a baseline, rule by rule; what is not shown to be well never passes.
+
+The paired intervals of one check hold together (Bonferroni), so that a mere re-run fails in at
+most 2.5% of checks however many rules there are. A rule's outcome is one of `OUTCOMES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+from harness.analysis.difference import Delta
+from harness.errors import HarnessError
+from harness.gate.baseline import (
+    CellSnapshot,
+    Snapshot,
+    exists,
+    load_snapshot,
+    save_baseline,
+    slim,
+    snapshot_of,
+    updated,
+)
+from harness.gate.rule_kinds import Finding, Lane, exact, paired, percentage, static
+from harness.metrics.facts import is_higher_better
+from harness.results.result import Run
+from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
+
+PASS, WARN, REGRESSION, INCOMPARABLE, FAILURE = 0, -1, 1, 3, 4
+OUTCOMES = {
+    "pass": PASS,
+    "improved": PASS,
+    "new-cell": PASS,
+    "undecided": WARN,
+    "not-compared": WARN,
+    "known-failure": WARN,
+    "warned": WARN,
+    "regression": REGRESSION,
+    "baseline-outdated": REGRESSION,
+    "new-cell-refused": INCOMPARABLE,
+    "missing-cell": INCOMPARABLE,
+    "skipped-cell": INCOMPARABLE,
+    "not-comparable": INCOMPARABLE,
+    "no-examples": INCOMPARABLE,
+    "not-a-number": INCOMPARABLE,
+    "cell-failed": FAILURE,
+}
+"""Outcome of a check → the exit code it asks for; -1 warns and passes."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule applied to one row."""
+
+    rule: Rule
+    row: str
+    metric: str
+    outcome: str
+    text: str
+    """What was found, in one sentence."""
+    delta: Delta | None = None
+    regressions: tuple[str, ...] = ()
+    """Ids of the examples that lost most, the worst first."""
+
+    @property
+    def name(self) -> str:
+        """The metric and the rule's test."""
+        return f"{self.metric} ({self.rule.test})"
+
+    @property
+    def level(self) -> int:
+        """0 pass, -1 warning, else the exit code that the outcome asks for."""
+        return OUTCOMES[self.outcome]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every check of a run."""
+
+    suite: str
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 for a regression, else 4 for a failed cell, else 3 for what cannot be told, else 0."""
+        levels = {check.level for check in self.checks}
+        return next((c for c in (REGRESSION, FAILURE, INCOMPARABLE) if c in levels), PASS)
+
+    def ordered(self) -> list[Check]:
+        """The checks: problems first, then warnings, then the rest."""
+        return sorted(self.checks, key=lambda c: (-(c.level > 0), c.level == PASS))
+
+    @property
+    def summary(self) -> str:
+        """One sentence; it never says "no regression"."""
+        counts: dict[str, int] = {}
+        for check in self.checks:
+            counts[check.outcome] = counts.get(check.outcome, 0) + 1
+        said = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+        deltas = [check.delta for check in self.checks if check.delta]
+        if self.exit_code != PASS or not deltas:
+            return f"{self.suite}: {said}"
+        moved = [delta for delta in deltas if delta.won or delta.lost]
+        if not moved:
+            return f"{self.suite}: {said}; every paired score is unchanged"
+        bound = max(_largest_loss(delta) for delta in moved)
+        return f"{self.suite}: {said}; losses larger than {bound:.3g} are excluded"
+
+
+def _largest_loss(delta: Delta) -> float:
+    """The largest loss that a difference's interval leaves possible."""
+    up = is_higher_better(delta.metric)
+    return max(0.0, -delta.low if up else delta.high)
+
+
+def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> Verdict:
+    """Every rule of ``gate`` on every row of ``run`` or ``baseline`` that it names.
+
+    Raises:
+        HarnessError: a rule names no row at all.
+    """
+    new, old = run.rows(), baseline.rows()
+    rows = list(dict.fromkeys([*new, *old]))
+    plan = [
+        (rule, row)
+        for rule in gate.rules
+        for row in _named(rule, rows)
+        if _applies(rule, new.get(row), old.get(row))
+    ]
+    family = max(1, sum(rule.test == "paired" for rule, _ in plan))
+    checks = [_check(rule, row, new.get(row), old.get(row), family) for rule, row in plan]
+    return Verdict(run.suite, tuple(checks))
+
+
+def _named(rule: Rule, rows: Sequence[str]) -> list[str]:
+    found = [row for row in rows if fnmatchcase(row, rule.cells)]
+    if not found:
+        hint = f"Rows: {', '.join(rows[:3])}, …" if rows else "The run has no cells."
+        raise HarnessError(f'gate: "{rule.cells}" names no row', hint=hint)
+    return found
+
+
+def _applies(rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None) -> bool:
+    """Measurements that neither side has (GPU memory on a CPU) are no checks."""
+    if rule.test != "percentage":
+        return True
+    return any(rule.metric in cell.values for cell in (*(new or ()), *(old or ())))
+
+
+def _check(
+    rule: Rule, row: str, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None,
+    family: int,
+) -> Check:  # fmt: skip
+    metric = _metric(rule, [*(new or ()), *(old or ())])
+    found = _missing(rule, new, old)
+    if found is None and rule.test != "static":
+        found = _incomparable(metric, new or [], old or [])
+    if found is None:
+        lanes: dict[str, Lane] = {
+            "paired": partial(paired, family=family),
+            "exact": exact, "percentage": percentage, "static": static,
+        }  # fmt: skip
+        found = lanes[rule.test](rule, metric, new or [], old or [])
+    return Check(rule, row, metric, *found)
+
+
+def _metric(rule: Rule, cells: Sequence[CellSnapshot]) -> str:
+    if rule.metric != PRIMARY:
+        return rule.metric
+    return next((cell.primary_metric for cell in cells if cell.primary_metric), PRIMARY)
+
+
+def _missing(
+    rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None
+) -> Finding | None:
+    """Outcomes of rows that one side lacks, skipped or failed; None where both have results."""
+    before = {cell.status for cell in old or ()}
+    if new is None or any(cell.status == "missing" for cell in new):
+        outcome = "missing-cell" if rule.on_missing == "fail" else "warned"
+        return Finding(outcome, "in the baseline, and without a result in the run")
+    failed = next((cell for cell in new if cell.status == "failed"), None)
+    if failed is not None:
+        outcome = "known-failure" if "failed" in before else "cell-failed"
+        return Finding(outcome, f"{failed.name} failed: {failed.reason}")
+    skipped = next((cell for cell in new if cell.status == "skipped"), None)
+    if skipped is not None:
+        if "ok" not in before:
+            return Finding("not-compared", f"skipped: {skipped.reason}")
+        outcome = "skipped-cell" if rule.on_missing == "fail" else "warned"
+        return Finding(outcome, f"skipped, and in the baseline: {skipped.reason}")
+    if rule.test != "static" and "ok" not in before:
+        outcome = "new-cell" if rule.on_new == "record" else "new-cell-refused"
+        return Finding(outcome, "not in the baseline; `harness baseline update` records it")
+    return None
+
+
+def _incomparable(metric: str, new: list[CellSnapshot], old: list[CellSnapshot]) -> Finding | None:
+    """Why the two sides of a row cannot be compared; None if they can."""
+    if [cell.seed for cell in new] != [cell.seed for cell in old]:
+        return Finding("not-comparable", "the training seeds differ")
+    for now, then in zip(new, old, strict=True):
+        if then.status != "ok":
+            text = f"{then.name} has no result in the baseline: {then.status}"
+            return Finding("not-comparable", text)
+        if not now.examples.get("id"):
+            return Finding("no-examples", f"{now.name} has no scored example")
+        if now.data_hash != then.data_hash:
+            return Finding("not-comparable", "the data set changed: other examples or references")
+        if now.prompt_hash != then.prompt_hash:
+            return Finding("not-comparable", "the prompts changed")
+        if now.generation != then.generation:
+            return Finding(
+                "not-comparable", f"generation was {then.generation} and is {now.generation}"
+            )
+        ours, theirs = now.signatures.get(metric), then.signatures.get(metric)
+        if ours != theirs:
+            return Finding("not-comparable", f"{metric} was computed as {theirs} and is as {ours}")
+    return None
+
+
+def baseline_path(run: Run) -> Path:
+    """``<suite>.baseline.json`` beside the suite of ``run``."""
+    return Path(run.suite["path"]).with_suffix(".baseline.json")
+
+
+def gate_run(run: Run, against: str | None = None, rules: Path | None = None) -> Verdict | None:
+    """The verdict on ``run``; None when there is no baseline.
+
+    Args:
+        run: A run directory read back.
+        against: A baseline file, a run directory or `git:REF[:PATH]`; default: the suite's.
+        rules: A YAML file of rules; default: the suite's `gate`.
+    """
+    default = baseline_path(run)
+    source = against or str(default)
+    gate = load_rules(rules) if rules else Gate(**run.suite.get("gate", {}))
+    if not exists(source):
+        return None
+    return check(snapshot_of(run), load_snapshot(source, default), gate)
+
+
+def update_baseline(run: Run, path: Path, reason: str) -> int:
+    """Write ``run`` as the baseline in ``path``, its reason after those before; the cells recorded.
+
+    Raises:
+        HarnessError: a cell of the run failed or has no result, or none ended well.
+    """
+    bad = [cell.key for cell in run.cells if cell.status in ("failed", "missing")]
+    if bad:
+        hint = "Finish the run first: a baseline of half a run would pass what it does not hold."
+        raise HarnessError(f"{len(bad)} cells failed or are missing: {bad[0]}", hint=hint)
+    if all(cell.status != "ok" for cell in run.cells):
+        raise HarnessError("no cell of the run has a result")
+    history = load_snapshot(str(path), path).history if path.is_file() else ()
+    git = run.environment.get("git") or {}
+    revision = f"{git.get('revision') or 'unknown'}{'+' if git.get('dirty') else ''}"
+    named = {rule.metric for rule in Gate(**run.suite.get("gate", {})).rules}
+    kept = slim(snapshot_of(run), named)
+    save_baseline(path, updated(kept, history, reason=reason, revision=revision))
+    return sum(cell.status == "ok" for cell in run.cells)

@@ -1,0 +1,103 @@
+"""An imported cell, and the run directory that imported cells become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.datasets.example import digest
+from harness.errors import HarnessError
+from harness.plan.cell import cell_key
+from harness.results.paths import RunPaths, read_json, write_json
+from harness.results.result import CellResult, Value, save_result, write_predictions
+from harness.scoring.scoring import METRIC_VERSION
+from harness.suite.schema import AXES
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One cell of another tool."""
+
+    model: str
+    quantization: str
+    adapter: str
+    dataset: str
+    seed: int | None
+    primary_metric: str
+    source: Path
+    """The file that it was read from."""
+    values: tuple[Value, ...] = ()
+    records: list[dict[str, Any]] = field(default_factory=list)
+    """Scored records; empty where the tool keeps none."""
+    failed: str | None = None
+    """Why it has no result."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        return {name: getattr(self, name) for name in AXES}
+
+
+def plain(name: str) -> str:
+    """``name`` fit for an axis: lower case, words joined by hyphens, dots kept."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.rsplit("/", 1)[-1].lower()).strip("-") or "unnamed"
+
+
+def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
+    """Write ``cells`` as a run directory.
+
+    Raises:
+        HarnessError: two cells share their axes, or the directory holds a run of a suite.
+    """
+    paths = RunPaths(directory)
+    if paths.plan.is_file() and not read_json(paths.plan)["suite"].get("imported"):
+        hint = "Give another directory by -o."
+        raise HarnessError("holds a run of a suite already", where=str(directory), hint=hint)
+    seen: dict[tuple[Any, ...], Path] = {}
+    entries = []
+    for cell in cells:
+        axes = tuple(cell.axes.values())
+        if axes in seen:
+            text = f"the same cell as {seen[axes]}: {', '.join(map(str, axes))}"
+            raise HarnessError(text, where=str(cell.source), hint="Import one of the two.")
+        seen[axes] = cell.source
+        result = _result(cell)
+        entries.append(_entry(result))
+        if cell.records:
+            write_predictions(paths.cell(result.key).predictions, cell.records)
+        save_result(paths.cell(result.key), result)
+    sources = ", ".join(sorted({str(cell.source) for cell in cells})[:3])
+    suite = {"name": name, "description": f"imported: {sources}", "path": name, "imported": True}
+    write_json(paths.plan, {"schema": 1, "suite": suite, "cells": entries})
+    machine = next((cell.machine for cell in cells if cell.machine), {})
+    packages = next((cell.packages for cell in cells if cell.packages), {})
+    write_json(paths.environment, {"machine": machine, "packages": packages, "git": None})
+
+
+def _result(cell: Imported) -> CellResult:
+    print_ = digest(str(cell.source.resolve()), cell.source.read_text("utf-8"))
+    environment = {"machine": cell.machine, "packages": cell.packages}
+    return CellResult(
+        **cell.axes,
+        key=cell_key(cell.axes, print_),
+        status="failed" if cell.failed else "ok",
+        fingerprint=print_,
+        primary_metric=cell.primary_metric,
+        reason=cell.failed,
+        values=cell.values,
+        data={"test_rows": len(cell.records)} if cell.records else {},
+        facts={"imported_from": str(cell.source), **cell.facts},
+        provenance={"environment": environment if cell.machine else {}},
+        metrics_version=METRIC_VERSION,
+    )
+
+
+def _entry(result: CellResult) -> dict[str, Any]:
+    shared = ("key", "fingerprint", "task", "primary_metric")
+    return {**result.axes, **{key: getattr(result, key) for key in shared}, "skip": None}

@@ -1,0 +1,91 @@
+"""A cell: one point of the matrix with every setting resolved, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from harness.suite.model_card import ModelCard
+from harness.suite.schema import (
+    AXES,
+    BASE,
+    DatasetEntry,
+    Evaluation,
+    Options,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix; everything a worker needs."""
+
+    model: ModelCard
+    quantization: str
+    quantization_config: Options
+    """`BitsAndBytesConfig` keys; empty for none."""
+    adapter: str
+    adapter_config: Options
+    """`peft_type` and the keys of its config, or `source`; empty for `base`."""
+    dataset: DatasetEntry
+    seed: int | None
+    """The training seed; None for `base`."""
+    training: Options
+    evaluation: Evaluation
+    generation: Options
+    base_folder: str
+    """The folder of the suite, which relative data paths start from."""
+    serve: str = "attached"
+    """What is scored: `attached`, `merged` or `requantized`."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the untouched model."""
+        return self.adapter == BASE
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        names = (self.model.name, self.quantization, self.adapter, self.dataset.name, self.seed)
+        return dict(zip(AXES, names, strict=True))
+
+
+def cell_record(cell: Cell) -> dict[str, Any]:
+    """``cell`` as plain JSON values."""
+    record = asdict(replace(cell, model=None, dataset=None, evaluation=None))  # type: ignore[arg-type]
+    for part in ("model", "dataset", "evaluation"):
+        record[part] = getattr(cell, part).model_dump(mode="json")
+    return record
+
+
+def cell_of_record(record: dict[str, Any]) -> Cell:
+    """The cell that `cell_record` wrote."""
+    parts = {
+        "model": ModelCard(**record["model"]),
+        "dataset": DatasetEntry(**record["dataset"]),
+        "evaluation": Evaluation(**record["evaluation"]),
+    }
+    return Cell(**{**record, **parts})
+
+
+def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
+    """Sixteen hex digits over the resolved settings and ``content`` (hashes, code versions)."""
+    record = cell_record(cell)
+    record.pop("base_folder")
+    if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
+        record["model"].pop("source")
+    record["content"] = content
+    record["adapter_config"].pop("source", None)
+    if cell.is_baseline:
+        record.pop("training")
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def cell_key(axes: Mapping[str, Any], print_: str) -> str:
+    """The folder name of the cell on ``axes``: its names and eight digits of its fingerprint."""
+    names = [axes[axis] for axis in AXES[:-1]]
+    seed = [] if axes["seed"] is None else [f"s{axes['seed']}"]
+    return f"{'--'.join([*names, *seed])}-{print_[:8]}"

@@ -1,0 +1,229 @@
+"""A suite to its cells: the matrix multiplied out, every setting resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import HarnessError
+from harness.plan.cell import Cell
+from harness.registry import did_you_mean
+from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
+from harness.suite.schema import (
+    AXES,
+    BASE,
+    QUANTIZATIONS,
+    AdapterEntry,
+    DatasetEntry,
+    Evaluation,
+    Options,
+    QuantizationEntry,
+    Suite,
+    entry_of,
+)
+
+DEFAULT_TRAINING: Options = {"num_train_epochs": 1, "learning_rate": 2e-4, "loss_on": "answer"}
+
+
+DEFAULT_GENERATION: Options = {"max_new_tokens": 128, "do_sample": False}
+
+
+OVERRIDES = ("training", "evaluation", "generation")
+
+
+def expand(suite: Suite, path: Path) -> list[Cell]:
+    """Every cell of ``suite``: for each model × quantization × dataset the baseline, then adapters.
+
+    Raises:
+        HarnessError: a name is unknown, or nothing is left after `exclude`.
+    """
+    resolver = _Resolver(suite, path)
+    cells = [resolver.cell(point) for point in _points(suite, resolver)]
+    if not cells:
+        hint = "Relax `exclude`, or fill the axes."
+        raise HarnessError("the matrix is empty: no cell is left", where=str(path), hint=hint)
+    return cells
+
+
+class _Resolver:
+    """Names on the axes to settings, each looked up once."""
+
+    def __init__(self, suite: Suite, path: Path) -> None:
+        self.suite = suite
+        self.path = path
+        self.entries = {axis: self._entries(axis) for axis in AXES[:-1]}
+        self.sweep: dict[str, Options] = {}
+        self._cross_with_sweep()
+        self._cards: dict[str, ModelCard] = {}
+
+    def _entries(self, axis: str) -> dict[str, Any]:
+        items = [i for i in getattr(self.suite.matrix, axis) if i != BASE]
+        entries = {}
+        for item in items:
+            try:
+                entry = entry_of(axis, item)
+            except HarnessError as error:
+                raise HarnessError(
+                    f"matrix.{axis}: {error.what}", where=str(self.path), hint=error.hint
+                ) from None
+            entries[entry.name] = entry
+        return entries
+
+    def _cross_with_sweep(self) -> None:
+        """Every adapter under each entry of `matrix.training`, named `<adapter>+<entry>`."""
+        crossed = {}
+        for name, entry in self.entries["adapter"].items():
+            for point in self.suite.matrix.training:
+                crossed[f"{name}+{point.name}"] = entry
+                self.sweep[f"{name}+{point.name}"] = point.options
+        if crossed:
+            self.entries["adapter"] = crossed
+
+    def cell(self, point: Options) -> Cell:
+        """The resolved cell at ``point``: axis names plus overrides of `include`."""
+        card = self._card(point["model"])
+        quantization = self._entry("quantization", point)
+        dataset: DatasetEntry = self._entry("dataset", point)
+        adapter = None if point["adapter"] == BASE else self._entry("adapter", point)
+        merged = self._merged(
+            [quantization, adapter, dataset, self._entry("model", point)], card, point
+        )
+        return Cell(
+            model=card,
+            quantization=quantization.name,
+            quantization_config=_quantization_config(quantization),
+            adapter=point["adapter"],
+            adapter_config=_adapter_config(adapter, self.path),
+            dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
+            seed=None if adapter is None else point["seed"],
+            training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
+            evaluation=self._evaluation(merged["evaluation"]),
+            generation={**DEFAULT_GENERATION, **merged["generation"]},
+            base_folder=str(self.path.resolve().parent),
+            serve="attached" if adapter is None else adapter.serve,
+        )
+
+    def _entry(self, axis: str, point: Options) -> Any:
+        name = point[axis]
+        if name not in self.entries[axis]:
+            hint = did_you_mean(str(name), self.entries[axis])
+            raise HarnessError(
+                f'unknown {axis} "{name}" in include', where=str(self.path), hint=hint
+            )
+        return self.entries[axis][name]
+
+    def _merged(self, entries: list[Any], card: ModelCard, point: Options) -> dict[str, Options]:
+        merged = {
+            "training": {**self.suite.training, **card.training},
+            "evaluation": self.suite.evaluation.model_dump(mode="json"),
+            "generation": {**self.suite.generation, **card.generation},
+        }
+        for entry in entries:
+            for kind in OVERRIDES if entry else ():
+                merged[kind] = {**merged[kind], **getattr(entry, kind)}
+        merged["training"].update(self.sweep.get(point["adapter"], {}))
+        for kind in OVERRIDES:
+            merged[kind] = {**merged[kind], **point.get(kind, {})}
+        return merged
+
+    def _evaluation(self, options: Options) -> Evaluation:
+        try:
+            return Evaluation(**options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise HarnessError(f"evaluation.{key}: {first['msg']}", where=str(self.path)) from None
+
+    def _card(self, name: str) -> ModelCard:
+        if name not in self._cards:
+            entry = self._entry("model", {"model": name})
+            folders = model_folders(self.path)
+            if entry.like is not None:
+                like = find_model_card(entry.like, folders).model_dump()
+                self._cards[name] = self._card_in_place(name, {**like, **(entry.card or {})})
+            elif entry.card is None:
+                self._cards[name] = find_model_card(name, folders)
+            else:
+                self._cards[name] = self._card_in_place(name, entry.card)
+        return self._cards[name]
+
+    def _card_in_place(self, name: str, card: Options) -> ModelCard:
+        try:
+            made = ModelCard(**{**card, "name": name})
+        except ValidationError as error:
+            text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise HarnessError(f'model "{name}": card: {text}', where=str(self.path)) from None
+        return resolve_source(made, self.path.resolve().parent)
+
+
+def _quantization_config(entry: QuantizationEntry) -> Options:
+    if entry.config is not None:
+        return entry.config
+    if entry.name not in QUANTIZATIONS:
+        hint = did_you_mean(entry.name, QUANTIZATIONS)
+        raise HarnessError(f'unknown quantization "{entry.name}"', hint=hint)
+    return QUANTIZATIONS[entry.name]
+
+
+def _adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
+    """`peft_type` and its config's keys, or the folder of an adapter that is already trained."""
+    if entry is None:
+        return {}
+    if entry.source is None:
+        return {"peft_type": entry.peft_type, **entry.config}
+    folder = (suite.resolve().parent / Path(entry.source).expanduser()).resolve()
+    if not (folder / "adapter_config.json").is_file():
+        raise HarnessError(
+            f'adapter "{entry.name}": no adapter_config.json in {folder}',
+            where=str(suite),
+            hint="`source` is a folder in PEFT's format, such as cells/KEY/adapter of a run.",
+        )
+    return {"source": str(folder)}
+
+
+def _points(suite: Suite, resolver: _Resolver) -> Iterator[Options]:
+    """Axis names (and overrides) of every cell, in matrix order."""
+    names = {axis: list(resolver.entries[axis]) for axis in AXES[:-1]}
+    combos: list[Options] = []
+    for model, quantization, dataset in product(
+        names["model"], names["quantization"], names["dataset"]
+    ):
+        shared = {"model": model, "quantization": quantization, "dataset": dataset}
+        combos.append({**shared, "adapter": BASE, "seed": None})
+        for adapter, seed in product(names["adapter"], suite.matrix.seed):
+            combos.append({**shared, "adapter": adapter, "seed": seed})
+    kept = [c for c in combos if not any(_matches(c, rule) for rule in suite.exclude)]
+    yield from _included(kept, suite)
+
+
+def _matches(combo: Options, rule: Options) -> bool:
+    return bool(rule) and all(combo.get(axis) == value for axis, value in rule.items())
+
+
+def _included(combos: list[Options], suite: Suite) -> list[Options]:
+    """``combos`` with `include` applied: extend what matches, else add a new combination."""
+    originals = [dict(combo) for combo in combos]
+    for rule in suite.include:
+        axes = {axis: value for axis, value in rule.items() if axis in AXES}
+        extra = {kind: value for kind, value in rule.items() if kind in OVERRIDES}
+        hits = [i for i, original in enumerate(originals) if _matches(original, axes) or not axes]
+        for i in hits:
+            combos[i].update({k: {**combos[i].get(k, {}), **v} for k, v in extra.items()})
+        if not hits:
+            combos.append(_new_combination(axes, extra))
+    return combos
+
+
+def _new_combination(axes: Options, extra: Options) -> Options:
+    missing = [axis for axis in AXES[:-1] if axis not in axes]
+    if missing:
+        raise HarnessError(
+            f"include: {axes} matches no cell and names no {', '.join(missing)}",
+            hint="Name every axis to add a new cell, or correct the values to match one.",
+        )
+    seed = None if axes["adapter"] == BASE else axes.get("seed", 0)
+    return {**axes, "seed": seed, **extra}

@@ -1,0 +1,134 @@
+"""Device memory of a cell before it runs: loading, training and inference, from numbers alone.
+
+Weights, adapter, gradients, optimizer state and cache are counted; activations are a per-token sum
+whose coefficients were fitted to 24 cells measured on an H200 (`reports/geometry`: four
+architectures × three quantizations × training and inference, each within 10%; a test holds that).
+Sequences are taken at their full length, so real data need less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.plan.architecture import (
+    Shape,
+    architecture_of,
+    dtype_bytes,
+    model_bytes,
+    shape_of,
+    targets,
+    trainable_params,
+)
+from harness.plan.cell import Cell
+
+MIB = 1024**2
+CONTEXT_MIB = 600
+"""What a CUDA context and its libraries take beside the allocator."""
+CARDS_GIB = (8, 12, 16, 24, 48, 80)
+LORA_INPUT = 5
+"""Bytes that training keeps for each input of an adapted layer: a dropped-out copy and the mask."""
+BASE = {"hidden": 9.0, "intermediate": 1.8, "keys": 2.0}
+"""Bytes a token and layer that training keeps of the frozen path."""
+INT8_EXTRA = {"hidden": 5.0, "intermediate": 3.7}
+"""Bytes a token and layer that 8-bit layers keep besides."""
+LOGIT_BYTES = 1.2
+"""A token and word of the vocabulary: the loss is computed in chunks."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """MiB that the allocator is expected to need at most, per phase."""
+
+    load: float
+    inference: float
+    training: float | None
+    """None for a baseline."""
+    parts: dict[str, float]
+    """What the phases are made of: weights, adapter, gradients, optimizer, activations, cache."""
+
+    @property
+    def peak(self) -> float:
+        """The largest phase, in MiB."""
+        return max(self.load, self.inference, self.training or 0.0)
+
+    @property
+    def needed_gib(self) -> float:
+        """The peak with a CUDA context."""
+        return (self.peak + CONTEXT_MIB) / 1024
+
+    @property
+    def card_gib(self) -> int | None:
+        """The smallest usual card that it fits on, context included; None above all of them."""
+        return next((size for size in CARDS_GIB if self.needed_gib <= size), None)
+
+
+def estimate(cell: Cell) -> Estimate | None:
+    """The memory of ``cell``; None for an architecture that is not known here."""
+    shape = shape_of(architecture_of(cell.model))
+    if shape is None:
+        return None
+    wide = dtype_bytes(cell.model.dtype)
+    weights = model_bytes(shape, cell.quantization_config, cell.model.dtype)
+    adapter = 0 if cell.is_baseline else trainable_params(shape, cell.adapter_config)
+    if adapter is None:
+        adapter = shape.parameters if cell.adapter_config.get("peft_type") == "full" else 0
+    parts = {"weights": float(weights), "adapter": 4.0 * adapter}
+    parts["cache"] = _cache(shape, cell, wide)
+    parts["decoding"] = _decoding(shape, cell, wide, adapted=adapter > 0)
+    training = None
+    if not cell.is_baseline and "source" not in cell.adapter_config:
+        parts["gradients"] = 4.0 * adapter
+        parts["optimizer"] = _optimizer_bytes(cell) * adapter
+        parts["activations"] = _activations(shape, cell)
+        kept = ("weights", "adapter", "gradients", "optimizer", "activations")
+        training = sum(parts[name] for name in kept) / MIB
+    inference = sum(parts[name] for name in ("weights", "adapter", "cache", "decoding")) / MIB
+    mib = {name: size / MIB for name, size in parts.items()}
+    return Estimate(weights / MIB, inference, training, mib)
+
+
+def _prompt(cell: Cell) -> int:
+    if cell.model.weights == "random":
+        return cell.evaluation.prompt_tokens
+    return int(cell.training.get("max_length") or 512)
+
+
+def _cache(shape: Shape, cell: Cell, wide: int) -> float:
+    length = _prompt(cell) + int(cell.generation["max_new_tokens"])
+    width = 2 * shape.layers * shape.kv_heads * shape.head_size
+    return float(width * length * cell.evaluation.batch_size * wide)
+
+
+def _decoding(shape: Shape, cell: Cell, wide: int, *, adapted: bool) -> float:
+    """The prompts' pass through one block, and the logits of one position."""
+    rows = cell.evaluation.batch_size
+    tokens = rows * _prompt(cell)
+    block = wide * tokens * (4 * shape.intermediate + 6 * shape.hidden)
+    if cell.quantization_config.get("load_in_8bit"):
+        block += 6 * tokens * shape.intermediate
+    if adapted:
+        block += 4 * tokens * shape.intermediate
+    return float(block + 8 * rows * shape.vocabulary)
+
+
+def _activations(shape: Shape, cell: Cell) -> float:
+    options = cell.training
+    rows = int(options.get("per_device_train_batch_size", 8))
+    tokens = rows * int(options.get("max_length") or 1024)
+    keys = shape.kv_heads * shape.head_size
+    layer = BASE["hidden"] * shape.hidden + BASE["intermediate"] * shape.intermediate
+    layer += BASE["keys"] * keys
+    layer += LORA_INPUT * sum(linear.inputs for linear in targets(shape, cell.adapter_config))
+    if cell.quantization_config.get("load_in_8bit"):
+        layer += INT8_EXTRA["hidden"] * shape.hidden
+        layer += INT8_EXTRA["intermediate"] * shape.intermediate
+    logits = LOGIT_BYTES * tokens * shape.vocabulary
+    if options.get("gradient_checkpointing"):
+        return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
+    return tokens * layer * shape.layers + logits
+
+
+def _optimizer_bytes(cell: Cell) -> float:
+    """Bytes of state for each trained parameter."""
+    name = str(cell.training.get("optim", "adamw_torch"))
+    return 2.0 if "8bit" in name else 8.0

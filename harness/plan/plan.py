@@ -1,0 +1,111 @@
+"""A suite resolved against this machine and a run directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.datasets.sources import source_of
+from harness.errors import HarnessError
+from harness.plan.cell import Cell
+from harness.plan.claims import arithmetic, meant, unknown_cells
+from harness.plan.expand import expand
+from harness.plan.machine import machine
+from harness.plan.preflight import Decision, preflight, why_not_here
+from harness.plan.select import matches
+from harness.results.paths import RunPaths, read_json, write_json, write_text
+from harness.suite.loading import load_suite
+from harness.suite.published import Claim
+from harness.suite.schema import Suite
+from harness.suite.shipped import find_suite
+from harness.suite.tiny_twin import tiny_twin
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite resolved against this machine and a run directory."""
+
+    suite: Suite
+    path: Path
+    run: RunPaths
+    decisions: tuple[Decision, ...]
+    claims: tuple[dict[str, Any], ...] = ()
+    """Published claims, with what arithmetic says of them."""
+
+    def of(self, action: str) -> list[Decision]:
+        """The decisions whose action is ``action``."""
+        return [d for d in self.decisions if d.action == action]
+
+
+def make_plan(
+    path: Path,
+    output: Path | None,
+    *,
+    select: str | None = None,
+    tiny: bool = False,
+    max_vram_gib: float | None = None,
+) -> Plan:
+    """What `harness run` would do with the suite in ``path``, or with its tiny twin."""
+    path = find_suite(path)
+    suite = load_suite(path)
+    claims = planned_claims(suite, path)
+    if tiny:
+        suite = tiny_twin(suite, str(path))
+    run = RunPaths(output or Path("runs") / suite.name)
+    cells = [cell for cell in expand(suite, path) if matches(cell, select)]
+    decisions = preflight(cells, machine(), run, max_vram_gib=max_vram_gib)
+    return Plan(suite, path, run, tuple(decisions), claims)
+
+
+def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
+    """The suite's published claims with what arithmetic says of them, and why a cell cannot run.
+
+    Raises:
+        HarnessError: a claim names a cell that the suite does not have.
+    """
+    if not suite.published:
+        return ()
+    cells = expand(suite, path)
+    problems = unknown_cells(suite.published, cells)
+    if problems:
+        raise HarnessError("\n".join(problems), where=str(path))
+    return tuple(_planned(claim, cells) for claim in suite.published)
+
+
+def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
+    cell = meant(claim, cells)
+    assert cell is not None  # `unknown_cells` has looked for it
+    source = source_of(cell.dataset, Path(cell.base_folder))
+    return {
+        "claim": claim.model_dump(mode="json"),
+        "model": cell.model.name,
+        "arithmetic": arithmetic(claim, cell),
+        "skip": why_not_here(cell, machine(), needs_hub=source.needs_network),
+    }
+
+
+def is_planned(plan: Plan) -> bool:
+    """Whether the run directory's plan names these very cells."""
+    return plan.run.plan.is_file() and read_json(plan.run.plan) == _record_of(plan)
+
+
+def _record_of(plan: Plan) -> dict[str, Any]:
+    suite = {
+        "name": plan.suite.name,
+        "description": plan.suite.description,
+        "path": plan.path.as_posix(),
+        "source": plan.suite.source.model_dump(mode="json") if plan.suite.source else None,
+        "claims": list(plan.claims),
+        "gate": plan.suite.gate.model_dump(mode="json"),
+        "objectives": plan.suite.objectives.model_dump(mode="json"),
+    }
+    cells = [decision.plan_entry() for decision in plan.decisions]
+    return {"schema": 1, "suite": suite, "cells": cells}
+
+
+def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
+    """Write what a report needs besides results: the cells in order, the suite, the machine."""
+    write_json(plan.run.plan, _record_of(plan))
+    write_json(plan.run.environment, surroundings)
+    write_text(plan.run.suite, plan.path.read_text(encoding="utf-8"))

@@ -1,0 +1,161 @@
+"""Before anything heavy: which cells run, which are current, which cannot run here and why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.datasets.control import control_hash
+from harness.datasets.sources import content_hash, source_of
+from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
+from harness.plan.machine import Machine
+from harness.plan.memory import Estimate, estimate
+from harness.results.paths import RunPaths
+from harness.results.result import SCHEMA, load_result
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one cell in this invocation."""
+
+    cell: Cell
+    key: str
+    fingerprint: str
+    action: Literal["run", "current", "skip"]
+    reason: str | None = None
+    content: dict[str, str] | None = None
+    """Hashes of model and data, and versions, that the fingerprint covers."""
+    task: str = "generation"
+    primary_metric: str = ""
+    metrics_version: int | None = None
+    """Of the stored result of a current cell."""
+    memory: Estimate | None = None
+    """What it is expected to need; None for architectures that are not known."""
+
+    def plan_entry(self) -> dict[str, Any]:
+        """The cell's line in ``plan.json``."""
+        return {
+            **self.cell.axes,
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "task": self.task,
+            "primary_metric": self.primary_metric,
+            "skip": self.reason if self.action == "skip" else None,
+        }
+
+    def job(self, environment: dict[str, Any], backend: str) -> dict[str, Any]:
+        """The worker's input, ``cell.json``."""
+        return {
+            "backend": backend,
+            "cell": cell_record(self.cell),
+            "axes": self.cell.axes,
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "primary_metric": self.primary_metric,
+            "content": self.content,
+            "environment": environment,
+        }
+
+
+def preflight(
+    cells: list[Cell], machine: Machine, run: RunPaths, *, max_vram_gib: float | None = None
+) -> list[Decision]:
+    """One decision per cell, in matrix order; cells above ``max_vram_gib`` are skipped."""
+    return [_decide(cell, machine, run, max_vram_gib) for cell in cells]
+
+
+def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | None) -> Decision:
+    folder = Path(cell.base_folder)
+    source = source_of(cell.dataset, folder)
+    content = {
+        "data": content_hash(cell.dataset, folder),
+        "model": model_hash(cell.model.source, cell.model.revision),
+        "schema": str(SCHEMA),
+    }
+    if cell.evaluation.control:
+        content["control"] = control_hash(cell.evaluation.control, folder)
+    if "source" in cell.adapter_config:
+        content["adapter"] = model_hash(cell.adapter_config["source"], None)
+    print_ = fingerprint(cell, content=content)
+    key = cell_key(cell.axes, print_)
+    shared: dict[str, Any] = {
+        "content": content,
+        "task": cell.dataset.task or source.task,
+        "primary_metric": cell.dataset.primary_metric or source.primary_metric,
+        "memory": estimate(cell),
+    }
+    stored = load_result(run.cell(key).result)
+    if stored and stored.status == "ok" and stored.fingerprint == print_:
+        return Decision(
+            cell, key, print_, "current", metrics_version=stored.metrics_version, **shared
+        )
+    reason = _too_large(shared["memory"], max_vram_gib)
+    reason = reason or why_not_here(cell, machine, needs_hub=source.needs_network)
+    if reason:
+        return Decision(cell, key, print_, "skip", reason, **shared)
+    return Decision(cell, key, print_, "run", **shared)
+
+
+def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
+    if memory is None or limit_gib is None or memory.needed_gib <= limit_gib:
+        return None
+    return f"expected to need {memory.needed_gib:.1f} GiB; --max-vram is {limit_gib:g} GiB"
+
+
+def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> str | None:
+    """The reason why ``cell`` cannot run on ``machine``, or None."""
+    card, needs = cell.model, cell.model.requires
+    if needs.accelerator == "cuda" and machine.gpu is None:
+        return f"{card.name} needs a CUDA GPU; this machine has none"
+    here = machine.gpu_memory_gib if machine.gpu else machine.memory_gib
+    if needs.memory_gib > here:
+        return f"{card.name} needs {needs.memory_gib:g} GiB; this machine has {here:.1f} GiB"
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    if not card.is_local and card.weights != "random" and not is_cached(card.source):
+        if offline:
+            return f"{card.source} is not in the local cache and the hub is switched off"
+        if card.gated and not has_token():
+            return f"{card.source} is gated: accept its licence, then set HF_TOKEN"
+    if needs_hub and offline:
+        name = cell.dataset.source or cell.dataset.name
+        return f"data set {name} is on the hub, which is switched off"
+    return None
+
+
+def is_cached(hub_id: str) -> bool:
+    """Whether the hub's local cache holds a snapshot of ``hub_id``."""
+    snapshots = _hub_cache() / f"models--{hub_id.replace('/', '--')}" / "snapshots"
+    return snapshots.is_dir() and any(snapshots.iterdir())
+
+
+def has_token() -> bool:
+    """Whether a hub token is set or stored."""
+    return bool(os.environ.get("HF_TOKEN")) or (_hub_home() / "token").is_file()
+
+
+def _hub_home() -> Path:
+    return Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+
+
+def _hub_cache() -> Path:
+    return Path(os.environ.get("HF_HUB_CACHE", _hub_home() / "hub")).expanduser()
+
+
+@cache
+def model_hash(source: str, revision: str | None) -> str:
+    """A hash of a local model's files (large ones by size and time), or hub id and revision."""
+    folder = Path(source)
+    if not folder.is_absolute():
+        return f"{source}@{revision or 'main'}"
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        digest.update(path.name.encode())
+        if path.stat().st_size <= 32 * 1024**2:
+            digest.update(path.read_bytes())
+        else:
+            digest.update(f"{path.stat().st_size}/{path.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""Charts of latency: percentiles of every row, and the distribution behind them."""
+
+from __future__ import annotations
+
+from harness.analysis.table import Row, Table
+from harness.report.figure import (
+    COLOURS,
+    INK,
+    MAX_ROWS,
+    Figure,
+    Spec,
+    anchor,
+    by_name,
+    drawn_on,
+    names,
+    quantity,
+    said,
+    speaking,
+)
+
+PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
+
+
+def percentiles(table: Table) -> Figure | None:
+    """From p50 through p95 to p99 of every row."""
+    rows = [row for row in table.rows if all(row.values(name) for name in PERCENTILES)]
+    if not rows or not _comparable(table, rows):
+        return None
+    values = []
+    for row in rows:
+        p50, p95, p99 = (row.mean(name) or 0.0 for name in PERCENTILES)
+        says = f"{row.name}: p50 {p50:.4g} ms, p95 {p95:.4g} ms, p99 {p99:.4g} ms"
+        values.append({"row": row.name, "p50": p50, "p95": p95, "p99": p99, "says": says})
+    title, y = "latency, ms", names("row")
+    tick: Spec = {"type": "tick", "color": INK, "thickness": 2, "size": 12}
+    point: Spec = {"type": "point", "filled": True, "size": 60, "color": COLOURS["better"]}
+    layers = [
+        {"mark": {"type": "rule", "color": INK},
+         "encoding": {"y": y, "x": quantity("p50", title), "x2": {"field": "p99"}}},
+        *({"mark": speaking(mark), "encoding": {"y": y, "x": quantity(field, title), **said()}}
+          for mark, field in ((tick, "p95"), (tick, "p99"), (point, "p50"))),
+    ]  # fmt: skip
+    text = "Latency: the point is the median, the ticks are p95 and p99."
+    spec = {"data": {"values": values}, "layer": layers, "width": 460, "height": {"step": 20}}
+    return Figure(anchor("latency", table.dataset), text, drawn_on(spec), page_only=True)
+
+
+def distribution(table: Table) -> Figure | None:
+    """The share of timed prompts that were done by then, a line for each row.
+
+    An empirical distribution function: a step for every prompt of every round that counts. A panel
+    holds the rows of one model and quantization, where the adapter is what makes the difference.
+    """
+    timed = {row.name: _timed(row) for row in table.rows}
+    rows = [row for row in table.rows if len(timed[row.name]) > 1]
+    if not rows or not _comparable(table, rows):
+        return None
+    values = [
+        {"panel": _panel(row), "adapter": row.adapter, "ms": ms, "share": share}
+        for row in rows
+        for ms, share in _steps(timed[row.name])
+    ]
+    encoding = {
+        "x": quantity("ms", "latency, ms", zero=False),
+        "y": {**quantity("share", "share of prompts"), "axis": {"format": "%", "tickCount": 5}},
+        **by_name("adapter", list(dict.fromkeys(row.adapter for row in rows))),
+    }
+    line: Spec = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5}
+    spec = {
+        "data": {"values": values},
+        "facet": {"field": "panel", "type": "nominal", "title": None,
+                  "sort": list(dict.fromkeys(_panel(row) for row in rows))},
+        "columns": 2,
+        "spec": {"width": 230, "height": 110, "mark": line, "encoding": encoding},
+    }  # fmt: skip
+    text = "Share of the timed prompts that were done within so many milliseconds."
+    return Figure(anchor("latencies", table.dataset), text, drawn_on(spec), page_only=True)
+
+
+def _comparable(table: Table, rows: list[Row]) -> bool:
+    return len(rows) <= MAX_ROWS and len(table.machines()) <= 1
+
+
+def _panel(row: Row) -> str:
+    return f"{row.model}, {row.quantization}"
+
+
+def _timed(row: Row) -> list[float]:
+    return sorted(ms for cell in row.finished for ms in cell.facts.get("latency_ms", ()))
+
+
+def _steps(ordered: list[float]) -> list[tuple[float, float]]:
+    """The distribution function from 0 to 1: at each time the share of those up to it."""
+    n = len(ordered)
+    return [(ordered[0], 0.0), *((ms, k / n) for k, ms in enumerate(ordered, start=1))]

@@ -1,0 +1,86 @@
+"""Strips of points: what each value of an axis does, how far seeds lie apart."""
+
+from __future__ import annotations
+
+import statistics
+
+from harness.analysis.table import Table
+from harness.report.charts.heat import AXES
+from harness.report.figure import (
+    COLOURS,
+    INK,
+    MAX_ROWS,
+    Figure,
+    Spec,
+    anchor,
+    drawn_on,
+    names,
+    quantity,
+    said,
+    speaking,
+)
+
+
+def main_effects(table: Table) -> Figure | None:
+    """A point per row for every value of every axis that varies, and the mean as a bar."""
+    rows = table.compared()
+    varied = [axis for axis in AXES if len({getattr(row, axis) for row in rows}) > 1]
+    if not varied or len(rows) > MAX_ROWS:
+        return None
+    metric = table.primary_metric
+    points: list[Spec] = []
+    means: list[Spec] = []
+    for axis in varied:
+        for level in dict.fromkeys(getattr(row, axis) for row in rows):
+            here = [row for row in rows if getattr(row, axis) == level]
+            label = f"{axis}: {level}"
+            points += [
+                {"level": label, "delta": row.deltas[metric].delta,
+                 "href": f"#{anchor(table.dataset, row.name)}",
+                 "says": f"{row.name}: Δ {metric} {row.deltas[metric].delta:+.3f}"}
+                for row in here
+            ]  # fmt: skip
+            mean = statistics.fmean(row.deltas[metric].delta for row in here)
+            says = f"{label}: mean Δ {metric} {mean:+.3f} of {len(here)} rows"
+            means.append({"level": label, "delta": mean, "says": says})
+    text = f"Δ {metric} of every row by each axis alone; the bar is the mean over rows."
+    spec = _strip(points, means, "level", ("delta", f"Δ {metric}"))
+    return Figure(anchor("effects", table.dataset), text, spec, page_only=True)
+
+
+def seed_spread(table: Table) -> Figure | None:
+    """A point per seed for every row of several, and their mean as a bar."""
+    metric = table.primary_metric
+    rows = [row for row in table.rows if len(row.values(metric)) > 1][:MAX_ROWS]
+    if not rows:
+        return None
+    points: list[Spec] = []
+    means: list[Spec] = []
+    for row in rows:
+        for cell in row.finished:
+            value = cell.value(metric)
+            if value is not None and value.value is not None:
+                says = f"{row.name}, seed {cell.seed}: {metric} {value.value:.4g}"
+                points.append({"row": row.name, "value": value.value, "says": says})
+        mean = row.mean(metric) or 0.0
+        spread = row.spread(metric) or 0.0
+        says = f"{row.name}: mean {mean:.4g}, standard deviation {spread:.2g}"
+        means.append({"row": row.name, "value": mean, "says": says})
+    text = f"{metric} of every seed; the bar is the mean over seeds."
+    spec = _strip(points, means, "row", ("value", metric))
+    return Figure(anchor("seeds", table.dataset), text, spec, page_only=True)
+
+
+def _strip(points: list[Spec], means: list[Spec], y: str, x: tuple[str, str]) -> Spec:
+    place = {"y": names(y), "x": quantity(x[0], x[1], zero=x[0] == "delta")}
+    point: Spec = {"type": "point", "filled": True, "size": 45, "opacity": 0.75,
+                   "color": COLOURS["better"]}  # fmt: skip
+    link = {"href": {"field": "href"}} if "href" in points[0] else {}
+    # the points come last: they lie on top, where a pointer reaches them
+    layers = [
+        {"data": {"values": means}, "encoding": {**place, **said()},
+         "mark": speaking({"type": "tick", "color": INK, "thickness": 4, "size": 18})},
+        {"mark": speaking(point), "encoding": {**place, **link, **said()}},
+    ]  # fmt: skip
+    data = {"values": points}
+    return drawn_on({"data": data, "layer": layers, "width": 460, "height": {"step": 22}})

@@ -1,0 +1,109 @@
+"""A run as one small file: what a report reads and nothing else, without this machine's paths.
+
+The file is a tar archive under xz: sorted names, no dates, no owners, so the same run gives the
+same bytes. Adapters, logs and the suite's own text stay behind.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import re
+import tarfile
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.results.paths import RunPaths, json_text, read_json, write_bytes
+
+SUFFIX = ".tar.xz"
+_SETTINGS = ("plan.json", "environment.json", "result.json")
+"""Files whose texts may name a folder of this machine; answers are never touched."""
+_RECORDS = ("predictions.jsonl", "control.jsonl", "train_log.jsonl")
+_NAME = re.compile(r"(plan|environment)\.json|cells/[^/]+/(result\.json|[a-z_]+\.jsonl)")
+_FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
+"""An absolute path within a text; its last part is kept."""
+
+
+def pack(run_dir: Path, output: Path) -> Path:
+    """Write the run in ``run_dir`` to ``output`` as one file.
+
+    Raises:
+        HarnessError: there is no plan.json in ``run_dir``.
+    """
+    paths = RunPaths(run_dir)
+    if not paths.plan.is_file():
+        raise no_run(run_dir)
+    keys = [entry["key"] for entry in read_json(paths.plan)["cells"]]
+    found = [paths.plan, paths.environment]
+    for key in keys:
+        found += [paths.cell(key).directory / name for name in ("result.json", *_RECORDS)]
+    stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
+    write_bytes(output, _archive(stored))
+    return output
+
+
+def no_run(directory: Path) -> HarnessError:
+    """The error of a ``directory`` that no run was written to."""
+    hint = "Give a directory that `harness run` wrote, such as runs/finance."
+    return HarnessError("no plan.json: this is no run directory", where=str(directory), hint=hint)
+
+
+@cache
+def unpacked(path: Path) -> Path:
+    """A temporary folder with the run packed in ``path``; it goes when the process ends.
+
+    Raises:
+        HarnessError: the file is no packed run.
+    """
+    name = path.name.removesuffix(SUFFIX)
+    home = _temporary() / str(len(list(_temporary().iterdir())))
+    # the folders keep the pack's names: a report of several runs tells them apart by these
+    folder = home / (path.resolve().parent.name or "packed") / name
+    folder.mkdir(parents=True)
+    try:
+        with tarfile.open(path, "r:xz") as archive:
+            members = archive.getmembers()
+            if not all(m.isreg() and _NAME.fullmatch(m.name) for m in members):
+                raise tarfile.TarError
+            archive.extractall(folder, members, filter="data")
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError):
+        hint = "Give a file that `harness pack` wrote."
+        raise HarnessError("this is no packed run", where=str(path), hint=hint) from None
+    return folder
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="harness-")
+
+
+def _temporary() -> Path:
+    return Path(_scratch().name)
+
+
+def _content(path: Path) -> bytes:
+    if path.name not in _SETTINGS:
+        return path.read_bytes()
+    return json_text(_portable(read_json(path))).encode()
+
+
+def _portable(value: Any) -> Any:
+    """``value`` with every absolute path in a text cut to its last part."""
+    if isinstance(value, dict):
+        return {k: v if k == "trivial" else _portable(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
+
+
+def _archive(stored: dict[str, bytes]) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in sorted(stored.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return lzma.compress(plain.getvalue(), preset=9 | lzma.PRESET_EXTREME)

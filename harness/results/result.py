@@ -1,0 +1,206 @@
+"""What a cell leaves behind: ``result.json`` and ``predictions.jsonl``, typed.
+
+Null means missing and comes with a reason; a number never stands for a state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.results.packing import unpacked
+from harness.results.paths import CellPaths, RunPaths, read_json, write_json, write_text
+from harness.suite.schema import AXES
+
+SCHEMA = 1
+Status = Literal["ok", "failed", "skipped", "missing"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One metric of one cell, over all examples or over one category."""
+
+    metric: str
+    value: float | None
+    unit: str = ""
+    higher_is_better: bool | None = None
+    """None for facts that are neither good nor bad, such as a parameter count."""
+    n: int | None = None
+    """Examples the value is a mean of; None for measurements."""
+    ci_low: float | None = None
+    ci_high: float | None = None
+    category: str | None = None
+    signature: str | None = None
+    """How the metric was computed, in sacreBLEU's manner."""
+    note: str | None = None
+    """Why the value is missing, or how it misleads."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The outcome of one cell."""
+
+    key: str
+    """``<model>--<quantization>--<adapter>--<dataset>--s<seed>-<hash8>``; `base` has no seed."""
+    status: Status
+    model: str
+    quantization: str
+    adapter: str
+    dataset: str
+    seed: int | None
+    fingerprint: str
+    task: str = "generation"
+    primary_metric: str = ""
+    """The metric the leaderboard orders this data set by."""
+    reason: str | None = None
+    """Why it was skipped or failed: one line."""
+    values: tuple[Value, ...] = ()
+    audit: dict[str, Any] = field(default_factory=dict)
+    """Counts of the audit before training; ``warnings``: list of sentences."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """Rows read, dropped, split sizes, content hash, overlap."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Read from the loaded model: dtypes, module counts, adapter proof, first prompt."""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds per phase and in `total`; `paused`, while another cell measured, is in none."""
+    answered_by: str = "generation"
+    """How answers were read: `generation`, `head` or `likelihood`."""
+    trivial: dict[str, str] = field(default_factory=dict)
+    """The answers of the trivial baselines: `majority`, or `constant`."""
+    noise: dict[str, Any] = field(default_factory=dict)
+    """What evaluating again changed: `examples`, `flip_rate`, `floor`; baselines only."""
+    confusion: dict[str, Any] | None = None
+    """``labels`` and ``matrix``: rows are gold, columns the labels and then `unparsed`."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Resolved settings, package versions, hardware, git revision."""
+    metrics_version: int = 0
+    """The version of the metrics that scored it; `harness score` brings it up to date."""
+    schema: int = SCHEMA
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's name on each axis."""
+        return {axis: getattr(self, axis) for axis in AXES}
+
+    @property
+    def row(self) -> str:
+        """`model--quantization--adapter--dataset`: what its seeds share."""
+        return f"{self.model}--{self.quantization}--{self.adapter}--{self.dataset}"
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the cell's adapter is `base`."""
+        return self.adapter == "base"
+
+    @property
+    def hardware(self) -> str:
+        """The machine it was measured on: GPU, or CPU and cores; empty when not recorded."""
+        machine = self.provenance.get("environment", {}).get("machine", {})
+        if not machine:
+            return ""
+        parts = (machine["cpu"], f"{machine['cores']} cores", machine.get("features"))
+        return str(machine["gpu"] or ", ".join(part for part in parts if part))
+
+    def evaluation(self, key: str) -> Any:
+        """The setting ``key`` of `evaluation` that the cell ran under; None when not recorded."""
+        cell = self.provenance.get("cell", {})
+        return cell.get("evaluation", {}).get(key)
+
+    def value(self, metric: str, category: str | None = None) -> Value | None:
+        """The value of ``metric`` (for ``category``), or None."""
+        for value in self.values:
+            if value.metric == metric and value.category == category:
+                return value
+        return None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory read back: cells in matrix order."""
+
+    directory: Path
+    suite: dict[str, Any]
+    """The suite's name, description and resolved text."""
+    environment: dict[str, Any]
+    cells: tuple[CellResult, ...]
+    homes: dict[str, Path] = field(default_factory=dict)
+    """Cell key → its run directory, of a run that was merged from several."""
+
+    def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
+        """The prediction records of ``cell``, in example order; empty when there are none."""
+        return read_predictions(self.paths(cell).predictions)
+
+    def train_log(self, cell: CellResult) -> list[dict[str, Any]]:
+        """The logged training steps of ``cell``; empty for a baseline."""
+        return read_predictions(self.paths(cell).train_log)
+
+    def paths(self, cell: CellResult) -> CellPaths:
+        """The files of ``cell``."""
+        return RunPaths(self.homes.get(cell.key, self.directory)).cell(cell.key)
+
+    def control(self, cell: CellResult) -> list[dict[str, Any]]:
+        """The control records of ``cell``; empty when there are none."""
+        return read_predictions(self.paths(cell).control)
+
+
+def save_result(paths: CellPaths, result: CellResult) -> None:
+    """Write ``result.json`` last and atomically."""
+    write_json(paths.result, asdict(result))
+
+
+def load_result(path: Path) -> CellResult | None:
+    """The result in ``path``; None when it is absent, truncated or of a newer schema."""
+    try:
+        record = read_json(path)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        return None
+    record["values"] = tuple(Value(**value) for value in record["values"])
+    return CellResult(**record)
+
+
+def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one strict JSON line per record to ``path``."""
+    lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """The records in ``path``, or an empty list."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().rstrip(b"\n")
+    # one call for all lines: faster, and equal keys share their text
+    records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    return records
+
+
+def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Example id → record, in the order of ``records``."""
+    return {record["id"]: record for record in records}
+
+
+def load_run(directory: Path) -> Run:
+    """Everything a report needs, from the files of a run directory or of a packed run alone."""
+    directory = unpacked(directory) if directory.is_file() else directory
+    paths = RunPaths(directory)
+    plan = read_json(paths.plan)
+    cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
+    environment = read_json(paths.environment) if paths.environment.is_file() else {}
+    return Run(directory, plan["suite"], environment, tuple(cells))
+
+
+def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:
+    axes = {k: entry[k] for k in ("key", *AXES)}
+    shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
+    if entry.get("skip"):
+        return CellResult(status="skipped", reason=entry["skip"], **axes, **shared)
+    stored = load_result(paths.cell(entry["key"]).result)
+    if stored is None or stored.fingerprint != entry["fingerprint"]:
+        reason = "no result yet" if stored is None else "the stored result is of other settings"
+        return CellResult(status="missing", reason=reason, **axes, **shared)
+    return stored

@@ -1,0 +1,147 @@
+"""How long a suite will take here, from some of its own cells cut short.
+
+One fine-tuned cell of every model × quantization × data set runs for a few steps and one batch of
+test examples, through the very code that `run` uses and side by side as there, where there are as
+many; the others are scaled from it.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.datasets.splits import load_splits
+from harness.plan.cell import Cell
+from harness.plan.machine import machine
+from harness.plan.plan import Plan
+from harness.plan.preflight import Decision, preflight
+from harness.results.paths import RunPaths
+from harness.results.result import load_result
+from harness.run.executors.base import Event
+from harness.run.runner import cells_at_once, run_here
+
+STEPS = 4
+"""Training steps of a shortened cell; the first is not counted."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds that the cells of a plan are expected to take."""
+
+    cells: dict[str, float]
+    """Cell key → seconds, data and scoring included."""
+    alone: float
+    """Of these, seconds in which a cell measures and the others stand still."""
+    start: float
+    """Seconds until the first cell begins: the libraries' import."""
+    spent: float
+    """Seconds that the shortened cells took."""
+    at_once: int
+    """Cells that run side by side."""
+
+    @property
+    def total(self) -> float:
+        """Until the last cell ends: side by side but for measuring."""
+        beside = max(1, min(self.at_once, len(self.cells)))
+        return self.start + self.alone + (sum(self.cells.values()) - self.alone) / beside
+
+
+def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Expected:
+    """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
+    todo = plan.of("run")
+    chosen, here = _chosen(plan), machine()
+    heard = list[float]()
+
+    def hear(event: Event) -> None:
+        heard.append(time.monotonic())
+        tell(event)
+
+    of_set = {d.cell.dataset.name: d.cell for d in chosen.values()}
+    sizes = {name: _sizes(cell) for name, cell in of_set.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunPaths(Path(folder))
+        cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
+        short = preflight(cut, here, run)
+        began = time.monotonic()
+        run_here(replace(plan, run=run, decisions=tuple(short)), hear)
+        results = [load_result(run.cell(d.key).result) for d in short]
+    timings = {
+        kind: found.timings
+        for kind, found in zip(chosen, results, strict=True)
+        if found is not None and found.status == "ok"
+    }
+    known = [decision for decision in todo if _kind(decision.cell) in timings]
+    cells = {
+        d.key: _seconds(d.cell, timings[_kind(d.cell)], sizes[d.cell.dataset.name]) for d in known
+    }
+    alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known)
+    start = heard[0] - began if heard else 0.0
+    return Expected(cells, alone, start, time.monotonic() - began, cells_at_once(here))
+
+
+def shortened(plan: Plan) -> int:
+    """How many cells `calibrate` runs."""
+    return len(_chosen(plan))
+
+
+def _chosen(plan: Plan) -> dict[tuple[str, ...], Decision]:
+    """One cell of every model × quantization × data set, a fine-tuned one where there is one."""
+    found: dict[tuple[str, ...], Decision] = {}
+    for decision in sorted(plan.of("run"), key=lambda d: d.cell.is_baseline):
+        found.setdefault(_kind(decision.cell), decision)
+    return found
+
+
+class _Sizes(NamedTuple):
+    train: int
+    test: int
+
+
+def _kind(cell: Cell) -> tuple[str, ...]:
+    return tuple(str(cell.axes[axis]) for axis in ("model", "quantization", "dataset"))
+
+
+def _sizes(cell: Cell) -> _Sizes:
+    splits = load_splits(cell.dataset, Path(cell.base_folder))
+    return _Sizes(len(splits.train), len(splits.test))
+
+
+def _shortened(cell: Cell, test: int) -> Cell:
+    training = {k: v for k, v in cell.training.items() if k != "num_train_epochs"}
+    size = min(test, cell.evaluation.batch_size)
+    return replace(
+        cell,
+        training={**training, "max_steps": STEPS},
+        dataset=cell.dataset.model_copy(update={"test": size}),
+        evaluation=cell.evaluation.model_copy(update={"noise_examples": 0, "control": None}),
+    )
+
+
+def _seconds(cell: Cell, short: dict[str, float], sizes: _Sizes) -> float:
+    """What ``cell`` takes, from the ``short`` timings of its kind."""
+    batch = short.get("predict", 0.0)
+    each = min(sizes.test, cell.evaluation.batch_size)
+    answered = sizes.test
+    seconds = short["total"] - batch - short.get("train", 0.0)
+    if cell.is_baseline:
+        seconds -= short.get("prepare", 0.0)
+        answered += 2 * min(cell.evaluation.noise_examples, sizes.test)
+    else:
+        further = _steps(cell, sizes.train) - STEPS
+        seconds += short.get("train", 0.0) + further * short.get("step", 0.0)
+    return seconds + batch * answered / each
+
+
+def _steps(cell: Cell, rows: int) -> int:
+    """Optimizer steps of training, as the trainer counts them."""
+    options: dict[str, Any] = cell.training
+    if options.get("max_steps", -1) > 0:
+        return int(options["max_steps"])
+    batches = math.ceil(rows / int(options.get("per_device_train_batch_size", 8)))
+    each = math.ceil(batches / int(options.get("gradient_accumulation_steps", 1)))
+    return math.ceil(each * float(options.get("num_train_epochs", 3.0)))

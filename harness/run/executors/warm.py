@@ -1,0 +1,91 @@
+"""What the fork server imports before the first cell: the heavy libraries, in silence.
+
+Importing this module closes the server's own output, so that the libraries' advice does not
+reach the terminal. A worker opens its log before it runs; an import that fails here fails there
+again, with its traceback.
+
+The server must not touch CUDA, since a CUDA context does not survive a fork. bitsandbytes asks
+for the compute capability when it is imported, which would create one: here NVML answers.
+
+Whatever a cell would import or build on its way is there before the fork as well, and then the
+garbage collector is told to leave all of it alone: a full collection in a worker would otherwise
+walk every object of the libraries, a third of a second each time, and copy their pages.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from harness.plan.machine import query_gpus
+
+ON_THE_WAY = (
+    "bitsandbytes",
+    "harness.datasets.ru_calculations",
+    "harness.metrics.chrf",
+    "harness.metrics.classification",
+    "harness.metrics.numbers",
+    "harness.metrics.rouge",
+    "harness.statistics",
+    "peft.tuners.lora.bnb",
+    "rapidfuzz.process",
+    "transformers.integrations.bitsandbytes",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.mistral.modeling_mistral",
+    "transformers.models.qwen2.modeling_qwen2",
+)
+"""Modules that cells import only when they need them."""
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _capabilities() -> list[tuple[int, int]]:
+    """The compute capability of each visible CUDA device, as NVML knows it."""
+    pairs = [line.partition(".") for line in query_gpus("compute_cap")]
+    return [(int(major), int(minor)) for major, _, minor in pairs]
+
+
+def _import_without_cuda() -> None:
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    import torch
+
+    asked = torch.cuda.get_device_capability
+    known = _capabilities()
+
+    def from_nvml(_: Any = None) -> tuple[int, int]:
+        return min(known)
+
+    if known:
+        torch.cuda.get_device_capability = from_nvml
+    try:
+        import harness.backends.hf.backend
+        import harness.run.worker  # noqa: F401
+
+        _import_what_comes_later()
+    finally:
+        torch.cuda.get_device_capability = asked
+
+
+def _import_what_comes_later() -> None:
+    """Modules that a cell would import, and the table of renamed weights it would build."""
+    for name in ON_THE_WAY:
+        with suppress(ImportError):  # a worker that needs it says so, with its traceback
+            import_module(name)
+    with suppress(ImportError):
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+        get_checkpoint_conversion_mapping("llama")
+
+
+_silence()
+_import_without_cuda()
+gc.collect()
+gc.freeze()

@@ -1,0 +1,70 @@
+"""Progress on stderr: one bar and the stage of every running cell, plain lines off a terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from harness.run.executors.base import Event
+
+
+class SuiteProgress:
+    """A context that shows the events of a run."""
+
+    def __init__(self, total: int) -> None:
+        self._console = Console(stderr=True)
+        self._total = total
+        self._ended = 0
+        self._started: dict[str, float] = {}
+        self._stages: dict[str, str] = {}
+        self._bar = Progress(
+            TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=self._console,
+        )  # fmt: skip
+        self._task = self._bar.add_task("cells", total=total)
+        self._live = Live(console=self._console, refresh_per_second=4)
+
+    def __enter__(self) -> SuiteProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show ``event``."""
+        self._started.setdefault(event.key, time.monotonic())
+        if event.kind == "stage":
+            self._stages[event.key] = event.text
+        else:
+            self._end(event)
+        if self._console.is_terminal:
+            self._live.update(Group(*self._lines(), self._bar))
+
+    def _end(self, event: Event) -> None:
+        self._ended += 1
+        self._stages.pop(event.key, None)
+        self._bar.advance(self._task)
+        seconds = time.monotonic() - self._started[event.key]
+        mark = {"done": "ok", "failed": "FAILED", "skipped": "skipped"}[event.kind]
+        reason = f": {event.text.splitlines()[0]}" if event.text else ""
+        line = f"[{self._ended}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _lines(self) -> list[Text]:
+        width = max(20, self._console.width - 12)
+        return [
+            Text(f"{stage:<9} {key[:width]}", style="dim") for key, stage in self._stages.items()
+        ]

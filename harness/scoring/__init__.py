@@ -1,0 +1,1 @@
+"""Predictions to scores, scores to values."""

@@ -1,0 +1,48 @@
+"""What fine-tuning cost outside its domain: scores on a control set, before and after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from harness.datasets.control import ControlItem
+from harness.metrics.facts import fact
+from harness.results.result import Value
+
+Record = dict[str, Any]
+
+
+def control_records(
+    items: Sequence[ControlItem], right: Sequence[float], wrong: Sequence[float]
+) -> list[Record]:
+    """One scored record per item.
+
+    Args:
+        items: The control set.
+        right: Negative log-likelihood in nats of each right ending, given its beginning.
+        wrong: The same of the wrong endings.
+    """
+    found = []
+    for item, r, w in zip(items, right, wrong, strict=True):
+        size, other = (len(text.encode()) for text in (item.reference, item.wrong))
+        scores = {
+            "control_accuracy": float(r / size < w / other),
+            "control_bits_per_byte": r / math.log(2) / size,
+        }
+        found.append({"id": item.id, "nll": r, "bytes": size, "nll_wrong": w, "scores": scores})
+    return found
+
+
+def control_values(records: Sequence[Record]) -> list[Value]:
+    """The share of right endings preferred, and the mean bits per byte of the right endings."""
+    if not records:
+        return []
+    n = len(records)
+    return [
+        Value(
+            name, math.fsum(r["scores"][name] for r in records) / n, *fact(name), n,
+            signature=f"{name}|mean_of_items|v:1",
+        )
+        for name in ("control_accuracy", "control_bits_per_byte")
+    ]  # fmt: skip

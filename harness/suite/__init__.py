@@ -1,0 +1,1 @@
+"""What a person writes: the schema, its files, and every check before anything heavy."""

@@ -1,0 +1,145 @@
+"""A suite file read and checked: every problem with its line, the key and the nearest valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from harness.errors import SuiteError
+from harness.registry import did_you_mean
+from harness.suite import options as passthrough
+from harness.suite.options import contradictions, key_problems
+from harness.suite.schema import (
+    AXES,
+    BASE,
+    AdapterEntry,
+    Entry,
+    Evaluation,
+    Options,
+    QuantizationEntry,
+    Suite,
+    axis_names,
+)
+from harness.suite.validation import validated
+from harness.suite.yaml_file import YamlFile, read_yaml
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in ``path``.
+
+    Raises:
+        SuiteError: every problem of the file, each as ``file:line: key: message``.
+    """
+    file = read_yaml(path)
+    suite = validated(Suite, file)
+    problems = [*_option_problems(suite, file), *_exclude_problems(suite, file)]
+    if problems:
+        raise SuiteError(problems)
+    return suite
+
+
+class _Block(NamedTuple):
+    """A block of pass-through options."""
+
+    place: list[str | int]
+    """Its path in the file."""
+    options: Options
+    kind: str
+    known: Mapping[str, str]
+    """Its keys, each with the kind of its values."""
+
+
+def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
+    problems: list[str] = []
+    for block in _option_blocks(suite):
+        under = getattr(suite, block.kind) if block.kind in ("training", "generation") else {}
+        found = [*_key_problems(block), *contradictions(block.kind, {**under, **block.options})]
+        for key, text in found:
+            if key in block.options:
+                place = [*block.place, key]
+                problems.append(f"{file.where(place)}: {'.'.join(map(str, place))}: {text}")
+    return problems
+
+
+def _key_problems(block: _Block) -> Iterator[tuple[str, str]]:
+    managed = passthrough.MANAGED_TRAINING_KEYS if block.kind == "training" else frozenset()
+    for key in block.options:
+        if key in managed:
+            yield key, "the harness sets this key itself; delete it"
+    kept = {key: value for key, value in block.options.items() if key not in managed}
+    yield from key_problems(kept, block.known)
+    if block.kind == "evaluation":
+        yield from _evaluation_problems(kept)
+
+
+def _evaluation_problems(options: Options) -> Iterator[tuple[str, str]]:
+    known = {key: value for key, value in options.items() if key in Evaluation.model_fields}
+    try:
+        Evaluation(**known)
+    except ValidationError as error:
+        for problem in error.errors():
+            yield str(problem["loc"][0]), problem["msg"]
+
+
+def _option_blocks(suite: Suite) -> Iterator[_Block]:
+    known: dict[str, Mapping[str, str]] = {
+        "training": passthrough.training_keys(),
+        "generation": passthrough.generation_keys(),
+        "evaluation": dict.fromkeys(Evaluation.model_fields, "any"),
+    }
+    for kind in ("training", "generation"):
+        yield _Block([kind], getattr(suite, kind), kind, known[kind])
+    for number, point in enumerate(suite.matrix.training):
+        place: list[str | int] = ["matrix", "training", number, "options"]
+        yield _Block(place, point.options, "training", known["training"])
+    for kind in known if suite.tiny else ():
+        yield _Block(["tiny", kind], getattr(suite.tiny, kind), kind, known[kind])
+    for axis in AXES[:-1]:
+        for number, entry in enumerate(getattr(suite.matrix, axis)):
+            if isinstance(entry, Entry):
+                place = ["matrix", axis, number]
+                for kind in known:
+                    yield _Block([*place, kind], getattr(entry, kind), kind, known[kind])
+                yield from _config_blocks(entry, place)
+    for number, included in enumerate(suite.include):
+        for kind in known:
+            if isinstance(included.get(kind), dict):
+                yield _Block(["include", number, kind], included[kind], kind, known[kind])
+
+
+def _config_blocks(entry: Entry, place: list[str | int]) -> Iterator[_Block]:
+    where = [*place, "config"]
+    if isinstance(entry, QuantizationEntry):
+        yield _Block(where, entry.config or {}, "quantization", passthrough.quantization_keys())
+    if isinstance(entry, AdapterEntry):
+        keys = passthrough.adapter_keys(entry.peft_type)
+        yield _Block(where, entry.config, "adapter", keys)
+
+
+def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
+    problems = []
+    names = {axis: axis_names(getattr(suite.matrix, axis)) for axis in AXES}
+    names["adapter"] += [
+        f"{name}+{point.name}" for name in names["adapter"] for point in suite.matrix.training
+    ]
+    names["adapter"].append(BASE)
+    for number, entry in enumerate(suite.exclude):
+        for axis, value in entry.items():
+            if axis in AXES and value not in names[axis] and value is not None:
+                where = file.where(["exclude", number, axis])
+                hint = did_you_mean(str(value), [str(name) for name in names[axis]])
+                problems.append(
+                    f'{where}: exclude.{number}.{axis}: "{value}" is not on the axis. {hint}'
+                )
+    for block in ("include", "exclude"):
+        allowed = {*AXES, *(("training", "evaluation", "generation") if block == "include" else ())}
+        for number, entry in enumerate(getattr(suite, block)):
+            for key in entry:
+                if key not in allowed:
+                    where = file.where([block, number, key])
+                    hint = did_you_mean(key, allowed)
+                    problems.append(f'{where}: {block}.{number}.{key}: unknown key "{key}". {hint}')
+    return problems

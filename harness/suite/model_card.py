@@ -1,0 +1,115 @@
+"""What ``models/*.yaml`` says of a model: where it is, how it is prompted, what it requires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.errors import HarnessError
+from harness.registry import did_you_mean
+from harness.suite.shipped import shipped
+from harness.suite.yaml_file import read_yaml
+
+
+class Requirement(BaseModel):
+    """What a machine must have before a model's cells run on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accelerator: Literal["none", "cuda"] = "none"
+    """`cuda`: cells are skipped on a machine without a CUDA device."""
+    memory_gib: float = 0.0
+    """Memory in GiB (of the device, or main memory without one) needed for its smallest use."""
+
+
+class ModelCard(BaseModel):
+    """One model: the frozen part of a cell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """The name on the `model` axis."""
+    description: str = ""
+    """One line for the leaderboard."""
+    source: str
+    """A hub id (`Qwen/Qwen2-0.5B-Instruct`) or a local path, relative to the card."""
+    revision: str | None = None
+    """The hub's commit, tag or branch."""
+    prompt: Literal["chat", "question-answer", "alpaca", "plain", "template"] = "chat"
+    """How an example becomes text: the tokenizer's chat template, or one of the harness's."""
+    system: str | None = None
+    """The system message of the `chat` style."""
+    template: str | None = None
+    """Jinja text of the `template` style, over `prompt`, `context` and `system`."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The dtype that unquantized weights are loaded in."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """`random` builds `architecture` with random weights: memory and speed are measured for real,
+    nothing is downloaded, and quality stays empty."""
+    architecture: dict[str, Any] | None = None
+    """The configuration's numbers by transformers' own keys, `model_type` among them."""
+    requires: Requirement = Requirement()
+    """What the machine must have."""
+    licence: str = ""
+    """The licence of the weights."""
+    gated: bool = False
+    """Whether the hub asks for an accepted licence and a token."""
+    training: dict[str, object] = Field(default_factory=dict)
+    """Training keys that override the suite's for this model."""
+    generation: dict[str, object] = Field(default_factory=dict)
+    """Generation keys that override the suite's for this model."""
+
+    @model_validator(mode="after")
+    def _random_needs_a_shape(self) -> ModelCard:
+        if self.weights == "random" and self.architecture is None:
+            raise ValueError("`weights: random` needs `architecture`")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the weights are files at a path rather than a hub id."""
+        return Path(self.source).is_absolute()
+
+
+def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
+    """The card with a local source made absolute: a path under ``folder``, or a hub id kept."""
+    if card.weights == "random":
+        return card
+    local = folder / Path(card.source).expanduser()
+    if local.is_dir():
+        return card.model_copy(update={"source": str(local.resolve())})
+    if card.source.startswith((".", "/", "~")):
+        hint = f"Correct `source`, relative to {folder}, or give a hub id (owner/name)."
+        raise HarnessError(f'model "{card.name}": no folder {local}', hint=hint)
+    return card
+
+
+def model_folders(suite_path: Path) -> list[Path]:
+    """Where model cards are looked for: beside the suite, above it, then what ships."""
+    folder = suite_path.resolve().parent
+    beside = [parent / "models" for parent in (folder, *list(folder.parents)[:3])]
+    return [p for p in [*beside, *shipped("models")] if p.is_dir()]
+
+
+def find_model_card(name: str, folders: list[Path]) -> ModelCard:
+    """The card called ``name`` in the first of ``folders`` that has one.
+
+    Raises:
+        HarnessError: no folder has it, or the card is not valid.
+    """
+    for folder in folders:
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return load_model_card(path)
+    known = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+    raise HarnessError(f'unknown model "{name}"', hint=did_you_mean(name, known))
+
+
+def load_model_card(path: Path) -> ModelCard:
+    """The model card in ``path``, its local source resolved."""
+    from harness.suite.validation import validated
+
+    file = read_yaml(path)
+    return resolve_source(validated(ModelCard, file), path.parent)

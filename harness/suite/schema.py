@@ -1,0 +1,297 @@
+"""The suite: what a person writes, as frozen pydantic models that are also its schema."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from harness.errors import HarnessError
+from harness.registry import did_you_mean
+from harness.suite import options as passthrough
+from harness.suite.gate_rules import Gate
+from harness.suite.published import Claim, Source
+
+Options = dict[str, Any]
+AXES = ("model", "quantization", "adapter", "dataset", "seed")
+BASE = "base"
+QUANTIZATIONS: dict[str, Options] = {
+    "none": {},
+    "int8": {"load_in_8bit": True},
+    "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
+    "fp4": {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4", "bnb_4bit_use_double_quant": True},
+}
+"""The built-in quantizations as `BitsAndBytesConfig` keys; the compute dtype is the model's."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Evaluation(_Part):
+    """How both models are scored and measured."""
+
+    batch_size: int = Field(32, ge=1)
+    """Examples decoded or scored together."""
+    metrics: tuple[str, ...] = ()
+    """Extra metrics: names of Hugging Face `evaluate` modules, or paths of local ones."""
+    numeric_rel_tol: float = Field(0.01, ge=0)
+    """Relative tolerance of `numeric_accuracy`."""
+    rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
+    """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
+    on_lost_words: Literal["warn", "error"] = "error"
+    """What `rouge_score`'s tokenizer does when it drops most words of the references."""
+    rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
+    """The stemmer applied to ROUGE tokens."""
+    sampling_seed: int = 0
+    """The seed of answers under `do_sample`; greedy answers have none."""
+    noise_examples: int = Field(32, ge=0)
+    """Examples that a baseline answers again, at this batch size and at half of it: the changes
+    are the noise floor of its differences. 0 measures none."""
+    prompt_tokens: int = Field(128, ge=1)
+    """Tokens of the synthetic prompts of a model with random weights."""
+    control: str | None = None
+    """A control set outside the domain, scored before and after: `everyday`, or a JSONL file of
+    `prompt`, `reference` and `wrong`."""
+    latency_prompts: int = Field(8, ge=0)
+    """Prompts timed one at a time; 0 measures no latency."""
+    latency_new_tokens: int = Field(16, ge=2)
+    """Tokens generated for each timed prompt, end of text ignored."""
+    margin: float = Field(0.0, ge=0)
+    """The smallest difference of the primary metric that matters; verdicts are against it."""
+    on_leakage: Literal["warn", "error"] = "warn"
+    """What test rows that also stand in training do."""
+    on_unlearnable: Literal["warn", "error"] = "error"
+    """What training rows without a loss token do."""
+    on_cut: Literal["warn", "error"] = "warn"
+    """What training rows cut at `max_length` do."""
+    on_missing_eos: Literal["warn", "error"] = "warn"
+    """What training rows whose labels lost the end-of-text token do."""
+    on_boundary_merge: Literal["warn", "error"] = "warn"
+    """What rows do whose tokens merge across the prompt's end."""
+
+
+class Objectives(_Part):
+    """What a user wants of a variant; the report orders and marks rows by it."""
+
+    order_by: Literal["quality", "quality_per_gib"] = "quality"
+    """The primary metric's mean, or that per GiB of peak memory in inference."""
+    max_latency_ms: float | None = Field(None, gt=0)
+    """Rows whose median latency is above are outside the bounds."""
+    max_memory_mib: float | None = Field(None, gt=0)
+    """Rows whose peak memory in inference is above are outside the bounds."""
+
+
+class Entry(_Part):
+    """What the entries of every axis share."""
+
+    name: str
+    """The name on the axis."""
+    training: Options = Field(default_factory=dict)
+    """Training keys that override the suite's for cells of this entry."""
+    evaluation: Options = Field(default_factory=dict)
+    """Evaluation keys that override the suite's for cells of this entry."""
+    generation: Options = Field(default_factory=dict)
+    """Generation keys that override the suite's for cells of this entry."""
+
+
+class ModelEntry(Entry):
+    """A model under an override: a card's name, or a card written in place with `source`."""
+
+    like: str | None = None
+    """A card in `models/` whose fields those of `card` override."""
+    card: Options | None = None
+    """A model card written in place; without it `name` is looked up in `models/`."""
+
+
+class QuantizationEntry(Entry):
+    """A quantization: a built-in name, or `BitsAndBytesConfig` keys under `config`."""
+
+    config: Options | None = None
+    """`BitsAndBytesConfig` keys; without them `name` is a built-in."""
+
+
+class AdapterEntry(Entry):
+    """An adapter: a PEFT config under a name, or one that is already trained."""
+
+    source: str | None = None
+    """A folder in PEFT's format, relative to the suite: it is scored as it is, not trained."""
+    serve: Literal["attached", "merged", "requantized"] = "attached"
+    """What is scored: the adapter on the quantized base that it was trained on, merged into the
+    16-bit base, or merged and quantized again. Merging changes answers: these are other cells."""
+
+    peft_type: str = "lora"
+    """PEFT's method: `lora`, `ia3`, `prefix_tuning`, …"""
+    config: Options = Field(default_factory=dict)
+    """Keys of that method's PEFT config, by their own names."""
+
+    @model_validator(mode="after")
+    def _known_method(self) -> AdapterEntry:
+        if self.name == BASE:
+            raise ValueError(f'"{BASE}" is the baseline and takes no config')
+        if self.peft_type not in passthrough.peft_types():
+            hint = did_you_mean(self.peft_type, passthrough.peft_types())
+            raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')
+        return self
+
+
+class TrainingEntry(_Part):
+    """One point of a hyper-parameter sweep."""
+
+    name: str
+    """What is added to the adapter's name."""
+    options: Options
+    """Training keys that override the suite's, the adapter's and the data set's."""
+
+
+class DatasetEntry(Entry):
+    """A data set: a built-in name, or a table with its columns named."""
+
+    source: str | None = None
+    """A built-in name, a file (CSV, JSON, JSONL, Parquet) or a hub id; default `name`."""
+    revision: str | None = None
+    """The hub revision."""
+    task: Literal["generation", "classification"] | None = None
+    """Default: the data set's own; `classification` when `labels` are given."""
+    language: Literal["en", "ru"] | None = None
+    """The language of number formats; default: the data set's own, else English."""
+    columns: dict[Literal["prompt", "context", "reference", "category", "gold"], str] = Field(
+        default_factory=dict
+    )
+    """Our field → the table's column; default `instruction`, `input`, `output`."""
+    labels: tuple[str, ...] = ()
+    """The labels of a classification set, in the order of the confusion matrix."""
+    classify_by: Literal["head", "likelihood", "generation"] = "head"
+    """How labels are learned and read: a trained head on the bare text (its baseline ranks the
+    labels by likelihood), or as answers to a question that both sides are asked, ranked by
+    likelihood or generated and parsed."""
+    group_by: str | None = "prompt"
+    """The field whose equal values never cross the split: `prompt`, `reference` or a column."""
+    rows: int | None = Field(None, ge=2)
+    """Rows sampled before the split; default all. The number generated, for a generator."""
+    take: Literal["sample", "first"] = "sample"
+    """Whether `rows` are drawn by `split_seed` or the first of the file."""
+    split: Literal["random", "in-order"] = "random"
+    """`in-order`: the file's first rows train and the next ones test; groups are not kept."""
+    deduplicate: Literal["row", "prompt", "none"] = "row"
+    """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
+    train: int | float = 0.8
+    """Training rows, or their share of the rows that remain."""
+    test: int | float = 0.2
+    """Test rows, or their share."""
+    split_seed: int = 42
+    """The seed of sampling and split: its own, so that one baseline serves every training seed."""
+    min_answer_words: int = Field(0, ge=0)
+    """Answers of fewer words are dropped and counted."""
+    primary_metric: str | None = None
+    """The metric the leaderboard shows first; default by task."""
+
+
+class Tiny(_Part):
+    """The tiny twin: what changes so that the same path runs on a CPU in minutes."""
+
+    model: str = "tiny-qwen2"
+    """The one model of the `model` axis."""
+    dataset: Options = Field(default_factory=dict)
+    """Fields that replace those of every data set."""
+    training: Options = Field(default_factory=dict)
+    """Training keys that come last."""
+    evaluation: Options = Field(default_factory=dict)
+    """Evaluation keys that come last."""
+    generation: Options = Field(default_factory=dict)
+    """Generation keys that come last."""
+
+
+class Matrix(_Part):
+    """The axes whose product is the suite's cells."""
+
+    model: tuple[str | ModelEntry, ...] = Field(min_length=1)
+    """Names of `models/*.yaml`, or entries."""
+    quantization: tuple[str | QuantizationEntry, ...] = ("none",)
+    """`none`, `int8`, `nf4`, `fp4`, or entries."""
+    adapter: tuple[str | AdapterEntry, ...] = Field(min_length=1)
+    """Adapters; `base`, the untouched model, is always evaluated."""
+    dataset: tuple[str | DatasetEntry, ...] = Field(min_length=1)
+    """Built-in data sets, or entries."""
+    training: tuple[TrainingEntry, ...] = ()
+    """A sweep: every adapter is trained under each entry's keys, as `<adapter>+<entry>`."""
+    seed: tuple[int, ...] = (0,)
+    """Training seeds: adapter initialisation and data order."""
+
+    @field_validator("quantization", "seed")
+    @classmethod
+    def _not_empty(cls, axis: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not axis:
+            raise ValueError("an empty axis makes an empty grid; delete the key or fill it")
+        return axis
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Matrix:
+        for axis in AXES:
+            names = axis_names(getattr(self, axis))
+            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{axis}: {', '.join(twice)} stands twice")
+        return self
+
+
+def axis_names(axis: tuple[Any, ...]) -> list[Any]:
+    """The names on ``axis``, whether bare or in entries."""
+    return [entry if isinstance(entry, str | int) else entry.name for entry in axis]
+
+
+class Suite(_Part):
+    """A whole suite file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """The suite's name; its run directory is `runs/<name>`."""
+    description: str = ""
+    """What the suite compares."""
+    matrix: Matrix
+    """The axes."""
+    include: tuple[Options, ...] = ()
+    """As in GitHub Actions: settings added to the cells they match, or new cells."""
+    exclude: tuple[Options, ...] = ()
+    """As in GitHub Actions: cells that match every key of an entry are left out."""
+    training: Options = Field(default_factory=dict)
+    """`SFTConfig` / `TrainingArguments` keys, and `loss_on: answer | all`."""
+    evaluation: Evaluation = Evaluation()
+    """How cells are scored and measured."""
+    generation: Options = Field(default_factory=dict)
+    """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+    source: Source | None = None
+    """Where the pipeline was published, of a suite that audits one."""
+    published: tuple[Claim, ...] = ()
+    """What was published, held against arithmetic and measurement in the report."""
+    tiny: Tiny | None = None
+    """What `harness run SUITE --tiny` changes."""
+    gate: Gate = Gate()
+    """What `harness check` compares with a baseline."""
+    objectives: Objectives = Objectives()
+    """By what rows are ordered and bounded."""
+
+
+def entry_of(axis: str, item: Any) -> Any:
+    """The entry of an axis item: a bare name becomes an entry of that name.
+
+    Raises:
+        HarnessError: a bare quantization or adapter name is not known.
+    """
+    kinds: dict[str, type[Entry]] = {
+        "model": ModelEntry,
+        "quantization": QuantizationEntry,
+        "adapter": AdapterEntry,
+        "dataset": DatasetEntry,
+    }
+    if axis == "seed" or not isinstance(item, str):
+        return item
+    if axis == "adapter":
+        hint = f"Write it as an entry with `name: {item}`, `peft_type` and `config`."
+        raise HarnessError(f'the adapter "{item}" has no config', hint=hint)
+    return kinds[axis](name=item)

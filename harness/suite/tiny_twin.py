@@ -1,0 +1,47 @@
+"""The tiny twin of a suite: the same code path with a tiny model and little data, on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.suite.schema import DatasetEntry, Entry, Suite
+
+
+def tiny_twin(suite: Suite, where: str) -> Suite:
+    """``suite`` with the changes of its `tiny` block.
+
+    Raises:
+        HarnessError: the suite has none.
+    """
+    tiny = suite.tiny
+    if tiny is None:
+        hint = "Write `tiny: {model: tiny-qwen2, dataset: {...}, training: {...}}` into it."
+        raise HarnessError("the suite has no tiny twin", where=where, hint=hint)
+    datasets = tuple(_dataset(item, tiny.dataset) for item in suite.matrix.dataset)
+    models = (tiny.model,)
+    matrix = suite.matrix.model_copy(update={"model": models, "dataset": datasets})
+    overrides = {
+        kind: getattr(tiny, kind)
+        for kind in ("training", "evaluation", "generation")
+        if getattr(tiny, kind)
+    }
+    kept = tuple(rule for rule in suite.include if "model" not in rule)
+    excluded = tuple(rule for rule in suite.exclude if "model" not in rule)
+    return suite.model_copy(
+        update={
+            "name": f"{suite.name}-tiny",
+            "matrix": matrix,
+            "include": (*kept, overrides) if overrides else kept,
+            "exclude": excluded,
+            "published": (),
+        }
+    )
+
+
+def _dataset(item: str | DatasetEntry, changes: dict[str, Any]) -> DatasetEntry:
+    entry = DatasetEntry(name=item) if isinstance(item, str) else item
+    kept = entry.model_dump(exclude={"revision", "columns"})
+    wanted: Entry = DatasetEntry(**{**kept, "source": entry.source or entry.name, **changes})
+    assert isinstance(wanted, DatasetEntry)
+    return wanted

@@ -1,0 +1,72 @@
+"""Pydantic's complaints as ``file:line: key: what`` with the nearest valid key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from harness.errors import HarnessError, SuiteError
+from harness.registry import did_you_mean
+from harness.suite.yaml_file import YamlFile
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], file: YamlFile) -> M:
+    """``file``'s value as a ``model``.
+
+    Raises:
+        SuiteError: every problem found, each with its line.
+    """
+    if not isinstance(file.value, dict):
+        raise HarnessError("expected keys and values at the top", where=f"{file.path}:1")
+    try:
+        return model.model_validate(file.value)
+    except ValidationError as error:
+        raise SuiteError([_problem(model, file, e) for e in error.errors()]) from None
+
+
+def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -> str:
+    inner, last = error["loc"][:-1], error["loc"][-1:]
+    keeps_last = error["type"] in ("extra_forbidden", "missing")
+    path = [part for part in inner if not _is_union_tag(part)]
+    path += [part for part in last if keeps_last or not _is_union_tag(part)]
+    place = f"{file.where(path)}: {'.'.join(map(str, path)) or 'file'}"
+    if error["type"] == "extra_forbidden":
+        known = _fields_at(model, path[:-1])
+        return f'{place}: unknown key "{path[-1]}". {did_you_mean(str(path[-1]), known)}'
+    if error["type"] == "missing":
+        return f"{place}: this key is required"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    got = error.get("input")
+    shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else ""
+    return f"{place}: {message}{shown}"
+
+
+def _is_union_tag(part: str | int) -> bool:
+    """Whether pydantic put ``part`` into the path itself, to say which type of a union it tried."""
+    tags = ("Entry", "str", "int", "float")
+    return isinstance(part, str) and (part.endswith(tags[0]) or part in tags or "function-" in part)
+
+
+def _fields_at(model: type[BaseModel], path: Iterable[str | int]) -> set[str]:
+    """The field names of the model that stands at ``path`` within ``model``."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, int) or current is None:
+            continue
+        field = current.model_fields.get(part)
+        current = _model_in(field.annotation) if field else None
+    return set(current.model_fields) if current else set()
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found:
+            return found
+    return None

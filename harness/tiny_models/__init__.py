@@ -1,0 +1,1 @@
+"""How the shipped tiny models were made; nothing else in the product imports it."""

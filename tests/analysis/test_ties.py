@@ -1,0 +1,45 @@
+import shutil
+
+import pytest
+
+from harness.analysis.leaderboard import build_leaderboard
+from harness.backends.base import Alone
+from harness.plan.plan import make_plan
+from harness.results.result import load_run
+from harness.run.executors.base import Event
+from harness.run.runner import run_suite
+from harness.run.worker import run_cell
+
+SUITE = """\
+name: seeds
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: 4}}, {name: b, config: {r: 8}}]
+  dataset: [{name: ru-calculations, train: 60, test: 30}, {name: finance-labels, train: 60, test: 30}]
+  seed: [0, 1, 2]
+"""
+
+
+class InThisProcess:
+    def run(self, jobs):
+        for key, paths in jobs:
+            run_cell(paths, Alone())
+            yield Event(key, "done", "")
+
+
+@pytest.fixture
+def run(write_suite, tmp_path):
+    plan = make_plan(write_suite(SUITE), tmp_path)
+    run_suite(plan, InThisProcess(), lambda _: None, backend="testing")
+    return tmp_path
+
+
+def test_rows_with_unequal_numbers_of_finished_seeds_are_grouped(run):
+    for seed in (2, 1):
+        for cell in (run / "cells").glob(f"*--a--*--s{seed}-*"):
+            shutil.rmtree(cell)
+        for table in build_leaderboard(load_run(run)).tables:
+            finished = {row.adapter: len(row.values(table.primary_metric)) for row in table.rows}
+            assert finished == {"base": 1, "a": seed, "b": 3}
+            assert table.ties is not None
+            assert (len(table.ties.letters), table.ties.pairs) == (3, 3)

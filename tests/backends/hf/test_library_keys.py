@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def snapshots(root):
+    from harness.backends.hf.library_keys import snapshot
+
+    return json.loads((root / "harness" / "suite" / "keys.json").read_text()), snapshot()
+
+
+def test_the_key_snapshot_is_that_of_the_installed_libraries(snapshots):
+    stored, here = snapshots
+    if stored["versions"] != here["versions"]:
+        pytest.skip(f"made of {stored['versions']}, installed are {here['versions']}")
+    assert stored == here
+
+
+def test_keys_of_the_shipped_suites_exist_in_the_installed_libraries(snapshots, root):
+    from harness.plan.expand import expand
+    from harness.suite.loading import load_suite
+    from harness.suite.options import HARNESS_TRAINING_KEYS
+
+    _, here = snapshots
+    for path in (root / "suites").rglob("*.yaml"):
+        for cell in expand(load_suite(path), path):
+            assert set(cell.training) - set(HARNESS_TRAINING_KEYS) <= set(here["training"])
+            assert set(cell.generation) <= set(here["generation"])
+            assert set(cell.quantization_config) <= set(here["quantization"])
+            if not cell.is_baseline:
+                method = cell.adapter_config["peft_type"]
+                assert set(cell.adapter_config) <= set(here["adapter"][method])

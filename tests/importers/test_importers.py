@@ -1,0 +1,144 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.analysis.leaderboard import build_leaderboard
+from harness.cli import main
+from harness.results.result import load_run
+
+TIME = "2026-01-02T03-04-05.678901"
+
+
+def sample(i, filters=("none",), **metrics):
+    """One document as lm-evaluation-harness 0.4.13 logs it, a line per filter."""
+    for name in filters:
+        yield {
+            "doc_id": i, "doc": {"q": f"q{i}"}, "target": f"a{i}",
+            "arguments": {"gen_args_0": {"arg_0": f"Question {i}", "arg_1": {"until": ["\n"]}}},
+            "resps": [[f"text {i}"]], "filtered_resps": [f"text {i}"], "filter": name,
+            "metrics": list(metrics), "doc_hash": f"d{i:063}", "prompt_hash": f"p{i:063}",
+            "target_hash": "t", **metrics,
+        }  # fmt: skip
+
+
+def write_log(folder, model_args, hits, task="gsm_tiny", filters=("none",)):
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [s for i, hit in enumerate(hits) for s in sample(i, filters, exact_match=float(hit))]
+    path = folder / f"samples_{task}_{TIME}.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    config = {"config": {"model": "hf", "model_args": model_args}, "model_name": "x/y"}
+    (folder / f"results_{TIME}.json").write_text(json.dumps(config))
+    return path
+
+
+def imported(*sources, out):
+    arguments = ["import", *map(str, sources), "-o", str(out)]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def test_two_logs_become_a_baseline_and_its_difference(tmp_path):
+    write_log(tmp_path / "a", {"pretrained": "org/Base-1B"}, [0] * 30 + [1] * 10)
+    write_log(
+        tmp_path / "b", "pretrained=org/Base-1B,peft=runs/my_lora/adapter", [1] * 35 + [0] * 5
+    )
+    result = imported(tmp_path / "a", tmp_path / "b", out=tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    base, tuned = load_run(tmp_path / "run").cells
+    assert (base.model, base.adapter, base.seed) == ("base-1b", "base", None)
+    assert (tuned.adapter, tuned.dataset) == ("my-lora", "gsm-tiny")
+    row = build_leaderboard(load_run(tmp_path / "run")).tables[0].rows[1]
+    delta = row.deltas["exact_match"]
+    assert (delta.delta, delta.won, delta.lost, delta.verdict) == (0.625, 30, 5, "better")
+    text = (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "gsm-tiny" in text
+
+
+def test_quantization_is_read_from_the_arguments(tmp_path):
+    write_log(tmp_path, "pretrained=m,load_in_4bit=True,bnb_4bit_quant_type=nf4", [1, 0])
+    imported(tmp_path, out=tmp_path / "run")
+    assert load_run(tmp_path / "run").cells[0].quantization == "nf4"
+
+
+def test_filters_tell_equal_metrics_apart(tmp_path):
+    write_log(tmp_path, "pretrained=m", [1, 0, 1], filters=("strict-match", "flexible-extract"))
+    imported(tmp_path, out=tmp_path / "run")
+    (cell,) = load_run(tmp_path / "run").cells
+    assert cell.value("exact_match,strict-match").n == 3
+    assert cell.value("exact_match,flexible-extract").value == pytest.approx(2 / 3)
+
+
+def test_choices_are_named_by_their_number(tmp_path):
+    path = write_log(tmp_path, "pretrained=m", [1, 0])
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["filtered_resps"] = [["-9.0", "False"], ["-1.5", "True"]]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    imported(tmp_path, out=tmp_path / "run")
+    loaded = load_run(tmp_path / "run")
+    assert loaded.predictions(loaded.cells[0])[0]["prediction"] == "choice 1"
+
+
+def test_imported_runs_go_through_the_gate_and_keep_their_scores(tmp_path):
+    write_log(tmp_path / "a", "pretrained=m", [1] * 30 + [0] * 10)
+    imported(tmp_path / "a", out=tmp_path / "good")
+    write_log(tmp_path / "a", "pretrained=m", [1] * 5 + [0] * 35)
+    imported(tmp_path / "a", out=tmp_path / "bad")
+    CliRunner().invoke(main, ["score", str(tmp_path / "bad")])
+    gate = CliRunner().invoke(
+        main, ["check", str(tmp_path / "bad"), "--against", str(tmp_path / "good")]
+    )
+    assert gate.exit_code == 1, gate.output
+
+
+def peft_result(accuracy, **train):
+    last = {"step": 5000, "test accuracy": accuracy, "train loss": 0.7}
+    return {
+        "run_info": {"experiment_name": "lora/x", "train_config": {"model_id": "o/Llama-3B"},
+                     "error_msg": train.pop("error", "")},
+        "train_info": {"status": "success", "train_time": 1800.0, "accelerator_memory_max": 2**34,
+                       "num_trainable_params": 10, "file_size": 2**20, "metrics": [last], **train},
+        "meta_info": {"system_info": {"accelerator": "L40S"},
+                      "package_info": {"peft-version": "0.15"}},
+    }  # fmt: skip
+
+
+def test_peft_s_results_have_intervals_and_unpaired_ties(tmp_path):
+    for name, accuracy in {"lora--a": 0.5, "lora--b": 0.51, "ia3--c": 0.3}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(peft_result(accuracy)))
+    failed = peft_result(0, status="failed", error="out of memory")
+    (tmp_path / "lora--d.json").write_text(json.dumps(failed))
+    result = imported(tmp_path, out=tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    run = load_run(tmp_path / "run")
+    value = next(c for c in run.cells if c.adapter == "lora-a").value("accuracy")
+    assert value.n == 1319
+    assert value.ci_low < 0.5 < value.ci_high
+    table = build_leaderboard(run).tables[0]
+    letters = {name.rsplit(", ", 1)[1]: letter for name, letter in table.ties.letters.items()}
+    assert letters["lora-a"] == letters["lora-b"] != letters["ia3-c"]
+    assert "out of memory" in (tmp_path / "run" / "leaderboard.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("samples_x_1.jsonl", "{", "samples_x_1.jsonl:1: no sample of lm-evaluation-harness"),
+        ("samples_x_1.jsonl", "", "holds no sample"),
+        ("x.json", '{"run_info": {}, "train_info": {}, "meta_info": {}}', "no result of PEFT's"),
+        ("x.json", "{}", "nothing to import"),
+    ],
+)
+def test_what_cannot_be_read_is_one_clear_error(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    result = imported(tmp_path, out=tmp_path / "run")
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_the_same_cell_twice_is_refused(tmp_path):
+    for folder in ("a", "b"):
+        write_log(tmp_path / folder, "pretrained=m", [1, 0])
+    result = imported(tmp_path / "a", tmp_path / "b", out=tmp_path / "run")
+    assert result.exit_code == 2
+    assert "the same cell as" in result.output

@@ -1,0 +1,111 @@
+import io
+import json
+import shutil
+import tarfile
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.errors import HarnessError
+from harness.plan.plan import make_plan
+from harness.results.packing import pack, unpacked
+from harness.results.result import load_run
+from harness.results.tidy import tidy_records
+from harness.run.runner import run_here
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, root):
+    folder = tmp_path_factory.mktemp("packed")
+    (folder / "models").symlink_to(root / "models")
+    (folder / "s.yaml").write_text(
+        "name: s\nmatrix:\n  model: [tiny-qwen2]\n  adapter: [{name: a, config: {r: 4}}]\n"
+        "  dataset: [{name: ru-calculations, train: 60, test: 20}]\n"
+    )
+    run_here(make_plan(folder / "s.yaml", folder / "out"), backend="testing")
+    return folder / "out"
+
+
+def harness(*arguments):
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def test_a_packed_run_is_the_run(run_dir, tmp_path):
+    result = harness("pack", run_dir, "-o", tmp_path / "run.tar.xz")
+    assert result.exit_code == 0, result.output
+    here, there = load_run(run_dir), load_run(tmp_path / "run.tar.xz")
+    assert tidy_records(there) == tidy_records(here)
+    for mine, theirs in zip(here.cells, there.cells, strict=True):
+        assert here.predictions(mine) == there.predictions(theirs) != []
+        assert here.train_log(mine) == there.train_log(theirs)
+
+
+def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run_dir, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(run_dir, moved)
+    (moved / "cells" / "left over").mkdir()
+    one, two = (
+        pack(p, tmp_path / f"{k}.tar.xz").read_bytes() for k, p in enumerate((run_dir, moved))
+    )
+    assert one == two
+
+
+def test_a_pack_names_no_folder_of_the_machine(run_dir, tmp_path):
+    result = next(run_dir.glob("cells/*/result.json"))
+    assert str(run_dir.parent) in result.read_text()  # what is cut is there before
+    folder = unpacked(pack(run_dir, tmp_path / "run.tar.xz"))
+    for path in folder.rglob("*.json"):
+        assert str(run_dir.parent) not in path.read_text(), path
+        assert '"/' not in path.read_text(), path
+    assert {p.name for p in folder.rglob("*") if p.is_file()} <= {
+        "plan.json", "environment.json", "result.json", "predictions.jsonl", "control.jsonl",
+        "train_log.jsonl",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("/home/me/data/x.csv", "x.csv"), ("cannot read /tmp/a/b.json: gone", "cannot read b.json: gone"),
+     ("https://example.org/a/b", "https://example.org/a/b"), ("token/s", "token/s"),
+     ("models/tiny/tiny-qwen2", "models/tiny/tiny-qwen2"), ("~/runs/x", "x")],
+)  # fmt: skip
+def test_paths_are_cut_to_their_names(text, kept):
+    from harness.results.packing import _portable
+
+    assert _portable({"a": [text]}) == {"a": [kept]}
+
+
+def test_a_packed_run_is_reported_and_shown(run_dir, tmp_path):
+    packed = pack(run_dir, tmp_path / "run.tar.xz")
+    for path, out in ((run_dir, "a"), (packed, "b")):
+        assert harness("report", path, "-o", tmp_path / out).exit_code == 0
+    ours, theirs = ((tmp_path / out / "leaderboard.md").read_text() for out in "ab")
+    assert theirs == ours.replace(f"{run_dir.parent}/", "")  # the command names the suite
+    assert "ok" in harness("show", packed, "tiny-qwen2--none--a").output
+    assert harness("compare", packed, run_dir).exit_code == 0
+    assert harness("report", packed).exit_code == 2  # nowhere to write to
+
+
+def test_what_is_no_packed_run_is_one_clear_error(tmp_path):
+    other = tmp_path / "x.tar.xz"
+    other.write_bytes(b"nothing packed")
+    with pytest.raises(HarnessError, match="no packed run"):
+        load_run(other)
+    assert "no packed run" in harness("report", other, "-o", tmp_path).output
+    with tarfile.open(tmp_path / "y.tar.xz", "w:xz") as archive:
+        archive.addfile(tarfile.TarInfo("../outside.json"), io.BytesIO())
+    with pytest.raises(HarnessError, match="no packed run"):
+        load_run(tmp_path / "y.tar.xz")
+    with pytest.raises(HarnessError, match="no run directory"):
+        pack(tmp_path, tmp_path / "z.tar.xz")
+    assert not (tmp_path / "outside.json").exists()
+
+
+def test_an_unfinished_run_is_packed_as_it_is(run_dir, tmp_path):
+    part = tmp_path / "part"
+    shutil.copytree(run_dir, part)
+    next(part.glob("cells/*--a--*/result.json")).unlink()
+    states = [c.status for c in load_run(pack(part, tmp_path / "p.tar.xz")).cells]
+    assert states == ["ok", "missing"]
+    assert json.loads((unpacked(tmp_path / "p.tar.xz") / "plan.json").read_text())["schema"] == 1

@@ -1,0 +1,35 @@
+import pytest
+
+from harness.suite.options import contradictions, kind_problem
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        (1, "int"), (1, "float"), (0.5, "float"), (True, "bool"), ("x", "str"), (None, "int|none"),
+        ([1], "list|str"), ({"a": 1}, "dict"), ("cosine", "=cosine|=linear"), (object(), "any"),
+        (True, "=all|bool"),
+    ],
+)  # fmt: skip
+def test_a_value_of_a_kind_is_no_problem(value, kinds):
+    assert kind_problem(value, kinds) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds", "said"),
+    [
+        (True, "int", "a whole number"),
+        (True, "float", "a number"),
+        ("1", "int|none", "a whole number or null"),
+        (1.5, "int", "a whole number"),
+        ("cosin", "=cosine|=linear", 'Did you mean "cosine"?'),
+        (3, "=cosine|=linear", "cosine or linear"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_what_is_expected(value, kinds, said):
+    assert said in kind_problem(value, kinds)
+
+
+def test_sampling_keys_are_fine_with_sampling():
+    assert list(contradictions("generation", {"do_sample": True, "temperature": 0.7})) == []
+    assert [k for k, _ in contradictions("generation", {"temperature": 0.7})] == ["temperature"]
