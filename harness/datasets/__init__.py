@@ -1,5 +1,5 @@
 """Data sets: rows from anywhere to train and test examples."""
 
-from harness.datasets.example import Example, Splits, digest
+from harness.datasets.example import Example, Splits, Turn, digest
 
-__all__ = ["Example", "Splits", "digest"]
+__all__ = ["Example", "Splits", "Turn", "digest"]

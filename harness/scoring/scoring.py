@@ -112,13 +112,9 @@ def complete(records: Sequence[dict[str, Any]], examples: Sequence[Example], tas
     for record, example in zip(records, examples, strict=False):
         record.update(
             id=example.id, category=example.category, group=example.group, gold=example.gold,
-            reference=example.reference, example_prompt=_asked(example),
-            data_hash=digest(example.prompt, example.context, example.reference, example.gold),
+            reference=example.reference, example_prompt=example.asked,
+            data_hash=example.content_hash,
             prompt_hash=digest(record["prompt"]), answered_by=task.answered_by,
         )  # fmt: skip
         if task.labels:
             record["label"] = example.reference
-
-
-def _asked(example: Example) -> str:
-    return f"{example.prompt}\n{example.context}" if example.context else example.prompt
