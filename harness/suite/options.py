@@ -2,8 +2,8 @@
 
 The keys are those of PEFT, bitsandbytes, TRL and transformers configs, read without importing
 these: ``keys.json`` is a snapshot of the classes' fields, each with the kind of its values;
-``python -m harness.backends.hf.library_keys`` regenerates it and a test holds it true. So a suite is refused with
-the line and the nearest key before anything heavy is imported.
+``python -m harness.backends.hf.library_keys`` regenerates it and a test holds it true. So a suite
+is refused with the line and the nearest key before anything heavy is imported.
 """
 
 from __future__ import annotations
