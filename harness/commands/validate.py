@@ -41,6 +41,6 @@ def schema() -> None:
     """
     import json
 
-    from harness.suite.schema import Suite
+    from harness.suite.json_schema import suite_schema
 
-    click.echo(json.dumps(Suite.model_json_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(suite_schema(), indent=2, ensure_ascii=False))

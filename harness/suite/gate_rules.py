@@ -19,7 +19,7 @@ PREDICTIONS = "predictions"
 class Rule(BaseModel):
     """One thing that must not get worse, in the cells that it names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: str
     """A metric's name, `primary`, or `predictions` (the share of changed answers, `exact` only)."""
@@ -59,7 +59,7 @@ class Rule(BaseModel):
 class Gate(BaseModel):
     """The rules of `harness check`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rules: tuple[Rule, ...] = Field(
         default=(

@@ -16,7 +16,7 @@ from harness.suite.yaml_file import read_yaml
 class Requirement(BaseModel):
     """What a machine must have before a model's cells run on it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     accelerator: Literal["none", "cuda"] = "none"
     """`cuda`: cells are skipped on a machine without a CUDA device."""
@@ -27,7 +27,7 @@ class Requirement(BaseModel):
 class ModelCard(BaseModel):
     """One model: the frozen part of a cell."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str
     """The name on the `model` axis."""

@@ -146,11 +146,21 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
 """Kind of options → key → when it is wrong, and why."""
 
 
-HARNESS_TRAINING_KEYS = {"loss_on": "str", "prepare_for_kbit": "bool", "loraplus_lr_ratio": "float"}
-"""Training keys of the harness itself: `loss_on` is `answer`, `all` or `prompt` (the answer is
-left out of training); `prepare_for_kbit` calls PEFT's `prepare_model_for_kbit_training`, which
-upcasts what is not quantized and can cost more memory than quantization saves;
-`loraplus_lr_ratio` is LoRA+'s ratio of B's learning rate to A's (Hayou et al. 2024)."""
+HARNESS_TRAINING_KEYS = {
+    "loss_on": "=answer|=all|=prompt",
+    "prepare_for_kbit": "bool",
+    "loraplus_lr_ratio": "float",
+}
+"""Training keys of the harness itself, each with the kind of its value."""
+
+OWN_KEYS = {
+    "loss_on": "The tokens that are learned: those of the `answer` alone, of `all` the row, or of "
+    "the `prompt` (the answer is left out of training).",
+    "prepare_for_kbit": "Call PEFT's `prepare_model_for_kbit_training`. It upcasts what is not "
+    "quantized, which can cost more memory than quantization saves.",
+    "loraplus_lr_ratio": "LoRA+: the learning rate of B as a multiple of A's (Hayou et al. 2024).",
+}
+"""What each training key of the harness itself does."""
 
 FULL = "full"
 """The `peft_type` of full fine-tuning: no adapter, every weight is trained."""

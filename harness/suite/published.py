@@ -12,7 +12,7 @@ Options = dict[str, Any]
 class Source(BaseModel):
     """Where a published pipeline was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     title: str
     """The project, by its model and task."""
@@ -25,13 +25,14 @@ class Source(BaseModel):
 class Claim(BaseModel):
     """One published statement, and what it is held against."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     claim: str
     """The statement in our words."""
     value: float | None = None
     """The published number."""
     unit: str = ""
+    """The number's unit, as it is shown."""
     metric: str | None = None
     """The metric that measures it, or an arithmetic one: `parameters`, `trainable_params`,
     `trainable_percent`, `weights_gib`, `weights_16bit_gib`, `effective_batch`."""

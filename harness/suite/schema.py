@@ -31,7 +31,7 @@ QUANTIZATIONS: dict[str, Options] = {
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Evaluation(_Part):
