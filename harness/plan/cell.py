@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from harness.results.paths import folder_name
 from harness.suite.model_card import ModelCard
 from harness.suite.schema import (
     AXES,
@@ -86,6 +87,6 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
 
 def cell_key(axes: Mapping[str, Any], print_: str) -> str:
     """The folder name of the cell on ``axes``: its names and eight digits of its fingerprint."""
-    names = [axes[axis] for axis in AXES[:-1]]
+    names = [str(axes[axis]) for axis in AXES[:-1]]
     seed = [] if axes["seed"] is None else [f"s{axes['seed']}"]
-    return f"{'--'.join([*names, *seed])}-{print_[:8]}"
+    return f"{folder_name([*names, *seed])}-{print_[:8]}"

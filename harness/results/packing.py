@@ -22,7 +22,10 @@ SUFFIX = ".tar.xz"
 _SETTINGS = ("plan.json", "environment.json", "result.json")
 """Files whose texts may name a folder of this machine; answers are never touched."""
 _RECORDS = ("predictions.jsonl", "control.jsonl", "train_log.jsonl")
-_NAME = re.compile(r"(plan|environment)\.json|cells/[^/]+/(result\.json|[a-z_]+\.jsonl)")
+_NAME = re.compile(
+    r"(plan|environment)\.json|cells/(?:(?!\.\.?/)[^/]+/)+(result\.json|[a-z_]+\.jsonl)"
+)
+"""A member's name. A folder in a folder: older versions did not escape a data set `owner/name`."""
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
 """An absolute path within a text; its last part is kept."""
 

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from harness.errors import HarnessError
+
+NAME_BYTES = 200
+"""Bytes that the names in a cell's folder may take; file systems allow 255 with the rest."""
+PART_BYTES = 40
+"""Bytes that are kept of each name where all of them together are too long."""
+_UNSAFE = re.compile(r"[^\w.+=@-]|^[.-]")
+"""Separators, spaces, control characters, and what makes a name hidden, relative or an option."""
+
+
+def folder_name(names: Sequence[str]) -> str:
+    """``names`` joined by ``--`` as one folder name: never a path, never too long.
+
+    A name comes from a suite, a hub (`owner/name`) or an imported file, so it may hold anything.
+    What cannot stand in a file name becomes `_`, and a changed name gets a hash of what it was:
+    two names never share a folder because they were escaped alike.
+    """
+    kept = [_file_part(name) for name in names]
+    if len("--".join(kept).encode()) > NAME_BYTES:
+        kept = [_file_part(name, most=PART_BYTES) for name in names]
+    return "--".join(kept)
+
+
+def _file_part(name: str, most: int | None = None) -> str:
+    safe = _UNSAFE.sub("_", name)
+    if safe == name and name and (most is None or len(name.encode()) <= most):
+        return name
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    short = safe.encode("utf-8", "ignore")[: most or PART_BYTES].decode("utf-8", "ignore")
+    return f"{short}~{mark}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +99,15 @@ class RunPaths:
     directory: Path
 
     def cell(self, key: str) -> CellPaths:
-        """The files of the cell named ``key``."""
+        """The files of the cell named ``key``.
+
+        Raises:
+            HarnessError: ``key`` leads out of the run; a plan.json may come from anyone.
+        """
+        parts = PurePosixPath(key).parts
+        if not parts or ".." in parts or parts[0] == "/" or "\\" in key or "\0" in key:
+            hint = "The file was edited or damaged; `harness run` writes it anew."
+            raise HarnessError(f"{key!r} is not a cell's name", where=str(self.plan), hint=hint)
         return CellPaths(self.directory / "cells" / key)
 
     @property
