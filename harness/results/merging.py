@@ -8,35 +8,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.example import digest
+from harness.errors import HarnessError
 from harness.results.result import CellResult, Run
 
 
 def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     """``runs`` as one; a single run is given back as it is.
 
-    Cells that stand in several runs under the same axes are told apart by their run: the model's
-    name gets the run's in front. Claims and sources are kept side by side.
+    Every cell of every run is kept. Where two runs hold the same variant, the model's name gets
+    the run's in front; where their data sets have one name and other test examples, the data
+    set's does, so that they are never ranked together. Claims and sources are kept side by side.
+
+    Raises:
+        HarnessError: the same run is given twice.
     """
     if len(runs) == 1:
         return runs[0]
-    seen = Counter(axes for run in runs for axes in {_axes(cell) for cell in run.cells})
     names = _names(runs)
+    split = _other_examples(runs)
+    shared = _shared_models(runs, split)
     cells: list[CellResult] = []
     homes: dict[str, Path] = {}
     for run, label in zip(runs, names, strict=True):
         for cell in run.cells:
-            home = run.homes.get(cell.key, run.directory)
-            if seen[_axes(cell)] > 1:
-                cell = replace(cell, model=f"{label}: {cell.model}")
-            if cell.key in homes and homes[cell.key] != home:
-                continue  # the very same cell, copied
+            home = run.paths(cell).directory
+            cell = replace(cell, **_renamed(cell.model, cell.dataset, label, split, shared))
+            # two runs of one suite have equal keys: the key names the run, too
+            cell = replace(cell, key=f"{label}: {cell.key}" if cell.key in homes else cell.key)
             homes[cell.key] = home
             cells.append(cell)
     suite: dict[str, Any] = {
         "name": name or " + ".join(names),
         "description": "",
         "path": " ".join(str(run.suite.get("path")) for run in runs),
-        "claims": [claim for run in runs for claim in run.suite.get("claims", ())],
+        "claims": [
+            _claim(claim, label, split, shared)
+            for run, label in zip(runs, names, strict=True)
+            for claim in run.suite.get("claims", ())
+        ],
         "objectives": runs[0].suite.get("objectives", {}),
     }
     sources = [run.suite["source"] for run in runs if run.suite.get("source")]
@@ -45,15 +55,75 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     return Run(runs[0].directory, suite, runs[0].environment, tuple(cells), homes)
 
 
+def _renamed(
+    model: str, dataset: str, label: str, split: set[str], shared: set[str]
+) -> dict[str, str]:
+    """The axis that tells a cell of the run ``label`` from those of the others, where one has to."""
+    if dataset in split:
+        return {"dataset": f"{label}: {dataset}"}
+    return {"model": f"{label}: {model}"} if model in shared else {}
+
+
+def _claim(record: dict[str, Any], label: str, split: set[str], shared: set[str]) -> dict[str, Any]:
+    """A claim under the names that its run's cells have now."""
+    claim = record["claim"]
+    wanted = claim.get("cell", {})
+    new = _renamed(record["model"], wanted.get("dataset", ""), label, split, shared)
+    kept = {key: name for key, name in new.items() if key in wanted}
+    renamed = {**record, "claim": {**claim, "cell": {**wanted, **kept}}}
+    return {**renamed, "model": new.get("model", record["model"])}
+
+
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Each run's name; equal ones are told apart by their folders."""
+    """Each run's name; equal ones are told apart by their folders, by as little as does."""
+    folders = [run.directory.resolve() for run in runs]
+    twice = next((path for path, count in Counter(folders).items() if count > 1), None)
+    if twice:
+        raise HarnessError("the same run is given twice", where=str(twice), hint="Name it once.")
     names = [str(run.suite["name"]) for run in runs]
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    return [
-        f"{run.directory.parent.name}/{run.directory.name}" if name in twice else name
-        for name, run in zip(names, runs, strict=True)
-    ]
+    for parts in range(1, max(len(path.parts) for path in folders) + 1):
+        equal = {name for name, count in Counter(names).items() if count > 1}
+        if not equal:
+            break
+        names = [
+            "/".join(path.parts[-parts:]) if name in equal else name
+            for name, path in zip(names, folders, strict=True)
+        ]
+    return names
+
+
+def _shared_models(runs: Sequence[Run], split: set[str]) -> set[str]:
+    """Models of which some variant stands in several runs.
+
+    All cells of such a model are renamed, or a variant would lose the baseline beside it.
+    """
+    found: Counter[tuple[Any, ...]] = Counter()
+    for run in runs:
+        found.update({_axes(cell) for cell in run.cells if cell.dataset not in split})
+    return {axes[0] for axes, count in found.items() if count > 1}
 
 
 def _axes(cell: CellResult) -> tuple[Any, ...]:
     return tuple(cell.axes.values())
+
+
+def _other_examples(runs: Sequence[Run]) -> set[str]:
+    """Data sets that several runs name alike and tested on different examples."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for dataset in dict.fromkeys(cell.dataset for cell in run.cells):
+            examples = _examples(run, dataset)
+            if examples:
+                found.setdefault(dataset, set()).add(examples)
+    return {dataset for dataset, examples in found.items() if len(examples) > 1}
+
+
+def _examples(run: Run, dataset: str) -> str | None:
+    """A hash of what ``dataset`` was tested on; the number of examples where none is kept."""
+    done = [cell for cell in run.cells if cell.dataset == dataset and cell.status == "ok"]
+    for cell in done:
+        records = run.predictions(cell)
+        if records:
+            return digest(*sorted(f"{r['id']} {r.get('data_hash')}" for r in records))
+    sizes = (cell.value(cell.primary_metric) for cell in done)
+    return next((f"n={value.n}" for value in sizes if value and value.n), None)

@@ -127,7 +127,7 @@ class Run:
     environment: dict[str, Any]
     cells: tuple[CellResult, ...]
     homes: dict[str, Path] = field(default_factory=dict)
-    """Cell key → its run directory, of a run that was merged from several."""
+    """Cell key → the cell's folder, of a run that was merged from several."""
 
     def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
@@ -139,7 +139,8 @@ class Run:
 
     def paths(self, cell: CellResult) -> CellPaths:
         """The files of ``cell``."""
-        return RunPaths(self.homes.get(cell.key, self.directory)).cell(cell.key)
+        home = self.homes.get(cell.key)
+        return CellPaths(home) if home else RunPaths(self.directory).cell(cell.key)
 
     def control(self, cell: CellResult) -> list[dict[str, Any]]:
         """The control records of ``cell``; empty when there are none."""
