@@ -16,6 +16,7 @@ from harness.commands.report import pack, report, score, show
 from harness.commands.run import plan, run
 from harness.commands.validate import schema, validate
 from harness.errors import HarnessError
+from harness.results.text import say
 
 
 class _Group(click.Group):
@@ -25,7 +26,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             ctx.exit(2)
 
 

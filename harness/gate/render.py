@@ -11,6 +11,7 @@ from harness.gate.check import Check, Verdict
 from harness.report.markdown import markdown_table
 from harness.report.section import shortened
 from harness.results.result import Run, by_id
+from harness.results.text import printable
 
 COLUMNS = ("outcome", "cell", "rule", "found")
 EXAMPLES = 3
@@ -61,7 +62,7 @@ def as_junit(verdict: Verdict, run: Run) -> str:
     for key, count in counts.items():
         suite.set(key, str(count))
     ElementTree.indent(suite)
-    text = ElementTree.tostring(suite, encoding="unicode")
+    text = printable(ElementTree.tostring(suite, encoding="unicode"))
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
@@ -83,7 +84,7 @@ def workflow_commands(verdict: Verdict) -> list[str]:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

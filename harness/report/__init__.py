@@ -15,6 +15,7 @@ from harness.report.page.examples import Shown, shown
 from harness.report.page.html import render_html
 from harness.report.sections import sections_of
 from harness.results.paths import write_bytes, write_json, write_text
+from harness.results.text import csv_cell
 from harness.results.tidy import TIDY_COLUMNS, tidy_records
 
 __all__ = ["is_written", "write_report"]
@@ -60,7 +61,7 @@ def write_report(
     table = io.StringIO()
     writer = csv.DictWriter(table, TIDY_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({key: csv_cell(value) for key, value in r.items()} for r in records)
     write_text(directory / "results.csv", table.getvalue())
     _write_parquet(records, directory / "results.parquet")
     return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]

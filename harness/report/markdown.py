@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.report.section import Section
+from harness.results.text import printable
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
@@ -31,6 +32,7 @@ def _line(texts: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = printable(text)
     for raw, safe in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"), ("\n", "<br>")):
         text = text.replace(raw, safe)
     return text

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from harness.results.text import console, printable
 from harness.run.executors.base import Event
 
 
@@ -17,7 +18,7 @@ class SuiteProgress:
     """A context that shows the events of a run."""
 
     def __init__(self, total: int) -> None:
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._total = total
         self._ended = 0
         self._started: dict[str, float] = {}
@@ -61,10 +62,11 @@ class SuiteProgress:
         mark = {"done": "ok", "failed": "FAILED", "skipped": "skipped"}[event.kind]
         reason = f": {event.text.splitlines()[0]}" if event.text else ""
         line = f"[{self._ended}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
 
     def _lines(self) -> list[Text]:
         width = max(20, self._console.width - 12)
         return [
-            Text(f"{stage:<9} {key[:width]}", style="dim") for key, stage in self._stages.items()
+            Text(printable(f"{stage:<9} {key[:width]}"), style="dim")
+            for key, stage in self._stages.items()
         ]
