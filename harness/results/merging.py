@@ -58,7 +58,7 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
 def _renamed(
     model: str, dataset: str, label: str, split: set[str], shared: set[str]
 ) -> dict[str, str]:
-    """The axis that tells a cell of the run ``label`` from those of the others, where one has to."""
+    """The axis that tells a cell of the run ``label`` from the others', where one has to."""
     if dataset in split:
         return {"dataset": f"{label}: {dataset}"}
     return {"model": f"{label}: {model}"} if model in shared else {}
