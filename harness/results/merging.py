@@ -33,7 +33,12 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     for run, label in zip(runs, names, strict=True):
         for cell in run.cells:
             home = run.paths(cell).directory
-            cell = replace(cell, **_renamed(cell.model, cell.dataset, label, split, shared))
+            named = _renamed(cell.model, cell.dataset, label, split, shared)
+            cell = replace(
+                cell,
+                model=named.get("model", cell.model),
+                dataset=named.get("dataset", cell.dataset),
+            )
             # two runs of one suite have equal keys: the key names the run, too
             cell = replace(cell, key=f"{label}: {cell.key}" if cell.key in homes else cell.key)
             homes[cell.key] = home
