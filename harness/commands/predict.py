@@ -38,8 +38,7 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     if not texts:
         raise click.UsageError("no prompt: give --prompt, --file or standard input")
     from harness.backends.hf.predict import answers
-    from harness.plan.task import task_of
 
     meant = cell_of_record(result.provenance["cell"])
-    for answer in answers(meant, task_of(meant), RunPaths(run_dir).cell(result.key), texts):
+    for answer in answers(meant, meant.task, RunPaths(run_dir).cell(result.key), texts):
         click.echo(answer.replace("\n", " "))

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from harness.plan.task import Task, resolve_task, task_of_record, task_record
 from harness.results.paths import folder_name
 from harness.suite.model_card import ModelCard
 from harness.suite.schema import (
@@ -34,12 +36,18 @@ class Cell:
     seed: int | None
     """The training seed; None for `base`."""
     training: Options
-    evaluation: Evaluation
+    task: Task
+    """What is asked and how answers are scored, `evaluation` included."""
     generation: Options
     base_folder: str
     """The folder of the suite, which relative data paths start from."""
     serve: str = "attached"
     """What is scored: `attached`, `merged` or `requantized`."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How it is scored and measured."""
+        return self.task.evaluation
 
     @property
     def is_baseline(self) -> bool:
@@ -55,20 +63,30 @@ class Cell:
 
 def cell_record(cell: Cell) -> dict[str, Any]:
     """``cell`` as plain JSON values."""
-    record = asdict(replace(cell, model=None, dataset=None, evaluation=None))  # type: ignore[arg-type]
+    record = asdict(replace(cell, model=None, dataset=None, task=None))  # type: ignore[arg-type]
+    record["task"] = task_record(cell.task)
     for part in ("model", "dataset", "evaluation"):
         record[part] = getattr(cell, part).model_dump(mode="json")
     return record
 
 
 def cell_of_record(record: dict[str, Any]) -> Cell:
-    """The cell that `cell_record` wrote."""
-    parts = {
-        "model": ModelCard(**record["model"]),
-        "dataset": DatasetEntry(**record["dataset"]),
-        "evaluation": Evaluation(**record["evaluation"]),
-    }
-    return Cell(**{**record, **parts})
+    """The cell that `cell_record` wrote, in this version or an earlier one."""
+    rest = {key: value for key, value in record.items() if key != "evaluation"}
+    dataset = DatasetEntry(**record["dataset"])
+    evaluation = Evaluation(**record["evaluation"])
+    if "task" in record:
+        task = task_of_record(record["task"], evaluation)
+    else:  # before schema 2 every reader resolved the task again
+        folder, baseline = Path(record["base_folder"]), record["adapter"] == BASE
+        task = resolve_task(dataset, folder, evaluation, baseline=baseline)
+    return Cell(**{**rest, "model": ModelCard(**record["model"]), "dataset": dataset, "task": task})
+
+
+def evaluated(cell: Cell, **options: Any) -> Cell:
+    """``cell`` with ``options`` of its evaluation replaced."""
+    evaluation = cell.evaluation.model_copy(update=options)
+    return replace(cell, task=replace(cell.task, evaluation=evaluation))
 
 
 def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:

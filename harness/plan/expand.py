@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
+from harness.plan.task import resolve_task
 from harness.registry import did_you_mean
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
 from harness.suite.schema import (
@@ -92,6 +93,7 @@ class _Resolver:
         merged = self._merged(
             [quantization, adapter, dataset, self._entry("model", point)], card, point
         )
+        folder = self.path.resolve().parent
         return Cell(
             model=card,
             quantization=quantization.name,
@@ -101,9 +103,14 @@ class _Resolver:
             dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
             seed=None if adapter is None else point["seed"],
             training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
-            evaluation=self._evaluation(merged["evaluation"]),
+            task=resolve_task(
+                dataset,
+                folder,
+                self._evaluation(merged["evaluation"]),
+                baseline=adapter is None,
+            ),
             generation={**DEFAULT_GENERATION, **merged["generation"]},
-            base_folder=str(self.path.resolve().parent),
+            base_folder=str(folder),
             serve="attached" if adapter is None else adapter.serve,
         )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.sources import source_of
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.plan.claims import arithmetic, meant, unknown_cells
@@ -76,12 +75,11 @@ def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
 def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
     cell = meant(claim, cells)
     assert cell is not None  # `unknown_cells` has looked for it
-    source = source_of(cell.dataset, Path(cell.base_folder))
     return {
         "claim": claim.model_dump(mode="json"),
         "model": cell.model.name,
         "arithmetic": arithmetic(claim, cell),
-        "skip": why_not_here(cell, machine(), needs_hub=source.needs_network),
+        "skip": why_not_here(cell, machine()),
     }
 
 

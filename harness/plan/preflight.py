@@ -29,8 +29,6 @@ class Decision:
     reason: str | None = None
     content: dict[str, str] | None = None
     """Hashes of model and data, and versions, that the fingerprint covers."""
-    task: str = "generation"
-    primary_metric: str = ""
     metrics_version: int | None = None
     """Of the stored result of a current cell."""
     memory: Estimate | None = None
@@ -42,8 +40,8 @@ class Decision:
             **self.cell.axes,
             "key": self.key,
             "fingerprint": self.fingerprint,
-            "task": self.task,
-            "primary_metric": self.primary_metric,
+            "task": self.cell.task.task,
+            "primary_metric": self.cell.task.primary_metric,
             "skip": self.reason if self.action == "skip" else None,
         }
 
@@ -55,7 +53,6 @@ class Decision:
             "axes": self.cell.axes,
             "key": self.key,
             "fingerprint": self.fingerprint,
-            "primary_metric": self.primary_metric,
             "content": self.content,
             "environment": environment,
         }
@@ -70,7 +67,6 @@ def preflight(
 
 def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | None) -> Decision:
     folder = Path(cell.base_folder)
-    source = source_of(cell.dataset, folder)
     content = {
         "data": content_hash(cell.dataset, folder),
         "model": model_hash(cell.model.source, cell.model.revision),
@@ -84,8 +80,6 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
     key = cell_key(cell.axes, print_)
     shared: dict[str, Any] = {
         "content": content,
-        "task": cell.dataset.task or source.task,
-        "primary_metric": cell.dataset.primary_metric or source.primary_metric,
         "memory": estimate(cell),
     }
     stored = load_result(run.cell(key).result)
@@ -94,7 +88,7 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
             cell, key, print_, "current", metrics_version=stored.metrics_version, **shared
         )
     reason = _too_large(shared["memory"], max_vram_gib)
-    reason = reason or why_not_here(cell, machine, needs_hub=source.needs_network)
+    reason = reason or why_not_here(cell, machine)
     if reason:
         return Decision(cell, key, print_, "skip", reason, **shared)
     return Decision(cell, key, print_, "run", **shared)
@@ -106,7 +100,7 @@ def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
     return f"expected to need {memory.needed_gib:.1f} GiB; --max-vram is {limit_gib:g} GiB"
 
 
-def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> str | None:
+def why_not_here(cell: Cell, machine: Machine) -> str | None:
     """The reason why ``cell`` cannot run on ``machine``, or None."""
     card, needs = cell.model, cell.model.requires
     if needs.accelerator == "cuda" and machine.gpu is None:
@@ -120,7 +114,7 @@ def why_not_here(cell: Cell, machine: Machine, *, needs_hub: bool = False) -> st
             return f"{card.source} is not in the local cache and the hub is switched off"
         if card.gated and not has_token():
             return f"{card.source} is gated: accept its licence, then set HF_TOKEN"
-    if needs_hub and offline:
+    if offline and source_of(cell.dataset, Path(cell.base_folder)).needs_network:
         name = cell.dataset.source or cell.dataset.name
         return f"data set {name} is on the hub, which is switched off"
     return None

@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from harness.datasets.sources import source_of
-from harness.plan.cell import Cell
-from harness.suite.schema import Evaluation
-
-if TYPE_CHECKING:
-    pass
+from harness.suite.schema import DatasetEntry, Evaluation
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the scores of a data set depend on."""
+    """What the scores of a cell depend on; settled once, when the suite is expanded."""
 
     task: str
+    """`generation` or `classification`."""
     language: Literal["en", "ru"]
     labels: tuple[str, ...]
     evaluation: Evaluation
     answered_by: str = "generation"
     """How answers are read: `generation`, or for labels `head`, `likelihood` or `generation`."""
+    primary_metric: str = ""
+    """The metric the leaderboard orders this data set by."""
 
 
-def task_of(cell: Cell) -> Task:
-    """What the scores of ``cell`` depend on: the suite's word, else the data set's own."""
-    source = source_of(cell.dataset, Path(cell.base_folder))
+def resolve_task(
+    dataset: DatasetEntry, folder: Path, evaluation: Evaluation, *, baseline: bool
+) -> Task:
+    """The task of a cell on ``dataset``: what the suite says, else what the data set declares.
+
+    Args:
+        dataset: The entry on the suite's axis.
+        folder: The folder of the suite, which relative data paths start from.
+        evaluation: The cell's evaluation settings.
+        baseline: Whether the cell is the untouched model.
+
+    Raises:
+        HarnessError: there is no such data set.
+    """
+    source = source_of(dataset, folder)
+    task = dataset.task or source.task
     return Task(
-        task=cell.dataset.task or source.task,
-        language=cell.dataset.language or source.language,
-        labels=cell.dataset.labels or source.labels,
-        evaluation=cell.evaluation,
-        answered_by=_answered_by(cell, cell.dataset.task or source.task),
+        task=task,
+        language=dataset.language or source.language,
+        labels=dataset.labels or source.labels,
+        evaluation=evaluation,
+        answered_by=_answered_by(task, dataset, baseline=baseline),
+        primary_metric=dataset.primary_metric or source.primary_metric,
     )
 
 
-def _answered_by(cell: Cell, task: str) -> str:
+def task_record(task: Task) -> dict[str, Any]:
+    """``task`` as plain JSON values, without its evaluation, which a cell's record holds."""
+    names = [f.name for f in fields(task) if f.name != "evaluation"]
+    record = {name: getattr(task, name) for name in names}
+    return {**record, "labels": list(task.labels)}
+
+
+def task_of_record(record: dict[str, Any], evaluation: Evaluation) -> Task:
+    """The task that `task_record` wrote."""
+    return Task(**{**record, "labels": tuple(record["labels"]), "evaluation": evaluation})
+
+
+def _answered_by(task: str, dataset: DatasetEntry, *, baseline: bool) -> str:
     """A baseline has no trained head: its labels are ranked by their likelihood."""
     if task != "classification":
         return "generation"
-    mode = cell.dataset.classify_by
-    return "likelihood" if mode == "head" and cell.is_baseline else mode
+    mode = dataset.classify_by
+    return "likelihood" if mode == "head" and baseline else mode

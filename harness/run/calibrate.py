@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.datasets.splits import load_splits
-from harness.plan.cell import Cell
+from harness.plan.cell import Cell, evaluated
 from harness.plan.machine import machine
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision, preflight
@@ -115,10 +115,9 @@ def _shortened(cell: Cell, test: int) -> Cell:
     training = {k: v for k, v in cell.training.items() if k != "num_train_epochs"}
     size = min(test, cell.evaluation.batch_size)
     return replace(
-        cell,
+        evaluated(cell, noise_examples=0, control=None),
         training={**training, "max_steps": STEPS},
         dataset=cell.dataset.model_copy(update={"test": size}),
-        evaluation=cell.evaluation.model_copy(update={"noise_examples": 0, "control": None}),
     )
 
 

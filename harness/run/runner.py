@@ -99,8 +99,8 @@ def _record(plan: Plan, decision: Decision, event: Event) -> None:
         key=decision.key,
         status="skipped" if event.kind == "skipped" else "failed",
         fingerprint=decision.fingerprint,
-        task=decision.task,
-        primary_metric=decision.primary_metric,
+        task=decision.cell.task.task,
+        primary_metric=decision.cell.task.primary_metric,
         reason=reason,
     )
     save_result(paths, result)

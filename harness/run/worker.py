@@ -14,7 +14,6 @@ from harness.backends.base import Alone, Device, backend_of, elapsed
 from harness.datasets.splits import load_splits
 from harness.plan.cell import cell_of_record
 from harness.plan.machine import keep_one_gpu
-from harness.plan.task import task_of
 from harness.results.paths import CellPaths, read_json, write_text
 from harness.results.result import CellResult, save_result, write_predictions
 from harness.run.adapter_card import adapter_card
@@ -32,7 +31,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     cell = cell_of_record(job["cell"])
     started = time.monotonic()
     device.stage("data")
-    task = task_of(cell)
+    task = cell.task
     splits = load_splits(cell.dataset, Path(cell.base_folder))
     seen = evaluate_cell(cell, task, splits, paths, device)
     device.stage("score")
@@ -56,7 +55,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         status="ok",
         fingerprint=job["fingerprint"],
         task=task.task,
-        primary_metric=job["primary_metric"],
+        primary_metric=task.primary_metric,
         values=tuple(values),
         audit=seen.audit,
         data={**splits.counts, "content": job["content"]},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.plan.cell import cell_of_record
-from harness.plan.task import task_of
 from harness.results.paths import RunPaths
 from harness.results.result import CellResult, Run, save_result, write_predictions
 from harness.scoring.aggregation import aggregate, confusion_record
@@ -36,7 +35,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
 
 
 def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
-    task = task_of(cell_of_record(result.provenance["cell"]))
+    task = cell_of_record(result.provenance["cell"]).task
     score_records(records, task)
     kept = tuple(v for v in result.values if v.n is None or v.metric.startswith("control_"))
     return replace(

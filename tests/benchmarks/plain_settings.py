@@ -13,7 +13,6 @@ from harness.backends.hf.tasks.label_answers import _asked
 from harness.backends.hf.training.trainer import arguments_of
 from harness.datasets.splits import load_splits
 from harness.plan.expand import expand
-from harness.plan.task import task_of
 from harness.suite.loading import load_suite
 from harness.suite.options import trainer_keys
 
@@ -31,7 +30,7 @@ def write_settings(suite, folder):
 
 
 def settings_of(cell, scratch):
-    task, splits = task_of(cell), load_splits(cell.dataset, Path(cell.base_folder))
+    task, splits = cell.task, load_splits(cell.dataset, Path(cell.base_folder))
     tokenizer = load_tokenizer(cell.model)
     training = arguments_of(cell, None, scratch)
     if task.labels:

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from harness.backends.hf.training.row_store import rows_key, stored_rows
 from harness.datasets.control import load_control
 from harness.datasets.example import Example, Splits
 from harness.errors import HarnessError
-from harness.plan.cell import Cell
+from harness.plan.cell import Cell, evaluated
 from harness.plan.task import Task
 from harness.results.paths import CellPaths
 
@@ -206,10 +205,7 @@ def _repeat(
     for name, batch_size in (("again", size), ("half batch", max(1, size // 2))):
         # sampled answers are drawn with another seed: the same one would only repeat itself
         seed = cell.evaluation.sampling_seed + 1
-        options = cell.evaluation.model_copy(
-            update={"batch_size": batch_size, "sampling_seed": seed}
-        )
-        other = replace(cell, evaluation=options)
+        other = evaluated(cell, batch_size=batch_size, sampling_seed=seed)
         test = splits.test[: cell.evaluation.noise_examples]
         seen.repeats[name] = kind.predict(model, tokenizer, other, task, test, likelihoods=False)
     seen.timings["repeat"] = elapsed(device, started)

@@ -12,7 +12,6 @@ from harness.backends.hf.tasks import text as generation
 from harness.backends.hf.training.row_store import rows_key, stored_rows
 from harness.datasets.splits import load_splits
 from harness.plan.expand import expand
-from harness.plan.task import task_of
 from harness.results.paths import read_json
 from harness.suite.loading import load_suite
 
@@ -25,7 +24,7 @@ class Fixed:
     def __init__(self, path, dataset):
         cells = expand(load_suite(path), path)
         self.cell = next(c for c in cells if not c.is_baseline)
-        self.task = task_of(self.cell)
+        self.task = self.cell.task
         self.tokenizer = load_tokenizer(self.cell.model)
         self.kind = classification if dataset == "finance-labels" else generation
         self.examples = load_splits(self.cell.dataset, path.parent).train[:ROWS]
