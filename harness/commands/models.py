@@ -28,9 +28,9 @@ def list_models() -> None:
         card = load_model_card(path)
         needs = card.requires
         where = "in this repository" if card.is_local else card.source
-        gpu = f"; {needs.accelerator}, {needs.memory_gib:g} GiB" if needs.memory_gib else ""
+        gpu = "; needs CUDA" if needs.accelerator == "cuda" else ""
         gated = "; gated" if card.gated else ""
-        click.echo(f"{card.name:<22} {where}{gpu}{gated}; {card.licence}")
+        click.echo(f"{card.name:<26} {where}{gpu}{gated}; {card.licence}")
 
 
 @models.command()

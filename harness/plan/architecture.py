@@ -1,7 +1,6 @@
-"""Parameters and bytes of a decoder from its configuration alone: no weights, no torch.
+"""Parameters and bytes of a model from its configuration alone: no weights, no torch.
 
-For Llama's family (Llama, Mistral, Qwen2): seven linear layers a block, RMS norms, no learned
-positions.
+For decoders of Llama's kind (Llama, Mistral, Qwen2 and 3, Gemma 3, Phi 3) and encoders of BERT's.
 Bytes follow bitsandbytes: 8-bit rows carry a float32 scale each; 4-bit weights one per block of 64,
 itself 8-bit with a float32 per 256 blocks under double quantization. Heads and embeddings stay in
 the model's dtype. `harness models show` builds the same on torch's meta device; a test holds both
@@ -19,19 +18,24 @@ from typing import Any
 
 from harness.suite.model_card import ModelCard
 
-FAMILIES = ("llama", "mistral", "qwen2")
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3")
+ENCODERS = ("bert", "roberta")
 BIASED = {"qwen2": ("q_proj", "k_proj", "v_proj")}
 """Family → linear layers with a bias, where the configuration does not say."""
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+_QUERY_VALUE = ("q_proj", "v_proj")
 DEFAULT_TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
-    "lora": dict.fromkeys(FAMILIES, ("q_proj", "v_proj")),
+    "lora": {
+        **{family: _QUERY_VALUE for family in FAMILIES if family != "phi3"},
+        **dict.fromkeys(ENCODERS, ("query", "value")),
+    },
     "ia3": {
-        "llama": ("k_proj", "v_proj", "down_proj"),
-        "mistral": ("k_proj", "v_proj", "down_proj"),
-        "qwen2": ("q_proj", "v_proj", "down_proj"),
+        **dict.fromkeys(("llama", "mistral"), ("k_proj", "v_proj", "down_proj")),
+        **dict.fromkeys(("qwen2", "qwen3", "gemma3_text"), (*_QUERY_VALUE, "down_proj")),
     },
 }
-"""PEFT method → family → the modules that PEFT takes when none are named."""
+"""PEFT method → family → the modules that PEFT takes when none are named; none for Phi 3, whose
+suites must name them."""
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BLOCK, NESTED_BLOCK = 64, 256
 """Weights that share a scale in 4 bits, and scales that share one under double quantization."""
@@ -65,8 +69,18 @@ class Shape:
     head_size: int
     vocabulary: int
     tied: bool
+    """Whether there is no head of the vocabulary's size besides the embedding."""
     linears: tuple[Linear, ...]
     """Of one block."""
+    norms: int
+    """Parameters of a block's norms."""
+    outside: int
+    """Parameters outside the blocks, beside embedding and head: final norm, positions, pooler."""
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether it reads a text at once and has no vocabulary to answer in."""
+        return self.family in ENCODERS
 
     @property
     def embedding(self) -> int:
@@ -75,14 +89,14 @@ class Shape:
 
     @property
     def block(self) -> int:
-        """Parameters of one block: linear layers, biases and two norms."""
+        """Parameters of one block: linear layers, biases and norms."""
         biases = sum(linear.outputs for linear in self.linears if linear.bias)
-        return sum(linear.weights for linear in self.linears) + biases + 2 * self.hidden
+        return sum(linear.weights for linear in self.linears) + biases + self.norms
 
     @property
     def parameters(self) -> int:
         """All parameters; a tied head is counted once."""
-        return self.embedding * (1 if self.tied else 2) + self.layers * self.block + self.hidden
+        return self.embedding * (1 if self.tied else 2) + self.layers * self.block + self.outside
 
     @property
     def linear_weights(self) -> int:
@@ -107,23 +121,54 @@ def _configuration(path: Path) -> dict[str, Any]:
 
 def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
     """The shape that ``architecture`` builds; None for a family that is not known here."""
-    if architecture is None or architecture.get("model_type") not in FAMILIES:
+    family = (architecture or {}).get("model_type")
+    if architecture is None or family not in (*FAMILIES, *ENCODERS):
         return None
-    a = architecture
-    family, hidden = a["model_type"], a["hidden_size"]
+    return _encoder(architecture) if family in ENCODERS else _decoder(architecture)
+
+
+def _decoder(a: Mapping[str, Any]) -> Shape:
+    family, hidden, inner = a["model_type"], a["hidden_size"], a["intermediate_size"]
     heads = a["num_attention_heads"]
     kv_heads = a.get("num_key_value_heads") or heads
     size = a.get("head_dim") or hidden // heads
-    inner = a["intermediate_size"]
+    if family == "phi3":  # queries, keys and values in one matrix, gate and up in another
+        sizes = {
+            "qkv_proj": (hidden, (heads + 2 * kv_heads) * size),
+            "o_proj": (heads * size, hidden),
+            "gate_up_proj": (hidden, 2 * inner),
+            "down_proj": (inner, hidden),
+        }
+    else:
+        outs = {"q_proj": heads * size, "k_proj": kv_heads * size, "v_proj": kv_heads * size}
+        sizes = {name: (hidden, out) for name, out in outs.items()}
+        sizes |= {"o_proj": (heads * size, hidden), "gate_proj": (hidden, inner)}
+        sizes |= {"up_proj": (hidden, inner), "down_proj": (inner, hidden)}
     biased = ATTENTION if a.get("attention_bias") else BIASED.get(family, ())
-    outs = {"q_proj": heads * size, "k_proj": kv_heads * size, "v_proj": kv_heads * size}
-    sizes = {name: (hidden, out) for name, out in outs.items()}
-    sizes |= {"o_proj": (heads * size, hidden), "gate_proj": (hidden, inner)}
-    sizes |= {"up_proj": (hidden, inner), "down_proj": (inner, hidden)}
+    # Gemma 3 has norms after attention and MLP too; it and Qwen 3 norm each head's queries and keys
+    norms = (4 if family == "gemma3_text" else 2) * hidden
+    norms += 2 * size if family in ("gemma3_text", "qwen3") else 0
     return Shape(
-        family, a["num_hidden_layers"], hidden, inner, heads, kv_heads, size, a["vocab_size"],
-        bool(a.get("tie_word_embeddings", False)),
-        tuple(Linear(name, i, o, name in biased) for name, (i, o) in sizes.items()),
+        family=family, layers=a["num_hidden_layers"], hidden=hidden, intermediate=inner,
+        heads=heads, kv_heads=kv_heads, head_size=size, vocabulary=a["vocab_size"],
+        tied=bool(a.get("tie_word_embeddings", family == "gemma3_text")),
+        linears=tuple(Linear(name, i, o, name in biased) for name, (i, o) in sizes.items()),
+        norms=norms, outside=hidden,
+    )  # fmt: skip
+
+
+def _encoder(a: Mapping[str, Any]) -> Shape:
+    """BERT and RoBERTa: learned positions, layer norms with a bias, a pooler."""
+    hidden, inner, heads = a["hidden_size"], a["intermediate_size"], a["num_attention_heads"]
+    sizes = dict.fromkeys(("query", "key", "value", "attention.output.dense"), (hidden, hidden))
+    sizes |= {"intermediate.dense": (hidden, inner), "output.dense": (inner, hidden)}
+    positions = a["max_position_embeddings"] + a.get("type_vocab_size", 2)
+    pooler = hidden * hidden + hidden
+    return Shape(
+        family=a["model_type"], layers=a["num_hidden_layers"], hidden=hidden, intermediate=inner,
+        heads=heads, kv_heads=heads, head_size=hidden // heads, vocabulary=a["vocab_size"],
+        tied=True, linears=tuple(Linear(name, i, o, True) for name, (i, o) in sizes.items()),
+        norms=4 * hidden, outside=positions * hidden + 2 * hidden + pooler,
     )  # fmt: skip
 
 

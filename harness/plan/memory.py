@@ -82,9 +82,13 @@ def estimate(cell: Cell) -> Estimate | None:
         parts["activations"] = _activations(shape, cell)
         kept = ("weights", "adapter", "gradients", "optimizer", "activations")
         training = sum(parts[name] for name in kept) / MIB
-    inference = sum(parts[name] for name in ("weights", "adapter", "cache", "decoding")) / MIB
+    inference = sum(parts[name] for name in ("adapter", "cache", "decoding"))
+    unpacked = float(model_bytes(shape, {}, cell.model.dtype))
+    # to merge an adapter the unquantized base is loaded first; only `requantized` packs it again
+    load = float(weights) if cell.serve == "attached" else max(unpacked, weights)
+    inference = (inference + (unpacked if cell.serve == "merged" else weights)) / MIB
     mib = {name: size / MIB for name, size in parts.items()}
-    return Estimate(weights / MIB, inference, training, mib)
+    return Estimate(load / MIB, inference, training, mib)
 
 
 def _prompt(cell: Cell) -> int:
@@ -94,6 +98,8 @@ def _prompt(cell: Cell) -> int:
 
 
 def _cache(shape: Shape, cell: Cell, wide: int) -> float:
+    if shape.is_encoder:
+        return 0.0
     length = _prompt(cell) + int(cell.generation["max_new_tokens"])
     width = 2 * shape.layers * shape.kv_heads * shape.head_size
     return float(width * length * cell.evaluation.batch_size * wide)
@@ -108,7 +114,7 @@ def _decoding(shape: Shape, cell: Cell, wide: int, *, adapted: bool) -> float:
         block += 6 * tokens * shape.intermediate
     if adapted:
         block += 4 * tokens * shape.intermediate
-    return float(block + 8 * rows * shape.vocabulary)
+    return float(block + (0 if shape.is_encoder else 8 * rows * shape.vocabulary))
 
 
 def _activations(shape: Shape, cell: Cell) -> float:
@@ -122,7 +128,7 @@ def _activations(shape: Shape, cell: Cell) -> float:
     if cell.quantization_config.get("load_in_8bit"):
         layer += INT8_EXTRA["hidden"] * shape.hidden
         layer += INT8_EXTRA["intermediate"] * shape.intermediate
-    logits = LOGIT_BYTES * tokens * shape.vocabulary
+    logits = 0.0 if shape.is_encoder else LOGIT_BYTES * tokens * shape.vocabulary
     if options.get("gradient_checkpointing"):
         return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
     return tokens * layer * shape.layers + logits

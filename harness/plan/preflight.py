@@ -106,8 +106,9 @@ def why_not_here(cell: Cell, machine: Machine) -> str | None:
     if needs.accelerator == "cuda" and machine.gpu is None:
         return f"{card.name} needs a CUDA GPU; this machine has none"
     here = machine.gpu_memory_gib if machine.gpu else machine.memory_gib
-    if needs.memory_gib > here:
-        return f"{card.name} needs {needs.memory_gib:g} GiB; this machine has {here:.1f} GiB"
+    needed = _needed_gib(cell)
+    if needed is not None and needed > here:
+        return f"{card.name} needs {needed:.3g} GiB here; this machine has {here:.1f} GiB"
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
     if not card.is_local and card.weights != "random" and not is_cached(card.source):
         if offline:
@@ -118,6 +119,18 @@ def why_not_here(cell: Cell, machine: Machine) -> str | None:
         name = cell.dataset.source or cell.dataset.name
         return f"data set {name} is on the hub, which is switched off"
     return None
+
+
+def _needed_gib(cell: Cell) -> float | None:
+    """What the card asks for, else what the cell is expected to take; None where neither is known.
+
+    A guess for the whole model would refuse a 4-bit cell on a card that holds it easily.
+    """
+    asked = cell.model.requires.memory_gib
+    if asked is not None:
+        return asked
+    expected = estimate(cell)
+    return None if expected is None else expected.needed_gib
 
 
 def is_cached(hub_id: str) -> bool:

@@ -20,8 +20,9 @@ class Requirement(BaseModel):
 
     accelerator: Literal["none", "cuda"] = "none"
     """`cuda`: cells are skipped on a machine without a CUDA device."""
-    memory_gib: float = 0.0
-    """Memory in GiB (of the device, or main memory without one) needed for its smallest use."""
+    memory_gib: float | None = Field(None, ge=0)
+    """Memory in GiB (of the device, or main memory without one) that a cell needs. Without it the
+    estimate of `harness plan` decides, for each quantization and adapter by itself."""
 
 
 class ModelCard(BaseModel):

@@ -22,7 +22,9 @@ def card(root, name):
     return load_model_card(root / "models" / f"{name}.yaml")
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, "tiny-qwen2", "tiny-llama"])
+@pytest.mark.parametrize(
+    "name", [*PUBLISHED, "tiny-qwen2", "tiny-llama", "qwen3-0.6b", "gemma-3-1b-it"]
+)
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=["default", "all", "dora", "ia3"])
 def test_counting_equals_building_on_the_meta_device(root, name, adapter):
     from harness.backends.hf.models.random import counted

@@ -1,0 +1,95 @@
+"""What may run on which machine: the estimate decides where the card names no memory."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.plan.expand import expand
+from harness.plan.machine import Machine
+from harness.plan.memory import estimate
+from harness.plan.preflight import why_not_here
+from harness.suite.loading import load_suite
+
+CARD_OF_12 = Machine("cpu", 8, 64.0, "", "a card", 12.0)
+SUITE = """\
+name: fits
+matrix:
+  model: [MODEL]
+  quantization: [none, nf4]
+  adapter:
+    - {name: attached, config: {r: 16, target_modules: all-linear}}
+    - {name: requantized, serve: requantized, config: {r: 16, target_modules: all-linear}}
+  dataset: [{name: finance-qa, train: 20, test: 10}]
+training: {per_device_train_batch_size: 1, max_length: 512, gradient_checkpointing: true}
+evaluation: {batch_size: 4}
+"""
+
+
+@pytest.fixture
+def cells(write_suite, monkeypatch):
+    monkeypatch.setattr("harness.plan.preflight.is_cached", lambda _: True)  # nothing to download
+
+    def made(model):
+        path = write_suite(SUITE.replace("MODEL", model))
+        return {(c.quantization, c.adapter): c for c in expand(load_suite(path), path)}
+
+    return made
+
+
+def test_four_bits_of_a_large_model_fit_a_small_card_and_sixteen_do_not(cells):
+    made = cells("mistral-7b-v0.1")
+    assert why_not_here(made["nf4", "attached"], CARD_OF_12) is None
+    reason = why_not_here(made["none", "attached"], CARD_OF_12)
+    assert reason is not None
+    assert "needs" in reason
+    assert "12.0 GiB" in reason
+
+
+def test_an_adapter_that_is_merged_first_needs_the_unquantized_weights(cells):
+    made = cells("mistral-7b-v0.1")
+    packed, merged = (estimate(made["nf4", name]) for name in ("attached", "requantized"))
+    assert merged.load > 3 * packed.load
+    assert merged.training == packed.training
+    assert why_not_here(made["nf4", "requantized"], CARD_OF_12) is not None
+
+
+def test_what_the_card_asks_for_comes_before_the_estimate(cells):
+    cell = cells("mistral-7b-v0.1")["nf4", "attached"]
+    needs = cell.model.requires.model_copy(update={"memory_gib": 24.0})
+    cell = replace(cell, model=cell.model.model_copy(update={"requires": needs}))
+    assert "needs 24 GiB" in (why_not_here(cell, CARD_OF_12) or "")
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        ("smollm2-135m-instruct", 134_515_008),
+        ("smollm2-360m-instruct", 361_821_120),
+        ("smollm2-1.7b-instruct", 1_711_376_384),
+        ("qwen2.5-0.5b-instruct", 494_032_768),
+        ("qwen2.5-1.5b-instruct", 1_543_714_304),
+        ("qwen3-0.6b", 596_049_920),
+        ("qwen3-1.7b", 1_720_574_976),
+        ("llama-3.2-1b-instruct", 1_235_814_400),
+        ("llama-3.2-3b-instruct", 3_212_749_824),
+        ("gemma-3-1b-it", 999_885_952),
+        ("phi-3.5-mini-instruct", 3_821_079_552),
+        ("mistral-7b-instruct-v0.3", 7_248_023_552),
+        ("minilm-l6", 22_713_216),
+        ("roberta-base", 124_645_632),
+        ("rubert-tiny", 11_784_168),
+    ],
+)
+def test_cards_have_the_parameters_of_the_published_checkpoints(root, model, parameters):
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    from harness.plan.architecture import architecture_of, shape_of
+    from harness.suite.model_card import load_model_card
+
+    architecture = architecture_of(load_model_card(root / "models" / f"{model}.yaml"))
+    shape = shape_of(architecture)
+    kind = AutoModel if shape.is_encoder else AutoModelForCausalLM
+    with torch.device("meta"):
+        built = kind.from_config(AutoConfig.for_model(**architecture))
+    assert shape.parameters == sum(p.numel() for p in built.parameters()) == parameters
