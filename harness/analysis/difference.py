@@ -258,24 +258,34 @@ def with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:
 def incomparable(first: Records, second: Records) -> str | None:
     """Why two sides cannot be compared example by example; None if they can.
 
+    Examples are paired by their id; what one side alone has is left out, and `left_out` counts it.
     The prompts that the models saw must be equal too, unless the sides answer in different ways
     (a trained head reads the bare text, a baseline is asked a question).
     """
     if not first or not second:
         return "one side has no predictions"
-    if first.keys() != second.keys():
-        only = len(first.keys() ^ second.keys())
-        return f"{only} examples stand on one side only"
+    shared = [i for i in first if i in second]
+    if not shared:
+        return f"no example is on both sides: {len(first)} and {len(second)} others"
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
     checks["data_hash"] = "examples hold other data"
     if _answered_by(first) == _answered_by(second):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
-        ours = [record.get(key) for record in first.values()]
-        theirs = [second[i].get(key) for i in first]
+        ours = [first[i].get(key) for i in shared]
+        theirs = [second[i].get(key) for i in shared]
         if ours != theirs:
             return f"{sum(map(ne, ours, theirs))} {text}"
     return None
+
+
+def left_out(first: Records, second: Records) -> str | None:
+    """How many examples were paired where a side has others, too; None where all were."""
+    if first.keys() == second.keys():
+        return None
+    shared = len(first.keys() & second.keys())
+    alone = f"{len(first) - shared} only in the first, {len(second) - shared} only in the second"
+    return f"paired {shared} examples by id; left out: {alone}"
 
 
 def _answered_by(side: Records) -> Any:

@@ -11,6 +11,7 @@ from harness.analysis.difference import (
     adjusted,
     differences,
     incomparable,
+    left_out,
 )
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Side, Ties, ties
@@ -44,7 +45,7 @@ def build_leaderboard(
     objectives: Objectives | None = None,
     *,
     metric: str | None = None,
-    baseline_of: str = "adapter",
+    baseline_of: str | None = None,
 ) -> Leaderboard:
     """The tables of ``run``, one per data set in matrix order.
 
@@ -52,9 +53,10 @@ def build_leaderboard(
         run: A run directory read back.
         objectives: Instead of the suite's own.
         metric: Instead of every data set's primary metric.
-        baseline_of: The axis whose first value is the baseline of the others: with `adapter` it is
-            the untouched model.
+        baseline_of: The axis whose first value is the baseline of the others; default: the run's
+            own, `adapter` for what `harness run` trained: the untouched model.
     """
+    baseline_of = baseline_of or str(run.suite.get("baseline_of", "adapter"))
     names = list(dict.fromkeys(cell.dataset for cell in run.cells))
     stored: dict[str, Records] = {}
     tables = tuple(_table(run, name, stored, metric, baseline_of) for name in names)
@@ -75,8 +77,19 @@ def _table(
         for axes, members in groups.items()
     ]
     metric = metric or cells[0].primary_metric
-    made = Table(dataset, cells[0].task, metric, tuple(_holm(rows, metric)))
+    made = Table(
+        dataset, cells[0].task, metric, tuple(_holm(rows, metric)),
+        test_sets=max(1, _test_sets(run, rows, records)),
+    )  # fmt: skip
     return replace(made, ties=_ties(run, made, records))
+
+
+def _test_sets(run: Run, rows: list[Row], records: dict[str, Records]) -> int:
+    """How many different sets of examples the rows were scored on; cells without records aside."""
+    found = (_read(run, cell, records) for row in rows for cell in row.finished)
+    return len(
+        {frozenset((i, r.get("data_hash")) for i, r in side.items()) for side in found if side}
+    )
 
 
 Axes = tuple[str, str, str]
@@ -136,20 +149,21 @@ def _row(
     firsts: tuple[CellResult, ...], records: dict[str, Records],
 ) -> Row:  # fmt: skip
     deltas: dict[str, Delta] = {}
-    reason = None
+    reason = counts = None
     base = [cell for cell in firsts if cell.status == "ok"]
     tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
     if tuned and base:
         before, after = ({c.seed: _read(run, c, records) for c in side} for side in (base, tuned))
         first, *sides = [*before.values(), *after.values()]
         reason = next((r for r in (incomparable(first, side) for side in sides) if r), None)
+        counts = next((text for text in (left_out(first, side) for side in sides) if text), None)
         if reason is None:
             labels = (tuned[0].confusion or {}).get("labels", ())
             margin = float(tuned[0].evaluation("margin") or 0)
             criteria = Criteria(margin, base[0].noise.get("floor"))
             deltas = differences(before, after, criteria=criteria, labels=labels)
     baseline = firsts[0] if firsts else None
-    return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason)
+    return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason, counts)
 
 
 def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:

@@ -36,7 +36,12 @@ class Standing:
 
 
 def standings(table: Table, objectives: Objectives) -> list[Standing]:
-    """The table's scored rows, best first: within the bounds, by `order_by`."""
+    """The table's scored rows, best first: within the bounds, by `order_by`.
+
+    Empty where the rows were tested on different examples: their means have no order.
+    """
+    if table.test_sets > 1:
+        return []
     rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
     speed = len(table.machines()) < 2
     plain = [_standing(table, row, objectives, speed=speed) for row in rows]

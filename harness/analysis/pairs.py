@@ -15,6 +15,7 @@ from harness.analysis.difference import (
     adjusted,
     differences,
     incomparable,
+    left_out,
 )
 from harness.analysis.flips import Flips, flips
 from harness.analysis.seeds import seed_pairs
@@ -43,6 +44,8 @@ class Pair:
     """Why they cannot be compared; None if they can."""
     deltas: dict[str, Delta]
     """Metric → second minus first."""
+    left_out: str | None = None
+    """How many examples were paired, where a side has others, too."""
 
     @property
     def name(self) -> str:
@@ -123,6 +126,7 @@ def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
             "second": pair.second.result.key,
             "pair": pair.name,
             "not_comparable": pair.reason,
+            "left_out": pair.left_out,
         }
         deltas = [
             {**asdict(delta), **_counts(pair, metric)} for metric, delta in pair.deltas.items()
@@ -152,7 +156,8 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
         before, after = ({k: s.records for k, s in side.items()} for side in by_seed)
         criteria = Criteria(margin, _floor(sides))
         deltas = differences(before, after, criteria=criteria, labels=labels)
-    return Pair(left, right, reason, deltas)
+    counts = (left_out(left.records, side.records) for side in sides[1:])
+    return Pair(left, right, reason, deltas, next((text for text in counts if text), None))
 
 
 def _floor(sides: Sequence[Scored]) -> dict[str, float]:

@@ -37,6 +37,8 @@ class Row:
     """The same differences on the control set: what was forgotten."""
     incomparable: str | None = None
     """Why there is no difference to the baseline, where both have results."""
+    left_out: str | None = None
+    """How many examples were paired with the baseline's, where a side has others, too."""
 
     @property
     def name(self) -> str:
@@ -94,6 +96,8 @@ class Table:
     rows: tuple[Row, ...]
     ties: Ties | None = None
     """Tie groups on the primary metric."""
+    test_sets: int = 1
+    """Different sets of examples that the rows were tested on: means of several are not ranked."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -118,7 +122,12 @@ class Table:
         return found
 
     def best(self) -> Row | None:
-        """The row with the best mean of the primary metric; a tie group says what that means."""
+        """The row with the best mean of the primary metric; a tie group says what that means.
+
+        None where the rows were tested on different examples: an easier set is no better variant.
+        """
+        if self.test_sets > 1:
+            return None
         scored = [row for row in self.rows if row.mean(self.primary_metric) is not None]
         sign = 1 if self.higher_is_better else -1
         return max(scored, key=lambda r: sign * (r.mean(self.primary_metric) or 0.0), default=None)

@@ -42,7 +42,8 @@ def compare(
     if as_json:
         click.echo(json.dumps(as_records(pairs), indent=1, ensure_ascii=False))
         return
-    lines = [line for pair in pairs for line in _worst(pair, metrics, flips)]
+    lines = [f"{pair.name}: {pair.left_out}" for pair in pairs if pair.left_out]
+    lines += [line for pair in pairs for line in _worst(pair, metrics, flips)]
     if markdown:
         from harness.report.markdown import markdown_table
 

@@ -32,7 +32,6 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--baseline-of",
     type=click.Choice(["model", "quantization", "adapter"]),
-    default="adapter",
     help="The axis whose first value is the baseline; default: adapter, the untouched model.",
 )
 @click.option("--order-by", type=click.Choice(["quality", "quality_per_gib"]), help="Objective.")
@@ -46,7 +45,7 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(
     run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
-    baseline_of: str, order_by: str | None, max_latency_ms: float | None,
+    baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
     max_memory_mib: float | None, latex: bool, template: Path | None, open_: bool,
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several RUN_DIRS again, from their files alone.

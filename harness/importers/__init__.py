@@ -1,7 +1,8 @@
 """Results of other tools as a run directory, so that reports, comparisons and the gate read them.
 
 `lm_eval` reads the per-sample logs of lm-evaluation-harness, `peft_comparison` the result files of
-PEFT's method comparison. What a file does not hold stays missing.
+PEFT's method comparison, `answers` a table of your own answers. What a file does not hold stays
+missing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.importers import lm_eval, peft_comparison
+from harness.importers import answers, lm_eval, peft_comparison
+from harness.importers.answers import Reading
 from harness.importers.imported import Imported, write_run
 
-__all__ = ["import_results"]
+__all__ = ["Reading", "import_answers", "import_results"]
 
 
 def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> list[Imported]:
@@ -27,19 +29,44 @@ def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> li
     Raises:
         HarnessError: nothing is recognised, a file is broken, or two files hold the same cell.
     """
-    files = [path for source in sources for path in _files(source)]
+    files = [path for source in sources for path in _files(source, "*.json*")]
     found = [
         *lm_eval.read([path for path in files if lm_eval.recognises(path)]),
         *peft_comparison.read([path for path in files if peft_comparison.recognises(path)]),
     ]
     if not found:
-        hint = "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison."
+        hint = (
+            "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison."
+            " For a table of your own answers, name its columns:"
+            " --columns prompt=question,reference=answer,prediction=output"
+        )
         raise HarnessError(f"nothing to import in {', '.join(map(str, sources))}", hint=hint)
     write_run(directory, name, found)
     return found
 
 
-def _files(source: Path) -> list[Path]:
-    return (
-        sorted(p for p in source.rglob("*.json*") if p.is_file()) if source.is_dir() else [source]
+def import_answers(
+    sources: Sequence[Path], directory: Path, reading: Reading, *, name: str
+) -> answers.Answers:
+    """The cells of the tables in ``sources``, scored and written as the run ``name``.
+
+    Raises:
+        HarnessError: a table cannot be read as ``reading`` says, or the directory holds a run of
+            another origin.
+    """
+    files = [path for source in sources for path in _files(source, "*")]
+    found = answers.read([path for path in files if answers.recognises(path)], reading)
+    tuned = any(cell.adapter != "base" for cell in found.cells)
+    write_run(directory, name, found.cells, baseline_of="adapter" if tuned else "model")
+    return found
+
+
+def is_table(source: Path) -> bool:
+    """Whether ``source`` can only be a table of answers: no other tool's file has its name."""
+    return source.suffix.lower() in (".csv", ".parquet") or (
+        source.suffix == ".jsonl" and not lm_eval.recognises(source)
     )
+
+
+def _files(source: Path, pattern: str) -> list[Path]:
+    return sorted(p for p in source.rglob(pattern) if p.is_file()) if source.is_dir() else [source]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
+from harness.datasets.sources import file_hash
 from harness.errors import HarnessError
 from harness.plan.cell import cell_key
+from harness.plan.task import Task, task_record
 from harness.results.paths import RunPaths, read_json, write_json
 from harness.results.result import CellResult, Value, save_result, write_predictions
 from harness.scoring.scoring import METRIC_VERSION
@@ -35,6 +37,11 @@ class Imported:
     failed: str | None = None
     """Why it has no result."""
     facts: dict[str, Any] = field(default_factory=dict)
+    task: Task | None = None
+    """What its scores depend on, where they are our own: `harness score` computes them again."""
+    confusion: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    """What a reader of its scores has to know."""
     machine: dict[str, Any] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
 
@@ -45,12 +52,15 @@ class Imported:
 
 
 def plain(name: str) -> str:
-    """``name`` fit for an axis: lower case, words joined by hyphens, dots kept."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.rsplit("/", 1)[-1].lower()).strip("-") or "unnamed"
+    """``name`` fit for an axis: lower case, words of any script joined by hyphens, dots kept."""
+    last = name.rstrip("/").rsplit("/", 1)[-1]
+    return re.sub(r"[^\w.]+|_+", "-", last.lower()).strip("-") or "unnamed"
 
 
-def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
-    """Write ``cells`` as a run directory.
+def write_run(
+    directory: Path, name: str, cells: Sequence[Imported], *, baseline_of: str = "adapter"
+) -> None:
+    """Write ``cells`` as a run directory, whose first value of ``baseline_of`` is the baseline.
 
     Raises:
         HarnessError: two cells share their axes, or the directory holds a run of a suite.
@@ -73,7 +83,10 @@ def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
             write_predictions(paths.cell(result.key).predictions, cell.records)
         save_result(paths.cell(result.key), result)
     sources = ", ".join(sorted({str(cell.source) for cell in cells})[:3])
-    suite = {"name": name, "description": f"imported: {sources}", "path": name, "imported": True}
+    suite = {
+        "name": name, "description": f"imported: {sources}", "path": name, "imported": True,
+        "baseline_of": baseline_of,
+    }  # fmt: skip
     write_json(paths.plan, {"schema": 1, "suite": suite, "cells": entries})
     machine = next((cell.machine for cell in cells if cell.machine), {})
     packages = next((cell.packages for cell in cells if cell.packages), {})
@@ -81,21 +94,31 @@ def write_run(directory: Path, name: str, cells: Sequence[Imported]) -> None:
 
 
 def _result(cell: Imported) -> CellResult:
-    print_ = digest(str(cell.source.resolve()), cell.source.read_text("utf-8"))
+    print_ = digest(str(cell.source.resolve()), file_hash(cell.source))
     environment = {"machine": cell.machine, "packages": cell.packages}
     return CellResult(
         **cell.axes,
         key=cell_key(cell.axes, print_),
         status="failed" if cell.failed else "ok",
         fingerprint=print_,
+        task=cell.task.task if cell.task else "generation",
         primary_metric=cell.primary_metric,
         reason=cell.failed,
         values=cell.values,
         data={"test_rows": len(cell.records)} if cell.records else {},
         facts={"imported_from": str(cell.source), **cell.facts},
-        provenance={"environment": environment if cell.machine else {}},
+        audit={"warnings": list(cell.warnings)} if cell.warnings else {},
+        confusion=cell.confusion,
+        provenance={
+            "environment": environment if cell.machine else {},
+            **({"task": _settled(cell.task)} if cell.task else {}),
+        },
         metrics_version=METRIC_VERSION,
     )
+
+
+def _settled(task: Task) -> dict[str, Any]:
+    return {**task_record(task), "evaluation": task.evaluation.model_dump(mode="json")}
 
 
 def _entry(result: CellResult) -> dict[str, Any]:

@@ -42,9 +42,10 @@ def _accounts(records: list[Record], task: Task, category: str | None) -> list[V
     parsable = [r for r in records if is_parsed(r) is not None]
     parsed = [r for r in parsable if is_parsed(r)]
     shares = {
-        "truncated_share": (records, [r["finish_reason"] == "length" for r in records]),
         "empty_share": (records, [not r["prediction"].strip() for r in records]),
     }
+    if any(r["finish_reason"] != "unknown" for r in records):
+        shares["truncated_share"] = (records, [r["finish_reason"] == "length" for r in records])
     if parsable:
         shares["unparsed_share"] = (parsable, [not is_parsed(r) for r in parsable])
     if any("ambiguous" in r for r in parsable):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.plan.cell import cell_of_record
+from harness.plan.task import Task, task_of_record
 from harness.results.paths import RunPaths
 from harness.results.result import CellResult, Run, save_result, write_predictions
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.scoring import METRIC_VERSION, score_records
+from harness.suite.schema import Evaluation
 
 
 def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
@@ -25,7 +27,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
         if cell.status != "ok" or (only_outdated and cell.metrics_version == METRIC_VERSION):
             continue
         records = run.predictions(cell)
-        if records and "cell" in cell.provenance:  # imported scores are another tool's
+        if records and {"cell", "task"} & set(cell.provenance):  # others are another tool's
             paths = RunPaths(run.directory).cell(cell.key)
             result = _rescored(cell, records)
             write_predictions(paths.predictions, records)
@@ -34,8 +36,16 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
     return done
 
 
+def _task(result: CellResult) -> Task:
+    """What the scores depend on: the cell's own, or what imported answers recorded."""
+    if "cell" in result.provenance:
+        return cell_of_record(result.provenance["cell"]).task
+    stored = dict(result.provenance["task"])
+    return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
+
+
 def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
-    task = cell_of_record(result.provenance["cell"]).task
+    task = _task(result)
     score_records(records, task)
     kept = tuple(v for v in result.values if v.n is None or v.metric.startswith("control_"))
     return replace(

@@ -4,6 +4,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.difference import incomparable
 from harness.analysis.pairs import compare, compare_axis
 from harness.cli import main
 from harness.errors import HarnessError
@@ -54,10 +55,21 @@ def test_two_cells_are_compared_and_their_difference_is_named(runs):
     assert pair.deltas["numeric_accuracy"].won + pair.deltas["numeric_accuracy"].lost > 0
 
 
-def test_other_examples_are_not_comparable_and_say_why(runs):
+def test_other_examples_are_left_out_and_counted(runs):
     pairs = compare(runs("a"), runs("b", examples=30))
-    reasons = {p.reason for p in pairs if p.first.result.dataset == "ru-calculations"}
-    assert all("stand on one side only" in reason for reason in reasons)
+    found = [p for p in pairs if p.first.result.dataset == "ru-calculations"]
+    for pair in found:
+        shared = pair.first.records.keys() & pair.second.records.keys()
+        alone = len(pair.first.records) - len(shared)
+        assert pair.reason is None
+        assert f"paired {len(shared)} examples by id; left out: {alone} only" in pair.left_out
+        assert pair.deltas["numeric_accuracy"].n == len(shared)
+    assert found
+
+
+def test_sides_without_a_common_example_are_not_comparable():
+    one, other = ({k: {"id": k, "scores": {}}} for k in "ab")
+    assert incomparable(one, other) == "no example is on both sides: 1 and 1 others"
 
 
 def test_the_command_prints_a_table_markdown_and_json(runs):

@@ -112,7 +112,7 @@ def answers(table: Table) -> Section:
     rows = []
     for row in table.rows:
         cell = next(iter(row.finished), None)
-        if cell is None or not row.values("truncated_share"):
+        if cell is None or not row.values("empty_share"):
             continue
         unparsed = row.mean("unparsed_share")
         score = row.mean(metric)

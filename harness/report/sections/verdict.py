@@ -10,6 +10,10 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import Standing
 from harness.analysis.table import Row, Table
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.suite.schema import BASE
+
+MOST_PAIRS = 5
+"""Rows whose paired examples are counted in the verdict."""
 
 
 def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
@@ -72,16 +76,35 @@ def verdict_notes(table: Table) -> list[str]:
     deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
     best = table.best()
     if not deltas:
-        notes = [f"{table.dataset}: nothing to compare with a baseline."]
+        notes = [f"{table.dataset}: nothing to compare with a baseline.", *_mixed_notes(table)]
         return [*notes, _best_note(table, best)] if best else notes
     counts = Counter(delta.verdict for delta in deltas)
     said = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
     seeds = max(len(row.values(metric)) for row in table.rows)
     noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
-    notes = [f"{table.dataset}, {metric}: fine-tuned against its baseline, {said}{noise}."]
+    notes = [f"{table.dataset}, {metric}: {_sides(table)}, {said}{noise}.", *_mixed_notes(table)]
     if best is not None:
         notes += [_best_note(table, best), *_trivial_notes(table, best)]
     return notes
+
+
+def _sides(table: Table) -> str:
+    """What the differences are between."""
+    tuned = all(row.baseline.is_baseline for row in table.compared() if row.baseline)
+    same = all(row.adapter == BASE for row in table.compared())
+    return "fine-tuned against its baseline" if tuned and not same else "against the baseline"
+
+
+def _mixed_notes(table: Table) -> list[str]:
+    """That rows were tested on different examples, and how many were paired."""
+    if table.test_sets < 2:
+        return []
+    found = [
+        f"{table.dataset}: rows were tested on {table.test_sets} different sets of examples: means"
+        " are not ranked, and a difference is taken over the examples that both sides have."
+    ]
+    pairs = [f"{row.name}: {row.left_out}" for row in table.rows if row.left_out]
+    return found + [f"{text}." for text in pairs[:MOST_PAIRS]]
 
 
 def _trivial_notes(table: Table, best: Row) -> list[str]:
