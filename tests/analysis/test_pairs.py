@@ -63,7 +63,7 @@ def test_other_examples_are_left_out_and_counted(runs):
         alone = len(pair.first.records) - len(shared)
         assert pair.reason is None
         assert f"paired {len(shared)} examples by id; left out: {alone} only" in pair.left_out
-        assert pair.deltas["numeric_accuracy"].n == len(shared)
+        assert pair.deltas["rougeL"].n == len(shared)
     assert found
 
 
