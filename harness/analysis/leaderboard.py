@@ -20,7 +20,8 @@ from harness.suite.schema import Objectives
 
 COSTS = (
     "latency_p50_ms", "latency_cv", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
-    "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib", "train_seconds",
+    "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib",
+    "train_reserved_vram_mib", "train_seconds",
     "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
 )  # fmt: skip
 

@@ -15,6 +15,8 @@ from harness.suite.schema import Objectives
 
 MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
 """Where a row's memory is read from: the device's peak, else the process's."""
+RESERVED = "train_reserved_vram_mib"
+"""Read where no row was measured answering: what an imported run says of its memory."""
 LATENCY = "latency_p50_ms"
 
 
@@ -53,9 +55,15 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
     return sorted(found, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
 
 
+def memory_metrics(table: Table) -> tuple[str, ...]:
+    """The metrics that a row's memory is read from, the first that it has."""
+    measured = any(row.values(name) for row in table.rows for name in MEMORY)
+    return MEMORY if measured else (RESERVED,)
+
+
 def _standing(table: Table, row: Row, objectives: Objectives, *, speed: bool) -> Standing:
     quality = row.mean(table.primary_metric) or 0.0
-    memory = next((m for name in MEMORY if (m := row.mean(name)) is not None), None)
+    memory = next((m for name in memory_metrics(table) if (m := row.mean(name)) is not None), None)
     latency = row.mean(LATENCY) if speed else None
     ratio = quality / (memory / 1024) if memory and table.higher_is_better else None
     return Standing(

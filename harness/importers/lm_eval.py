@@ -1,27 +1,57 @@
 """Per-sample logs of lm-evaluation-harness (`--log_samples`): `samples_<task>_<time>.jsonl`.
 
 A line is one document under one filter: `doc_id, target, arguments, filtered_resps, filter,
-metrics, doc_hash, prompt_hash` and a value for each metric. Model, adapter and quantization are
-read from `model_args` in the `results_<time>.json` beside it (`pretrained=…,peft=…,
-load_in_4bit=True`); without that file the folder's name is the model.
+metrics, doc_hash, prompt_hash` and a value for each metric. The `results_<time>.json` beside it
+holds the model (`model_args`: `pretrained=…,peft=…,load_in_4bit=True,dtype=…`), each metric's
+direction and its aggregation; without that file the folder's name is the model, and a metric that
+we do not know has no direction.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.importers.imported import Imported, plain
-from harness.scoring.aggregation import mean_value
+from harness.importers.lm_eval_values import KNOWN, Scored, values_of
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
-PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em")
+PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
 """Metrics that can be a task's primary one, the first that is there."""
+_NO_METRIC = ("doc_id", "target", "idx", "index")
+"""Numbers of a line that are no score, in logs that do not list their metrics."""
+
+
+@dataclass(frozen=True)
+class _Log:
+    """One log and the results file that was written with it."""
+
+    path: Path
+    task: str
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """`model_args`, parsed."""
+        return _arguments(self.results.get("config", {}).get("model_args"))
+
+    @property
+    def model(self) -> str:
+        """The model's path or hub id."""
+        given = self.arguments.get("pretrained") or self.arguments.get("model")
+        return str(given or self.results.get("model_name") or self.path.parent.name)
+
+    @property
+    def precision(self) -> str:
+        """What the weights were loaded in: part of what tells two logs of one model apart."""
+        config = self.results.get("config", {})
+        return str(self.arguments.get("dtype") or config.get("model_dtype") or "")
 
 
 def recognises(path: Path) -> bool:
@@ -30,38 +60,75 @@ def recognises(path: Path) -> bool:
 
 
 def read(paths: Sequence[Path]) -> list[Imported]:
-    """One cell per log; of several logs of a task in one folder the newest counts."""
-    newest: dict[tuple[Path, str], Path] = {}
-    for path in sorted(paths):
-        newest[path.parent, _task(path)] = path
-    return [_cell(path, task) for (_, task), path in newest.items()]
+    """One cell per log; of several logs of one model, task and settings the newest counts."""
+    logs = [_log(path) for path in sorted(paths)]
+    newest = {(log.path.parent, log.task, *_axes(log).values(), log.precision): log for log in logs}
+    kept = list(newest.values())
+    named = _quantizations(kept)
+    return [_cell(log, quantization) for log, quantization in zip(kept, named, strict=True)]
 
 
-def _task(path: Path) -> str:
+def _log(path: Path) -> _Log:
     match = _NAME.match(path.name)
-    return match["task"] if match else path.stem.removeprefix("samples_")
+    task = match["task"] if match else path.stem.removeprefix("samples_")
+    found = path.parent / f"results_{match['time']}.json" if match else None
+    if found is None or not found.is_file():
+        return _Log(path, task)
+    try:
+        record = json.loads(found.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"cannot be read: {error}", where=str(found)) from None
+    if not isinstance(record, dict) or not isinstance(record.get("config", {}), dict):
+        hint = "Give the results file that `lm_eval --output_path` wrote."
+        raise HarnessError("no results of lm-evaluation-harness", where=str(found), hint=hint)
+    return _Log(path, task, record)
 
 
-def _cell(path: Path, task: str) -> Imported:
+def _quantizations(logs: Sequence[_Log]) -> list[str]:
+    """Each log's quantization; unquantized weights are named by their precision where it differs.
+
+    Two precisions of one model are two variants: without the name they would be one cell.
+    """
+    precisions: dict[tuple[Any, ...], set[str]] = {}
+    for log in logs:
+        precisions.setdefault((log.task, *_axes(log).values()), set()).add(log.precision)
+    found = []
+    for log in logs:
+        axes = _axes(log)
+        several = len(precisions[log.task, *axes.values()]) > 1
+        precision = plain(log.precision.removeprefix("torch.") or "auto")
+        base = str(axes["quantization"])
+        found.append(
+            base if not several else precision if base == "none" else f"{base}-{precision}"
+        )
+    return found
+
+
+def _cell(log: _Log, quantization: str) -> Imported:
     records: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
+    samples: dict[str, list[Scored]] = {}
+    for number, line in enumerate(log.path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
-            _add(records, _parsed(line, path, number))
+            sample = _parsed(line, log.path, number)
+            record = records.setdefault(str(sample["doc_id"]), _record(sample))
+            _collect(samples, sample, record)
     if not records:
-        raise HarnessError("holds no sample", where=str(path))
+        raise HarnessError("holds no sample", where=str(log.path))
     scored = list(records.values())
-    names = sorted({metric for record in scored for metric in record["scores"]})
-    if not names:
-        raise HarnessError("no sample has a number for a score", where=str(path))
-    about = _about(path)
+    values = values_of(log.task, scored, samples, log.results)
+    if not values:
+        raise HarnessError("no sample has a number for a score", where=str(log.path))
+    axes = {**_axes(log), "quantization": quantization}
+    notes = tuple(f"{value.metric}: {value.note}" for value in values if value.note)
     return Imported(
-        **_axes(about, path),
-        dataset=plain(task),
-        primary_metric=_primary(names),
-        source=path,
-        values=tuple(mean_value(scored, name) for name in names),
+        **axes,
+        dataset=plain(log.task),
+        primary_metric=_primary([value.metric for value in values]),
+        source=log.path,
+        values=tuple(values),
         records=scored,
-        facts={"model_args": about.get("model_args"), "task": task},
+        facts={"model_args": log.results.get("config", {}).get("model_args"), "task": log.task},
+        warnings=notes,
     )
 
 
@@ -69,33 +136,32 @@ def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         sample = json.loads(line)
         return {"doc_id": sample["doc_id"], **sample}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "Give a log that `lm_eval --log_samples` wrote."
         text = f"no sample of lm-evaluation-harness: {type(error).__name__} {error}"
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
 
 
-def _add(records: dict[str, dict[str, Any]], sample: dict[str, Any]) -> None:
-    """Add a line to the record of its document; the filter's name tells apart equal metrics."""
-    key = str(sample["doc_id"])
-    record = records.setdefault(key, _record(key, sample))
+def _collect(
+    samples: dict[str, list[Scored]], sample: dict[str, Any], record: dict[str, Any]
+) -> None:
+    """Add a line's values to those of its metrics; the filter's name tells apart equal metrics."""
     chosen = sample.get("filter", "none")
     for metric in sample.get("metrics") or _numbers(sample):
-        value = sample.get(metric)
-        if isinstance(value, bool | int | float):
-            name = metric if chosen in ("none", None) else f"{metric},{chosen}"
-            record["scores"][name] = float(value)
+        name = metric if chosen in ("none", None) else f"{metric},{chosen}"
+        samples.setdefault(name, []).append(Scored(record, sample.get(metric)))
 
 
 def _numbers(sample: dict[str, Any]) -> Iterable[str]:
     """Logs before 0.4.8 have no `metrics`: every number that is no identity is one."""
-    return [k for k, v in sample.items() if isinstance(v, int | float) and k != "doc_id"]
+    numbers = [k for k, v in sample.items() if isinstance(v, int | float) and k not in _NO_METRIC]
+    return [*numbers, *(k for k in KNOWN if isinstance(sample.get(k), list))]
 
 
-def _record(key: str, sample: dict[str, Any]) -> dict[str, Any]:
+def _record(sample: dict[str, Any]) -> dict[str, Any]:
     prompt, target = _prompt(sample.get("arguments")), str(sample.get("target"))
     return {
-        "id": key,
+        "id": str(sample["doc_id"]),
         "prompt": prompt,
         "example_prompt": prompt,
         "reference": target,
@@ -125,39 +191,27 @@ def _answer(responses: Any) -> str:
         return str(responses or "")
     if isinstance(responses[0], str):
         return responses[0]
-    scores = [float(r[0]) for r in responses if isinstance(r, list) and r]
+    try:
+        scores = [float(r[0]) for r in responses if isinstance(r, list) and r]
+    except (TypeError, ValueError):
+        return str(responses[0])
     return f"choice {scores.index(max(scores))}" if scores else str(responses[0])
 
 
-def _primary(names: list[str]) -> str:
+def _primary(names: Sequence[str]) -> str:
     by_metric = {name.partition(",")[0]: name for name in reversed(names)}
     return next((by_metric[metric] for metric in PREFERRED if metric in by_metric), names[0])
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """`config` of the results file that was written with the log."""
-    match = _NAME.match(path.name)
-    found = path.parent / f"results_{match['time']}.json" if match else None
-    if found is None or not found.is_file():
-        return {}
-    try:
-        record = json.loads(found.read_text("utf-8"))
-        config = record.get("config", {})
-        return {"model_name": record.get("model_name"), **config}
-    except ValueError as error:
-        raise HarnessError(f"cannot be read: {error}", where=str(found)) from None
-
-
-def _axes(about: dict[str, Any], path: Path) -> dict[str, Any]:
-    arguments = _arguments(about.get("model_args"))
-    model = arguments.get("pretrained") or about.get("model_name") or path.parent.name
+def _axes(log: _Log) -> dict[str, Any]:
+    arguments = log.arguments
     quantization = "none"
     for key, name in (("load_in_4bit", "4bit"), ("load_in_8bit", "int8")):
         if str(arguments.get(key)).lower() == "true":
             quantization = str(arguments.get("bnb_4bit_quant_type") or name)
     adapter = _adapter(str(arguments["peft"])) if arguments.get("peft") else "base"
     return {
-        "model": plain(str(model)),
+        "model": plain(log.model),
         "quantization": quantization,
         "adapter": adapter,
         "seed": None if adapter == "base" else 0,

@@ -1,26 +1,40 @@
-"""Result files of PEFT's method comparison (MetaMathQA trained, GSM8K tested).
+"""Result files of PEFT's method comparison: MetaMathQA trained, GSM8K tested, and nothing else.
 
 A file is one experiment: `run_info` (its settings), `train_info` (status, memory, time, metrics by
 step), `meta_info` (packages, hardware). It keeps no score per example, so differences are unpaired
-and the number of examples is GSM8K's. `train_time` holds tokenization and two evaluations too.
+and the number of examples is GSM8K's. `train_time` holds tokenization and two evaluations too. Its
+front is accuracy against the memory that the allocator reserved; older files call the device
+`cuda` and `gpu` where newer ones say `accelerator`. The comparison has other tasks (`image-gen`,
+text generation); their measures are others, so their files are refused.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.importers.imported import Imported, plain
-from harness.metrics.facts import fact
+from harness.metrics.facts import Fact, fact
 from harness.results.result import Value
 from harness.statistics import wilson
 
 GSM8K_TEST = 1319
 """Examples of GSM8K's test split (Cobbe et al. 2021)."""
 MIB = 1024**2
+DEVICES = ("accelerator", "cuda")
+"""What a memory field begins with, by the file's age."""
+MEMORY = {
+    "memory_max": "train_reserved_vram_mib",
+    "memory_reserved_avg": "train_reserved_mean_vram_mib",
+    "memory_reserved_99th": "train_reserved_p99_vram_mib",
+}
+"""A memory field without its beginning → our metric. `max` is of `max_memory_reserved`, too."""
+SETTINGS = ("query_template", "max_seq_length")
+"""Settings that only the MetaMathQA task has: they tell its failed experiments from others'."""
 
 
 def recognises(path: Path) -> bool:
@@ -31,7 +45,10 @@ def recognises(path: Path) -> bool:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(record, dict) and {"run_info", "train_info", "meta_info"} <= set(record)
+    if not isinstance(record, dict):
+        return False
+    blocks = set(record)
+    return {"run_info", "meta_info"} <= blocks and bool({"train_info", "generation_info"} & blocks)
 
 
 def read(paths: Sequence[Path]) -> list[Imported]:
@@ -40,6 +57,7 @@ def read(paths: Sequence[Path]) -> list[Imported]:
 
 
 def _cell(path: Path, record: dict[str, Any]) -> Imported:
+    _check_task(path, record)
     try:
         run, train, meta = (record[key] for key in ("run_info", "train_info", "meta_info"))
         settings = run["train_config"]
@@ -63,30 +81,67 @@ def _cell(path: Path, record: dict[str, Any]) -> Imported:
         raise HarnessError(text, where=str(path)) from None
 
 
+def _check_task(path: Path, record: dict[str, Any]) -> None:
+    """Refuse a file of another task than MetaMathQA.
+
+    Raises:
+        HarnessError: the file measures something else than accuracy on GSM8K.
+    """
+    run, train = (record.get(key) for key in ("run_info", "train_info"))
+    settings = run.get("train_config") if isinstance(run, dict) else None
+    metrics = train.get("metrics") if isinstance(train, dict) else None
+    last = metrics[-1] if isinstance(metrics, list) and metrics else None
+    measured = sorted(last) if isinstance(last, dict) else []
+    known = isinstance(settings, dict) and any(name in settings for name in SETTINGS)
+    if (isinstance(train, dict) and not settings) or "test accuracy" in measured or known:
+        return
+    names = [name for name in measured if name.startswith("test ")] or sorted(record)
+    hint = "MetaMathQA alone is read: its results are accuracies on GSM8K."
+    text = f"a result of another task of PEFT's comparison ({', '.join(names)})"
+    raise HarnessError(text, where=str(path), hint=hint)
+
+
 def _values(train: dict[str, Any]) -> list[Value]:
     last = train["metrics"][-1]
     share = last["test accuracy"]
-    low, high = wilson(round(share * GSM8K_TEST), GSM8K_TEST)
+    right = share * GSM8K_TEST
+    whole = abs(right - round(right)) < 1e-6  # else it is a share of other examples
+    n = GSM8K_TEST if whole else None
+    low, high = wilson(round(right), GSM8K_TEST) if whole else (None, None)
     numbers = {
         "train_loss": last.get("train loss"),
         "forgetting": last.get("forgetting"),
         "train_seconds": train.get("train_time"),
-        "train_reserved_vram_mib": _mib(train.get("accelerator_memory_max")),
+        **_memory(train),
         "trainable_params": train.get("num_trainable_params"),
         "adapter_mib": _mib(train.get("file_size")),
     }
     note = {"train_seconds": "tokenization and two evaluations included"}
     return [
         Value(
-            "accuracy", share, *fact("accuracy"), GSM8K_TEST, low, high,
+            "accuracy", share, *fact("accuracy"), n, low, high,
             signature="accuracy|gsm8k|peft_comparison",
+            note=None if whole else f"no share of GSM8K's {GSM8K_TEST} test examples",
         ),
         *(
-            Value(name, value, *fact(name), note=note.get(name))
+            Value(name, value, *_fact(name), note=note.get(name))
             for name, value in numbers.items()
-            if value is not None
+            if value is not None and math.isfinite(value)
         ),
     ]  # fmt: skip
+
+
+def _memory(train: dict[str, Any]) -> dict[str, float | None]:
+    """Reserved memory in MiB: its maximum, mean and 99th percentile."""
+    found: dict[str, float | None] = {}
+    for name, metric in MEMORY.items():
+        sizes = (train.get(f"{device}_{name}") for device in DEVICES)
+        found[metric] = _mib(next((size for size in sizes if size is not None), None))
+    return found
+
+
+def _fact(metric: str) -> Fact:
+    return Fact("MiB", False) if metric in MEMORY.values() else fact(metric)
 
 
 def _mib(size: float | None) -> float | None:
@@ -94,7 +149,7 @@ def _mib(size: float | None) -> float | None:
 
 
 def _machine(system: dict[str, Any]) -> dict[str, Any]:
-    gpu = system.get("accelerator")
+    gpu = system.get("accelerator") or system.get("gpu")
     return {"cpu": system.get("processor"), "cores": None, "memory_gib": None, "gpu": gpu}
 
 

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.analysis.leaderboard import build_leaderboard
+from harness.analysis.objectives import standings
 from harness.cli import main
 from harness.results.result import load_run
 
@@ -104,8 +105,8 @@ def peft_result(accuracy, **train):
 
 
 def test_peft_s_results_have_intervals_and_unpaired_ties(tmp_path):
-    for name, accuracy in {"lora--a": 0.5, "lora--b": 0.51, "ia3--c": 0.3}.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(peft_result(accuracy)))
+    for name, accuracy in {"lora--a": 660, "lora--b": 673, "ia3--c": 396}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(peft_result(accuracy / 1319)))
     failed = peft_result(0, status="failed", error="out of memory")
     (tmp_path / "lora--d.json").write_text(json.dumps(failed))
     result = imported(tmp_path, out=tmp_path / "run")
@@ -113,11 +114,68 @@ def test_peft_s_results_have_intervals_and_unpaired_ties(tmp_path):
     run = load_run(tmp_path / "run")
     value = next(c for c in run.cells if c.adapter == "lora-a").value("accuracy")
     assert value.n == 1319
-    assert value.ci_low < 0.5 < value.ci_high
+    assert value.ci_low < 660 / 1319 < value.ci_high
     table = build_leaderboard(run).tables[0]
     letters = {name.rsplit(", ", 1)[1]: letter for name, letter in table.ties.letters.items()}
     assert letters["lora-a"] == letters["lora-b"] != letters["ia3-c"]
     assert "out of memory" in (tmp_path / "run" / "leaderboard.md").read_text()
+
+
+@pytest.mark.parametrize("device", ["accelerator", "cuda"])
+def test_reserved_memory_of_new_and_old_files_is_the_front_s_cost(tmp_path, device):
+    for name, right, gib in (("lora--a", 660, 20), ("lora--b", 500, 10), ("ia3--c", 396, 15)):
+        record = peft_result(right / 1319)
+        train, system = record["train_info"], record["meta_info"]["system_info"]
+        del train["accelerator_memory_max"]
+        train[f"{device}_memory_max"] = gib * 2**30
+        train[f"{device}_memory_reserved_avg"] = gib * 2**29
+        system[{"accelerator": "accelerator", "cuda": "gpu"}[device]] = system.pop("accelerator")
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    assert imported(tmp_path, out=tmp_path / "run").exit_code == 0
+    run = load_run(tmp_path / "run")
+    assert [c.value("train_reserved_vram_mib").value for c in run.cells] == [15360, 20480, 10240]
+    assert run.cells[0].value("train_reserved_mean_vram_mib").value == 7680
+    assert {cell.hardware for cell in run.cells} == {"L40S"}
+    board = build_leaderboard(run)
+    front = {s.row.adapter for s in standings(board.tables[0], board.objectives) if s.on_front}
+    assert front == {"lora-a", "lora-b"}
+    text = (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "train_reserved_vram_mib" in text
+    assert "20,480" in text
+
+
+def test_a_share_of_other_examples_has_no_interval(tmp_path):
+    (tmp_path / "lora--a.json").write_text(json.dumps(peft_result(0.5)))
+    imported(tmp_path, out=tmp_path / "run")
+    value = load_run(tmp_path / "run").cells[0].value("accuracy")
+    assert (value.n, value.ci_low) == (None, None)
+    assert value.note == "no share of GSM8K's 1319 test examples"
+
+
+def other_task(**train):
+    record = peft_result(0.5, **train)
+    record["run_info"]["train_config"] |= {"dataset_id": "x/y", "image_column": "image"}
+    return record
+
+
+IMAGES = [{"step": 750, "test dino_similarity": 0.7, "drift": 0.26, "train loss": 0.7}]
+GENERATION = {"run_info": {"experiment_name": "lora/x"}, "generation_info": {}, "meta_info": {}}
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (other_task(metrics=IMAGES), "another task of PEFT's comparison (test dino_similarity)"),
+        (other_task(metrics=[], status="failed", error="oom"), "another task of PEFT's comparison"),
+        (GENERATION, "another task of PEFT's comparison"),
+    ],
+)
+def test_other_tasks_of_the_comparison_are_refused(tmp_path, record, said):
+    (tmp_path / "lora--x.json").write_text(json.dumps(record))
+    result = imported(tmp_path, out=tmp_path / "run")
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "MetaMathQA alone is read" in result.output
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.analysis.leaderboard import COSTS, Leaderboard
-from harness.analysis.objectives import Standing
+from harness.analysis.objectives import RESERVED, Standing, memory_metrics
 from harness.analysis.table import Table
 from harness.metrics.classification import Confusion, per_class
 from harness.metrics.facts import SPEEDS, STABLE_CV
@@ -62,6 +62,8 @@ def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> S
         return Section(f"Objectives: {table.dataset}")
     order = "quality per GiB" if wanted.order_by == "quality_per_gib" else "quality"
     notes = [f"Ordered by {order}; `front` marks rows that no other row beats in everything."]
+    if memory_metrics(table) == (RESERVED,):
+        notes.append(f"Memory is {RESERVED}: no row was measured answering.")
     if len(table.machines()) > 1:
         notes.append(f"{', '.join(SPEEDS)}: left out, measured on different machines.")
     rows = [
