@@ -17,8 +17,17 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.backends.hf.counters.memory import held_by, synchronize
-from harness.backends.hf.decoding.cache import FixedCache, State, advance, prompt_masks, step_masks
+from harness.backends.hf.decoding.cache import FixedCache, State
 from harness.backends.hf.decoding.fusing import Fusing, fusing_of
+from harness.backends.hf.decoding.masks import (
+    additive,
+    advance,
+    padded,
+    positions_of,
+    prompt_masks,
+    step_masks,
+    windows_of,
+)
 
 LOOK_EVERY = 16
 """Steps between two looks at which rows have ended: each look waits for the device."""
@@ -65,10 +74,14 @@ class Engine:
     _ends: torch.Tensor = field(init=False)
     _windows: dict[str, int | None] = field(init=False)
     _kept: _Graph | None = field(init=False, default=None)
+    _additive: bool = field(init=False, default=False)
+    """Whether attention adds its mask to the scores in place of selecting by it."""
 
     def __post_init__(self) -> None:
         self._ends = torch.tensor(list(self.ends), device=self.model.device)
-        self._windows = windows_of(self.model.config.get_text_config())
+        config = self.model.config.get_text_config()
+        self._windows = windows_of(config)
+        self._additive = config._attn_implementation == "eager"
         if self.model.device.type == "cuda":
             self.fusing = fusing_of(self.model)
 
@@ -110,6 +123,14 @@ class Engine:
         return [found[i] for i in range(len(prompts))]
 
     @torch.inference_mode()
+    def first_logits(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Logits of each prompt's first new token, shape (rows, vocabulary)."""
+        ids, there = padded(prompts, self.pad, self.model.device)
+        cache = FixedCache(ids.shape[1], ids.shape[1] - there.sum(-1))
+        masks = prompt_masks(there, self._windows)
+        return self._call(ids, masks, positions_of(there), cache)
+
+    @torch.inference_mode()
     def timed(self, prompt: Sequence[int], new_tokens: int) -> Timing:
         """Times of one prompt decoded to a fixed length; capturing the step is not in them."""
         synchronize()
@@ -143,7 +164,7 @@ class Engine:
     def _prefill(self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int) -> State:
         device, width = self.model.device, max(map(len, prompts))
         ids, there = padded(prompts, self.pad, device)
-        positions = (there.long().cumsum(-1) - 1).clamp(min=0)
+        positions = positions_of(there)
         start = width - there.sum(-1)
         length = width + max_new
         if self.capture:
@@ -182,6 +203,8 @@ class Engine:
         cache: FixedCache, **more: Any,
     ) -> torch.Tensor:  # fmt: skip
         """Logits of the last token, shape (rows, vocabulary)."""
+        if self._additive:
+            masks = {k: additive(mask, self.model.dtype) for k, mask in masks.items()}
         mask = masks if len(masks) > 1 else next(iter(masks.values()))
         logits: torch.Tensor = self.model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
@@ -275,22 +298,3 @@ class Engine:
 def _side_stream() -> torch.cuda.Stream:
     """One for all captures: a stream keeps some 32 MiB of cuBLAS's workspace for itself."""
     return torch.cuda.Stream()
-
-
-def padded(
-    prompts: Sequence[Sequence[int]], pad: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """``prompts`` padded on the left, and where they are no padding: both (rows, width)."""
-    width = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
-    there = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
-    return ids.to(device), there.to(device)
-
-
-def windows_of(config: Any) -> dict[str, int | None]:
-    """Kind of layer → the window that it looks back on; None where it sees everything."""
-    window = getattr(config, "sliding_window", None)
-    kinds = getattr(config, "layer_types", None)
-    if kinds is None:
-        kinds = ["sliding_attention" if window else "full_attention"]
-    return {kind: window if kind == "sliding_attention" else None for kind in sorted(set(kinds))}

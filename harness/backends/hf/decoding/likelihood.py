@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from harness.backends.hf.decoding.agreement import LONGEST, check_causal, checks_of, tolerance_of
+from harness.backends.hf.decoding.evidence import takes
 from harness.backends.hf.encoding import Encoded
 
 LOGIT_BYTES = 512 * 1024**2
@@ -31,14 +33,40 @@ class Likelihood:
 def score_answers(
     model: Any, rows: Sequence[Encoded], *, pad: int, batch_size: int
 ) -> list[Likelihood]:
-    """The likelihood of each row's answer given its prompt, in length-sorted batches."""
+    """The likelihood of each row's answer given its prompt, in length-sorted batches.
+
+    Rows of different lengths share a batch, padded on the right, where some of them then have the
+    likelihood that they have alone; else a batch holds rows of one length.
+    """
     order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
+    mixed = not rows or _padding_agrees(model, [rows[i] for i in order], pad)
     found: dict[int, Likelihood] = {}
     while order:
         size = min(batch_size, _affordable(model, [rows[i] for i in order[:batch_size]]))
+        if not mixed:
+            size = sum(_length(rows[i]) == _length(rows[order[0]]) for i in order[:size])
         chunk, order = order[:size], order[size:]
         found.update(zip(chunk, _batch(model, [rows[i] for i in chunk], pad), strict=True))
     return [found[i] for i in range(len(rows))]
+
+
+def _padding_agrees(model: Any, ordered: Sequence[Encoded], pad: int) -> bool:
+    """Whether the shortest, a middle and the longest row score the same together and alone."""
+    some = [ordered[k] for k in sorted({0, len(ordered) // 2, len(ordered) - 1})]
+
+    def ask() -> str | None:
+        check_causal(model, (some[-1].prompt_ids + some[-1].answer_ids)[:LONGEST])
+        return disagreement(model, some, pad)
+
+    return checks_of(model).verdict("right padding", ask) is None
+
+
+def disagreement(model: Any, rows: list[Encoded], pad: int) -> str | None:
+    """Return how the likelihoods of padded ``rows`` differ from those of each row alone."""
+    together = _batch(model, rows, pad)
+    single = [found for row in rows for found in _batch(model, [row], pad)]
+    away = max(abs(a.nll - b.nll) / b.tokens for a, b in zip(together, single, strict=True))
+    return None if away <= tolerance_of(model) else f"{away:.2g} nats a token off"
 
 
 def _affordable(model: Any, rows: list[Encoded]) -> int:
@@ -65,8 +93,18 @@ def _batch(model: Any, rows: list[Encoded], pad: int) -> list[Likelihood]:
         ids[i, : _length(row)] = torch.tensor(row.prompt_ids + row.answer_ids)
         mask[i, : _length(row)] = 1
     kept = _kept(rows)
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
+    logits = model(
+        input_ids=ids, attention_mask=mask, use_cache=False, **_keeping(model, kept)
+    ).logits
+    # counted from the end: prompt learning puts its virtual tokens before, and a model that does
+    # not take `logits_to_keep` gives all
+    logits = logits[:, -kept:]
     return [_row(logits[i], row, width - kept) for i, row in enumerate(rows)]
+
+
+def _keeping(model: Any, kept: int) -> dict[str, int]:
+    """The argument that leaves out the other logits, where the model takes it."""
+    return {"logits_to_keep": kept} if takes(model, "logits_to_keep") else {}
 
 
 def _row(logits: torch.Tensor, row: Encoded, left_out: int) -> Likelihood:

@@ -18,8 +18,9 @@ import torch
 from transformers import GenerationConfig
 
 from harness.backends.hf.counters.memory import synchronize
-from harness.backends.hf.decoding.decode import engine_for, fixed_length
+from harness.backends.hf.decoding.decode import fixed_length
 from harness.backends.hf.decoding.engine import Timing
+from harness.backends.hf.decoding.ways import engine_for
 from harness.backends.hf.latency.reference_work import Reference
 from harness.metrics.facts import STABLE_CV
 
@@ -118,7 +119,7 @@ def generation_latency(
     One prompt warms up, all of them where a step is captured. A model that the engine does not take
     is timed through `generate`, whose own cost a token is then in it.
     """
-    engine = engine_for(model, tokenizer, fixed_length(new_tokens))
+    engine = engine_for(model, tokenizer, fixed_length(new_tokens), prompts)
 
     def timed(prompt: list[int]) -> Timing:
         found: Timing = (

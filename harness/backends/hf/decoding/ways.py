@@ -1,0 +1,246 @@
+"""Ways of decoding, the fastest first, and which one is right for a model.
+
+A way is taken where it is on the allow-list (`decoding.evidence`) and where, on first use of the
+loaded model, it agrees with one prompt at a time (`decoding.agreement`). Otherwise the next slower
+way is asked, and the result says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from harness.backends.hf.decoding.agreement import (
+    TOKENS,
+    Step,
+    alone,
+    check_causal,
+    checks_of,
+    disagreement,
+    generated,
+    rotated,
+    sample_of,
+    tolerance_of,
+)
+from harness.backends.hf.decoding.engine import Engine
+from harness.backends.hf.decoding.evidence import engine_reason, padding_reason
+from harness.backends.hf.decoding.masks import padded
+from harness.suite.schema import Options
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One decoded answer."""
+
+    text: str
+    new_tokens: int
+    """Tokens generated, the end-of-text token included."""
+    finish_reason: str
+    """`stop` (end of text or a stop string) or `length`."""
+    batch_seconds: float = 0.0
+    """Wall-clock seconds of the batch that it was decoded in."""
+    batch_examples: int = 1
+    """Examples of that batch."""
+
+
+def way_of(
+    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
+) -> ByEngine | ByGenerate:
+    """Return the fastest way that is known, and seen on some of ``prompts``, to be right.
+
+    Raises:
+        HarnessError: the model is an encoder.
+    """
+    config = _config(tokenizer, options)
+    trial = _Trial(model, config.pad_token_id, sample_of(prompts) if prompts else [])
+    reason = engine_reason(model, config, options)
+    if reason is None:
+        engine = engine_of(model, config)
+        reason = trial.engine(engine)
+        if reason is None:
+            return ByEngine(engine, tokenizer, config)
+    unpadded = padding_reason(model) or trial.padded()
+    if unpadded is None:
+        return ByGenerate(model, tokenizer, config, reason, "padded")
+    shape = "one length" if trial.one_length() is None else "one prompt"
+    return ByGenerate(model, tokenizer, config, reason, shape, unpadded)
+
+
+def engine_for(
+    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
+) -> Engine | None:
+    """Return the engine where it is the way for these options and prompts; else None."""
+    way = way_of(model, tokenizer, options, prompts)
+    return way.engine if isinstance(way, ByEngine) else None
+
+
+def engine_of(model: Any, config: GenerationConfig) -> Engine:
+    """Return an engine for ``model``, its steps captured where that can be."""
+    reason = _eager_reason(model)
+    capture = model.device.type == "cuda" and reason is None
+    return Engine(model, config.pad_token_id, _ends(config), capture, reason)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Some prompts, decoded in several ways when a model is first used."""
+
+    model: Any
+    pad: int
+    prompts: list[list[int]]
+
+    def engine(self, engine: Engine) -> str | None:
+        """How the engine's answers differ from one prompt at a time; None if they agree."""
+
+        def decode() -> list[Step]:
+            logits = engine.first_logits(self.prompts)
+            tokens = engine.decode(self.prompts, TOKENS)
+            return [Step(made, row[None]) for made, row in zip(tokens, logits, strict=True)]
+
+        return self._verdict("engine", self.prompts, decode)
+
+    def padded(self) -> str | None:
+        """How answers of left-padded batches differ; None if they agree."""
+        return self._verdict("padded", self.prompts, lambda: self._batch(self.prompts))
+
+    def one_length(self) -> str | None:
+        """How answers of batches of one length differ; None if they agree."""
+        rows = rotated(self.prompts) if self.prompts else []
+        return self._verdict("one length", rows, lambda: self._batch(rows))
+
+    def _batch(self, rows: list[list[int]]) -> list[Step]:
+        ids, there = padded(rows, self.pad, self.model.device)
+        found: list[Step] = generated(self.model, ids, there, self.pad)
+        return found
+
+    def _verdict(
+        self, way: str, rows: list[list[int]], decode: Callable[[], list[Step]]
+    ) -> str | None:
+        if not rows:
+            return None
+
+        def ask() -> str | None:
+            check_causal(self.model, rows[-1])
+            wanted = alone(self.model, rows, self.pad)
+            return disagreement(wanted, decode, tolerance_of(self.model))
+
+        return checks_of(self.model).verdict(way, ask)
+
+
+def _config(tokenizer: Any, options: Options) -> GenerationConfig:
+    return GenerationConfig(
+        **{
+            "pad_token_id": tokenizer.pad_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            **options,
+        }
+    )
+
+
+def _ends(config: GenerationConfig) -> list[int]:
+    ends = config.eos_token_id
+    return list(ends) if isinstance(ends, list) else [ends]
+
+
+def _eager_reason(model: Any) -> str | None:
+    """Return why a step cannot be captured in a graph, as far as is known before trying."""
+    for module in model.modules():
+        state = getattr(module, "state", None)
+        if type(module).__name__ == "Linear8bitLt" and getattr(state, "threshold", 0) > 0:
+            return "int8 looks for outliers on the host (llm_int8_threshold above 0)"
+    return None
+
+
+@dataclass(frozen=True)
+class ByEngine:
+    """Left-padded batches through `decoding.engine`."""
+
+    engine: Engine
+    tokenizer: Any
+    config: GenerationConfig
+
+    @property
+    def max_new_tokens(self) -> int:
+        """The most tokens of an answer."""
+        return int(self.config.max_new_tokens)
+
+    def fitting(self, lengths: Sequence[int]) -> int:
+        """How many of the next prompts may share a batch."""
+        return len(lengths)
+
+    def batch(self, prompts: list[list[int]]) -> list[Answer]:
+        """The answers to ``prompts``."""
+        rows = self.engine.decode(prompts, self.max_new_tokens, self.config.min_new_tokens or 0)
+        ends = set(self.engine.ends)
+        texts = [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
+        return [
+            Answer(text, len(row), "stop" if row and row[-1] in ends else "length")
+            for text, row in zip(texts, rows, strict=True)
+        ]
+
+    def told(self) -> dict[str, Any]:
+        """How it was decoded, for the result."""
+        return self.engine.told()
+
+
+@dataclass(frozen=True)
+class ByGenerate:
+    """Batches through transformers' `generate`."""
+
+    model: Any
+    tokenizer: Any
+    config: GenerationConfig
+    reason: str
+    """Why not the engine."""
+    batches: str
+    """`padded`, `one length` or `one prompt`."""
+    batches_reason: str | None = None
+    """Why not padded."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """The most tokens of an answer."""
+        return int(self.config.max_new_tokens)
+
+    def fitting(self, lengths: Sequence[int]) -> int:
+        """How many of the next prompts, of these lengths, may share a batch."""
+        if self.batches == "padded":
+            return len(lengths)
+        same = sum(1 for _ in takewhile(lambda n: n == lengths[0], lengths))
+        return same if self.batches == "one length" else 1
+
+    @torch.inference_mode()
+    def batch(self, prompts: list[list[int]]) -> list[Answer]:
+        """The answers to ``prompts``."""
+        ids, there = padded(prompts, self.tokenizer.pad_token_id, self.model.device)
+        stop = {"tokenizer": self.tokenizer} if self.config.stop_strings else {}
+        output = self.model.generate(
+            input_ids=ids, attention_mask=there.long(), generation_config=self.config, **stop
+        )
+        return [self._answer(row[ids.shape[1] :].tolist()) for row in output]
+
+    def _answer(self, ids: list[int]) -> Answer:
+        ends = set(_ends(self.config))
+        stop_at = next((i for i, token in enumerate(ids) if token in ends), None)
+        used = ids if stop_at is None else ids[: stop_at + 1]
+        if stop_at is None:
+            while used and used[-1] == self.tokenizer.pad_token_id:  # ended on a stop string
+                used = used[:-1]
+        text = self.tokenizer.decode(used, skip_special_tokens=True)
+        stopped = stop_at is not None or len(used) < len(ids)
+        for stop in self.config.stop_strings or []:
+            if stop in text:
+                text, stopped = text.split(stop)[0], True
+        return Answer(text.strip(), len(used), "stop" if stopped else "length")
+
+    def told(self) -> dict[str, Any]:
+        """How it was decoded, for the result."""
+        found = {"engine": "generate", "reason": self.reason, "batches": self.batches}
+        if self.batches_reason:
+            found["batches_reason"] = self.batches_reason
+        return found
