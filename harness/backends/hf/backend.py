@@ -14,6 +14,7 @@ import torch
 from harness.backends.base import Device, Seen, elapsed, known
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.counters.memory import device_memory, free, memory_peak, weights_mib
+from harness.backends.hf.decoding.decode import decoding_facts
 from harness.backends.hf.encoding import encode_prompts
 from harness.backends.hf.models.loading import (
     add_adapter,
@@ -189,6 +190,7 @@ def _predict(
     with memory_peak("infer_peak") as peak:
         seen.records = kind.predict(model, tokenizer, cell, task, splits.test)
     seen.timings["predict"] = elapsed(device, started)
+    seen.facts["decoding"] = decoding_facts(model)
     seen.facts["first_prompt"] = seen.records[0]["prompt"]
     seen.measured(peak.values)
     if cell.is_baseline and cell.evaluation.noise_examples:

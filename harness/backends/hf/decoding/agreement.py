@@ -43,6 +43,8 @@ class Checks:
 
     verdicts: dict[str, str | None] = field(default_factory=dict)
     """Way of decoding → how it differs from one prompt at a time; None if it agrees."""
+    decoded: dict[str, Any] = field(default_factory=dict)
+    """How it decoded last: engine or `generate`, why, batches."""
 
     def verdict(self, way: str, ask: Callable[[], str | None]) -> str | None:
         """Return how ``way`` differs, asked the first time only; None if it agrees."""

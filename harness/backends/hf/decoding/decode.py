@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
+from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.decoding.ways import Answer, way_of
 from harness.suite.schema import Options
 
@@ -72,7 +73,16 @@ def decode(
     seconds = time.perf_counter() - started
     ordered = [answers[i] for i in range(len(prompts))]
     how = {**way.told(), "batch_size": size, "out_of_memory_halvings": halvings}
+    checks_of(model).decoded = how
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
+
+
+def decoding_facts(model: Any) -> dict[str, Any]:
+    """How ``model`` decoded last and what was found when its ways were tried; for the result."""
+    checks = checks_of(model)
+    away = {way: found for way, found in checks.verdicts.items() if found}
+    tried = {"differs": away} if away else {}
+    return {**checks.decoded, **tried, "checked": sorted(checks.verdicts)}
 
 
 def fixed_length(new_tokens: int) -> dict[str, Any]:
