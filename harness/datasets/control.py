@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from harness.datasets.example import digest
-from harness.datasets.sources import file_hash
+from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
 
 BUILT_IN = ("everyday",)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from harness.datasets.overlap import Overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,10 @@ class Splits:
     test: tuple[Example, ...]
     counts: dict[str, int] = field(default_factory=dict)
     """Rows read, dropped (null, duplicate, too short), sampled, overlapping."""
+    overlap: Overlap | None = None
+    """Test prompts that are in training too, exactly or nearly, with their shares."""
+    notes: tuple[str, ...] = ()
+    """How the files were read, where that was settled by the file: its separator, its format."""
 
 
 def digest(*parts: str | None) -> str:

@@ -1,196 +1,184 @@
-"""The rows of every data set: built in, generated, a file or the hub."""
+"""Where the rows of a data set come from: a built-in set, a file or the hub."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from harness.datasets.registry import (
+    ALPACA_COLUMNS,
+    LABEL_COLUMNS,
+    DatasetSource,
+    Rows,
+    built_in,
+    file_hash,
+)
+from harness.datasets.table import RawRow, Table
+from harness.datasets.table_file import ADVICE, FORMATS, kind_of, read_table
 from harness.errors import HarnessError, SkipCell
-from harness.registry import Registry, did_you_mean
-from harness.suite.schema import DatasetEntry
+from harness.registry import did_you_mean
+from harness.suite.dataset_entry import DatasetEntry
 
-Row = dict[str, Any]
-FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
-ALPACA_COLUMNS = {"prompt": "instruction", "context": "input", "reference": "output"}
-LABEL_COLUMNS = {"prompt": "text", "reference": "label"}
+HUB_KEYS = ("config", "train_split", "revision")
+TEXT_KEYS = ("encoding", "separator")
 
 
-@dataclass(frozen=True)
-class Source:
-    """A built-in data set: its rows, and what is known of them."""
-
-    name: str
-    version: int
-    """Rises when the rows or their reading change; part of a cell's fingerprint."""
-    rows: Callable[[DatasetEntry], list[Row]]
-    task: Literal["generation", "classification"] = "generation"
-    language: Literal["en", "ru"] = "en"
-    labels: tuple[str, ...] = ()
-    primary_metric: str = "rougeL"
-    needs_network: bool = False
-    columns: tuple[tuple[str, str], ...] = tuple(ALPACA_COLUMNS.items())
-    group_by: str = "prompt"
-
-
-SOURCES: Registry[Source] = Registry("data set")
-
-
-def source_of(entry: DatasetEntry, folder: Path) -> Source:
+def source_of(entry: DatasetEntry, folder: Path) -> DatasetSource:
     """The source that ``entry`` names: a built-in set, a file under ``folder``, or a hub id.
 
     Raises:
         HarnessError: there is no such set or file, or its kind is unknown.
     """
     name = entry.source or entry.name
-    if name in SOURCES:
-        return SOURCES.get(name)
-    if name.endswith(FILE_SUFFIXES):
-        path = (folder / Path(name).expanduser()).resolve()
-        if not path.is_file():
-            hint = f"Paths start from the suite's folder, {folder}."
-            raise HarnessError(f'data set "{entry.name}": no file {path}', hint=hint)
-        return _table(entry, name, lambda _: _read_table(path))
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        return _table(entry, name, lambda e: _hub_rows(name, e.revision), needs_network=True)
+    if name in built_in():
+        source = built_in().get(name)
+        _refuse_keys(entry, hub=source.needs_network, file=False)
+        return source
+    if kind_of(name):
+        path = _file(entry, name, folder)
+        _refuse_keys(entry, hub=False, file=True)
+        return _table(entry, name, lambda e: _read(e, path), files=(path,))
+    advice = ADVICE.get(Path(name).suffix.lower())
+    if advice:
+        text = f'data set "{entry.name}": {Path(name).suffix} files are not read'
+        raise HarnessError(text, where=name, hint=advice)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        _refuse_keys(entry, hub=True, file=False)
+        return _table(entry, name, lambda e: hub_rows(name, e), needs_network=True)
+    kinds = ", ".join(FORMATS)
     raise HarnessError(
         f'data set "{entry.name}": unknown source "{name}"',
-        hint=f"{did_you_mean(name, SOURCES)} A file ({', '.join(FILE_SUFFIXES)}) or a hub id does.",
+        hint=f"{did_you_mean(name, built_in())} A file ({kinds}) or a hub id (owner/name) does.",
     )
+
+
+def entry_of_test(entry: DatasetEntry) -> DatasetEntry | None:
+    """The entry of the test rows, where they have a file or a split of their own."""
+    if entry.test_source is None and entry.test_split is None:
+        return None
+    split = entry.test_split
+    if entry.test_source is None:
+        return entry.model_copy(update={"train_split": split, "test_split": None})
+    if split is None and kind_of(entry.test_source) is None and "/" in entry.test_source:
+        split = "test"  # of another hub data set its test rows are meant, not its training rows
+    changes = {
+        "source": entry.test_source, "test_source": None, "test_split": None,
+        # The revision and the configuration are those of the training source.
+        "train_split": split, "config": None, "revision": None,
+    }  # fmt: skip
+    kind = kind_of(entry.test_source)
+    if kind is None or kind.format != ".csv":
+        changes["separator"] = None
+    return entry.model_copy(update=changes)
+
+
+def read_source(entry: DatasetEntry, folder: Path) -> Table:
+    """Every raw row of ``entry``, each with its place."""
+    rows = source_of(entry, folder).rows(entry)
+    return rows if isinstance(rows, Table) else Table(rows, entry.source or entry.name)
+
+
+def read_rows(entry: DatasetEntry, folder: Path) -> list[RawRow]:
+    """Every raw row of ``entry``."""
+    return list(read_source(entry, folder).rows)
+
+
+def content_hash(entry: DatasetEntry, folder: Path) -> str:
+    """A hash of what ``entry`` reads: file bytes, generator version, or hub id and revision."""
+    test = entry_of_test(entry)
+    train = _content(entry, folder)
+    return train if test is None else f"{train}+{_content(test, folder)}"
+
+
+def _content(entry: DatasetEntry, folder: Path) -> str:
+    source = source_of(entry, folder)
+    if source.needs_network:
+        parts = [entry.config, entry.train_split]
+        return "/".join([f"{source.name}@{entry.revision or 'main'}", *filter(None, parts)])
+    if kind_of(entry.source or entry.name) and source.files:
+        return file_hash(source.files[0])
+    return source.content
+
+
+def _file(entry: DatasetEntry, name: str, folder: Path) -> Path:
+    path = (folder / Path(name).expanduser()).resolve()
+    if not path.is_file():
+        near = (
+            [p.name for p in path.parent.glob("*") if p.is_file()] if path.parent.is_dir() else []
+        )
+        hint = f"{did_you_mean(path.name, near)} Paths start from the suite's folder, {folder}."
+        raise HarnessError(f'data set "{entry.name}": no file {path}', hint=hint)
+    return path
+
+
+def _read(entry: DatasetEntry, path: Path) -> Table:
+    return read_table(path, encoding=entry.encoding, separator=entry.separator)
+
+
+def _refuse_keys(entry: DatasetEntry, *, hub: bool, file: bool) -> None:
+    """Refuse keys that would have no effect on this kind of source."""
+    refused = [] if hub else [(key, "data on the hub") for key in HUB_KEYS]
+    refused += [] if file else [(key, "text files") for key in TEXT_KEYS]
+    for key, kind in refused:
+        if getattr(entry, key) is not None:
+            name = entry.source or entry.name
+            raise HarnessError(
+                f'data set "{entry.name}": `{key}` has no effect on "{name}"',
+                hint=f"It is for {kind}: delete it, or correct `source`.",
+            )
 
 
 def _table(
     entry: DatasetEntry,
     name: str,
-    rows: Callable[[DatasetEntry], list[Row]],
+    rows: Rows,
     *,
     needs_network: bool = False,
-) -> Source:
+    files: tuple[Path, ...] = (),
+) -> DatasetSource:
     task = entry.task or ("classification" if entry.labels else "generation")
-    columns = LABEL_COLUMNS if task == "classification" else ALPACA_COLUMNS
-    if task == "classification" and not entry.labels:
+    labels = task == "classification"
+    if labels and not entry.labels:
         hint = "Declare them in order: labels: [negative, neutral, positive]."
         raise HarnessError(
             f'data set "{entry.name}": a classification set needs `labels`', hint=hint
         )
-    return Source(
-        name, 1, rows, task, entry.language or "en", entry.labels,
-        "f1_macro" if task == "classification" else "rougeL", needs_network, tuple(columns.items()),
+    return DatasetSource(
+        name=name, rows=rows, task=task, language=entry.language or "en", labels=entry.labels,
+        primary_metric="f1_macro" if labels else "rougeL", needs_network=needs_network,
+        columns=LABEL_COLUMNS if labels else ALPACA_COLUMNS, detects_columns=True, files=files,
     )  # fmt: skip
 
 
-def read_rows(entry: DatasetEntry, folder: Path) -> list[Row]:
-    """Every raw row of ``entry``."""
-    return source_of(entry, folder).rows(entry)
+def hub_rows(name: str, entry: DatasetEntry) -> Table:
+    """The rows of the hub's data set ``name``, of the configuration and split that are asked for.
 
-
-def content_hash(entry: DatasetEntry, folder: Path) -> str:
-    """A hash of what ``entry`` reads: file bytes, generator version, or hub id and revision."""
-    source = source_of(entry, folder)
-    if source.needs_network:
-        return f"{source.name}@{entry.revision or 'main'}"
-    name = entry.source or entry.name
-    if name.endswith(FILE_SUFFIXES):
-        return file_hash((folder / Path(name).expanduser()).resolve())
-    return f"{source.name}/v{source.version}/{_packaged_hash(source.name)}"
-
-
-@cache
-def file_hash(path: Path) -> str:
-    """A hash of the bytes in ``path``, read once in a process."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-@cache
-def _packaged_hash(name: str) -> str:
-    for suffix in (".jsonl", ".csv"):
-        path = Path(str(files("harness.datasets"))) / "data" / f"{name.replace('-', '_')}{suffix}"
-        if path.is_file():
-            return file_hash(path)
-    return "generated"
-
-
-def _read_table(path: Path) -> list[Row]:
-    try:
-        if path.suffix == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                return list(csv.DictReader(file))
-        if path.suffix == ".jsonl":
-            lines = path.read_text("utf-8").splitlines()
-            return [json.loads(line) for line in lines if line.strip()]
-        if path.suffix == ".json":
-            value = json.loads(path.read_text("utf-8"))
-            return value if isinstance(value, list) else value["data"]
-        from pyarrow import parquet
-
-        rows: list[Row] = parquet.read_table(path).to_pylist()
-        return rows
-    except (ValueError, KeyError, csv.Error) as error:
-        raise HarnessError(
-            f"cannot be read as {path.suffix[1:]}: {error}", where=str(path)
-        ) from None
-
-
-def _hub_rows(name: str, revision: str | None) -> list[Row]:
+    Raises:
+        SkipCell: it cannot be fetched.
+        HarnessError: it has no such configuration or split.
+    """
     from datasets import load_dataset
 
+    split = entry.train_split or "train"
     try:
-        return list(load_dataset(name, split="train", revision=revision))
+        found = load_dataset(name, entry.config, split=split, revision=entry.revision)
+    except ValueError as error:  # how `datasets` says that a configuration or a split is absent
+        hint = "Set `config`, `train_split` or `test_split` to names that the data set has."
+        raise HarnessError(_first_line(error), where=name, hint=hint) from None
     except Exception as error:  # every hub failure has another type; all mean: not to be had here
         raise SkipCell(f"data set {name} cannot be fetched: {_first_line(error)}") from error
+    return Table([_named(row, found.features, entry) for row in found], f"{name}/{split}")
+
+
+def _named(row: RawRow, features: Any, entry: DatasetEntry) -> RawRow:
+    """``row`` with class numbers as the names that the data set declares for them."""
+    for column, feature in features.items():
+        names = getattr(feature, "names", None)
+        number = row.get(column)
+        if names and set(entry.labels) <= set(names) and isinstance(number, int) and number >= 0:
+            row[column] = names[number]
+    return row
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _finance_qa(_: DatasetEntry) -> list[Row]:
-    text = files("harness.datasets").joinpath("data", "finance_qa.jsonl").read_text("utf-8")
-    bodies = [json.loads(line) for line in text.split("\n") if line.strip()]
-    return [
-        {
-            "instruction": question, "input": body["input"], "output": body["output"],
-            "category": body["topic"],
-        }
-        for body in bodies
-        for question in body["questions"]
-    ]  # fmt: skip
-
-
-def _finance_labels(_: DatasetEntry) -> list[Row]:
-    return _read_table(Path(str(files("harness.datasets"))) / "data" / "finance_labels.csv")
-
-
-def _ru_calculations(entry: DatasetEntry) -> list[Row]:
-    from harness.datasets.ru_calculations import generate
-
-    rows = generate(entry.rows or 505, seed=42)
-    keys = ("instruction", "output", "category", "gold", "group")
-    return [{key: getattr(row, key) for key in keys} for row in rows]
-
-
-FINANCE_LABELS = ("risk analysis", "earnings report", "market sentiment")
-
-for _source in (
-    Source("finance-qa", 2, _finance_qa, group_by="reference"),
-    Source(
-        "finance-labels", 2, _finance_labels, "classification", labels=FINANCE_LABELS,
-        primary_metric="f1_macro", columns=tuple(LABEL_COLUMNS.items()),
-    ),
-    Source(
-        "ru-calculations", 1, _ru_calculations, language="ru", primary_metric="numeric_accuracy",
-        columns=(*ALPACA_COLUMNS.items(), ("category", "category"), ("gold", "gold")),
-        group_by="group",
-    ),
-    Source(
-        "finance-alpaca", 1, lambda e: _hub_rows("gbharti/finance-alpaca", e.revision),
-        needs_network=True,
-    ),
-):  # fmt: skip
-    SOURCES.add(_source.name, _source)

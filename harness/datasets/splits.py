@@ -3,57 +3,160 @@
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from harness.datasets.example import Example, Splits, digest
-from harness.datasets.sources import Row, Source, read_rows, source_of
-from harness.errors import HarnessError
-from harness.registry import did_you_mean
-from harness.suite.schema import DatasetEntry
+from harness.datasets.example import Example, Splits
+from harness.datasets.labels import check_labels, check_sides
+from harness.datasets.layout import layout_of
+from harness.datasets.overlap import overlap_of
+from harness.datasets.registry import DatasetSource
+from harness.datasets.rows import examples_of, normalised, reading_of
+from harness.datasets.sources import entry_of_test, read_source, source_of
+from harness.errors import HarnessError, SuiteError
+from harness.suite.dataset_entry import DatasetEntry
 
-NEAR_DUPLICATE = 90.0
-"""Token-set similarity (0–100, rapidfuzz) from which two prompts count as near duplicates."""
-NULLS = frozenset({"", "nan", "none", "null"})
+SHARES = (0.8, 0.2)
+"""Training and test shares where the suite says nothing and both come from one table."""
 
 
-def load_splits(entry: DatasetEntry, folder: Path) -> Splits:
+@dataclass(frozen=True)
+class Prepared:
+    """A data set read, checked and split; the overlap of its sides is not counted yet."""
+
+    train: list[Example]
+    test: list[Example]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+    """How the file was read, where that was settled by the file and not by the suite."""
+
+
+def load_splits(entry: DatasetEntry, folder: Path, *, cache: Path | None = None) -> Splits:
     """The train and test examples of ``entry``, the same for every model and seed.
+
+    Args:
+        entry: The data set as the suite has it.
+        folder: The suite's folder, which relative paths start from.
+        cache: Where the overlap of train and test is kept, so that it is counted once.
 
     Raises:
         HarnessError: columns are wrong, a label is unknown, or too few rows remain.
     """
+    found = prepare(entry, folder)
+    overlap = overlap_of(found.train, found.test, cache=cache)
+    counts = {**found.counts, "overlap_exact": overlap.exact, "overlap_near": overlap.near}
+    return Splits(tuple(found.train), tuple(found.test), counts, overlap, found.notes)
+
+
+def prepare(entry: DatasetEntry, folder: Path) -> Prepared:
+    """The rows of ``entry``, checked and split.
+
+    Raises:
+        HarnessError: every problem found, each with its file and row.
+    """
+    counts: Counter[str] = Counter()
     source = source_of(entry, folder)
-    rows = read_rows(entry, folder)
-    columns = _columns(entry, source, rows)
-    counts: Counter[str] = Counter(rows_read=len(rows))
-    examples = _clean(_examples(rows, columns, entry, source), entry, counts)
-    if source.task == "classification":
-        _check_labels(examples, entry.labels or source.labels, entry)
-    examples = _drawn(examples, entry, generated=source.name == "ru-calculations")
-    split = _in_order if entry.split == "in-order" else _split
-    train, test = split(examples, entry, counts)
-    if source.task == "classification":
-        _check_seen(train, test, entry)
-    counts.update(_overlap(train, test))
+    rows = _read(entry, folder, counts)
+    test_of = entry_of_test(entry)
+    if test_of is None:
+        drawn = _drawn(rows.examples, entry, generated=source.generated)
+        split = _in_order if entry.split == "in-order" else _by_group
+        train, test = split(drawn, entry, counts)
+        notes = rows.notes
+    else:
+        test_counts: Counter[str] = Counter()
+        test_rows = _read(test_of, folder, test_counts)
+        counts.update({f"test_{key}": count for key, count in test_counts.items()})
+        train, test = _apart(rows.examples, test_rows.examples, entry, counts)
+        notes = tuple(dict.fromkeys((*rows.notes, *test_rows.notes)))
+    if _task(entry, source) == "classification":
+        check_sides(train, test, entry)
     counts.update(train_rows=len(train), test_rows=len(test))
-    return Splits(tuple(train), tuple(test), dict(counts))
+    return Prepared(train, test, dict(counts), notes)
+
+
+def _task(entry: DatasetEntry, source: DatasetSource) -> str:
+    return entry.task or source.task
+
+
+class _Read(NamedTuple):
+    examples: list[Example]
+    notes: tuple[str, ...]
+
+
+def _read(entry: DatasetEntry, folder: Path, counts: Counter[str]) -> _Read:
+    """The clean examples of one table.
+
+    Raises:
+        HarnessError: rows, labels or gold numbers are wrong: all of them in one go.
+    """
+    source = source_of(entry, folder)
+    table = read_source(entry, folder)
+    layout = layout_of(entry, source, table)
+    counts["rows_read"] = len(table.rows)
+    examples = examples_of(table, reading_of(entry, source, layout), counts)
+    problems = []
+    if _task(entry, source) == "classification":
+        problems += check_labels(examples, table, entry.labels or source.labels, entry)
+    metric = entry.primary_metric or source.primary_metric
+    if metric == "numeric_accuracy" and not any(e.gold for e in examples):
+        hint = "Name the column of the right number: `columns: {gold: answer}`."
+        problems.append(f'data set "{entry.name}": {metric} needs gold numbers\n  {hint}')
+    if problems:
+        raise SuiteError(problems)
+    found = (f"read as {layout.found}",) if layout.found.startswith(_TOLD) else ()
+    return _Read(_clean(examples, entry, counts), (*table.notes, *found))
+
+
+_TOLD = ("messages", "ShareGPT", "prompt and completion")
+"""Formats that were recognised by their columns and are worth a word; Alpaca's is the default."""
 
 
 def _drawn(examples: list[Example], entry: DatasetEntry, *, generated: bool) -> list[Example]:
     """The rows that are asked for, in the order that the split draws from."""
     limit = None if generated else entry.rows
+    if limit is not None and limit > len(examples):
+        raise HarnessError(
+            f'data set "{entry.name}": {limit} rows are asked for, {len(examples)} are there',
+            hint="Lower `rows`, or delete it to take all.",
+        )
     rng = random.Random(entry.split_seed)
     if entry.take == "first":
         examples = examples[:limit]
     if entry.split == "random":
+        examples = list(examples)
         rng.shuffle(examples)
     elif entry.take == "sample" and limit:
         kept = set(rng.sample(range(len(examples)), min(limit, len(examples))))
         examples = [e for k, e in enumerate(examples) if k in kept]
     return examples[:limit]
+
+
+def _apart(
+    train: list[Example], test: list[Example], entry: DatasetEntry, counts: Counter[str]
+) -> tuple[list[Example], list[Example]]:
+    """Training rows without those of the test set, whose rows stay as they are.
+
+    The test set is the yardstick that others use too: what both hold leaves training.
+    """
+    asked = {normalised(example.asked) for example in test}
+    groups = {example.group for example in test if example.group}
+    kept = [e for e in train if normalised(e.asked) not in asked and e.group not in groups]
+    counts["dropped_in_test"] = len(train) - len(kept)
+    kept = _drawn(kept, entry, generated=False)
+    test = _drawn(test, entry.model_copy(update={"rows": None}), generated=False)
+    n_train = _count(1.0 if entry.train is None else entry.train, len(kept))
+    n_test = _count(1.0 if entry.test is None else entry.test, len(test))
+    for side, wanted, there in (("train", n_train, len(kept)), ("test", n_test, len(test))):
+        if not 1 <= wanted <= there:
+            raise HarnessError(
+                f'data set "{entry.name}": {side}: {wanted} rows are asked for, {there} are there',
+                hint=f"Lower `{side}`, or delete it to take all.",
+            )
+    counts["not_used"] = len(kept) - n_train + len(test) - n_test
+    return kept[:n_train], test[:n_test]
 
 
 def _in_order(
@@ -65,108 +168,41 @@ def _in_order(
     return examples[:n_train], examples[n_train : n_train + n_test]
 
 
-def _check_seen(train: list[Example], test: list[Example], entry: DatasetEntry) -> None:
-    unseen = sorted({e.reference for e in test} - {e.reference for e in train})
-    if unseen:
-        raise HarnessError(
-            f'data set "{entry.name}": label "{unseen[0]}" is tested and never trained on',
-            hint="Raise `train`, or choose another `split_seed`.",
-        )
-
-
-def _columns(entry: DatasetEntry, source: Source, rows: list[Row]) -> dict[str, str]:
-    columns: dict[str, str] = dict(source.columns)
-    columns.update({str(field): column for field, column in entry.columns.items()})
-    present = set(rows[0]) if rows else set()
-    if "category" in present:
-        columns.setdefault("category", "category")
-    for field, column in columns.items():
-        needed = field in ("prompt", "reference") or field in entry.columns
-        if needed and column not in present:
-            raise HarnessError(
-                f'data set "{entry.name}": there is no column "{column}" for {field}',
-                hint=f"{did_you_mean(column, present)} Columns: {', '.join(sorted(present))}.",
-            )
-    return {field: column for field, column in columns.items() if column in present}
-
-
-def _examples(
-    rows: list[Row], columns: dict[str, str], entry: DatasetEntry, source: Source
-) -> list[Example]:
-    group_by = entry.group_by if entry.group_by != "prompt" else source.group_by
-    return [_example(row, columns, group_by) for row in rows]
-
-
-def _example(row: Row, columns: dict[str, str], group_by: str | None) -> Example:
-    fields: dict[str, Any] = {f: _text(row.get(c)) for f, c in columns.items()}
-    prompt, reference = fields.get("prompt", ""), fields.get("reference", "")
-    context = fields.get("context", "")
-    group = {"prompt": prompt, "reference": reference}.get(group_by or "")
-    if group is None and group_by:
-        group = _text(row.get(group_by))
-    return Example(
-        id=digest(prompt, context, reference),
-        prompt=prompt,
-        reference=reference,
-        context=context,
-        category=fields.get("category") or None,
-        group=normalised(group) if group else None,
-        gold=fields.get("gold") or None,
-    )
-
-
-def _text(value: Any) -> str:
-    text = "" if value is None else str(value).strip()
-    return "" if text.lower() in NULLS else text
-
-
-def normalised(text: str) -> str:
-    """``text`` casefolded, punctuation dropped and spaces joined: equal for trivial rewrites."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
 def _clean(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> list[Example]:
-    kept: dict[Any, Example] = {}
-    for example in examples:
+    kept: dict[str, Example] = {}
+    for index, example in enumerate(examples):
         if not example.prompt or not example.reference:
             counts["dropped_null"] += 1
         elif len(example.reference.split()) < entry.min_answer_words:
             counts["dropped_short"] += 1
-        elif (key := _identity(example, entry)) in kept:
+        elif (key := _identity(example, entry, index)) in kept:
             counts["dropped_duplicate"] += 1
         else:
             kept[key] = example
+    if not kept:
+        hint = "Every prompt or answer is empty, or too short for `min_answer_words`."
+        raise HarnessError(f'data set "{entry.name}": no row is left', hint=hint)
     return list(kept.values())
 
 
-def _identity(example: Example, entry: DatasetEntry) -> Any:
-    """What makes a row a repetition of another; a fresh object where nothing does."""
+def _identity(example: Example, entry: DatasetEntry, index: int) -> str:
+    """What makes a row a repetition of another; its number where nothing does."""
     if entry.deduplicate == "none":
-        return object()
+        return str(index)
     if entry.deduplicate == "prompt":
-        return normalised(f"{example.prompt} {example.context}")
+        return normalised(example.asked) or example.asked
     return example.id
 
 
-def _check_labels(examples: list[Example], labels: tuple[str, ...], entry: DatasetEntry) -> None:
-    strange = sorted({e.reference for e in examples} - set(labels))
-    if strange:
-        raise HarnessError(
-            f'data set "{entry.name}": label "{strange[0]}" is not among the declared ones',
-            hint=f"Declared: {', '.join(labels)}. {did_you_mean(strange[0], labels)}",
-        )
-
-
-def _split(
+def _by_group(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
     """Whole groups go to the test side in the asked proportion; rows are drawn from each side."""
     n_train, n_test = _sizes(examples, entry)
-    total = len(examples)
     groups: dict[str, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.group or example.id, []).append(example)
-    wanted = total * n_test / (n_test + n_train)
+    wanted = len(examples) * n_test / (n_test + n_train)
     for_test: set[str] = set()
     reserved = 0
     for key, members in groups.items():
@@ -175,11 +211,24 @@ def _split(
             reserved += len(members)
     test = [e for e in examples if (e.group or e.id) in for_test]
     train = [e for e in examples if (e.group or e.id) not in for_test]
+    _check_room(train, groups, entry)
     counts["groups"] = len(groups)
     counts["not_used"] = max(0, len(test) - n_test) + max(0, len(train) - n_train)
     if len(train) < n_train:
         counts["train_rows_short"] = n_train - len(train)
     return train[:n_train], test[:n_test]
+
+
+def _check_room(
+    train: list[Example], groups: dict[str, list[Example]], entry: DatasetEntry
+) -> None:
+    if not train:
+        largest = max(map(len, groups.values()))
+        raise HarnessError(
+            f'data set "{entry.name}": no training row is left: the rows fall into {len(groups)}'
+            f" groups, the largest of {largest} rows, and a group stays on one side",
+            hint="Choose another `group_by`, or null to split row by row.",
+        )
 
 
 class _Sizes(NamedTuple):
@@ -194,7 +243,10 @@ def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
         HarnessError: more are asked for than are there.
     """
     total = len(examples)
-    n_test, n_train = (_count(share, total) for share in (entry.test, entry.train))
+    shares = [
+        given or share for given, share in zip((entry.train, entry.test), SHARES, strict=True)
+    ]
+    n_train, n_test = (_count(share, total) for share in shares)
     if n_test < 1 or n_train < 1 or n_test + n_train > total:
         raise HarnessError(
             f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
@@ -205,19 +257,8 @@ def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
 
 
 def _count(share: int | float, total: int) -> int:
-    return int(share) if isinstance(share, int) or share > 1 else int(share * total + 1e-9)
-
-
-def _overlap(train: list[Example], test: list[Example]) -> dict[str, int]:
-    """Test rows whose prompt also stands in training: exactly after normalising, or nearly."""
-    from rapidfuzz import fuzz, process
-
-    seen = {normalised(f"{e.prompt} {e.context}") for e in train}
-    texts = [normalised(f"{e.prompt} {e.context}") for e in test]
-    exact = [text in seen for text in texts]
-    rest = [text for text, same in zip(texts, exact, strict=True) if not same]
-    near = 0
-    if rest:
-        scores = process.cdist(rest, sorted(seen), scorer=fuzz.ratio, score_cutoff=NEAR_DUPLICATE)
-        near = int((scores.max(axis=1) >= NEAR_DUPLICATE).sum())
-    return {"overlap_exact": sum(exact), "overlap_near": near}
+    """Rows of ``share``: a number of them, or a part of ``total``."""
+    if isinstance(share, int):
+        return share
+    # 0.29 * 100 is 28.999…: without the small number a row would be lost to rounding.
+    return int(share * total + 1e-9)

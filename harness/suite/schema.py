@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
@@ -15,10 +13,13 @@ from pydantic import (
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
+from harness.suite.dataset_entry import DatasetEntry as DatasetEntry
 from harness.suite.gate_rules import Gate
+from harness.suite.parts import Entry as Entry
+from harness.suite.parts import Options as Options
+from harness.suite.parts import Part
 from harness.suite.published import Claim, Source
 
-Options = dict[str, Any]
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
 BASE = "base"
 QUANTIZATIONS: dict[str, Options] = {
@@ -30,11 +31,7 @@ QUANTIZATIONS: dict[str, Options] = {
 """The built-in quantizations as `BitsAndBytesConfig` keys; the compute dtype is the model's."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Evaluation(_Part):
+class Evaluation(Part):
     """How both models are scored and measured."""
 
     batch_size: int = Field(32, ge=1)
@@ -77,7 +74,7 @@ class Evaluation(_Part):
     """What rows do whose tokens merge across the prompt's end."""
 
 
-class Objectives(_Part):
+class Objectives(Part):
     """What a user wants of a variant; the report orders and marks rows by it."""
 
     order_by: Literal["quality", "quality_per_gib"] = "quality"
@@ -86,19 +83,6 @@ class Objectives(_Part):
     """Rows whose median latency is above are outside the bounds."""
     max_memory_mib: float | None = Field(None, gt=0)
     """Rows whose peak memory in inference is above are outside the bounds."""
-
-
-class Entry(_Part):
-    """What the entries of every axis share."""
-
-    name: str
-    """The name on the axis."""
-    training: Options = Field(default_factory=dict)
-    """Training keys that override the suite's for cells of this entry."""
-    evaluation: Options = Field(default_factory=dict)
-    """Evaluation keys that override the suite's for cells of this entry."""
-    generation: Options = Field(default_factory=dict)
-    """Generation keys that override the suite's for cells of this entry."""
 
 
 class ModelEntry(Entry):
@@ -141,7 +125,7 @@ class AdapterEntry(Entry):
         return self
 
 
-class TrainingEntry(_Part):
+class TrainingEntry(Part):
     """One point of a hyper-parameter sweep."""
 
     name: str
@@ -150,50 +134,7 @@ class TrainingEntry(_Part):
     """Training keys that override the suite's, the adapter's and the data set's."""
 
 
-class DatasetEntry(Entry):
-    """A data set: a built-in name, or a table with its columns named."""
-
-    source: str | None = None
-    """A built-in name, a file (CSV, JSON, JSONL, Parquet) or a hub id; default `name`."""
-    revision: str | None = None
-    """The hub revision."""
-    task: Literal["generation", "classification"] | None = None
-    """Default: the data set's own; `classification` when `labels` are given."""
-    language: Literal["en", "ru"] | None = None
-    """The language of number formats; default: the data set's own, else English."""
-    columns: dict[Literal["prompt", "context", "reference", "category", "gold"], str] = Field(
-        default_factory=dict
-    )
-    """Our field → the table's column; default `instruction`, `input`, `output`."""
-    labels: tuple[str, ...] = ()
-    """The labels of a classification set, in the order of the confusion matrix."""
-    classify_by: Literal["head", "likelihood", "generation"] = "head"
-    """How labels are learned and read: a trained head on the bare text (its baseline ranks the
-    labels by likelihood), or as answers to a question that both sides are asked, ranked by
-    likelihood or generated and parsed."""
-    group_by: str | None = "prompt"
-    """The field whose equal values never cross the split: `prompt`, `reference` or a column."""
-    rows: int | None = Field(None, ge=2)
-    """Rows sampled before the split; default all. The number generated, for a generator."""
-    take: Literal["sample", "first"] = "sample"
-    """Whether `rows` are drawn by `split_seed` or the first of the file."""
-    split: Literal["random", "in-order"] = "random"
-    """`in-order`: the file's first rows train and the next ones test; groups are not kept."""
-    deduplicate: Literal["row", "prompt", "none"] = "row"
-    """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
-    train: int | float = 0.8
-    """Training rows, or their share of the rows that remain."""
-    test: int | float = 0.2
-    """Test rows, or their share."""
-    split_seed: int = 42
-    """The seed of sampling and split: its own, so that one baseline serves every training seed."""
-    min_answer_words: int = Field(0, ge=0)
-    """Answers of fewer words are dropped and counted."""
-    primary_metric: str | None = None
-    """The metric the leaderboard shows first; default by task."""
-
-
-class Tiny(_Part):
+class Tiny(Part):
     """The tiny twin: what changes so that the same path runs on a CPU in minutes."""
 
     model: str = "tiny-qwen2"
@@ -208,7 +149,7 @@ class Tiny(_Part):
     """Generation keys that come last."""
 
 
-class Matrix(_Part):
+class Matrix(Part):
     """The axes whose product is the suite's cells."""
 
     model: tuple[str | ModelEntry, ...] = Field(min_length=1)
@@ -246,7 +187,7 @@ def axis_names(axis: tuple[Any, ...]) -> list[Any]:
     return [entry if isinstance(entry, str | int) else entry.name for entry in axis]
 
 
-class Suite(_Part):
+class Suite(Part):
     """A whole suite file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")

@@ -7,6 +7,12 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.suite.schema import DatasetEntry, Entry, Suite
 
+SOURCE_KEYS = {
+    "revision", "columns", "config", "train_split", "test_source", "test_split", "encoding",
+    "separator",
+}  # fmt: skip
+"""Keys of a data set that belong to its `source`."""
+
 
 def tiny_twin(suite: Suite, where: str) -> Suite:
     """``suite`` with the changes of its `tiny` block.
@@ -41,7 +47,9 @@ def tiny_twin(suite: Suite, where: str) -> Suite:
 
 def _dataset(item: str | DatasetEntry, changes: dict[str, Any]) -> DatasetEntry:
     entry = DatasetEntry(name=item) if isinstance(item, str) else item
-    kept = entry.model_dump(exclude={"revision", "columns"})
+    # What says how to read the entry's own source goes with it when the twin names another.
+    own = SOURCE_KEYS if "source" in changes else set()
+    kept = entry.model_dump(exclude=own)
     wanted: Entry = DatasetEntry(**{**kept, "source": entry.source or entry.name, **changes})
     assert isinstance(wanted, DatasetEntry)
     return wanted

@@ -1,0 +1,247 @@
+"""How many test prompts are also in training: exactly after normalising, or nearly.
+
+Two prompts are near duplicates when `rapidfuzz.fuzz.ratio` of their normalised texts is at least
+90. Small sets are compared pair by pair. Large ones by MinHash (Broder 1997): words are hashed,
+rows that share a band of their signatures are candidates, and `fuzz.ratio` decides; so what is
+counted is a near duplicate for certain, and a few may be missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.datasets.example import Example
+from harness.datasets.rows import normalised
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Hashes = NDArray[np.uint32]
+
+VERSION = 1
+"""Rises when the same prompts would be counted otherwise; part of the cache's key."""
+NEAR_DUPLICATE = 90.0
+"""Similarity (0–100) from which two prompts count as near duplicates."""
+EXACT_PAIRS = 400_000
+"""Up to so many pairs every one is compared, which takes a second at most."""
+BANDS, BAND_ROWS = 40, 5
+"""Two prompts that share 60% of their words meet in a band with probability 0.96, at 70% with
+0.9995; unrelated ones, which share some 15%, with 0.003."""
+PER_BUCKET = 8
+"""Candidates taken from one bucket: a template of thousands of rows fills one alone."""
+LEAST_SHARED = 0.4
+"""Candidates whose signatures agree in less are not compared."""
+COMPARED = 32
+"""Candidates of a test prompt that are compared, the most similar first."""
+CHUNK_TOKENS = 20_000
+"""Words hashed at a time: 16 MB for 200 hashes."""
+CHUNK_PAIRS = 20_000
+"""Pairs of signatures compared at a time, likewise."""
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Scripts without spaces between words (Thai, Lao, Burmese, Khmer, Kana, Han)."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Test prompts that are in training too."""
+
+    exact: int
+    """Equal after normalising."""
+    near: int
+    """Not equal, and at least `NEAR_DUPLICATE` similar to a training prompt."""
+    tested: int
+    """Test prompts in all."""
+    method: str = "pairs"
+    """`pairs`: every pair was compared; `minhash`: candidates were."""
+
+    @property
+    def exact_share(self) -> float:
+        """Of the test prompts."""
+        return self.exact / self.tested if self.tested else 0.0
+
+    @property
+    def near_share(self) -> float:
+        """Of the test prompts."""
+        return self.near / self.tested if self.tested else 0.0
+
+    def record(self) -> dict[str, int | float | str]:
+        """As it is kept in a result, under `data.overlap`."""
+        shares = {"exact_share": self.exact_share, "near_share": self.near_share}
+        return {**asdict(self), **shares, "threshold": NEAR_DUPLICATE}
+
+
+def overlap_of(
+    train: Sequence[Example], test: Sequence[Example], *, cache: Path | None = None
+) -> Overlap:
+    """The test prompts that are in training, counted once for all cells that share ``cache``."""
+    place = None if cache is None else cache / f"{_key(train, test)}.json"
+    if place is not None and place.is_file():
+        return Overlap(**json.loads(place.read_text("utf-8")))
+    found = _counted([normalised(e.asked) for e in train], [normalised(e.asked) for e in test])
+    if place is not None:
+        _store(place, json.dumps(asdict(found)))
+    return found
+
+
+def _key(train: Sequence[Example], test: Sequence[Example]) -> str:
+    digest = sha256(f"{VERSION}/{NEAR_DUPLICATE}".encode())
+    for side in (train, test):
+        digest.update(b"/")
+        for example in side:
+            digest.update(example.id.encode())
+    return digest.hexdigest()[:16]
+
+
+def _store(place: Path, text: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_suffix(f".{os.getpid()}")  # two workers may count at the same time
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(place)
+
+
+def _counted(train: list[str], test: list[str]) -> Overlap:
+    seen = set(train)
+    rest = [text for text in test if text not in seen]
+    exact = len(test) - len(rest)
+    known = sorted(seen)
+    if len(rest) * len(known) <= EXACT_PAIRS:
+        return Overlap(exact, near_by_pairs(rest, known), len(test))
+    return Overlap(exact, near_by_minhash(rest, known), len(test), "minhash")
+
+
+def near_by_pairs(texts: Sequence[str], known: Sequence[str]) -> int:
+    """How many of ``texts`` nearly repeat one of ``known``: every pair is compared."""
+    from rapidfuzz import fuzz, process
+
+    if not texts or not known:
+        return 0
+    near = 0
+    step = max(1, EXACT_PAIRS // len(known))
+    for first in range(0, len(texts), step):
+        part = texts[first : first + step]
+        scores = process.cdist(part, known, scorer=fuzz.ratio, score_cutoff=NEAR_DUPLICATE)
+        near += int((scores.max(axis=1) >= NEAR_DUPLICATE).sum())
+    return near
+
+
+def near_by_minhash(texts: Sequence[str], known: Sequence[str]) -> int:
+    """The same among candidates: pairs whose MinHash signatures share a band."""
+    from rapidfuzz import fuzz
+
+    if not texts or not known:
+        return 0
+    ours, theirs = signatures(texts), signatures(known)
+    near = 0
+    for index, candidates in _ranked(ours, theirs):
+        text = texts[index]
+        near += any(
+            fuzz.ratio(text, known[k], score_cutoff=NEAR_DUPLICATE) >= NEAR_DUPLICATE
+            for k in candidates
+        )
+    return near
+
+
+def signatures(texts: Sequence[str]) -> Hashes:
+    """One row a text: the least value of each hash over its words."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)  # fixed: a count must not change from run to run
+    hashes = BANDS * BAND_ROWS
+    factors = (rng.integers(0, 2**31, hashes, dtype=np.uint32) * 2 + 1)[:, None]
+    shifts = rng.integers(0, 2**32, hashes, dtype=np.uint32)[:, None]
+    found = np.empty((len(texts), hashes), dtype=np.uint32)
+    first = 0
+    for words, starts in _chunks(texts):
+        values = np.array(words, dtype=np.uint32) * factors  # wraps: multiply-shift hashing
+        values += shifts
+        least = np.minimum.reduceat(values, starts, axis=1)
+        found[first : first + len(starts)] = least.T
+        first += len(starts)
+    return found
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+    """Hashed words of some texts at a time, and where each text begins among them."""
+    words: list[int] = []
+    starts: list[int] = []
+    for text in texts:
+        starts.append(len(words))
+        # CRC and not `hash`, whose values differ from process to process.
+        words += [zlib.crc32(word.encode()) for word in _words(text)] or [0]
+        if len(words) >= CHUNK_TOKENS:
+            yield words, starts
+            words, starts = [], []
+    if starts:
+        yield words, starts
+
+
+def _words(text: str) -> list[str]:
+    if not text.isascii() and UNSPACED.search(text):
+        return [text[k : k + 2] for k in range(len(text))]
+    return text.split()
+
+
+def _ranked(ours: Hashes, theirs: Hashes) -> Iterator[tuple[int, list[int]]]:
+    """Each row of ``ours`` that has candidates, with these, the most similar first."""
+    import numpy as np
+
+    pairs = _candidates(ours, theirs)
+    count = len(theirs)
+    shared = np.empty(len(pairs), dtype=np.float32)
+    for first in range(0, len(pairs), CHUNK_PAIRS):
+        part = pairs[first : first + CHUNK_PAIRS]
+        same = ours[part // count] == theirs[part % count]
+        shared[first : first + CHUNK_PAIRS] = same.mean(axis=1)
+    kept = shared >= LEAST_SHARED
+    pairs, shared = pairs[kept], shared[kept]
+    rows = pairs // count
+    order = np.lexsort((-shared, rows))
+    rows, pairs = rows[order], pairs[order]
+    bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
+        yield int(rows[start]), (pairs[start : min(stop, start + COMPARED)] % count).tolist()
+
+
+def _candidates(ours: Hashes, theirs: Hashes) -> Ints:
+    """Pairs that share a band, each once, as ``row of ours * rows of theirs + row of theirs``."""
+    import numpy as np
+
+    count = len(theirs)
+    found: Ints = np.empty(0, dtype=np.int64)
+    offsets = np.arange(PER_BUCKET)
+    for band in range(BANDS):
+        mine, known = (_bucket(side, band) for side in (ours, theirs))
+        order = np.argsort(known, kind="stable")
+        known = known[order]
+        low, high = (np.searchsorted(known, mine, side=side) for side in ("left", "right"))
+        size = high - low
+        # Evenly spaced rows of a bucket that holds more than are taken.
+        step = np.maximum(size, PER_BUCKET)[:, None] * offsets // PER_BUCKET
+        chosen = low[:, None] + np.where(size[:, None] > PER_BUCKET, step, offsets)
+        inside = offsets < np.minimum(size, PER_BUCKET)[:, None]
+        rows = np.broadcast_to(np.arange(len(ours))[:, None], chosen.shape)[inside]
+        fresh = rows * count + order[chosen[inside]]
+        found = np.union1d(found, fresh)
+    return found
+
+
+def _bucket(side: Hashes, band: int) -> NDArray[np.uint64]:
+    """One number for the hashes of a band: equal bands give equal numbers."""
+    import numpy as np
+
+    columns = side[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
+    value = np.zeros(len(side), dtype=np.uint64)
+    for column in columns.T:
+        value = value * np.uint64(0x9E3779B97F4A7C15) + column  # 2^64 / golden ratio, Knuth
+    return value

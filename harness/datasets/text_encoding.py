@@ -1,0 +1,94 @@
+"""Bytes of a data file to text: by its mark or as UTF-8, never by guess."""
+
+from __future__ import annotations
+
+import codecs
+
+from harness.errors import HarnessError
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks, each with the codec that reads it."""
+CANDIDATES = ("cp1251", "cp1252", "koi8-r", "shift_jis", "gb18030")
+"""Encodings that are named as likely in a message; a file is never read by one of them unasked."""
+
+
+def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
+    """``data`` as text: in ``encoding``, else by its byte order mark, else as UTF-8.
+
+    Raises:
+        HarnessError: the bytes are not in that encoding; the message names the likely one.
+    """
+    marked = next((codec for mark, codec in MARKS if data.startswith(mark)), None)
+    codec = encoding or marked or "utf-8"
+    try:
+        # A declared `utf-8` beside a mark must not leave the mark in the first column's name.
+        text = data.decode(codec).removeprefix("\ufeff")
+    except LookupError:
+        hint = "Python's names hold: utf-8, utf-16-le, cp1251, latin-1, …"
+        raise HarnessError(f'unknown encoding "{encoding}"', where=where, hint=hint) from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise HarnessError(
+            f"not {codec}: byte {error.start} cannot be read",
+            where=f"{where}:{line}",
+            hint=_advice(data, error.start),
+        ) from None
+    if "\x00" in text:
+        hint = "UTF-16 without a mark looks like this: set `encoding: utf-16-le` (or utf-16-be)."
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        raise HarnessError("holds NUL characters", where=f"{where}:{line}", hint=hint)
+    return text
+
+
+def _advice(data: bytes, start: int) -> str:
+    likely = likely_encoding(data[max(0, start - 2000) : start + 2000])
+    named = f"It looks like {likely}: if so, set `encoding: {likely}`" if likely else (
+        "Set `encoding:` to the file's own"
+    )  # fmt: skip
+    return f"{named} in the data set's entry, or save the file as UTF-8."
+
+
+def likely_encoding(data: bytes) -> str | None:
+    """The candidate under which most characters beyond ASCII are letters of one script."""
+    best, best_share = None, 0.6
+    for name in CANDIDATES:
+        try:
+            text = data.decode(
+                name, errors="strict" if name in ("shift_jis", "gb18030") else "ignore"
+            )
+        except UnicodeDecodeError:
+            continue
+        share = _plausible(text)
+        if share > best_share:
+            best, best_share = name, share
+    return best
+
+
+def _plausible(text: str) -> float:
+    """The share of the characters beyond ASCII that such a text has in words.
+
+    Lower case counts most: Cyrillic read by the wrong code page comes out in capitals or accents.
+    """
+    strange = [char for char in text if char > "\x7f"]
+    if not strange:
+        return 0.0
+    points = 0.0
+    for before, char in zip(" " + text, text, strict=False):
+        if char <= "\x7f":
+            continue
+        if "а" <= char <= "я" or char == "ё":
+            points += 1
+        elif "А" <= char <= "Я":
+            points += 0.2 if before.isalpha() else 0.9
+        elif "\u3040" <= char <= "\u9fff":
+            points += 0.8
+        elif "à" <= char <= "ÿ":
+            # An accented letter of a Latin text has plain ones about it; mojibake has none.
+            points += 0.9 if before.isascii() else 0.1
+    return points / len(strange)

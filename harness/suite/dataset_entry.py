@@ -1,0 +1,138 @@
+"""A data set as a suite names it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from harness.suite.parts import Entry
+
+ColumnField = Literal[
+    "prompt", "context", "reference", "category", "gold", "messages", "system", "history"
+]
+
+
+def _rows_or_share(value: Any) -> Any:
+    """A number of rows, or a share of them; 0, and what is neither, is refused."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if value <= 0:
+        raise ValueError("must be above 0: a number of rows, or a share such as 0.2")
+    if isinstance(value, float) and value > 1:
+        if not value.is_integer():
+            raise ValueError("is neither a share up to 1.0 nor a whole number of rows")
+        return int(value)
+    return value
+
+
+RowsOrShare = Annotated[int | float, BeforeValidator(_rows_or_share)]
+
+
+def same_label(label: str) -> str:
+    """``label`` casefolded, blanks joined, 1.0 as 1: equal for two that only look different."""
+    text = " ".join(label.casefold().split())
+    whole = text.removesuffix(".0")
+    return whole if whole.lstrip("-").isdecimal() else text
+
+
+class DatasetEntry(Entry):
+    """A data set: a built-in name, or a table with its columns named."""
+
+    source: str | None = None
+    """A built-in name, a file (CSV, TSV, JSON, JSONL, Parquet; also packed as .gz, .bz2 or .xz) or
+    a hub id; default `name`."""
+    revision: str | None = None
+    """The hub revision."""
+    config: str | None = None
+    """The hub configuration, such as `main` of `openai/gsm8k`."""
+    train_split: str | None = None
+    """The hub split that the rows come from; default `train`."""
+    test_source: str | None = None
+    """Test rows of their own: a file, a hub id or a built-in name. All rows of `source` may then
+    train; those that the test set holds too are dropped from training and counted."""
+    test_split: str | None = None
+    """The hub split of the test rows, of `test_source` (default `test`) or else of `source`."""
+    encoding: str | None = None
+    """The encoding of a text file that is not UTF-8, such as `cp1251`; a byte order mark is
+    understood without it."""
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    """The separator of a CSV file; default: the one that its header shows."""
+    task: Literal["generation", "classification"] | None = None
+    """Default: the data set's own; `classification` when `labels` are given."""
+    language: Literal["en", "ru"] | None = None
+    """The language of number formats; default: the data set's own, else English."""
+    columns: dict[ColumnField, str] = Field(default_factory=dict)
+    """Our field → the table's column, or a path into it such as `answers.text`. Default: the
+    columns of the one format that is there: Alpaca's `instruction`, `input`, `output`; a chat in
+    `messages` or `conversations`; `prompt` and `completion`; for labels `text`, `label`."""
+    labels: tuple[str, ...] = ()
+    """The labels of a classification set, in the order of the confusion matrix."""
+    classify_by: Literal["head", "likelihood", "generation"] = "head"
+    """How labels are learned and read: a trained head on the bare text (its baseline ranks the
+    labels by likelihood), or as answers to a question that both sides are asked, ranked by
+    likelihood or generated and parsed."""
+    group_by: str | None = "prompt"
+    """What keeps rows on one side of the split where it is equal: `prompt` (all that the model is
+    asked, with context and earlier turns), `reference`, a column, or null for nothing."""
+    rows: int | None = Field(None, ge=2)
+    """Rows sampled before the split; default all. The number generated, for a generator. With
+    `test_source`, rows sampled for training."""
+    take: Literal["sample", "first"] = "sample"
+    """Whether `rows` are drawn by `split_seed` or the first of the file."""
+    split: Literal["random", "in-order"] = "random"
+    """`in-order`: the file's first rows train and the next ones test; groups are not kept."""
+    deduplicate: Literal["row", "prompt", "none"] = "row"
+    """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
+    train: RowsOrShare | None = None
+    """Training rows, or their share of the rows that remain; default 0.8, and all where the test
+    rows have a source or split of their own."""
+    test: RowsOrShare | None = None
+    """Test rows, or their share; default 0.2, and all where they have a source of their own."""
+    split_seed: int = 42
+    """The seed of sampling and split: its own, so that one baseline serves every training seed."""
+    min_answer_words: int = Field(0, ge=0)
+    """Answers of fewer words are dropped and counted."""
+    primary_metric: str | None = None
+    """The metric the leaderboard shows first; default by task."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_texts(cls, labels: Any) -> Any:
+        """YAML reads `[0, 1]` as numbers and `[true, false]` as truth values: labels are texts."""
+        if not isinstance(labels, list | tuple):
+            return labels
+        if None in labels:
+            raise ValueError('null is not a label; if the text "null" is meant, quote it')
+        return [_label(label) for label in labels]
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        known: dict[str, str] = {}
+        for label in labels:
+            if not label.strip():
+                raise ValueError("a label is empty")
+            twin = known.setdefault(same_label(label), label)
+            if twin is not label:
+                raise ValueError(f'"{twin}" and "{label}" are not distinct: case and blanks aside')
+        if len(labels) == 1:
+            raise ValueError("one label alone: a classification set needs two or more")
+        return labels
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> DatasetEntry:
+        both = {"prompt", "reference", "context", "history"} & set(self.columns)
+        if "messages" in self.columns and both:
+            raise ValueError(
+                f"columns: `messages` holds the whole chat; delete {', '.join(sorted(both))}"
+            )
+        if self.task == "generation" and self.labels:
+            raise ValueError("`labels` have no effect with `task: generation`; delete one of them")
+        return self
+
+
+def _label(label: Any) -> Any:
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    return str(label) if isinstance(label, int | float) else label

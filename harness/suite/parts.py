@@ -1,0 +1,28 @@
+"""What every part of a suite shares, and every entry of an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Options = dict[str, Any]
+
+
+class Part(BaseModel):
+    """A block of a suite: unknown keys are refused, values are fixed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Entry(Part):
+    """What the entries of every axis share."""
+
+    name: str
+    """The name on the axis."""
+    training: Options = Field(default_factory=dict)
+    """Training keys that override the suite's for cells of this entry."""
+    evaluation: Options = Field(default_factory=dict)
+    """Evaluation keys that override the suite's for cells of this entry."""
+    generation: Options = Field(default_factory=dict)
+    """Generation keys that override the suite's for cells of this entry."""
