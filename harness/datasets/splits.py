@@ -18,8 +18,8 @@ from harness.datasets.sources import entry_of_test, read_source, source_of
 from harness.errors import HarnessError, SuiteError
 from harness.suite.dataset_entry import DatasetEntry
 
-SHARES = (0.8, 0.2)
-"""Training and test shares where the suite says nothing and both come from one table."""
+TEST_SHARE = 0.2
+"""The test rows' share where the suite says nothing and both sides come from one table."""
 
 
 @dataclass(frozen=True)
@@ -243,10 +243,8 @@ def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
         HarnessError: more are asked for than are there.
     """
     total = len(examples)
-    shares = [
-        given or share for given, share in zip((entry.train, entry.test), SHARES, strict=True)
-    ]
-    n_train, n_test = (_count(share, total) for share in shares)
+    n_test = _count(TEST_SHARE if entry.test is None else entry.test, total)
+    n_train = max(0, total - n_test) if entry.train is None else _count(entry.train, total)
     if n_test < 1 or n_train < 1 or n_test + n_train > total:
         raise HarnessError(
             f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'

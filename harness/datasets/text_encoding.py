@@ -79,16 +79,15 @@ def _plausible(text: str) -> float:
     if not strange:
         return 0.0
     points = 0.0
-    for before, char in zip(" " + text, text, strict=False):
-        if char <= "\x7f":
-            continue
+    for before, char, after in zip(" " + text, text, text[1:] + " ", strict=False):
+        latin = any(other.isascii() and other.isalpha() for other in (before, after))
         if "а" <= char <= "я" or char == "ё":
-            points += 1
+            points += 0 if latin else 1
         elif "А" <= char <= "Я":
-            points += 0.2 if before.isalpha() else 0.9
+            points += 0 if latin else 0.2 if before.isalpha() else 0.9
         elif "\u3040" <= char <= "\u9fff":
             points += 0.8
         elif "à" <= char <= "ÿ":
             # An accented letter of a Latin text has plain ones about it; mojibake has none.
-            points += 0.9 if before.isascii() else 0.1
+            points += 0.9 if latin else 0.1
     return points / len(strange)

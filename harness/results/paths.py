@@ -87,6 +87,11 @@ class CellPaths:
         return self.directory.parents[1] / "rows"
 
     @property
+    def overlap(self) -> Path:
+        """What training and test rows share, counted once for the cells of the run."""
+        return self.directory.parents[1] / "overlap"
+
+    @property
     def log(self) -> Path:
         """Everything the libraries printed."""
         return self.directory / "cell.log"

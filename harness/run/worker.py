@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.base import Alone, Device, backend_of, elapsed
+from harness.datasets.example import Splits
 from harness.datasets.splits import load_splits
 from harness.plan.cell import cell_of_record
 from harness.plan.machine import keep_one_gpu
@@ -32,7 +33,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     started = time.monotonic()
     device.stage("data")
     task = cell.task
-    splits = load_splits(cell.dataset, Path(cell.base_folder))
+    splits = load_splits(cell.dataset, Path(cell.base_folder), cache=paths.overlap)
     seen = evaluate_cell(cell, task, splits, paths, device)
     device.stage("score")
     complete(seen.records, splits.test, task)
@@ -58,7 +59,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         primary_metric=task.primary_metric,
         values=tuple(values),
         audit=seen.audit,
-        data={**splits.counts, "content": job["content"]},
+        data=_data_record(splits, job["content"]),
         facts=seen.facts,
         timings={**seen.timings, **whole},
         answered_by=task.answered_by,
@@ -74,6 +75,13 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         write_text(paths.adapter / "README.md", adapter_card(result, source=cell.model.source))
     save_result(paths, result)
     return result
+
+
+def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:
+    """Rows counted on their way, how files were read, and what train and test share."""
+    overlap = {"overlap": splits.overlap.record()} if splits.overlap else {}
+    notes = {"notes": list(splits.notes)} if splits.notes else {}
+    return {**splits.counts, **overlap, **notes, "content": content}
 
 
 def write_train_log(paths: CellPaths, log: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from harness.datasets.example import Example, digest
+from harness.errors import HarnessError
 from harness.plan.task import Task
 
 if TYPE_CHECKING:
@@ -41,14 +42,26 @@ def _score_text(records: list[Record], task: Task) -> None:
     from harness.metrics.chrf import chrf
     from harness.metrics.classification import exact_match
 
-    references = [r["reference"] for r in records]
-    scores = rouge_of([r["prediction"] for r in records], references, task)
-    for record, rouge in zip(records, scores, strict=True):
-        record["scores"] = {
+    pairs = [(record, reference) for record in records for reference in _accepted(record)]
+    texts = [record["prediction"] for record, _ in pairs]
+    rouges = rouge_of(texts, [reference for _, reference in pairs], task)
+    for record in records:
+        record["scores"] = {}
+    for (record, reference), rouge in zip(pairs, rouges, strict=True):
+        scores = {
             **rouge._asdict(),
-            "chrf": chrf(record["prediction"], record["reference"]),
-            "exact_match": exact_match(record["prediction"], record["reference"]),
+            "chrf": chrf(record["prediction"], reference),
+            "exact_match": exact_match(record["prediction"], reference),
         }
+        # Of several references the best counts, for each metric by itself, as in SQuAD.
+        for metric, score in scores.items():
+            record["scores"][metric] = max(score, record["scores"].get(metric, score))
+
+
+def _accepted(record: Record) -> list[str]:
+    """Every reference of a record: one, or several."""
+    references: list[str] = record.get("references") or [record["reference"]]
+    return references
 
 
 def rouge_of(texts: Sequence[str], references: Sequence[str], task: Task) -> list[RougeScores]:
@@ -85,6 +98,9 @@ def _score_extra(records: list[Record], name: str) -> None:
     """An `evaluate` module's value per example, called once for each."""
     import evaluate
 
+    if any(len(_accepted(record)) > 1 for record in records):
+        hint = "Take the extra metric out, or keep one reference a row."
+        raise HarnessError(f'metric "{name}" is given one reference; rows have several', hint=hint)
     module = evaluate.load(name)
     label = name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".py")
     for record in records:
@@ -116,5 +132,7 @@ def complete(records: Sequence[dict[str, Any]], examples: Sequence[Example], tas
             data_hash=example.content_hash,
             prompt_hash=digest(record["prompt"]), answered_by=task.answered_by,
         )  # fmt: skip
+        if example.references:
+            record["references"] = list(example.references)
         if task.labels:
             record["label"] = example.reference

@@ -85,8 +85,7 @@ class DatasetEntry(Entry):
     deduplicate: Literal["row", "prompt", "none"] = "row"
     """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
     train: RowsOrShare | None = None
-    """Training rows, or their share of the rows that remain; default 0.8, and all where the test
-    rows have a source or split of their own."""
+    """Training rows, or their share of the clean rows; default all that the test leaves."""
     test: RowsOrShare | None = None
     """Test rows, or their share; default 0.2, and all where they have a source of their own."""
     split_seed: int = 42

@@ -47,7 +47,7 @@ def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     digest.update(tokenizer.backend_tokenizer.to_str().encode())
     for example in examples:
-        digest.update(f"{example.prompt}\x1f{example.context}\x1f{example.reference}\x1e".encode())
+        digest.update(f"{example.content_hash}\x1e".encode())
     return digest.hexdigest()[:16]
 
 
