@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.datasets.example import digest
-from harness.datasets.sources import _read_table
+from harness.datasets.table_file import kind_of, read_table
+from harness.datasets.values import text_of
 from harness.errors import HarnessError
 from harness.importers.imported import Imported
 from harness.metrics.classification import parse_label
@@ -32,7 +33,6 @@ FIELDS = (
     "adapter", "quantization", "dataset", "seed",
 )  # fmt: skip
 """What a column can be. Without `--columns` a column is what its name says."""
-SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 SHOWN = 5
 """Ids and rows that a message names."""
 Axes = tuple[str, str, str, str, int | None]
@@ -74,7 +74,7 @@ class _Row:
 
 def recognises(path: Path) -> bool:
     """Whether ``path`` is named as a table."""
-    return path.suffix.lower() in SUFFIXES
+    return kind_of(path.name) is not None
 
 
 def read(paths: Sequence[Path], reading: Reading) -> Answers:
@@ -102,16 +102,16 @@ def read(paths: Sequence[Path], reading: Reading) -> Answers:
 
 
 def _rows(path: Path, reading: Reading) -> list[_Row]:
-    table = _read_table(path)
-    if not isinstance(table, list) or not all(isinstance(row, dict) for row in table):
-        raise HarnessError("is no table: a list of records is needed", where=str(path))
-    present = list(dict.fromkeys(str(column) for row in table for column in row if column))
-    columns = _columns(path, present, reading)
+    table = read_table(path)
+    columns = _columns(path, table.columns, reading)
     found = []
-    for number, row in enumerate(table, start=1):
-        fields = {name: _text(row.get(column)) for name, column in columns.items()}
+    for index, row in enumerate(table.rows):
+        fields = {
+            name: text_of(row.get(column), column, table.place(index))
+            for name, column in columns.items()
+        }
         fields.setdefault("model", path.stem)
-        found.append(_Row(fields, f"row {number}", path))
+        found.append(_Row(fields, f"row {index + 1}", path))
     return found
 
 
@@ -149,13 +149,6 @@ def _check_labels(rows: Sequence[_Row], reading: Reading, paths: Sequence[Path])
     if found and not reading.labels:
         hint = f"Declare them, in the order of the confusion matrix: --labels {','.join(found[:9])}"
         raise HarnessError("a `label` column needs --labels", where=str(paths[0]), hint=hint)
-
-
-def _text(value: Any) -> str:
-    """A cell's text; null and NaN, which pandas writes for a missing value, are empty."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    return str(value)
 
 
 def _records(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
-from harness.datasets.sources import file_hash
+from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
 from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record

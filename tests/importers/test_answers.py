@@ -179,7 +179,7 @@ REFUSED = {
     "a seed that is none": ([{**ONE[0], "seed": "x"}], (), "1 seeds are no whole number"),
     "no such baseline": (ONE, ("--baseline", "n"), 'no model "n"'),
     "an unknown metric": (ONE, ("--metric", "bleu"), 'no metric "bleu"'),
-    "an empty table": ([{}], (), "no column for prompt"),
+    "an empty table": ([{}], (), "has no header"),
 }  # fmt: skip
 
 
