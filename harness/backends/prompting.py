@@ -1,9 +1,9 @@
-"""Examples to prompt text, for every style but the tokenizer's own chat template."""
+"""Examples to prompt text: the messages of a chat, and every style without a chat template."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from harness.datasets.example import Example
 from harness.errors import HarnessError
@@ -11,46 +11,85 @@ from harness.suite.model_card import ModelCard
 
 TEMPLATES = {
     "question-answer": (
+        "{% if system %}{{ system }}\n\n{% endif %}"
         "### Question: {{ prompt }}{% if context %}\n{{ context }}{% endif %}\n\n### Answer:"
     ),
     "alpaca": (
+        "{% if system %}{{ system }}\n\n{% endif %}"
         "Below is an instruction that describes a task"
         "{% if context %}, paired with an input that provides further context{% endif %}."
         " Write a response that appropriately completes the request.\n\n"
         "### Instruction:\n{{ prompt }}\n\n"
         "{% if context %}### Input:\n{{ context }}\n\n{% endif %}### Response:"
     ),
-    "plain": "{{ prompt }}{% if context %}\n{{ context }}{% endif %}\n",
+    "plain": (
+        "{% if system %}{{ system }}\n\n{% endif %}"
+        "{{ prompt }}{% if context %}\n{{ context }}{% endif %}\n"
+    ),
 }
 """`alpaca` is the format published with Stanford Alpaca (2023)."""
 
 
-def render(card: ModelCard, example: Example) -> str:
-    """The prompt text of ``example`` in ``card``'s style; not for the `chat` style.
+class Message(NamedTuple):
+    """One turn as a chat template gets it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+def render(card: ModelCard, example: Example, style: str | None = None) -> str:
+    """The prompt text of ``example`` in ``style`` (default ``card``'s); not for `chat`.
 
     Raises:
-        HarnessError: the card's template is not valid Jinja or names what is not there.
+        HarnessError: the card's template is not valid Jinja or names what is not there, or the
+            example has earlier turns that the style has no place for.
     """
-    text = card.template if card.prompt == "template" else TEMPLATES[card.prompt]
+    style = style or card.prompt or "plain"
+    text = card.template if style == "template" else TEMPLATES[style]
     if not text:
         hint = "Write `template:` in the model card, or choose another `prompt` style."
         raise HarnessError(f'model "{card.name}": prompt style `template` without one', hint=hint)
+    _check_room(card, example, text)
     from jinja2 import TemplateError
 
     try:
         rendered: str = _compiled(text).render(
-            prompt=example.prompt, context=example.context, system=card.system or ""
+            prompt=example.prompt,
+            context=example.context,
+            system=system_of(card, example),
+            history=[{"role": turn.role, "content": turn.content} for turn in example.history],
         )
     except TemplateError as error:
         raise HarnessError(f'model "{card.name}": template: {error}') from None
     return rendered
 
 
-def messages(card: ModelCard, example: Example) -> list[dict[str, str]]:
-    """The chat messages of ``example``: the optional system message and the user's."""
+def messages(card: ModelCard, example: Example) -> list[Message]:
+    """The chat of ``example``: the system message if any, earlier turns, the user's last."""
     user = f"{example.prompt}\n\n{example.context}" if example.context else example.prompt
-    system = [{"role": "system", "content": card.system}] if card.system else []
-    return [*system, {"role": "user", "content": user}]
+    system = system_of(card, example)
+    return [
+        *([Message("system", system)] if system else []),
+        *(Message(turn.role, turn.content) for turn in example.history),
+        Message("user", user),
+    ]
+
+
+def system_of(card: ModelCard, example: Example) -> str:
+    """The row's own system message where it has one, else the card's; empty for none."""
+    return (card.system or "") if example.system is None else example.system
+
+
+def _check_room(card: ModelCard, example: Example, text: str) -> None:
+    """Refuse a row with earlier turns or a system message that ``text`` would leave out."""
+    for name, held in (("history", example.history), ("system", system_of(card, example))):
+        if held and name not in text:
+            what = "earlier turns" if name == "history" else "a system message"
+            raise HarnessError(
+                f'model "{card.name}": its prompt style leaves out {what} of the row'
+                f" {example.prompt[:60]!r}",
+                hint=f"Use `prompt: chat`, or a `template` that reads `{name}`.",
+            )
 
 
 @cache

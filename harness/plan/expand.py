@@ -156,7 +156,14 @@ class _Resolver:
                 self._cards[name] = find_model_card(name, folders)
             else:
                 self._cards[name] = self._card_in_place(name, entry.card)
+            self._cards[name] = self._with_template_settings(self._cards[name])
         return self._cards[name]
+
+    def _with_template_settings(self, card: ModelCard) -> ModelCard:
+        """``card`` with the suite's template variables and date where it has none of its own."""
+        kwargs = {**self.suite.template_kwargs, **card.template_kwargs}
+        day = card.template_date or self.suite.template_date
+        return card.model_copy(update={"template_kwargs": kwargs, "template_date": day})
 
     def _card_in_place(self, name: str, card: Options) -> ModelCard:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.suite.shipped import shipped
+from harness.suite.template_settings import TemplateKwargs
 from harness.suite.yaml_file import read_yaml
 
 
@@ -38,12 +40,18 @@ class ModelCard(BaseModel):
     """A hub id (`Qwen/Qwen2-0.5B-Instruct`) or a local path, relative to the card."""
     revision: str | None = None
     """The hub's commit, tag or branch."""
-    prompt: Literal["chat", "question-answer", "alpaca", "plain", "template"] = "chat"
-    """How an example becomes text: the tokenizer's chat template, or one of the harness's."""
+    prompt: Literal["chat", "question-answer", "alpaca", "plain", "template"] | None = None
+    """How an example becomes text: the tokenizer's chat template, or one of the harness's.
+    Default: `chat` where the tokenizer has a template, else `plain`."""
     system: str | None = None
-    """The system message of the `chat` style."""
+    """The system message; a row's own one replaces it."""
     template: str | None = None
-    """Jinja text of the `template` style, over `prompt`, `context` and `system`."""
+    """Jinja text of the `template` style, over `prompt`, `context`, `system` and `history`."""
+    template_kwargs: TemplateKwargs = Field(default_factory=dict)
+    """Variables of the chat template, such as `enable_thinking: false`; they override the
+    suite's."""
+    template_date: date | None = None
+    """The date that a chat template prints where it asks for today's; default: the suite's."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """The dtype that unquantized weights are loaded in."""
     weights: Literal["pretrained", "random"] = "pretrained"
@@ -66,6 +74,12 @@ class ModelCard(BaseModel):
     def _random_needs_a_shape(self) -> ModelCard:
         if self.weights == "random" and self.architecture is None:
             raise ValueError("`weights: random` needs `architecture`")
+        return self
+
+    @model_validator(mode="after")
+    def _variables_need_a_chat_template(self) -> ModelCard:
+        if self.template_kwargs and self.prompt not in (None, "chat"):
+            raise ValueError(f"`template_kwargs` have no effect under `prompt: {self.prompt}`")
         return self
 
     @property

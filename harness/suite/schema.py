@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import (
@@ -19,6 +20,7 @@ from harness.suite.parts import Entry as Entry
 from harness.suite.parts import Options as Options
 from harness.suite.parts import Part
 from harness.suite.published import Claim, Source
+from harness.suite.template_settings import DEFAULT_TEMPLATE_DATE, TemplateKwargs
 
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
 BASE = "base"
@@ -206,6 +208,10 @@ class Suite(Part):
     """How cells are scored and measured."""
     generation: Options = Field(default_factory=dict)
     """`GenerationConfig` keys; greedy unless `do_sample: true`."""
+    template_kwargs: TemplateKwargs = Field(default_factory=dict)
+    """Variables of every model's chat template, such as `enable_thinking: false`."""
+    template_date: date = DEFAULT_TEMPLATE_DATE
+    """The date that chat templates print where they ask for today's."""
     source: Source | None = None
     """Where the pipeline was published, of a suite that audits one."""
     published: tuple[Claim, ...] = ()

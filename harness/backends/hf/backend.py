@@ -15,7 +15,7 @@ from harness.backends.base import Device, Seen, elapsed, known
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.counters.memory import device_memory, free, memory_peak, weights_mib
 from harness.backends.hf.decoding.decode import decoding_facts
-from harness.backends.hf.encoding import encode_prompts
+from harness.backends.hf.encoding import NOTICES, Encoder, encode_prompts
 from harness.backends.hf.models.loading import (
     add_adapter,
     census,
@@ -24,6 +24,7 @@ from harness.backends.hf.models.loading import (
     load_tokenizer,
     prepare_for_kbit,
 )
+from harness.backends.hf.stop_tokens import loaded_stops
 from harness.backends.hf.tasks import label_answers
 from harness.backends.hf.tasks import label_head as classification
 from harness.backends.hf.tasks import text as generation
@@ -158,6 +159,9 @@ def _check_learnable(audit: dict[str, int], cell: Cell, seen: Seen) -> None:
             raise HarnessError(f"{count} {text}", hint=hint)
         if count:
             seen.audit["warnings"].append(f"{count} {text}")
+    for key, text in NOTICES.items():
+        if audit.get(key):
+            seen.audit["warnings"].append(f"{audit[key]} {text}")
 
 
 def _adapter_effect(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> float:
@@ -191,7 +195,12 @@ def _predict(
         seen.records = kind.predict(model, tokenizer, cell, task, splits.test)
     seen.timings["predict"] = elapsed(device, started)
     seen.facts["decoding"] = decoding_facts(model)
-    seen.facts["first_prompt"] = seen.records[0]["prompt"]
+    if task.answered_by == "head":
+        seen.facts["first_prompt"] = seen.records[0]["prompt"]
+    else:
+        first = label_answers.asked(splits.test[:1], task) if task.labels else splits.test[:1]
+        facts = Encoder(cell.model, tokenizer).facts(first[0], loaded_stops(model))
+        seen.facts |= {"first_prompt": facts["first_prompt"], "prompting": facts}
     seen.measured(peak.values)
     if cell.is_baseline and cell.evaluation.noise_examples:
         _repeat(kind, model, tokenizer, cell, task, splits, device, seen)

@@ -1,91 +1,219 @@
-"""Examples to token ids: one path for training, scoring and decoding, and the audit of it."""
+"""Examples to token ids: one path for training, scoring and decoding, and the audit of it.
+
+A chat row is the template's own rendering of the whole chat, and begins with the very ids that the
+model is given when it answers. `docs/prompts.md` shows the parts of a row.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.backends.hf.chat_template import ChatTemplate, chat_template
+from harness.backends.hf.control_text import OPEN, ControlText, unmarked
+from harness.backends.hf.stop_tokens import StopTokens
 from harness.backends.prompting import messages, render
-from harness.datasets.example import Example
+from harness.datasets.example import Example, Turn
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 
 IGNORED = -100
 """The label that cross-entropy skips."""
+NOTICES = {
+    "rows_end_added": "training rows end in a token that the harness added: the chat template"
+    " ends an assistant's turn with none",
+    "rows_with_control_text": "training rows hold the text of control tokens, encoded as"
+    " characters",
+    "rows_changed_by_template": "training rows hold another answer than the data set: the chat"
+    " template rewrites it",
+}
+"""Count of the audit → what it means, where it is said and never refused."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One example as ids; ``prompt_ids`` is the same in training and decoding."""
+    """One example as ids: prompt, lead, answer and tail, in this order."""
 
     prompt_ids: list[int]
+    """What the model is given when it answers; the same in training and decoding."""
     answer_ids: list[int]
-    """The reference and the end-of-text token."""
+    """The reference and the token that ends it."""
     merged: bool
     """Whether tokenizing prompt and answer in one go would cut them elsewhere."""
     prompt: str = ""
     """As the model sees it, where it was a text."""
+    lead_ids: list[int] = field(default_factory=list)
+    """What the template writes before the reference: a closed think block, a channel's name."""
+    tail_ids: list[int] = field(default_factory=list)
+    """What the template writes after the end of the turn: ChatML's line break."""
+    notices: frozenset[str] = frozenset()
+    """Keys of `NOTICES` that hold for this row."""
+
+    @property
+    def completion_ids(self) -> list[int]:
+        """All that follows the prompt, which training learns."""
+        return [*self.lead_ids, *self.answer_ids, *self.tail_ids]
+
+    @property
+    def led(self) -> Encoded:
+        """The row with the lead in its prompt: scores are those of the answer alone."""
+        return replace(self, prompt_ids=[*self.prompt_ids, *self.lead_ids], lead_ids=[])
 
 
-def prompt_text(card: ModelCard, tokenizer: Any, example: Example) -> str:
-    """The prompt as the model sees it."""
-    if card.prompt != "chat":
-        return render(card, example)
-    text: str = tokenizer.apply_chat_template(
-        messages(card, example), tokenize=False, add_generation_prompt=True
-    )
-    return text
+class Encoder:
+    """Examples to ids in the style of one model card.
+
+    Args:
+        card: The model's prompt style, system message and template settings.
+        tokenizer: Its tokenizer.
+    """
+
+    def __init__(self, card: ModelCard, tokenizer: Any) -> None:
+        self.card = card
+        self.tokenizer = tokenizer
+        self.style = card.prompt or ("chat" if tokenizer.chat_template else "plain")
+        self.template: ChatTemplate | None = None
+        if self.style == "chat":
+            self.template = chat_template(card, tokenizer)
+        self.text = ControlText(tokenizer, self.template.text if self.template else "")
+
+    @property
+    def end(self) -> int | None:
+        """The token that ends an answer in a training row."""
+        end = self.template.end if self.template else None
+        eos: int | None = self.tokenizer.eos_token_id
+        return eos if end is None else end
+
+    def describe(self) -> dict[str, Any]:
+        """For the result: the style, and the chat template with its settings."""
+        return {"style": self.style, **(self.template.describe() if self.template else {})}
+
+    def facts(self, first: Example, stops: StopTokens) -> dict[str, Any]:
+        """For the result: how prompts are made, the first one with its ids, what ends answers."""
+        (ids,) = self.prompts([first])
+        prompt = unmarked(self._prompt(self._marked(first)))
+        found = self.describe() | {
+            "first_prompt": prompt,
+            "first_prompt_ids": ids,
+            "stop_tokens": stops.describe(),
+        }
+        if stops.left_out:
+            found["ordinary_words_named_as_end"] = list(stops.left_out)
+        if self.template:
+            found["answers_begin_in_thoughts"] = self.template.opens_thinking(prompt)
+        return found
+
+    def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
+        """The ids of each prompt, with at most one beginning-of-text token."""
+        return self._prompt_ids([self._prompt(self._marked(example)) for example in examples])
+
+    def rows(self, examples: Sequence[Example]) -> list[Encoded]:
+        """Each example as ids."""
+        marked = [self._marked(example) for example in examples]
+        prompts = [self._prompt(example) for example in marked]
+        answers = [self._answer(e, prompt) for e, prompt in zip(marked, prompts, strict=True)]
+        joined = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+        leads = [
+            prompt + _lead(answer, example.reference)
+            for example, prompt, answer in zip(marked, prompts, answers, strict=True)
+        ]
+        parts = zip(
+            marked, prompts, answers, self._prompt_ids(prompts), self._ids(joined),
+            self._leads(prompts, leads), strict=True,
+        )  # fmt: skip
+        return [self._row(*part) for part in parts]
+
+    def _row(
+        self, example: Example, prompt: str, answer: str, ids: list[int], whole: list[int],
+        led: list[int] | None,
+    ) -> Encoded:  # fmt: skip
+        whole = whole if self.template else _without_end(self.tokenizer, whole)
+        merged = whole[: len(ids)] != ids
+        rest = self.text.ids([answer], add_special_tokens=False)[0] if merged else whole[len(ids) :]
+        start = len(led) - len(ids) if led and not merged and whole[: len(led)] == led else 0
+        row = Encoded(ids, rest[start:], merged, unmarked(prompt), rest[:start])
+        notices = set[str]()
+        if OPEN in prompt + answer:
+            notices.add("rows_with_control_text")
+        if example.reference.strip() not in answer:
+            notices.add("rows_changed_by_template")
+        return self._ended(row, notices)
+
+    def _ended(self, row: Encoded, notices: set[str]) -> Encoded:
+        """``row`` split where its turn ends; the end is added where the rendering has none."""
+        answer, tail = row.answer_ids, list[int]()
+        if self.template and self.template.end_is_rendered and self.end in answer:
+            at = answer.index(self.end) + 1
+            answer, tail = answer[:at], answer[at:]
+        elif self.end is not None:
+            answer = [*answer, self.end]
+            if self.template:
+                notices.add("rows_end_added")
+        return replace(row, answer_ids=answer, tail_ids=tail, notices=frozenset(notices))
+
+    def _prompt(self, example: Example) -> str:
+        if self.template:
+            return self.template.prompt(messages(self.card, example))
+        return render(self.card, example, self.style)
+
+    def _answer(self, example: Example, prompt: str) -> str:
+        if self.template:
+            turns = messages(self.card, example)
+            return self.template.answer(turns, prompt, example.reference)
+        return f"{'' if prompt[-1:].isspace() else ' '}{example.reference}"
+
+    def _marked(self, example: Example) -> Example:
+        mark = self.text.mark
+        return replace(
+            example,
+            prompt=mark(example.prompt),
+            context=mark(example.context),
+            reference=mark(example.reference),
+            system=None if example.system is None else mark(example.system),
+            history=tuple(Turn(turn.role, mark(turn.content)) for turn in example.history),
+        )
+
+    def _leads(self, prompts: list[str], leads: list[str]) -> list[list[int] | None]:
+        """The ids of prompt and lead where a template writes one; None elsewhere."""
+        long = [k for k, prompt in enumerate(prompts) if len(leads[k]) > len(prompt)]
+        found: list[list[int] | None] = [None] * len(prompts)
+        for k, ids in zip(long, self._ids([leads[k] for k in long]), strict=True):
+            found[k] = ids
+        return found
+
+    def _prompt_ids(self, texts: list[str]) -> list[list[int]]:
+        found = self._ids(texts)
+        if not self.template:
+            found = [_without_end(self.tokenizer, ids) for ids in found]
+        bos = self.tokenizer.bos_token_id
+        if bos is not None and any(ids[:2] == [bos, bos] for ids in found):
+            raise HarnessError(
+                f'model "{self.card.name}": the prompt begins with two beginning-of-text tokens',
+                hint="Remove the token from the template: the tokenizer adds it.",
+            )
+        return found
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        return self.text.ids(texts, add_special_tokens=self.template is None)
 
 
 def encode_prompts(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
     """The ids of each prompt, with at most one beginning-of-text token."""
-    return _prompt_ids(card, tokenizer, [prompt_text(card, tokenizer, e) for e in examples])
+    return Encoder(card, tokenizer).prompts(examples)
 
 
 def encode(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[Encoded]:
-    """Each example as prompt ids and answer ids, the end-of-text token explicit."""
-    prompts = [prompt_text(card, tokenizer, example) for example in examples]
-    answers = [
-        f"{'' if card.prompt == 'chat' or text[-1:].isspace() else ' '}{example.reference}"
-        for text, example in zip(prompts, examples, strict=True)
-    ]
-    wholes = _ids(card, tokenizer, [p + a for p, a in zip(prompts, answers, strict=True)])
-    found = []
-    tokenized = _prompt_ids(card, tokenizer, prompts)
-    for prompt, ids, whole, answer in zip(prompts, tokenized, wholes, answers, strict=True):
-        whole = _without_end(tokenizer, whole)
-        merged = whole[: len(ids)] != ids
-        if merged:
-            answer_ids = tokenizer(answer, add_special_tokens=False).input_ids
-        else:
-            answer_ids = whole[len(ids) :]
-        found.append(Encoded(ids, [*answer_ids, tokenizer.eos_token_id], merged, prompt))
-    return found
+    """Each example as the ids of prompt, lead, answer and tail."""
+    return Encoder(card, tokenizer).rows(examples)
 
 
-def _prompt_ids(card: ModelCard, tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    found = _ids(card, tokenizer, texts)
-    if card.prompt != "chat":
-        found = [_without_end(tokenizer, ids) for ids in found]
-    bos = tokenizer.bos_token_id
-    if bos is not None and bos != tokenizer.eos_token_id:
-        most = max((ids.count(bos) for ids in found), default=0)
-        if most > 1:
-            raise HarnessError(
-                f'model "{card.name}": the prompt holds {most} beginning-of-text tokens',
-                hint="Remove the token from the template: the tokenizer adds it.",
-            )
-    return found
-
-
-def _ids(card: ModelCard, tokenizer: Any, texts: list[str]) -> list[list[int]]:
-    """All ``texts`` in one call, which a fast tokenizer spreads over the cores."""
-    if not texts:
-        return []
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=card.prompt != "chat").input_ids
-    return ids
+def _lead(answer: str, reference: str) -> str:
+    """What stands before ``reference`` in ``answer``, save spaces: those belong to its words."""
+    words = reference.strip()
+    before, found, _ = answer.partition(words) if words else ("", "", "")
+    return before.rstrip(" ") if found else ""
 
 
 def _without_end(tokenizer: Any, ids: list[int]) -> list[int]:
@@ -102,27 +230,29 @@ class TrainingRows:
 
 
 def training_rows(
-    encoded: Sequence[Encoded], *, max_length: int | None, loss_on: str, eos: int
+    encoded: Sequence[Encoded], *, max_length: int | None, loss_on: str, ends: Collection[int]
 ) -> TrainingRows:
     """Rows cut at ``max_length``, labels on the answer, on everything or on the prompt alone.
 
-    Each defect is counted.
+    Each defect is counted; a row that keeps none of ``ends`` after its prompt lost its end.
     """
     audit: Counter[str] = Counter(
-        rows=len(encoded), rows_cut=0, rows_without_loss=0, rows_without_eos=0, boundary_merges=0
-    )
+        rows=len(encoded), rows_cut=0, rows_without_loss=0, rows_without_eos=0, boundary_merges=0,
+        **dict.fromkeys(NOTICES, 0),
+    )  # fmt: skip
     rows = []
     for item in encoded:
-        ids = item.prompt_ids + ([] if loss_on == "prompt" else item.answer_ids)
+        ids = item.prompt_ids + ([] if loss_on == "prompt" else item.completion_ids)
         hidden = len(item.prompt_ids) if loss_on == "answer" else 0
         labels = [IGNORED] * hidden + ids[hidden:]
         cut = max_length or len(ids)
         audit["rows_cut"] += len(ids) > cut
         ids, labels = ids[:cut], labels[:cut]
         audit["rows_without_loss"] += all(label == IGNORED for label in labels)
-        audit["rows_without_eos"] += eos not in labels[hidden:]
+        audit["rows_without_eos"] += not set(ends) & set(labels[len(item.prompt_ids) :])
         audit["boundary_merges"] += item.merged
         audit["tokens"] += len(ids)
         audit["loss_tokens"] += sum(label != IGNORED for label in labels)
+        audit.update(item.notices)
         rows.append({"input_ids": ids, "labels": labels})
     return TrainingRows(rows, dict(audit))

@@ -41,11 +41,15 @@ def test_digits_are_single_tokens(tokenizer):
 
 
 def test_rows_that_lose_their_answer_are_counted():
-    rows = training_rows([Encoded([1, 2, 3], [4, 9], False)], max_length=3, loss_on="answer", eos=9)
+    rows = training_rows(
+        [Encoded([1, 2, 3], [4, 9], False)], max_length=3, loss_on="answer", ends={9}
+    )
     assert rows.audit["rows_without_loss"] == rows.audit["rows_cut"] == 1
     assert rows.audit["rows_without_eos"] == 1
 
 
 def test_loss_on_answer_hides_the_prompt():
-    rows = training_rows([Encoded([1, 2], [4, 9], False)], max_length=None, loss_on="answer", eos=9)
+    rows = training_rows(
+        [Encoded([1, 2], [4, 9], False)], max_length=None, loss_on="answer", ends={9}
+    )
     assert rows.rows[0]["labels"] == [IGNORED, IGNORED, 4, 9]

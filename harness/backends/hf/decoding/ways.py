@@ -30,6 +30,7 @@ from harness.backends.hf.decoding.agreement import (
 from harness.backends.hf.decoding.engine import Engine
 from harness.backends.hf.decoding.evidence import engine_reason, padding_reason
 from harness.backends.hf.decoding.masks import padded
+from harness.backends.hf.stop_tokens import loaded_stops, without_end
 from harness.suite.schema import Options
 
 
@@ -56,7 +57,7 @@ def way_of(
     Raises:
         HarnessError: the model is an encoder.
     """
-    config = _config(tokenizer, options)
+    config = _config(model, tokenizer, options)
     trial = _Trial(model, config.pad_token_id, sample_of(prompts) if prompts else [])
     reason = engine_reason(model, config, options)
     if reason is None:
@@ -132,11 +133,11 @@ class _Trial:
         return checks_of(self.model).verdict(way, ask)
 
 
-def _config(tokenizer: Any, options: Options) -> GenerationConfig:
+def _config(model: Any, tokenizer: Any, options: Options) -> GenerationConfig:
     return GenerationConfig(
         **{
             "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            "eos_token_id": loaded_stops(model).ids or tokenizer.eos_token_id,
             **options,
         }
     )
@@ -177,10 +178,13 @@ class ByEngine:
         """The answers to ``prompts``."""
         rows = self.engine.decode(prompts, self.max_new_tokens, self.config.min_new_tokens or 0)
         ends = set(self.engine.ends)
-        texts = [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
         return [
-            Answer(text, len(row), "stop" if row and row[-1] in ends else "length")
-            for text, row in zip(texts, rows, strict=True)
+            Answer(
+                self.tokenizer.decode(without_end(row, ends), skip_special_tokens=True).strip(),
+                len(row),
+                "stop" if row and row[-1] in ends else "length",
+            )
+            for row in rows
         ]
 
     def told(self) -> dict[str, Any]:
@@ -231,7 +235,7 @@ class ByGenerate:
         if stop_at is None:
             while used and used[-1] == self.tokenizer.pad_token_id:  # ended on a stop string
                 used = used[:-1]
-        text = self.tokenizer.decode(used, skip_special_tokens=True)
+        text = self.tokenizer.decode(without_end(used, ends), skip_special_tokens=True)
         stopped = stop_at is not None or len(used) < len(ids)
         for stop in self.config.stop_strings or []:
             if stop in text:

@@ -21,6 +21,8 @@ from transformers import (
     set_seed,
 )
 
+from harness.backends.hf.chat_template import chat_template
+from harness.backends.hf.stop_tokens import keep_stops, stop_tokens
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
@@ -74,11 +76,28 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
         model.config.pad_token_id = tokenizer.pad_token_id
     else:
         model = _from_hub(AutoModelForCausalLM.from_pretrained, cell.model, **kwargs)
+        stops = stop_tokens(tokenizer, model, _template_end(cell.model, tokenizer))
+        keep_stops(model, stops)
         model.generation_config = GenerationConfig(
-            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+            pad_token_id=tokenizer.pad_token_id, eos_token_id=stops.ids or None
         )
     _keep_odd_layers_unpacked(model)
     return model.eval()
+
+
+def _template_end(card: ModelCard, tokenizer: Any) -> int | None:
+    """The token that ends a turn in the tokenizer's chat template, whatever style asks.
+
+    An instruction-tuned model ends its answers so after other prompts too.
+    """
+    if not tokenizer.chat_template:
+        return None
+    try:
+        return chat_template(card, tokenizer).end
+    except HarnessError:
+        if card.prompt in (None, "chat"):
+            raise
+        return None
 
 
 def _keep_odd_layers_unpacked(model: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.backends.hf.control_text import ControlText
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import Encoded
 from harness.datasets.control import ControlItem
@@ -26,8 +27,9 @@ def control(
 
 def _encoded(tokenizer: Any, prompt: str, ending: str) -> Encoded:
     """Prompt and ending tokenized as one text; the ending's tokens are those after the prompt's."""
-    before = tokenizer(prompt).input_ids
+    text = ControlText(tokenizer)
+    (before,) = text.ids([text.mark(prompt)], add_special_tokens=True)
     if before and before[-1] == tokenizer.eos_token_id:
         before = before[:-1]
-    after = tokenizer(f" {ending}", add_special_tokens=False).input_ids
+    (after,) = text.ids([text.mark(f" {ending}")], add_special_tokens=False)
     return Encoded(before, after, merged=False)

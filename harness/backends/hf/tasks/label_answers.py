@@ -25,7 +25,7 @@ def training_rows_of(
     examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
 ) -> TrainingRows:
     """The question and the label as ids and labels, audited."""
-    return generation.training_rows_of(_asked(examples, task), tokenizer, cell, task)
+    return generation.training_rows_of(asked(examples, task), tokenizer, cell, task)
 
 
 def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
@@ -40,7 +40,7 @@ def predict(
     """One record per test example with its label, None where an answer names none."""
     if task.answered_by == "generation":
         records = generation.predict(
-            model, tokenizer, cell, task, _asked(test, task), likelihoods=likelihoods
+            model, tokenizer, cell, task, asked(test, task), likelihoods=likelihoods
         )
         for record in records:
             record["predicted_label"] = parse_label(record["prediction"], task.labels)
@@ -52,16 +52,19 @@ def _ranked(
     model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
 ) -> list[dict[str, Any]]:
     """Log-likelihood per byte of each label as the answer (lm-evaluation-harness's `acc_norm`)."""
-    asked = _asked(test, task)
-    answered = [replace(example, reference=label) for example in asked for label in task.labels]
+    questions = asked(test, task)
+    answered = [replace(example, reference=label) for example in questions for label in task.labels]
     rows = encode(cell.model, tokenizer, answered)
     found = score_answers(
-        model, rows, pad=tokenizer.pad_token_id, batch_size=cell.evaluation.batch_size
+        model,
+        [row.led for row in rows],
+        pad=tokenizer.pad_token_id,
+        batch_size=cell.evaluation.batch_size,
     )
     step = len(task.labels)
     sizes = [len(label.encode()) for label in task.labels]
     records = []
-    for k in range(len(asked)):
+    for k in range(len(questions)):
         chunk = found[k * step : (k + 1) * step]
         scores = [-score.nll / size for score, size in zip(chunk, sizes, strict=True)]
         records.append(label_record(rows[k * step].prompt, scores, task.labels))
@@ -96,7 +99,8 @@ def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) 
     return generation.throughput(model, tokenizer, cell, test)
 
 
-def _asked(examples: Sequence[Example], task: Task) -> list[Example]:
+def asked(examples: Sequence[Example], task: Task) -> list[Example]:
+    """``examples`` with the question that names the labels."""
     choices = ", ".join(task.labels)
     return [
         replace(e, prompt=f"{e.prompt}\n\nWhich of these is the text: {choices}?") for e in examples

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from harness.backends.hf.control_text import ControlText
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import Latency, forward_latency
 from harness.backends.hf.tasks import label_answers
@@ -66,8 +67,8 @@ def _by_head(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) ->
 
 def _text_ids(tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
     texts = [f"{e.prompt}\n{e.context}" if e.context else e.prompt for e in examples]
-    ids: list[list[int]] = tokenizer(texts).input_ids
-    return ids
+    text = ControlText(tokenizer)
+    return text.ids([text.mark(one) for one in texts], add_special_tokens=True)
 
 
 def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:

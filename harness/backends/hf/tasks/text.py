@@ -11,6 +11,7 @@ from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.decoding.decode import decode, fixed_length
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import (
+    Encoder,
     TrainingRows,
     encode,
     encode_prompts,
@@ -30,12 +31,12 @@ def training_rows_of(
     examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
 ) -> TrainingRows:
     """``examples`` as ids and labels, audited."""
-    encoded = encode(cell.model, tokenizer, examples)
+    encoder = Encoder(cell.model, tokenizer)
     return training_rows(
-        encoded,
+        encoder.rows(examples),
         max_length=cell.training.get("max_length", DEFAULT_MAX_LENGTH),
         loss_on=cell.training.get("loss_on", "answer"),
-        eos=tokenizer.eos_token_id,
+        ends={tokenizer.eos_token_id, encoder.end} - {None},
     )
 
 
@@ -76,7 +77,8 @@ def predict(
         for row, answer in zip(encoded, decoded.answers, strict=True)
     ]
     if likelihoods:
-        found = score_answers(model, encoded, pad=tokenizer.pad_token_id, batch_size=batch_size)
+        rows = [row.led for row in encoded]
+        found = score_answers(model, rows, pad=tokenizer.pad_token_id, batch_size=batch_size)
         for record, likelihood in zip(records, found, strict=True):
             record |= {
                 "nll": likelihood.nll,

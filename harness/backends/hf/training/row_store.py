@@ -1,8 +1,8 @@
 """Training rows kept in the run directory: tokenized once for all cells that share them.
 
 Cells of one model and data set differ in quantization, adapter and seed; their rows do not. The key
-hashes what the rows are made of (texts, tokenizer, template, cut, labels), so a change of any makes
-new ones.
+hashes what the rows are made of (texts, tokenizer, template and its variables, cut, labels, the
+code that makes them), so a change of any makes new ones.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]
     """Sixteen hex digits of what the rows of ``examples`` depend on."""
     digest = hashlib.sha256()
     settings = {
+        "code": _code(),
         "card": cell.model.model_dump(mode="json", exclude={"source", "revision"}),
         "template": tokenizer.chat_template,
         "special": tokenizer.special_tokens_map,
@@ -49,6 +52,18 @@ def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]
     for example in examples:
         digest.update(f"{example.content_hash}\x1e".encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _code() -> list[str]:
+    """The sources that make rows, hashed, and the versions of the libraries that they call.
+
+    A version number by hand would be forgotten; a hash is at worst too careful.
+    """
+    hf = Path(__file__).parents[1]
+    makers = [hf.parent / "prompting.py", *hf.glob("*.py"), *(hf / "tasks").glob("*.py")]
+    sources = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in sorted(makers)]
+    return [*sources, *(version(name) for name in ("transformers", "tokenizers", "jinja2"))]
 
 
 def _store(place: Path, rows: TrainingRows) -> None:
