@@ -67,14 +67,20 @@ class ControlText:
         return [found[k] for k in range(len(texts))]
 
     def _by_pieces(self, text: str, add_special_tokens: bool) -> list[int]:
-        # what a tokenizer adds stands before the text; an end token is cut by the caller anyway
-        ids = list(self.tokenizer("").input_ids) if add_special_tokens else []
-        if ids and ids[-1] == self.tokenizer.eos_token_id:
-            ids.pop()
+        before, after = self._frame() if add_special_tokens else ([], [])
+        ids = list(before)
         for number, piece in enumerate(re.split(f"[{OPEN}{CLOSE}]", text)):
             if piece:  # every second piece was marked
                 ids += self._piece(piece, marked=number % 2 == 1, first=number == 0)
-        return ids
+        return ids + after
+
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer adds before and after a text."""
+        bare = self._usual("a")
+        ids: list[int] = self.tokenizer("a").input_ids
+        starts = range(len(ids) - len(bare) + 1)
+        at = next(k for k in starts if ids[k : k + len(bare)] == bare)
+        return ids[:at], ids[at + len(bare) :]
 
     def _piece(self, piece: str, *, marked: bool, first: bool) -> list[int]:
         encode = self._characters if marked else self._usual

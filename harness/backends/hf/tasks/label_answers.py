@@ -54,12 +54,9 @@ def _ranked(
     """Log-likelihood per byte of each label as the answer (lm-evaluation-harness's `acc_norm`)."""
     questions = asked(test, task)
     answered = [replace(example, reference=label) for example in questions for label in task.labels]
-    rows = encode(cell.model, tokenizer, answered)
+    rows = [row.led for row in encode(cell.model, tokenizer, answered)]
     found = score_answers(
-        model,
-        [row.led for row in rows],
-        pad=tokenizer.pad_token_id,
-        batch_size=cell.evaluation.batch_size,
+        model, rows, pad=tokenizer.pad_token_id, batch_size=cell.evaluation.batch_size
     )
     step = len(task.labels)
     sizes = [len(label.encode()) for label in task.labels]
