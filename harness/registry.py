@@ -44,6 +44,10 @@ class Registry(Generic[T]):
             )
         return self._items[name]
 
+    def names(self) -> list[str]:
+        """Every name, in the order of registration."""
+        return list(self._items)
+
     def __contains__(self, name: object) -> bool:
         return name in self._items
 

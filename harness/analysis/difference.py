@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.seeds import covered, seed_pairs
-from harness.metrics.facts import is_higher_better
+from harness.metrics.record import Metric, PairedCorpus
+from harness.metrics.registry import direction_of, find, registered
 from harness.statistics import (
     crossed_difference,
     detectable_mean_gap,
-    holm,
-    macro_f1_crossed,
-    macro_f1_difference,
     paired_difference,
     repeating,
     sign_flip_units,
@@ -34,8 +32,9 @@ Records = dict[str, Record]
 """Example id → record."""
 Seeds = Mapping[int | None, Records]
 """Training seed → records; None is the seed of what nothing trained, or of none that is known."""
-ALPHA = 0.05
 _NO_SEEDS: tuple[float, ...] = ()
+NO_DIRECTION = "no direction"
+"""The verdict on a metric of which nobody says whether a rise is a gain."""
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
 
 
@@ -49,7 +48,8 @@ class Delta:
     """Lower end of the interval, 95% unless another confidence was asked for."""
     high: float
     verdict: str
-    """`better`, `worse`, `equivalent` or `undecided`, by interval, test, margin and noise floor."""
+    """`better`, `worse`, `equivalent` or `undecided`, by interval, test, margin and noise floor;
+    `no direction` for a metric that is neither good nor bad, or of which nobody says it."""
     n: int
     won: int
     lost: int
@@ -72,6 +72,8 @@ class Delta:
     """Independent examples: groups count as one each."""
     per_seed: tuple[float, ...] = ()
     """The difference of each training seed, where there are several."""
+    higher_is_better: bool | None = None
+    """Whether a gain is a rise; None: nobody says."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Criteria:
     noise: Mapping[str, float] | None = None
     """Metric → noise floor."""
     confidence: float = 0.95
+    directions: Mapping[str, bool | None] | None = None
+    """Metric → direction, of metrics that are not registered, as results say."""
 
     @property
     def alpha(self) -> float:
@@ -114,9 +118,10 @@ def differences(
         if delta:
             found[metric] = delta
     if labels:
-        delta = f1_difference(before, after, labels, criteria=criteria)
-        if delta:
-            found["f1_macro"] = delta
+        for record in registered():
+            delta = difference(record.name, before, after, criteria=criteria, labels=labels)
+            if delta and isinstance(record.corpus, PairedCorpus):
+                found[record.name] = delta
     return found
 
 
@@ -126,9 +131,26 @@ def difference(
     after: Seeds,
     *,
     criteria: Criteria | None = None,
+    labels: Sequence[str] = (),
 ) -> Delta | None:
-    """The paired difference in a mean of per-example scores; None below two shared examples."""
+    """The paired difference in ``metric``; None below two examples that every side scored.
+
+    Args:
+        metric: A metric with a score per example, or a corpus metric.
+        before: One side's records by training seed.
+        after: The other's.
+        criteria: What the difference is judged by.
+        labels: The declared labels of a classification task.
+    """
     criteria = criteria or Criteria()
+    record = find(metric)
+    if record is None or not isinstance(record.corpus, PairedCorpus):
+        return _mean_difference(metric, before, after, criteria)
+    return _corpus_difference(record, before, after, labels, criteria) if labels else None
+
+
+def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteria) -> Delta | None:
+    """The difference in a mean of per-example scores."""
     pairs = seed_pairs(before, after)
     shared = _scored(metric, pairs)
     if len(shared) < 2:
@@ -154,6 +176,7 @@ def difference(
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
         effect_size=paired.effect_size, correlation=paired.correlation,
         noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
+        higher_is_better=direction_of(metric, criteria.directions),
     )  # fmt: skip
     return replace(found, verdict=_verdict(found, criteria))
 
@@ -163,10 +186,12 @@ def _verdict(delta: Delta, criteria: Criteria) -> str:
 
     A bootstrap of a few equal differences has no width: on its own it would be certain.
     """
+    if delta.higher_is_better is None:
+        return NO_DIRECTION
     if delta.units < criteria.fewest:
         return "undecided"
     said = verdict(
-        delta.low, delta.high, criteria.margin, higher_is_better=is_higher_better(delta.metric),
+        delta.low, delta.high, criteria.margin, higher_is_better=delta.higher_is_better,
         noise_floor=delta.noise_floor, delta=delta.delta,
     )  # fmt: skip
     shown = delta.p_value is not None and delta.p_value <= criteria.alpha
@@ -188,71 +213,36 @@ def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Flo
     return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
 
 
-def f1_difference(
-    before: Seeds,
-    after: Seeds,
-    labels: Sequence[str],
-    *,
-    criteria: Criteria | None = None,
+def _corpus_difference(
+    metric: Metric, before: Seeds, after: Seeds, labels: Sequence[str], criteria: Criteria
 ) -> Delta | None:
-    """The difference in macro-F1, recomputed as a whole inside each resample.
+    """The difference in a corpus metric, which is recomputed as a whole inside each resample.
 
-    Several seeds are crossed with the examples by jackknife pseudo-values.
+    Examples won and lost are those of its per-example metric.
     """
-    criteria = criteria or Criteria()
+    assert isinstance(metric.corpus, PairedCorpus)
     pairs = seed_pairs(before, after)
-    shared = _scored("accuracy", pairs)
+    shared = _scored(metric.per_example, pairs)
     if len(shared) < 2:
         return None
-    base = pairs[0][0]
-    gold = [base[i]["label"] for i in shared]
-    groups = repeating([base[i].get("group") or i for i in shared])
-    guesses = [
-        ([b[i]["predicted_label"] for i in shared], [a[i]["predicted_label"] for i in shared])
-        for b, a in pairs
-    ]
-    found = macro_f1_difference(
-        gold, *guesses[0], labels, clusters=groups, confidence=criteria.confidence
+    groups = repeating([pairs[0][0][i].get("group") or i for i in shared])
+    found = metric.corpus.difference(
+        [([b[i] for i in shared], [a[i] for i in shared]) for b, a in pairs],
+        labels,
+        clusters=groups,
+        confidence=criteria.confidence,
     )
-    delta, low, high, p, test = found.delta, found.low, found.high, found.p_value, found.test
-    covers, per_seed = "examples", _NO_SEEDS
-    if len(pairs) > 1:
-        crossed = macro_f1_crossed(
-            gold, [b for b, _ in guesses], [a for _, a in guesses], labels,
-            clusters=groups, confidence=criteria.confidence,
-        )  # fmt: skip
-        delta, low, high, p = crossed.delta, crossed.low, crossed.high, crossed.p_value
-        test = "crossed seeds, jackknife"
-        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
-    hits = [_scores("accuracy", shared, sides).mean(axis=1) for sides in zip(*pairs, strict=True)]
-    won, lost = int(np.sum(hits[0] < hits[1])), int(np.sum(hits[0] > hits[1]))
+    covers = covered(before, after, len(pairs)) if len(pairs) > 1 else "examples"
+    sides = zip(*pairs, strict=True)
+    first, second = (_scores(metric.per_example, shared, side).mean(axis=1) for side in sides)
     judged = Delta(
-        "f1_macro", delta, low, high, "undecided", found.n, won, lost, p, test, None, covers,
-        noise_floor=criteria.floor("f1_macro"), units=len(set(groups or shared)), per_seed=per_seed,
+        metric.name, found.delta, found.low, found.high, "undecided", found.n,
+        won=int(np.sum(first < second)), lost=int(np.sum(first > second)),
+        p_value=found.p_value, test=found.test, covers=covers,
+        noise_floor=criteria.floor(metric.name), units=len(set(groups or shared)),
+        per_seed=found.per_seed, higher_is_better=metric.higher_is_better,
     )  # fmt: skip
     return replace(judged, verdict=_verdict(judged, criteria))
-
-
-def adjusted(family: Sequence[Mapping[str, Delta]], metric: str) -> list[dict[str, Delta]]:
-    """The differences of each of ``family``, those in ``metric`` adjusted by Holm over all of them.
-
-    Whoever has no difference in ``metric`` keeps the others as they are. A difference without a
-    p-value stays out of the family and is never better or worse.
-    """
-    found = [dict(deltas) for deltas in family]
-    mine = [k for k, deltas in enumerate(found) if metric in deltas]
-    p_values = {k: p for k in mine if (p := found[k][metric].p_value) is not None}
-    of_family = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    for k in mine:
-        found[k][metric] = with_adjusted(found[k][metric], of_family.get(k))
-    return found
-
-
-def with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:
-    """``delta`` under a family's p-value: better or worse only where that is at most 0.05."""
-    shown = p_adjusted is not None and p_adjusted <= ALPHA
-    clear = delta.verdict not in ("better", "worse") or shown
-    return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if clear else "undecided")
 
 
 def incomparable(first: Records, second: Records) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analysis.difference import Record, Records
-from harness.metrics.facts import is_higher_better
+from harness.metrics.registry import direction_of, example_metric
 from harness.scoring.scoring import is_parsed
 
 
@@ -39,21 +40,35 @@ class Flips:
     """Worst first, ties by id."""
 
 
-def flips(first: Records, second: Records, metric: str) -> Flips | None:
-    """The flips from ``first`` to ``second`` in a per-example ``metric``; None without any score.
+def flips(
+    first: Records,
+    second: Records,
+    metric: str,
+    *,
+    directions: Mapping[str, bool | None] | None = None,
+) -> Flips | None:
+    """The flips from ``first`` to ``second`` in ``metric``.
 
-    Macro-F1 has no score per example: its flips are those of `accuracy`.
+    A corpus metric has no score per example: the flips of macro-F1 are those of `accuracy`. None
+    without any score, or where nobody says which direction is better.
+
+    Args:
+        first: The records of one side.
+        second: Those of the other.
+        metric: The metric.
+        directions: Of metrics that are not registered, as results say.
     """
-    name = "accuracy" if metric == "f1_macro" else metric
+    name = example_metric(metric)
+    direction = direction_of(name, directions)
     pairs = {
         i: (record["scores"][name], second[i]["scores"][name])
         for i, record in first.items()
         if name in record["scores"] and i in second and name in second[i]["scores"]
     }
-    if not pairs:
+    if not pairs or direction is None:
         return None
     shared = list(pairs)
-    sign = 1 if is_higher_better(name) else -1
+    sign = 1 if direction else -1
     change = {i: sign * (after - before) for i, (before, after) in pairs.items()}
     binary = all(score in (0.0, 1.0) for pair in pairs.values() for score in pair)
     worse = [i for c, i in sorted((c, i) for i, c in change.items() if c < 0)]

@@ -8,22 +8,16 @@ from harness.analysis.difference import (
     Criteria,
     Delta,
     Records,
-    adjusted,
     differences,
     incomparable,
     left_out,
 )
+from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Side, Ties, ties
-from harness.results.result import CellResult, Run, by_id
+from harness.metrics.registry import direction_of
+from harness.results.result import CellResult, Run, by_id, stored_directions
 from harness.suite.schema import Objectives
-
-COSTS = (
-    "latency_p50_ms", "latency_cv", "ttft_p50_ms", "batch_tokens_per_s", "infer_peak_rss_mib",
-    "infer_peak_vram_mib", "train_peak_rss_mib", "train_peak_vram_mib",
-    "train_reserved_vram_mib", "train_seconds",
-    "train_tokens_per_s", "trainable_params", "trainable_percent", "adapter_mib",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +74,7 @@ def _table(
     metric = metric or cells[0].primary_metric
     made = Table(
         dataset, cells[0].task, metric, tuple(_holm(rows, metric)),
+        higher_is_better=direction_of(metric, stored_directions(cells)),
         test_sets=max(1, _test_sets(run, rows, records)),
     )  # fmt: skip
     return replace(made, ties=_ties(run, made, records))
@@ -116,9 +111,9 @@ def _baselines(
 def _holm(rows: list[Row], metric: str) -> list[Row]:
     """``rows`` with p-values adjusted over the family: all contrasts to a baseline of the table.
 
-    A difference whose adjusted p-value is above 0.05 stays undecided.
+    The primary metric alone is judged as a family; the others are shown beside it, unadjusted.
     """
-    family = adjusted([row.deltas for row in rows], metric)
+    family = holm_over([row.deltas for row in rows], [metric])
     return [replace(row, deltas=deltas) for row, deltas in zip(rows, family, strict=True)]
 
 
@@ -155,13 +150,15 @@ def _row(
     tuned = [] if cells == firsts else [cell for cell in cells if cell.status == "ok"]
     if tuned and base:
         before, after = ({c.seed: _read(run, c, records) for c in side} for side in (base, tuned))
-        first, *sides = [*before.values(), *after.values()]
-        reason = next((r for r in (incomparable(first, side) for side in sides) if r), None)
-        counts = next((text for text in (left_out(first, side) for side in sides) if text), None)
+        first, *others = [*before.values(), *after.values()]
+        reason = next((r for r in (incomparable(first, side) for side in others) if r), None)
+        counts = next((text for text in (left_out(first, side) for side in others) if text), None)
         if reason is None:
             labels = (tuned[0].confusion or {}).get("labels", ())
             margin = float(tuned[0].evaluation("margin") or 0)
-            criteria = Criteria(margin, base[0].noise.get("floor"))
+            sides = [*base, *tuned]
+            noise = noise_floor(cell.noise.get("floor", {}) for cell in sides)
+            criteria = Criteria(margin, noise, directions=stored_directions(sides))
             deltas = differences(before, after, criteria=criteria, labels=labels)
     baseline = firsts[0] if firsts else None
     return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason, counts)

@@ -52,6 +52,8 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
         replace(s, on_front=s.outside is None and not _beaten(_costs(s, table), points))
         for s in plain
     ]
+    if table.higher_is_better is None:  # nobody says what is good: no order and no front
+        return [replace(s, on_front=False) for s in plain]
     return sorted(found, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
 
 

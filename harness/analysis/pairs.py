@@ -12,16 +12,23 @@ from harness.analysis.difference import (
     Criteria,
     Delta,
     Records,
-    adjusted,
     differences,
     incomparable,
     left_out,
 )
+from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
 from harness.results.paths import CellPaths
-from harness.results.result import CellResult, by_id, load_result, load_run, read_predictions
+from harness.results.result import (
+    CellResult,
+    by_id,
+    load_result,
+    load_run,
+    read_predictions,
+    stored_directions,
+)
 from harness.suite.schema import AXES
 
 
@@ -59,7 +66,8 @@ class Pair:
 
     def flips(self, metric: str) -> Flips | None:
         """Who won which examples, in the first seed that both have."""
-        return flips(self.first.records, self.second.records, metric)
+        directions = stored_directions((self.first.result, self.second.result))
+        return flips(self.first.records, self.second.records, metric, directions=directions)
 
 
 def compare(first: Path, second: Path, *, margin: float = 0.0) -> list[Pair]:
@@ -111,9 +119,7 @@ def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], li
 
 def _holm(pairs: list[Pair]) -> list[Pair]:
     """``pairs`` with p-values adjusted over all of them, metric by metric."""
-    family = [pair.deltas for pair in pairs]
-    for metric in sorted({metric for deltas in family for metric in deltas}):
-        family = adjusted(family, metric)
+    family = holm_over(pair.deltas for pair in pairs)
     return [replace(pair, deltas=deltas) for pair, deltas in zip(pairs, family, strict=True)]
 
 
@@ -154,19 +160,12 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
     if reason is None:
         labels = (left.result.confusion or {}).get("labels", ())
         before, after = ({k: s.records for k, s in side.items()} for side in by_seed)
-        criteria = Criteria(margin, _floor(sides))
+        noise = noise_floor(side.result.noise.get("floor", {}) for side in sides)
+        directions = stored_directions(side.result for side in sides)
+        criteria = Criteria(margin, noise, directions=directions)
         deltas = differences(before, after, criteria=criteria, labels=labels)
     counts = (left_out(left.records, side.records) for side in sides[1:])
     return Pair(left, right, reason, deltas, next((text for text in counts if text), None))
-
-
-def _floor(sides: Sequence[Scored]) -> dict[str, float]:
-    """The noise floor: the largest that was measured on any side."""
-    floors: dict[str, float] = {}
-    for side in sides:
-        for metric, value in side.result.noise.get("floor", {}).items():
-            floors[metric] = max(value, floors.get(metric, 0.0))
-    return floors
 
 
 def _other_settings(first: Scored, second: Scored) -> str | None:

@@ -6,21 +6,11 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.analysis.difference import Delta
+from harness.analysis.difference import Delta, Records
+from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
-from harness.metrics.facts import is_higher_better
-from harness.results.result import CellResult
-
-TRIVIAL = {
-    "rougeL": {
-        "one constant answer": "rougeL_constant",
-        "the prompt copied": "rougeL_copied_prompt",
-    },
-    "numeric_accuracy": {"one constant answer": "numeric_accuracy_constant"},
-    "f1_macro": {"the majority label": "f1_macro_majority"},
-    "accuracy": {"the majority label": "accuracy_majority"},
-}  # fmt: skip
-"""Metric → what a trivial baseline answers → the metric that holds its score."""
+from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
+from harness.results.result import CellResult, stored_directions
 
 
 @dataclass(frozen=True)
@@ -94,15 +84,13 @@ class Table:
     task: str
     primary_metric: str
     rows: tuple[Row, ...]
+    higher_is_better: bool | None = True
+    """Whether a gain is a rise of the primary metric. None where nobody says: then nothing is
+    ranked, and no row is best."""
     ties: Ties | None = None
     """Tie groups on the primary metric."""
     test_sets: int = 1
     """Different sets of examples that the rows were tested on: means of several are not ranked."""
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a gain is a rise of the primary metric."""
-        return is_higher_better(self.primary_metric)
 
     def machines(self) -> set[str]:
         """The hardware that the table's cells were measured on."""
@@ -114,27 +102,60 @@ class Table:
 
     def trivial(self) -> dict[str, float]:
         """What a trivial baseline answers → its score in the primary metric."""
+        record = find(self.primary_metric)
         found = {}
-        for answer, metric in TRIVIAL.get(self.primary_metric, {}).items():
+        for answer in record.trivial if record else ():
+            metric = f"{self.primary_metric}_{answer}"
             row = next((row for row in self.rows if row.values(metric)), None)
             if row is not None:
-                found[answer] = row.mean(metric) or 0.0
+                found[TRIVIAL_ANSWERS[answer]] = row.mean(metric) or 0.0
         return found
 
     def best(self) -> Row | None:
         """The row with the best mean of the primary metric; a tie group says what that means.
 
-        None where the rows were tested on different examples: an easier set is no better variant.
+        None without scores, where nobody says which direction is good, and where the rows were
+        tested on different examples: an easier set is no better variant.
         """
-        if self.test_sets > 1:
+        if self.test_sets > 1 or self.higher_is_better is None:
             return None
         scored = [row for row in self.rows if row.mean(self.primary_metric) is not None]
         sign = 1 if self.higher_is_better else -1
         return max(scored, key=lambda r: sign * (r.mean(self.primary_metric) or 0.0), default=None)
 
     def metrics(self) -> list[str]:
-        """Quality metrics that some row has, the primary one first."""
-        seen = {v.metric for row in self.rows for cell in row.cells for v in cell.values}
-        chosen = ("rougeL", "numeric_accuracy", "accuracy", "f1_macro", "chrf", "eval_loss")
+        """The metrics that a leaderboard shows unasked, the primary one first.
+
+        A suite's own extra metrics are among them: whoever names one wants to see it.
+        """
+        seen = self.scored()
+        chosen = [*shown_in("leaderboard", measured=False), *(m for m in seen if find(m) is None)]
         rest = [m for m in chosen if m in seen and m != self.primary_metric]
         return [self.primary_metric, *rest]
+
+    def more_metrics(self) -> list[str]:
+        """Every other metric that some row was scored by: columns that a reader may ask for."""
+        shown = self.metrics()
+        return [m for m in self.scored() if m not in shown]
+
+    def scored(self) -> list[str]:
+        """Every metric of answers that some row has: the registered ones in order, then others."""
+        seen = dict.fromkeys(v.metric for r in self.rows for c in r.cells for v in c.values)
+        ours = [m.name for m in registered() if m.is_scored and not m.of and m.name in seen]
+        return [*ours, *(name for name in seen if _is_foreign(name))]
+
+    def flips(self, first: Records, second: Records) -> Flips | None:
+        """Which examples ``second`` won and lost against ``first`` in the primary metric."""
+        directions = {self.primary_metric: self.higher_is_better}
+        return flips(first, second, self.primary_metric, directions=directions)
+
+    def direction(self, metric: str) -> bool | None:
+        """Whether a gain is a rise of ``metric``; None where nobody says."""
+        cells = [cell for row in self.rows for cell in row.cells]
+        return direction_of(metric, stored_directions(cells))
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a metric is a suite's extra one, or another tool's."""
+    record = find(name)
+    return record is None or record.reads == "none"

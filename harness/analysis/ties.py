@@ -13,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.difference import ALPHA, Records, Seeds
+from harness.analysis.difference import Records, Seeds
+from harness.analysis.family import ALPHA
 from harness.analysis.seeds import seed_pairs
+from harness.metrics.record import PairedCorpus
+from harness.metrics.registry import example_metric, find
 from harness.statistics import (
     clustered_t_p,
     crossed_difference,
     holm,
-    macro_f1_crossed,
-    macro_f1_swap,
     mid_p_mcnemar,
+    repeating,
     tie_groups,
     two_proportions,
 )
@@ -32,8 +34,8 @@ MAX_ROWS = 60
 MAX_UNPAIRED_ROWS = 150
 """The same for rows without records, whose pairs are cheap."""
 SWAPS, SWAPS_PER_PAIR = 2_000, 30
-"""Permutations of a macro-F1 pair: the least, and how many times the family's size: enough to pass
-Holm's first step."""
+"""Permutations of a pair in a corpus metric: the least, and how many times the family's size: so many
+pass Holm's first step."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Ties:
     p_values: Mapping[tuple[str, str], float]
     """Two rows, in matrix order → the p-value of no difference, adjusted for all pairs."""
     least: float = 0.0
-    """The least adjusted p-value that the permutations of macro-F1 can give the first pair."""
+    """The least adjusted p-value that permutations (of a corpus metric) can give."""
     paired: bool = True
     """Whether the rows were compared example by example."""
 
@@ -66,14 +68,23 @@ class Ties:
 
 
 def ties(
-    sides: Sequence[Side], metric: str, *, higher_is_better: bool, labels: Sequence[str] = ()
+    sides: Sequence[Side], metric: str, *, higher_is_better: bool | None, labels: Sequence[str] = ()
 ) -> Ties | None:
-    """The tie groups of ``sides`` on ``metric``; None when they are too few, too many or differ."""
+    """The tie groups of ``sides`` on ``metric``; None when they are too few, too many or differ.
+
+    None too where nobody says which direction is better: letters follow the order of the means.
+    """
+    if higher_is_better is None:
+        return None
     if sides and all(side.share for side in sides):
         return _unpaired(sides, higher_is_better=higher_is_better)
     if not 2 <= len(sides) <= MAX_ROWS:
         return None
-    name = "accuracy" if metric == "f1_macro" and labels else metric
+    record = find(metric)
+    corpus = record.corpus if record and isinstance(record.corpus, PairedCorpus) else None
+    if record and record.corpus and not (corpus and labels):
+        return None  # no score per example, and nothing that compares the whole
+    name = example_metric(metric)
     scored = [_ids(records, name) for side in sides for records in side.seeds.values()]
     if not scored[0] or any(ids != scored[0] for ids in scored):
         return None
@@ -84,14 +95,14 @@ def ties(
     groups = _groups(sides[0], order)
     swaps = max(SWAPS, SWAPS_PER_PAIR * len(pairs))
     p_values = [
-        _f1_p(by_name[a], by_name[b], order, labels, swaps)
-        if metric == "f1_macro"
+        _corpus_p(corpus, (by_name[a], by_name[b]), order, labels, swaps)
+        if corpus
         else _mean_p(_differences(table[a], table[b]), groups)
         for a, b in pairs
     ]
     means = {name: _mean(scores) for name, scores in table.items()}
     ranked = sorted(means, key=lambda name: means[name], reverse=higher_is_better)
-    permuted = metric == "f1_macro" and all(len(side.seeds) == 1 for side in sides)
+    permuted = corpus and all(len(side.seeds) == 1 for side in sides)
     least = len(pairs) / (swaps + 1) if permuted else 0.0
     adjusted = dict(zip(pairs, holm(p_values), strict=True))
     return Ties(_letters(ranked, adjusted), adjusted, least)
@@ -124,7 +135,7 @@ def _groups(side: Side, order: Sequence[str]) -> list[str]:
 
 
 def _scores(side: Side, name: str, order: Sequence[str]) -> dict[int | None, Floats]:
-    """Scores of the examples by seed; for macro-F1 the hits, which order alike."""
+    """Scores of the examples by seed; of a corpus metric those of its per-example metric."""
     return {
         seed: np.array([records[i]["scores"][name] for i in order])
         for seed, records in side.seeds.items()
@@ -156,20 +167,16 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     return max(crossed, clustered_t_p(d.tolist(), groups))
 
 
-def _f1_p(
-    first: Side, second: Side, order: Sequence[str], labels: Sequence[str], resamples: int
+def _corpus_p(
+    corpus: PairedCorpus,
+    sides: tuple[Side, Side],
+    order: Sequence[str],
+    labels: Sequence[str],
+    resamples: int,
 ) -> float:
-    gold = [next(iter(first.seeds.values()))[i]["label"] for i in order]
-    groups = _groups(first, order)
-    pairs = seed_pairs(_guesses(first, order), _guesses(second, order))
-    if len(pairs) > 1:
-        return macro_f1_crossed(
-            gold, [a for a, _ in pairs], [b for _, b in pairs], labels, clusters=groups
-        ).p_value
-    return macro_f1_swap(gold, *pairs[0], labels, clusters=groups, resamples=resamples)
-
-
-def _guesses(side: Side, order: Sequence[str]) -> dict[int | None, list[str | None]]:
-    return {
-        seed: [records[i]["predicted_label"] for i in order] for seed, records in side.seeds.items()
-    }
+    groups = repeating(_groups(sides[0], order))
+    first, second = (
+        {seed: [records[i] for i in order] for seed, records in side.seeds.items()}
+        for side in sides
+    )
+    return corpus.p_value(seed_pairs(first, second), labels, clusters=groups, resamples=resamples)

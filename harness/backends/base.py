@@ -10,12 +10,11 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from harness.datasets.example import Splits
-from harness.metrics.facts import fact
 from harness.plan.cell import Cell
 from harness.plan.task import Task
 from harness.registry import Registry
 from harness.results.paths import CellPaths
-from harness.results.result import Value
+from harness.results.result import Value, value_of
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Seen:
     def measured(self, numbers: dict[str, float], note: str | None = None) -> None:
         """Add measurements under their metric names."""
         for name, number in numbers.items():
-            self.values.append(Value(name, number, *fact(name), note=note))
+            self.values.append(value_of(name, number, note=note))
 
 
 def known(numbers: dict[str, float | None]) -> dict[str, float]:

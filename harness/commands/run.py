@@ -81,11 +81,12 @@ def _nothing_changed(plan_: Plan) -> bool:
     """Whether every cell is current or skipped, and the reports are of these very cells."""
     from harness.plan.plan import is_planned
     from harness.report import is_written
-    from harness.scoring.scoring import METRIC_VERSION
+    from harness.results.result import load_run
+    from harness.scoring.rescoring import is_outdated
 
-    scored = all(d.metrics_version == METRIC_VERSION for d in plan_.of("current"))
-    written = is_planned(plan_) and is_written(plan_.run.directory)
-    return not plan_.of("run") and scored and written
+    if plan_.of("run") or not is_planned(plan_) or not is_written(plan_.run.directory):
+        return False
+    return not any(is_outdated(cell) for cell in load_run(plan_.run.directory).cells)
 
 
 def _execute(plan_: Plan, workers: int | None, fail_fast: bool) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from harness.datasets.table import RawRow, Table
 from harness.errors import HarnessError
+from harness.metrics.registry import default_primary
 from harness.registry import Registry
 from harness.suite.dataset_entry import DatasetEntry
 
@@ -79,7 +80,7 @@ def dataset(
             a set with labels `text`, `label`.
         labels: The labels of a classification set, in the order of the confusion matrix.
         language: The language of number formats and trivial answers.
-        primary_metric: Default `rougeL`, for labels `f1_macro`.
+        primary_metric: Default: that of the task, `rougeL` or for labels `f1_macro`.
         group_by: `prompt`, `reference` or a key: rows equal in it never cross the split.
         files: Files that are read, from the folder of the module; hashed into the fingerprint.
         generated: Whether the rows are made by code, as many as the suite's `rows` asks for.
@@ -96,7 +97,7 @@ def dataset(
         found = DatasetSource(
             name=name, version=version, rows=rows, labels=labels, language=language,
             task="classification" if labels else "generation",
-            primary_metric=primary_metric or ("f1_macro" if labels else "rougeL"),
+            primary_metric=primary_metric or default_primary("classification" if labels else "generation"),
             columns=dict(columns or default), group_by=group_by, generated=generated,
             files=_beside(rows, files), needs_network=needs_network,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from harness.datasets.registry import (
 from harness.datasets.table import RawRow, Table
 from harness.datasets.table_file import ADVICE, FORMATS, kind_of, read_table
 from harness.errors import HarnessError, SkipCell
+from harness.metrics.registry import default_primary
 from harness.registry import did_you_mean
 from harness.suite.dataset_entry import DatasetEntry
 
@@ -145,7 +146,7 @@ def _table(
         )
     return DatasetSource(
         name=name, rows=rows, task=task, language=entry.language or "en", labels=entry.labels,
-        primary_metric="f1_macro" if labels else "rougeL", needs_network=needs_network,
+        primary_metric=default_primary(task), needs_network=needs_network,
         columns=LABEL_COLUMNS if labels else ALPACA_COLUMNS, detects_columns=True, files=files,
     )  # fmt: skip
 

@@ -16,8 +16,9 @@ from typing import Any
 from harness.analysis.difference import Records, Seeds
 from harness.datasets.example import digest
 from harness.errors import HarnessError
+from harness.metrics.registry import example_metric
 from harness.results.paths import RunPaths, write_text
-from harness.results.result import CellResult, Run, load_run
+from harness.results.result import CellResult, Run, load_run, stored_directions
 
 SCHEMA = 1
 DIGITS = 6
@@ -54,6 +55,8 @@ class CellSnapshot:
     """Metric → one score per example."""
     noise: dict[str, float] = field(default_factory=dict)
     """Metric → noise floor."""
+    directions: dict[str, bool | None] = field(default_factory=dict)
+    """Metric → whether higher is better, of metrics that are not registered."""
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
         },
         scores={m: [_rounded(r["scores"].get(m)) for r in records] for m in metrics},
         noise=cell.noise.get("floor", {}),
+        directions=stored_directions([cell]),
     )  # fmt: skip
 
 
@@ -133,7 +137,8 @@ def slim(snapshot: Snapshot, metrics: Iterable[str]) -> Snapshot:
     kept = set(metrics)
     cells = []
     for cell in snapshot.cells:
-        wanted = {*kept, cell.primary_metric, "accuracy"}
+        named = {*kept, cell.primary_metric}
+        wanted = {*named, *map(example_metric, named)}
         scores = {m: column for m, column in cell.scores.items() if m in wanted}
         signatures = {m: text for m, text in cell.signatures.items() if m in wanted}
         cells.append(replace(cell, scores=scores, signatures=signatures))

@@ -25,7 +25,6 @@ from harness.gate.baseline import (
     updated,
 )
 from harness.gate.rule_kinds import Finding, Lane, exact, paired, percentage, static
-from harness.metrics.facts import is_higher_better
 from harness.results.result import Run
 from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
 
@@ -112,8 +111,7 @@ class Verdict:
 
 def _largest_loss(delta: Delta) -> float:
     """The largest loss that a difference's interval leaves possible."""
-    up = is_higher_better(delta.metric)
-    return max(0.0, -delta.low if up else delta.high)
+    return max(0.0, -delta.low if delta.higher_is_better else delta.high)
 
 
 def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> Verdict:

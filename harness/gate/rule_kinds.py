@@ -12,12 +12,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.analysis.difference import Criteria, Delta, Seeds, difference, f1_difference
+from harness.analysis.difference import Criteria, Delta, Seeds, difference
+from harness.analysis.family import noise_floor
 from harness.analysis.flips import flips
 from harness.analysis.seeds import seed_pairs
 from harness.gate.baseline import CellSnapshot, sides
 from harness.gate.speed import doubt, has_reference, mean, relative, unit
-from harness.metrics.facts import SPEEDS, fact, is_higher_better
+from harness.metrics.registry import direction_of, find
 from harness.suite.gate_rules import PREDICTIONS, Rule
 
 
@@ -44,23 +45,38 @@ def paired(
     """The interval of the difference on the same examples, one of ``family`` that hold together."""
     before, after = sides(old), sides(new)
     confidence = 1 - (1 - rule.confidence) / family
-    metrics = {m for cell in old for m in cell.noise}
-    noise = {m: max(cell.noise.get(m, 0.0) for cell in old) for m in metrics}
-    criteria = Criteria(rule.margin, noise, confidence)
-    if metric == "f1_macro" and new[0].labels:
-        delta = f1_difference(before, after, new[0].labels, criteria=criteria)
-    else:
-        delta = difference(metric, before, after, criteria=criteria)
+    up = direction(metric, [*new, *old])
+    noise = noise_floor(cell.noise for cell in (*old, *new))
+    criteria = Criteria(rule.margin, noise, confidence, {metric: up})
+    delta = difference(metric, before, after, criteria=criteria, labels=new[0].labels)
     if delta is None:
         return Finding("no-examples", f"no example has a {metric} on both sides")
     if not math.isfinite(delta.delta):
         return Finding("not-a-number", f"the difference is {delta.delta}")
+    if up is None:
+        return _no_direction(metric)
     found = _judged(rule, delta, criteria.fewest)
-    return found._replace(delta=delta, regressions=_worst(before, after, metric))
+    return found._replace(delta=delta, regressions=_worst(before, after, metric, up=up))
+
+
+def direction(metric: str, cells: Sequence[CellSnapshot]) -> bool | None:
+    """Whether a gain is a rise of ``metric``: by the registry, else as all of ``cells`` say."""
+    stored = {cell.directions[metric] for cell in cells if metric in cell.directions}
+    return direction_of(metric, {metric: stored.pop()} if len(stored) == 1 else None)
+
+
+def _no_direction(metric: str) -> Finding:
+    text = f"nobody says whether a higher {metric} is better; declare it in `evaluation.metrics`"
+    return Finding("not-comparable", text)
+
+
+def _is_speed(metric: str) -> bool:
+    record = find(metric)
+    return record is not None and record.same_hardware
 
 
 def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
-    up = is_higher_better(delta.metric)
+    up = delta.higher_is_better
     loss, least, most = (
         (-delta.delta, -delta.high, -delta.low) if up else (delta.delta, delta.low, delta.high)
     )
@@ -82,8 +98,10 @@ def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
     return Finding("pass", f"Δ {size}: a loss of more than {most:.3g} is excluded")
 
 
-def _worst(before: Seeds, after: Seeds, metric: str, count: int = 5) -> tuple[str, ...]:
-    found = [flips(b, a, metric) for b, a in seed_pairs(before, after)]
+def _worst(
+    before: Seeds, after: Seeds, metric: str, *, up: bool, count: int = 5
+) -> tuple[str, ...]:
+    found = [flips(b, a, metric, directions={metric: up}) for b, a in seed_pairs(before, after)]
     lost = [flip for each in found if each for flip in each.regressions]
     ordered = sorted(lost, key=lambda flip: (-flip.loss, flip.id))
     return tuple(dict.fromkeys(flip.id for flip in ordered))[:count]
@@ -145,7 +163,9 @@ def percentage(
     then, now = (value or 0.0 for value in pair)
     if then == 0:
         return Finding("not-compared", f"{metric} is 0 in the baseline")
-    up = fact(metric).higher_is_better is True
+    up = direction(metric, [*new, *old])
+    if up is None:
+        return _no_direction(metric)
     change = 100 * (now - then) / abs(then)
     worse = -change if up else change
     size = f"{change:+.1f}% ({then:.4g} → {now:.4g} {unit(metric)})"
@@ -153,7 +173,7 @@ def percentage(
     if worse <= rule.tolerance:
         return Finding("improved" if worse < -rule.tolerance else "pass", text)
     times = now / then if not up else then / now if now else math.inf
-    excuse = doubt(metric, times, 1 + rule.tolerance / 100, new, old) if metric in SPEEDS else None
+    excuse = doubt(metric, times, 1 + rule.tolerance / 100, new, old) if _is_speed(metric) else None
     return Finding("undecided", f"{text}; {excuse}") if excuse else Finding("regression", text)
 
 
@@ -166,7 +186,9 @@ def static(
     broken = _broken(metric, (0.0, value))
     if broken:
         return broken
-    up = is_higher_better(metric)
+    up = direction(metric, new)
+    if up is None:
+        return _no_direction(metric)
     bad = (value or 0.0) < limit if up else (value or 0.0) > limit
     text = f"{value:.4g}, limit {limit:g}"
     return Finding("regression" if bad else "pass", text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.gate.baseline import CellSnapshot
-from harness.metrics.facts import BESIDE, fact
+from harness.metrics.registry import direction_of, find
 
 REFERENCE = "reference_ms"
 BY_ROUND = {"latency_p50_ms": "latency_ratio", "latency_ratio": "latency_ratio"}
@@ -28,24 +28,31 @@ def mean(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
 
 def unit(metric: str) -> str:
     """What `relative` counts in."""
-    return "× the reference work" if metric in BESIDE else fact(metric).unit
+    record = find(metric)
+    return "× the reference work" if _beside(metric) else record.unit if record else ""
+
+
+def _beside(metric: str) -> bool:
+    """Whether the reference work is timed beside ``metric``."""
+    record = find(metric)
+    return record is not None and record.beside_reference
 
 
 def has_reference(metric: str, cells: Sequence[CellSnapshot]) -> bool:
     """Whether every value of ``metric`` that needs the reference work has it."""
-    return metric not in BESIDE or all(
+    return not _beside(metric) or all(
         cell.values.get(REFERENCE) for cell in cells if metric in cell.values
     )
 
 
 def relative(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
     """The mean over seeds; of a speed as a multiple of the reference work timed beside it."""
-    if metric in BY_ROUND or metric not in BESIDE:
+    if metric in BY_ROUND or not _beside(metric):
         return mean(BY_ROUND.get(metric, metric), cells)
     value, reference = mean(metric, cells), mean(REFERENCE, cells)
     if value is None or not reference:
         return None
-    return value * reference if fact(metric).higher_is_better else value / reference
+    return value * reference if direction_of(metric) else value / reference
 
 
 def doubt(

@@ -22,6 +22,7 @@ from harness.errors import HarnessError
 from harness.importers.imported import Imported
 from harness.metrics.classification import parse_label
 from harness.metrics.numbers import find_numbers
+from harness.metrics.registry import default_primary
 from harness.plan.task import Task
 from harness.registry import did_you_mean
 from harness.scoring.aggregation import aggregate, confusion_record
@@ -350,5 +351,5 @@ def _cell(
 
 def _primary(records: Sequence[dict[str, Any]], reading: Reading) -> str:
     if reading.labels:
-        return "f1_macro"
+        return default_primary("classification")
     return "numeric_accuracy" if any(r["gold"] is not None for r in records) else "rougeL"

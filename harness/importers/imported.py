@@ -15,7 +15,7 @@ from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record
 from harness.results.paths import RunPaths, read_json, write_json
 from harness.results.result import CellResult, Value, save_result, write_predictions
-from harness.scoring.scoring import METRIC_VERSION
+from harness.scoring.scoring import signatures_of
 from harness.suite.schema import AXES
 
 
@@ -113,7 +113,7 @@ def _result(cell: Imported) -> CellResult:
             "environment": environment if cell.machine else {},
             **({"task": _settled(cell.task)} if cell.task else {}),
         },
-        metrics_version=METRIC_VERSION,
+        metric_signatures=signatures_of(cell.task) if cell.task else {},
     )
 
 

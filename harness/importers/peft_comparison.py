@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.importers.imported import Imported, plain
-from harness.metrics.facts import Fact, fact
-from harness.results.result import Value
+from harness.results.result import Value, value_of
 from harness.statistics import wilson
 
 GSM8K_TEST = 1319
@@ -118,13 +118,13 @@ def _values(train: dict[str, Any]) -> list[Value]:
     }
     note = {"train_seconds": "tokenization and two evaluations included"}
     return [
-        Value(
-            "accuracy", share, *fact("accuracy"), n, low, high,
+        replace(
+            value_of("accuracy", share, n=n), ci_low=low, ci_high=high,
             signature="accuracy|gsm8k|peft_comparison",
             note=None if whole else f"no share of GSM8K's {GSM8K_TEST} test examples",
         ),
         *(
-            Value(name, value, *_fact(name), note=note.get(name))
+            value_of(name, value, note=note.get(name))
             for name, value in numbers.items()
             if value is not None and math.isfinite(value)
         ),
@@ -138,10 +138,6 @@ def _memory(train: dict[str, Any]) -> dict[str, float | None]:
         sizes = (train.get(f"{device}_{name}") for device in DEVICES)
         found[metric] = _mib(next((size for size in sizes if size is not None), None))
     return found
-
-
-def _fact(metric: str) -> Fact:
-    return Fact("MiB", False) if metric in MEMORY.values() else fact(metric)
 
 
 def _mib(size: float | None) -> float | None:

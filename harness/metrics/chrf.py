@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 
+from harness.metrics.registry import metric
+
 
 def _ngrams(text: str, order: int) -> Counter[str]:
     """Gives the counts of all character n-grams of one order."""
     return Counter([text[i : i + order] for i in range(len(text) - order + 1)])
 
 
+@metric(
+    "chrf",
+    unit="F2",
+    higher_is_better=True,
+    settings="beta:2|order:6",
+    shown=("leaderboard", "card"),
+)
 def chrf(prediction: str, reference: str, *, char_order: int = 6, beta: float = 2.0) -> float:
     """Gives the sentence chrF of one prediction in 0..1 (sacreBLEU's number divided by 100).
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
+from harness.metrics.registry import metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,7 @@ def normalise_answer(text: str) -> str:
     return f"-{stripped}" if number and folded.lstrip(_EDGES[:-3]).startswith("-") else stripped
 
 
+@metric("exact_match", unit="share", higher_is_better=True, settings="normalised")
 def exact_match(prediction: str, reference: str) -> float:
     """Gives 1.0 when both texts are equal after `normalise_answer`, else 0.0."""
     return float(normalise_answer(prediction) == normalise_answer(reference))

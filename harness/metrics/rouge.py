@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rapidfuzz.distance import LCSseq
 
 from harness.errors import HarnessError
+from harness.metrics.record import ScoredTask, Scores
+from harness.metrics.registry import PerName, metric
 from harness.metrics.tokenize import Stemmer, Tokenizer, tokens_of
 
 if TYPE_CHECKING:
@@ -255,3 +257,41 @@ def rouge_many(
         _score_lines(_lines(p, tokenizer, stemmer), _lines(r, tokenizer, stemmer))
         for p, r in zip(predictions, references, strict=True)
     ]
+
+
+def _settings(task: ScoredTask) -> str:
+    return f"tok:{task.evaluation.rouge_tokenizer}|stem:{task.evaluation.rouge_stemmer}"
+
+
+@metric(
+    "rougeL",
+    "rouge1",
+    "rouge2",
+    "rougeLsum",
+    takes="pairs",
+    unit="F1",
+    higher_is_better=True,
+    family="rouge",
+    settings=_settings,
+    shown=PerName({"rougeL": ("leaderboard", "card")}),
+    trivial=PerName({"rougeL": ("constant", "copied_prompt")}),
+    primary_of=PerName({"rougeL": "generation"}, default=""),
+)
+def rouge_scores(
+    predictions: Sequence[str], references: Sequence[str], task: ScoredTask
+) -> list[Scores]:
+    """The four F-measures of every pair, by the suite's tokenizer and stemmer."""
+    return [scores._asdict() for scores in rouge_of(predictions, references, task)]
+
+
+def rouge_of(
+    texts: Sequence[str], references: Sequence[str], task: ScoredTask
+) -> list[RougeScores]:
+    """ROUGE of each text against its reference, by the suite's tokenizer and stemmer."""
+    return rouge_many(
+        texts,
+        references,
+        tokenizer=task.evaluation.rouge_tokenizer,
+        stemmer=task.evaluation.rouge_stemmer,
+        refuse_lost=task.evaluation.on_lost_words == "error",
+    )

@@ -29,8 +29,6 @@ class Decision:
     reason: str | None = None
     content: dict[str, str] | None = None
     """Hashes of model and data, and versions, that the fingerprint covers."""
-    metrics_version: int | None = None
-    """Of the stored result of a current cell."""
     memory: Estimate | None = None
     """What it is expected to need; None for architectures that are not known."""
 
@@ -84,9 +82,7 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
     }
     stored = load_result(run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == print_:
-        return Decision(
-            cell, key, print_, "current", metrics_version=stored.metrics_version, **shared
-        )
+        return Decision(cell, key, print_, "current", **shared)
     reason = _too_large(shared["memory"], max_vram_gib)
     reason = reason or why_not_here(cell, machine)
     if reason:

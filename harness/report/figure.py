@@ -18,12 +18,13 @@ Spec = dict[str, Any]
 INK, GRID = "#7a828c", "#8a929c"
 COLOURS = {
     "better": "#0072B2", "worse": "#D55E00", "equivalent": "#009E73", "undecided": "#8a8f98",
+    "no direction": "#7a828c",
 }  # fmt: skip
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8a8f98"]
 """For names without an order."""
 DASHES = [[1, 0], [4, 3], [1, 2], [8, 2], [8, 2, 1, 2]]
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
-          "undecided": "circle"}  # fmt: skip
+          "undecided": "circle", "no direction": "diamond"}  # fmt: skip
 MAX_ROWS = 60
 """Rows that a chart holds; a table holds the rest."""
 BASE_URL = "https://vega.github.io/vega-datasets/"

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.metrics.registry import find
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, read_json, write_json, write_text
 from harness.suite.schema import AXES
@@ -37,6 +38,28 @@ class Value:
     """How the metric was computed, in sacreBLEU's manner."""
     note: str | None = None
     """Why the value is missing, or how it misleads."""
+
+
+def value_of(
+    metric: str, value: float | None, *, n: int | None = None, note: str | None = None
+) -> Value:
+    """The value of a registered metric, with the unit and the direction of its record."""
+    record = find(metric)
+    unit, direction = (record.unit, record.higher_is_better) if record else ("", None)
+    return Value(metric, value, unit, direction, n, note=note)
+
+
+def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
+    """Metric → direction, of metrics that are not registered, as the results of ``cells`` say.
+
+    None where they say none, or differ: then the metric is shown and not ranked.
+    """
+    found: dict[str, bool | None] = {}
+    for value in (value for cell in cells for value in cell.values):
+        if find(value.metric) is None:
+            said = value.higher_is_better
+            found[value.metric] = said if found.get(value.metric, said) == said else None
+    return found
 
 
 @dataclass(frozen=True)
@@ -76,8 +99,9 @@ class CellResult:
     """``labels`` and ``matrix``: rows are gold, columns the labels and then `unparsed`."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Resolved settings, package versions, hardware, git revision."""
-    metrics_version: int = 0
-    """The version of the metrics that scored it; `harness score` brings it up to date."""
+    metric_signatures: dict[str, str] = field(default_factory=dict)
+    """Metric → how it was computed. Where that differs from how it is computed now, `harness run`
+    and `harness score` bring the cell up to date."""
     schema: int = SCHEMA
 
     @property
@@ -160,6 +184,7 @@ def load_result(path: Path) -> CellResult | None:
         return None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return None
+    record.pop("metrics_version", None)  # one number for all metrics, of an older version
     record["values"] = tuple(Value(**value) for value in record["values"])
     return CellResult(**record)
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.results.result import CellResult
-
-SHOWN = (
-    "rougeL", "numeric_accuracy", "accuracy", "f1_macro", "chrf", "eval_loss", "latency_p50_ms",
-    "infer_peak_vram_mib", "infer_peak_rss_mib", "train_seconds", "trainable_params",
-)  # fmt: skip
+from harness.metrics.registry import find, shown_in
+from harness.results.result import CellResult, Value
 
 
 def adapter_card(result: CellResult, *, source: str) -> str:
@@ -20,8 +16,8 @@ def adapter_card(result: CellResult, *, source: str) -> str:
         result: The finished cell.
         source: Hub id or name of the base model; a local path is not written.
     """
-    values = [v for m in SHOWN if (v := result.value(m)) and v.value is not None]
-    measured = [v for v in values if v.n is not None]
+    values = _shown(result)
+    scores = [v for v in values if not _is_measured(v)]
     base = source if not source.startswith("/") else result.model
     lines = [
         "---",
@@ -29,20 +25,31 @@ def adapter_card(result: CellResult, *, source: str) -> str:
         "library_name: peft",
         "tags: [lora, harness]",
     ]
-    if measured:
+    if scores:
         lines += ["model-index:", f"- name: {json.dumps(result.key)}", "  results:"]
         lines += ["  - task: {type: text-generation}"]
         lines += [f"    dataset: {{name: {json.dumps(result.dataset)}, type: {result.dataset}}}"]
         lines += ["    metrics:"]
         lines += [
             f"    - {{type: {v.metric}, value: {v.value:.6g}, name: {json.dumps(v.metric)}}}"
-            for v in measured
+            for v in scores
         ]
     lines += ["---", "", f"# {result.adapter} on {result.model}", ""]
     lines += [_sentence(result), "", "| metric | value | 95% interval | n |", "|---|---|---|---|"]
     lines += [_row(v) for v in values]
     lines += ["", "Settings:", "", "```json", json.dumps(_settings(result), indent=1), "```", ""]
     return "\n".join(lines)
+
+
+def _shown(result: CellResult) -> list[Value]:
+    """Its primary metric and those that belong on a card, as far as they have a value."""
+    names = dict.fromkeys((result.primary_metric, *shown_in("card")))
+    return [v for name in names if (v := result.value(name)) and v.value is not None]
+
+
+def _is_measured(value: Value) -> bool:
+    record = find(value.metric)
+    return record is not None and record.reads == "measurement"
 
 
 def _sentence(result: CellResult) -> str:
@@ -54,7 +61,7 @@ def _sentence(result: CellResult) -> str:
     )
 
 
-def _row(value: Any) -> str:
+def _row(value: Value) -> str:
     low, high = value.ci_low, value.ci_high
     interval = "–" if low is None else f"{low:.4g} to {high:.4g}"
     unit = f" {value.unit}" if value.unit else ""

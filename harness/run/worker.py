@@ -19,9 +19,10 @@ from harness.results.paths import CellPaths, read_json, write_text
 from harness.results.result import CellResult, save_result, write_predictions
 from harness.run.adapter_card import adapter_card
 from harness.scoring.aggregation import aggregate, confusion_record
+from harness.scoring.extra import check_extra_metrics
 from harness.scoring.forgetting import control_values
 from harness.scoring.noise import noise_of
-from harness.scoring.scoring import METRIC_VERSION, complete, score_records
+from harness.scoring.scoring import complete, score_records, signatures_of
 from harness.scoring.trivial import trivial_answers
 
 
@@ -34,6 +35,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     device.stage("data")
     task = cell.task
     splits = load_splits(cell.dataset, Path(cell.base_folder), cache=paths.overlap)
+    check_extra_metrics(cell.evaluation, task)  # a mistake in one must not cost a training
     seen = evaluate_cell(cell, task, splits, paths, device)
     device.stage("score")
     complete(seen.records, splits.test, task)
@@ -64,11 +66,11 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         timings={**seen.timings, **whole},
         answered_by=task.answered_by,
         trivial=trivial,
-        noise=noise_of(seen.records, seen.repeats),
+        noise=noise_of(seen.records, seen.repeats, task.labels),
         confusion=confusion_record(seen.records, task.labels)
         if task.labels and seen.records
         else None,
-        metrics_version=METRIC_VERSION,
+        metric_signatures=signatures_of(task),
         provenance={"cell": job["cell"], "environment": job["environment"]},
     )
     if paths.adapter.is_dir():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.datasets.control import ControlItem
-from harness.metrics.facts import fact
+from harness.metrics.registry import registered
 from harness.results.result import Value
 
 Record = dict[str, Any]
@@ -41,8 +41,9 @@ def control_values(records: Sequence[Record]) -> list[Value]:
     n = len(records)
     return [
         Value(
-            name, math.fsum(r["scores"][name] for r in records) / n, *fact(name), n,
-            signature=f"{name}|mean_of_items|v:1",
+            m.name, math.fsum(r["scores"][m.name] for r in records) / n, m.unit, m.higher_is_better,
+            n, signature=f"{m.name}|{m.settings}|v:{m.version}",
         )
-        for name in ("control_accuracy", "control_bits_per_byte")
+        for m in registered()
+        if m.reads == "control"
     ]  # fmt: skip

@@ -10,30 +10,35 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.metrics.registry import registered
+
 Record = dict[str, Any]
 
 
-def noise_of(records: Sequence[Record], repeats: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+def noise_of(
+    records: Sequence[Record], repeats: Mapping[str, Sequence[Record]], labels: Sequence[str] = ()
+) -> dict[str, Any]:
     """What repeating the evaluation changed, over the examples that were repeated.
 
     Args:
         records: Scored records of the evaluation that counts.
         repeats: How the repeat was made → scored records of its first examples, in order.
+        labels: The declared labels of a classification task.
 
     Returns:
         `examples`; `flip_rate`, for each repeat the share of predictions that changed; `floor`,
-        metric → the largest mean absolute change of a score among the repeats (for right or
-        wrong it is the flip rate). Empty without repeats.
+        metric → the largest change among the repeats: of a mean of scores the mean absolute change
+        of a score (for right or wrong it is the flip rate), of a corpus metric such as macro-F1
+        the absolute change of its value over these examples. Empty without repeats.
     """
     if not repeats:
         return {}
     flips = {name: _changed(records, again) for name, again in repeats.items()}
     floors: dict[str, float] = {}
     for again in repeats.values():
-        for metric, change in _moves(records, again).items():
+        moves = _moves(records, again) | _corpus_moves(records[: len(again)], again, labels)
+        for metric, change in moves.items():
             floors[metric] = max(change, floors.get(metric, 0.0))
-    if any("predicted_label" in record for record in records):
-        floors["f1_macro"] = max(flips.values())
     examples = min(len(again) for again in repeats.values())
     return {"examples": examples, "flip_rate": flips, "floor": floors}
 
@@ -49,3 +54,16 @@ def _moves(records: Sequence[Record], again: Sequence[Record]) -> dict[str, floa
         for metric, score in second["scores"].items():
             moves.setdefault(metric, []).append(abs(score - first["scores"][metric]))
     return {metric: statistics.fmean(values) for metric, values in moves.items()}
+
+
+def _corpus_moves(
+    first: Sequence[Record], again: Sequence[Record], labels: Sequence[str]
+) -> dict[str, float]:
+    """Corpus metric of the labels → how far its value moved."""
+    moves = {}
+    for metric in registered():
+        if metric.reads == "label" and metric.corpus:
+            before, after = (metric.corpus.value(side, labels) for side in (first, again))
+            if before is not None and after is not None:
+                moves[metric.name] = abs(after - before)
+    return moves

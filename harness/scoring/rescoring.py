@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
 from harness.results.paths import RunPaths
-from harness.results.result import CellResult, Run, save_result, write_predictions
+from harness.results.result import CellResult, Run, Value, save_result, write_predictions
 from harness.scoring.aggregation import aggregate, confusion_record
-from harness.scoring.scoring import METRIC_VERSION, score_records
+from harness.scoring.scoring import score_records, signatures_of
 from harness.suite.schema import Evaluation
 
 
@@ -20,20 +21,36 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
 
     Args:
         run: A run as it was loaded; load it again to see the new scores.
-        only_outdated: Leave cells that were scored by this version of the metrics.
+        only_outdated: Leave cells whose metrics were all computed as they are now.
     """
     done = []
     for cell in run.cells:
-        if cell.status != "ok" or (only_outdated and cell.metrics_version == METRIC_VERSION):
+        if not _is_ours(cell) or (only_outdated and not is_outdated(cell)):
             continue
         records = run.predictions(cell)
-        if records and {"cell", "task"} & set(cell.provenance):  # others are another tool's
+        if records:
             paths = RunPaths(run.directory).cell(cell.key)
             result = _rescored(cell, records)
             write_predictions(paths.predictions, records)
             save_result(paths, result)
             done.append(cell.key)
     return done
+
+
+def is_outdated(cell: CellResult) -> bool:
+    """Whether some metric of a finished cell is new, or was computed in another way than now.
+
+    A metric that is not there any more, such as one of a plug-in, is no reason.
+    """
+    if not _is_ours(cell):
+        return False
+    now = signatures_of(_task(cell))
+    return any(cell.metric_signatures.get(name) != signature for name, signature in now.items())
+
+
+def _is_ours(cell: CellResult) -> bool:
+    """Whether the cell has scores of ours: those of an imported result are another tool's."""
+    return cell.status == "ok" and bool({"cell", "task"} & set(cell.provenance))
 
 
 def _task(result: CellResult) -> Task:
@@ -47,10 +64,17 @@ def _task(result: CellResult) -> Task:
 def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
     task = _task(result)
     score_records(records, task)
-    kept = tuple(v for v in result.values if v.n is None or v.metric.startswith("control_"))
+    signatures = signatures_of(task)
+    kept = tuple(value for value in result.values if _is_kept(value, signatures))
     return replace(
         result,
         values=(*aggregate(records, task, result.trivial), *kept),
         confusion=confusion_record(records, task.labels) if task.labels else None,
-        metrics_version=METRIC_VERSION,
+        metric_signatures=signatures,
     )
+
+
+def _is_kept(value: Value, computed: dict[str, str]) -> bool:
+    """Whether predictions cannot give the value again: a measurement, or a metric unknown here."""
+    record = find(value.metric)
+    return not record.is_scored if record else value.metric not in computed

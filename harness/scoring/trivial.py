@@ -11,8 +11,8 @@ import random
 from collections import Counter
 
 from harness.datasets.example import Splits
+from harness.metrics.rouge import rouge_of
 from harness.plan.task import Task
-from harness.scoring.scoring import rouge_of
 
 CANDIDATES = 60
 """Training answers among which the most typical one is looked for."""

@@ -81,7 +81,7 @@ def _evaluation_problems(options: Options) -> Iterator[tuple[str, str]]:
         Evaluation(**known)
     except ValidationError as error:
         for problem in error.errors():
-            yield str(problem["loc"][0]), problem["msg"]
+            yield str(problem["loc"][0]), problem["msg"].removeprefix("Value error, ")
 
 
 def _option_blocks(suite: Suite) -> Iterator[_Block]:

@@ -16,6 +16,7 @@ from harness.registry import did_you_mean
 from harness.suite import options as passthrough
 from harness.suite.dataset_entry import DatasetEntry as DatasetEntry
 from harness.suite.gate_rules import Gate
+from harness.suite.metric_entry import MetricEntry
 from harness.suite.parts import Entry as Entry
 from harness.suite.parts import Options as Options
 from harness.suite.parts import Part
@@ -38,8 +39,9 @@ class Evaluation(Part):
 
     batch_size: int = Field(32, ge=1)
     """Examples decoded or scored together."""
-    metrics: tuple[str, ...] = ()
-    """Extra metrics: names of Hugging Face `evaluate` modules, or paths of local ones."""
+    metrics: tuple[MetricEntry, ...] = ()
+    """Extra metrics: Hugging Face `evaluate` modules or metrics of a plug-in, as entries such as
+    `{source: wer, higher_is_better: false}`; a bare name where its direction is known."""
     numeric_rel_tol: float = Field(0.01, ge=0)
     """Relative tolerance of `numeric_accuracy`."""
     rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
@@ -74,6 +76,20 @@ class Evaluation(Part):
     """What training rows whose labels lost the end-of-text token do."""
     on_boundary_merge: Literal["warn", "error"] = "warn"
     """What rows do whose tokens merge across the prompt's end."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _distinct_names(cls, metrics: tuple[MetricEntry, ...]) -> tuple[MetricEntry, ...]:
+        names = [name for entry in metrics for name in entry.names()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two extra metrics are called {', '.join(twice)}; give one a `name`")
+        return metrics
+
+    @property
+    def named_metrics(self) -> frozenset[str]:
+        """The sources that `metrics` names."""
+        return frozenset(entry.source for entry in self.metrics)
 
 
 class Objectives(Part):

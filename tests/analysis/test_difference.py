@@ -5,13 +5,11 @@ import pytest
 
 from harness.analysis.difference import (
     Criteria,
-    adjusted,
     difference,
     differences,
-    f1_difference,
     incomparable,
-    with_adjusted,
 )
+from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.ties import SWAPS, Side, ties
 
 
@@ -72,16 +70,46 @@ def test_macro_f1_is_compared_as_a_whole():
 
 def test_holm_takes_a_verdict_back():
     gain = difference("rougeL", {None: records(LOW)}, {0: records(HIGH)})
-    assert with_adjusted(gain, 0.04).verdict == "better"
-    assert with_adjusted(gain, 0.06).verdict == "undecided"
+    alone, beside = ([{"rougeL": replace(gain, p_value=0.03)}] * n for n in (1, 2))
+    assert [d["rougeL"].verdict for d in holm_over(alone)] == ["better"]
+    assert [d["rougeL"].verdict for d in holm_over(beside)] == ["undecided", "undecided"]
+    assert [d["rougeL"].p_adjusted for d in holm_over(beside, [])] == [None, None]
+
+
+def test_the_noise_floor_is_the_largest_of_either_side():
+    assert noise_floor([{"rougeL": 0.1}, {}, {"rougeL": 0.2, "chrf": 0.3}]) == {
+        "rougeL": 0.2,
+        "chrf": 0.3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("metric", "said", "verdict"),
+    [
+        ("rougeL", {}, "better"),
+        ("rougeL", {"rougeL": False}, "better"),
+        ("eval_loss", {}, "worse"),
+        ("my_error", {"my_error": False}, "worse"),
+        ("my_error", {"my_error": True}, "better"),
+        ("my_error", {"my_error": None}, "no direction"),
+        ("my_error", {}, "no direction"),
+    ],
+)
+def test_a_verdict_needs_a_direction(metric, said, verdict):
+    before, after = (
+        {i: {**r, "scores": {metric: r["scores"]["rougeL"]}} for i, r in records(side).items()}
+        for side in (LOW, HIGH)
+    )
+    criteria = Criteria(directions=said)
+    found = difference(metric, {None: before}, {0: after}, criteria=criteria)
+    assert found.verdict == verdict
+    assert holm_over([{metric: found}])[0][metric].verdict == verdict
 
 
 def test_a_missing_p_value_is_neither_significant_nor_in_the_family():
     gain = difference("rougeL", {None: records(LOW)}, {0: records(HIGH)})
     unknown = replace(gain, p_value=None)
-    known, other = adjusted(
-        [{"rougeL": replace(gain, p_value=0.03)}, {"rougeL": unknown}], "rougeL"
-    )
+    known, other = holm_over([{"rougeL": replace(gain, p_value=0.03)}, {"rougeL": unknown}])
     assert known["rougeL"].p_adjusted == 0.03
     assert other["rougeL"].p_adjusted is None
     assert (known["rougeL"].verdict, other["rougeL"].verdict) == ("better", "undecided")
@@ -189,7 +217,7 @@ def test_macro_f1_ties_tell_the_least_p_value_that_permutations_give():
 
 def test_macro_f1_pairs_seeds_by_number():
     before = {0: labelled(20), 1: labelled(3), 2: labelled(6)}
-    found = f1_difference(before, {1: labelled(3), 2: labelled(6)}, ("a", "b", "c"))
+    found = difference("f1_macro", before, {1: labelled(3), 2: labelled(6)}, labels=("a", "b", "c"))
     assert found.per_seed == (0, 0)
     assert found.won == found.lost == 0
 

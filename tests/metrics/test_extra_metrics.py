@@ -27,8 +27,9 @@ class WordCount(evaluate.Metric):
 def test_a_local_evaluate_module_gives_a_metric(write_suite, tmp_path):
     module = tmp_path / "word_count.py"
     module.write_text(MODULE)
+    entry = f"{{source: {module}, higher_is_better: neither}}"
     suite = write_suite()
-    text = suite.read_text().replace("evaluation: {", f"evaluation: {{metrics: [{module}], ")
+    text = suite.read_text().replace("evaluation: {", f"evaluation: {{metrics: [{entry}], ")
     suite.write_text(text)
     out = tmp_path / "out"
     result = CliRunner().invoke(main, ["run", str(suite), "-o", str(out), "--workers", "1"])

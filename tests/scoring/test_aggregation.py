@@ -1,7 +1,8 @@
 import pytest
 
 from harness.plan.task import Task
-from harness.scoring.aggregation import aggregate, signature
+from harness.scoring.aggregation import aggregate
+from harness.scoring.scoring import signatures_of
 from harness.suite.schema import Evaluation
 
 
@@ -23,12 +24,13 @@ from harness.suite.schema import Evaluation
             "numeric|lang:ru|rel:0.02|scale:as_written|v:1",
         ),
         ("f1_macro", ("up", "down"), {}, "f1_macro|labels:up,down|unparsed:wrong|v:1"),
-        ("bleu", (), {}, "bleu|evaluate"),
+        ("bleu", (), {"metrics": ["bleu"]}, "bleu|evaluate|v:1"),
     ],
 )
 def test_a_signature_names_every_setting(metric, labels, evaluation, text):
-    task = Task("generation", "ru", labels, Evaluation(**evaluation))
-    assert signature(metric, task) == text
+    kind = "classification" if labels else "generation"
+    task = Task(kind, "ru", labels, Evaluation(**evaluation))
+    assert signatures_of(task)[metric] == text
 
 
 def answered(prediction, group, reason="stop"):

@@ -37,3 +37,17 @@ def test_a_gain_below_the_floor_is_undecided():
     noisy = Criteria(noise={"rougeL": 0.15})
     found = difference("rougeL", {None: before}, {0: after}, criteria=noisy)
     assert (found.verdict, found.noise_floor) == ("undecided", 0.15)
+
+
+def test_the_floor_of_a_corpus_metric_is_the_change_of_its_value():
+    def answered(guesses):
+        return [
+            {"id": str(i), "label": gold, "predicted_label": guess, "prediction": guess,
+             "scores": {"accuracy": float(gold == guess)}}
+            for i, (gold, guess) in enumerate(zip("aabb", guesses, strict=True))
+        ]  # fmt: skip
+
+    found = noise_of(answered("aabb"), {"again": answered("abbb")}, labels=("a", "b"))
+    assert found["flip_rate"] == {"again": 0.25}
+    assert found["floor"]["accuracy"] == 0.25
+    assert found["floor"]["f1_macro"] == pytest.approx(1 - (2 / 3 + 4 / 5) / 2)

@@ -104,7 +104,7 @@ def _forest_layers(seeds: list[Spec], title: str) -> list[Spec]:
 def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | None:
     """Quality against a cost; rows that no other row beats in both are filled."""
     points = _points(table, ranked, cost)[:MAX_ROWS]
-    if len(points) < 2:
+    if len(points) < 2 or table.higher_is_better is None:
         return None
     sign = 1 if table.higher_is_better else -1
     metric = table.primary_metric

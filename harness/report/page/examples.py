@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from harness.analysis.flips import flips
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.report.section import anchor
@@ -65,8 +64,8 @@ def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
 def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
     assert row.baseline is not None
     before, after = board.records(row.baseline), board.records(row.finished[0])
-    found = flips(before, after, table.primary_metric)
-    back = flips(after, before, table.primary_metric)
+    found = table.flips(before, after)
+    back = table.flips(after, before)
     if found is None or back is None:
         return
     metric = found.metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from harness.analysis.flips import Flip, flips
+from harness.analysis.flips import Flip
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Ties
@@ -30,7 +30,7 @@ def flipped(board: Leaderboard, table: Table) -> Section:
             continue
         for cell in row.finished:
             before, after = board.records(row.baseline), board.records(cell)
-            found = flips(before, after, table.primary_metric)
+            found = table.flips(before, after)
             if found is None:
                 continue
             counts = (
@@ -62,7 +62,7 @@ def pairs(board: Leaderboard, table: Table) -> Section:
         return Section(title)
     told: dict[tuple[int, int], str] = {}
     for one, other in combinations(range(len(rows)), 2):
-        found = flips(sides[other], sides[one], table.primary_metric)
+        found = table.flips(sides[other], sides[one])
         if found:
             p = _p_text(table, rows[one].name, rows[other].name)
             told[one, other] = f"{found.won}:{found.lost}{p}"
@@ -108,7 +108,8 @@ def regression(flip: Flip, width: int = 160) -> str:
 
 def answers(table: Table) -> Section:
     """Parse accounting: n, parsed, truncated, empty, and the score of what was parsed."""
-    metric = "accuracy" if table.task == "classification" else "numeric_accuracy"
+    names = [m for m in table.scored() if any(row.values(f"{m}_parsed") for row in table.rows)]
+    metric = names[0] if names else table.primary_metric
     rows = []
     for row in table.rows:
         cell = next(iter(row.finished), None)

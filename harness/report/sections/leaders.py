@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from harness.analysis.difference import Delta
-from harness.analysis.objectives import LATENCY, MEMORY
 from harness.analysis.table import Row, Table
-from harness.metrics.facts import fact
+from harness.metrics.registry import shown_in
 from harness.report.section import (
     MISSING,
     Interval,
@@ -17,10 +16,6 @@ from harness.report.section import (
 )
 
 PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
-COSTS = (
-    LATENCY, "batch_tokens_per_s", *MEMORY, "train_seconds", "trainable_params", "adapter_mib",
-)  # fmt: skip
-"""Costs that the page shows beside the scores; all stand in a table of their own."""
 MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 """How a metric beside the primary one tells its verdict."""
 
@@ -78,7 +73,8 @@ def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
 
 
 def _costs(table: Table, rows: list[Row]) -> list[str]:
-    there = [name for name in COSTS if any(row.values(name) for row in rows)]
+    names = shown_in("leaderboard", measured=True)
+    there = [name for name in names if any(row.values(name) for row in rows)]
     return there if len(table.machines()) < 2 else []
 
 
@@ -171,7 +167,7 @@ def _direction(table: Table) -> str:
     others = [m for m in table.metrics()[1:] if any(m in row.deltas for row in table.rows)]
     if others:
         text += " Beside the primary metric ▲ ▼ = mark better, worse and equivalent, unadjusted."
-    low = [m for m in table.metrics() if fact(m).higher_is_better is False]
+    low = [m for m in table.metrics() if table.direction(m) is False]
     return f"{text} Lower is better: {', '.join(low)}." if low else text
 
 

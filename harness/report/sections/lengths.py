@@ -7,6 +7,7 @@ import statistics
 from harness.analysis.difference import Records
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.metrics.registry import example_metric
 from harness.report.section import Section, number
 
 PARTS = ("short", "medium", "long")
@@ -19,7 +20,7 @@ FEWEST = 15
 
 def lengths(board: Leaderboard, table: Table) -> Section:
     """The mean score of every compared row and its baseline for each third of the examples."""
-    metric = "accuracy" if table.primary_metric == "f1_macro" else table.primary_metric
+    metric = example_metric(table.primary_metric)
     title = f"Length: {table.dataset}"
     rows = [row for row in table.compared() if row.baseline][:MOST]
     if not rows or table.task == "classification":

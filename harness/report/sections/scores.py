@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.analysis.leaderboard import COSTS, Leaderboard
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import RESERVED, Standing, memory_metrics
 from harness.analysis.table import Table
 from harness.metrics.classification import Confusion, per_class
-from harness.metrics.facts import SPEEDS, STABLE_CV
+from harness.metrics.measurements import STABLE_CV
+from harness.metrics.registry import same_hardware, shown_in
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 
 FEW = 2
@@ -19,7 +20,7 @@ FEW = 2
 def costs(table: Table) -> Section:
     """Latency, throughput, memory and training of every finished row."""
     machines = table.machines()
-    names = [c for c in COSTS if any(row.values(c) for row in table.rows)]
+    names = [c for c in shown_in("costs") if any(row.values(c) for row in table.rows)]
     notes = _unstable(table)
     extra: tuple[str, ...] = ()
     if len(machines) > 1:
@@ -65,7 +66,7 @@ def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> S
     if memory_metrics(table) == (RESERVED,):
         notes.append(f"Memory is {RESERVED}: no row was measured answering.")
     if len(table.machines()) > 1:
-        notes.append(f"{', '.join(SPEEDS)}: left out, measured on different machines.")
+        notes.append(f"{', '.join(same_hardware())}: left out, measured on different machines.")
     rows = [
         (
             s.row.name, number(s.quality),

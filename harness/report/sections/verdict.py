@@ -83,6 +83,8 @@ def verdict_notes(table: Table) -> list[str]:
     seeds = max(len(row.values(metric)) for row in table.rows)
     noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
     notes = [f"{table.dataset}, {metric}: {_sides(table)}, {said}{noise}.", *_mixed_notes(table)]
+    if table.higher_is_better is None:
+        notes.append(f"{table.dataset}: {no_direction(metric)}")
     if best is not None:
         notes += [_best_note(table, best), *_trivial_notes(table, best)]
     return notes
@@ -116,6 +118,11 @@ def _trivial_notes(table: Table, best: Row) -> list[str]:
         for answer, score in table.trivial().items()
         if sign * score >= mean
     ]
+
+
+def no_direction(metric: str) -> str:
+    """Why nothing is ranked by ``metric``."""
+    return f"nobody says whether a higher {metric} is better, so no row is ranked."
 
 
 def _best_note(table: Table, best: Row) -> str:

@@ -20,15 +20,12 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from harness.metrics.registry import registered
 from harness.plan.machine import query_gpus
 
 ON_THE_WAY = (
     "bitsandbytes",
     "harness.datasets.ru_calculations",
-    "harness.metrics.chrf",
-    "harness.metrics.classification",
-    "harness.metrics.numbers",
-    "harness.metrics.rouge",
     "harness.statistics",
     "peft.tuners.lora.bnb",
     "rapidfuzz.process",
@@ -76,6 +73,7 @@ def _import_without_cuda() -> None:
 
 def _import_what_comes_later() -> None:
     """Modules that a cell would import, and the table of renamed weights it would build."""
+    registered()  # every metric's module
     for name in ON_THE_WAY:
         with suppress(ImportError):  # a worker that needs it says so, with its traceback
             import_module(name)

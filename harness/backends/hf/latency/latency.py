@@ -22,7 +22,7 @@ from harness.backends.hf.decoding.decode import fixed_length
 from harness.backends.hf.decoding.engine import Timing
 from harness.backends.hf.decoding.ways import engine_for
 from harness.backends.hf.latency.reference_work import Reference
-from harness.metrics.facts import STABLE_CV
+from harness.metrics.measurements import STABLE_CV
 
 ROUNDS, MAX_ROUNDS = 3, 8
 SECONDS = {False: 0.4, True: 6.0}

@@ -1,0 +1,78 @@
+"""How generated answers came out: cut, empty, without what was looked for; and what the rest score.
+
+A model that is cut short or answers in another form must not merely look wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from harness.metrics.record import Record, ScoredTask
+from harness.metrics.registry import metric
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def is_parsed(record: Record) -> bool | None:
+    """Whether the answer held what was looked for; None where nothing is looked for."""
+    if "extracted" in record:
+        return record["extracted"] is not None
+    if "predicted_label" in record:
+        return record["predicted_label"] is not None
+    return None
+
+
+def _share(name: str, *, higher_is_better: bool = False, of: str = "") -> Callable[[F], F]:
+    return metric(
+        name,
+        takes="record",
+        unit="share",
+        higher_is_better=higher_is_better,
+        reads="answer",
+        family="accounting",
+        of=of,
+    )
+
+
+@_share("truncated_share")
+def truncated(record: Record, _: ScoredTask) -> float | None:
+    """Whether the answer was cut at the limit of new tokens; imported answers do not say."""
+    reason = record["finish_reason"]
+    return None if reason == "unknown" else float(reason == "length")
+
+
+@_share("empty_share")
+def empty(record: Record, _: ScoredTask) -> float:
+    """Whether the answer holds nothing but spaces."""
+    return float(not record["prediction"].strip())
+
+
+@_share("unparsed_share")
+def unparsed(record: Record, _: ScoredTask) -> float | None:
+    """Whether what was looked for was not in the answer."""
+    parsed = is_parsed(record)
+    return None if parsed is None else float(not parsed)
+
+
+@_share("ambiguous_share")
+def ambiguous(record: Record, _: ScoredTask) -> float | None:
+    """Whether several numbers could have been meant."""
+    return float(record["ambiguous"]) if "ambiguous" in record else None
+
+
+@_share("numeric_accuracy_parsed", higher_is_better=True, of="numeric_accuracy")
+def numeric_accuracy_parsed(record: Record, _: ScoredTask) -> float | None:
+    """Whether the number is right, of answers that hold one."""
+    return _of_parsed(record, "numeric_accuracy")
+
+
+@_share("accuracy_parsed", higher_is_better=True, of="accuracy")
+def accuracy_parsed(record: Record, _: ScoredTask) -> float | None:
+    """Whether the label is right, of answers that name one."""
+    return _of_parsed(record, "accuracy")
+
+
+def _of_parsed(record: Record, name: str) -> float | None:
+    score: float | None = record["scores"].get(name)
+    return score if is_parsed(record) else None

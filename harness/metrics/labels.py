@@ -1,0 +1,143 @@
+"""Accuracy, F1, precision and recall over exactly the declared labels; an unparsed answer is wrong.
+
+Macro-F1 is no mean of scores: its interval, its difference and its p-value resample the whole
+value (`harness.statistics.macro_f1`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.metrics.classification import ClassScores, confusion, per_class
+from harness.metrics.record import (
+    Clusters,
+    CorpusDifference,
+    Limits,
+    Metric,
+    Pairs,
+    Place,
+    Record,
+    ScoredTask,
+)
+from harness.metrics.registry import metric, register
+
+
+def _settings(task: ScoredTask) -> str:
+    return f"labels:{','.join(task.labels)}|unparsed:wrong"
+
+
+_SHOWN: tuple[Place, ...] = ("leaderboard", "card")
+
+
+@metric(
+    "accuracy",
+    unit="share",
+    higher_is_better=True,
+    reads="label",
+    takes="record",
+    settings=_settings,
+    shown=_SHOWN,
+    trivial=("majority",),
+)
+def accuracy(record: Record, _: ScoredTask) -> float:
+    """1.0 if the predicted label is the gold one."""
+    return float(record["predicted_label"] == record["label"])
+
+
+def _gold(records: Sequence[Record]) -> list[str]:
+    return [record["label"] for record in records]
+
+
+def _predicted(records: Sequence[Record]) -> list[str | None]:
+    return [record["predicted_label"] for record in records]
+
+
+class _OverLabels:
+    """A value made of the per-class scores."""
+
+    def __init__(self, combine: Callable[[Sequence[ClassScores]], float]) -> None:
+        self.combine = combine
+
+    def value(self, records: Sequence[Record], labels: Sequence[str]) -> float | None:
+        """The value over the declared labels; None without labels or records."""
+        if not records or not labels:
+            return None
+        matrix = confusion(_predicted(records), _gold(records), labels)
+        return self.combine(list(per_class(matrix).values()))
+
+
+class MacroF1(_OverLabels):
+    """Macro-F1, resampled as a whole."""
+
+    def interval(
+        self, records: Sequence[Record], labels: Sequence[str], *, clusters: Clusters
+    ) -> Limits:
+        """The BCa interval."""
+        from harness.statistics import macro_f1_interval
+
+        found = macro_f1_interval(_gold(records), _predicted(records), labels, clusters=clusters)
+        return Limits(*found)
+
+    def difference(
+        self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, confidence: float
+    ) -> CorpusDifference:
+        """Paired over examples; several seeds are crossed with them by jackknife pseudo-values."""
+        from harness.statistics import macro_f1_crossed, macro_f1_difference
+
+        gold = _gold(pairs[0][0])
+        before, after = ([_predicted(side) for side in sides] for sides in zip(*pairs, strict=True))
+        found = macro_f1_difference(
+            gold, before[0], after[0], labels, clusters=clusters, confidence=confidence
+        )
+        if len(pairs) == 1:
+            return CorpusDifference(*found)
+        crossed = macro_f1_crossed(
+            gold, before, after, labels, clusters=clusters, confidence=confidence
+        )
+        return CorpusDifference(
+            crossed.delta, crossed.low, crossed.high, crossed.p_value, "crossed seeds, jackknife",
+            found.n, tuple(crossed.per_seed),
+        )  # fmt: skip
+
+    def p_value(
+        self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, resamples: int
+    ) -> float:
+        """By swaps of predictions within examples; of several seeds by the crossed variance."""
+        from harness.statistics import macro_f1_crossed, macro_f1_swap
+
+        gold = _gold(pairs[0][0])
+        before, after = ([_predicted(side) for side in sides] for sides in zip(*pairs, strict=True))
+        if len(pairs) > 1:
+            return macro_f1_crossed(gold, before, after, labels, clusters=clusters).p_value
+        return macro_f1_swap(
+            gold, before[0], after[0], labels, clusters=clusters, resamples=resamples
+        )
+
+
+def _mean(take: Callable[[ClassScores], float]) -> Callable[[Sequence[ClassScores]], float]:
+    return lambda scores: sum(take(score) for score in scores) / len(scores)
+
+
+def _weighted_f1(scores: Sequence[ClassScores]) -> float:
+    """F1 weighted by the classes' gold counts."""
+    return sum(s.f1 * s.support for s in scores) / sum(s.support for s in scores)
+
+
+register(
+    Metric(
+        name="f1_macro", unit="F1", higher_is_better=True, reads="label", settings=_settings,
+        corpus=MacroF1(_mean(lambda s: s.f1)), per_example="accuracy", shown=_SHOWN,
+        trivial=("majority",), primary_of="classification",
+    )
+)  # fmt: skip
+for _name, _unit, _combine in (
+    ("f1_weighted", "F1", _weighted_f1),
+    ("precision_macro", "share", _mean(lambda s: s.precision)),
+    ("recall_macro", "share", _mean(lambda s: s.recall)),
+):
+    register(
+        Metric(
+            name=_name, unit=_unit, higher_is_better=True, reads="label", settings=_settings,
+            corpus=_OverLabels(_combine), per_example="accuracy",
+        )
+    )  # fmt: skip

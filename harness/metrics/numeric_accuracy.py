@@ -1,0 +1,41 @@
+"""Whether the number in an answer is the gold one, within a relative tolerance."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from harness.metrics.numbers import numeric_match
+from harness.metrics.record import Record, ScoredTask
+from harness.metrics.registry import metric
+
+
+def _settings(task: ScoredTask) -> str:
+    return f"lang:{task.language}|rel:{task.evaluation.numeric_rel_tol}|scale:as_written"
+
+
+@metric(
+    "numeric_accuracy",
+    unit="share",
+    higher_is_better=True,
+    reads="number",
+    takes="record",
+    family="numeric",
+    settings=_settings,
+    shown=("leaderboard", "card"),
+    trivial=("constant",),
+)
+def numeric_accuracy(record: Record, task: ScoredTask) -> float | None:
+    """1.0 if the answer's number is the gold one; None for an example without a gold number.
+
+    What was read is written to the record: `extracted`, its span, and whether it was ambiguous.
+    """
+    if record.get("gold") is None:
+        return None
+    tolerance = Decimal(str(task.evaluation.numeric_rel_tol))
+    score = numeric_match(
+        record["prediction"], record["gold"], language=task.language, rel_tol=tolerance
+    )
+    record["extracted"] = score.found.text if score.found else None
+    record["ambiguous"] = score.ambiguous
+    record["extracted_span"] = [score.found.start, score.found.end] if score.found else None
+    return float(score.correct)
