@@ -34,7 +34,7 @@ MAX_ROWS = 60
 MAX_UNPAIRED_ROWS = 150
 """The same for rows without records, whose pairs are cheap."""
 SWAPS, SWAPS_PER_PAIR = 2_000, 30
-"""Permutations of a pair in a corpus metric: the least, and how many times the family's size: so many
+"""Permutations of a pair in a corpus metric: at least, and for each pair of the family. So many
 pass Holm's first step."""
 
 

@@ -14,7 +14,7 @@ from harness.metrics.registry import find
 class Direction(BaseModel):
     """One number that an extra metric gives."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     higher_is_better: bool | Literal["neither"]
     """Whether a gain is a rise; `neither` for a number that is neither good nor bad."""
@@ -25,7 +25,7 @@ class Direction(BaseModel):
 class MetricEntry(BaseModel):
     """An extra metric. Its direction is declared, never guessed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     source: str
     """The name of a Hugging Face `evaluate` module, the path of a local one, or the name of a
