@@ -24,7 +24,12 @@ from harness.suite.schema import Evaluation
             "numeric|lang:ru|rel:0.02|scale:as_written|v:1",
         ),
         ("f1_macro", ("up", "down"), {}, "f1_macro|labels:up,down|unparsed:wrong|v:1"),
-        ("bleu", (), {"metrics": ["bleu"]}, "bleu|evaluate|v:1"),
+        (
+            "bleu",
+            (),
+            {"metrics": [{"source": "bleu", "higher_is_better": True}]},
+            "bleu|evaluate|v:1",
+        ),
     ],
 )
 def test_a_signature_names_every_setting(metric, labels, evaluation, text):
