@@ -93,11 +93,12 @@ def dataset(
     def register(rows: Rows) -> Rows:
         if name in DATASETS:
             raise HarnessError(f'the data set "{name}" is registered twice', hint="Rename one.")
+        task: Literal["generation", "classification"]
+        task = "classification" if labels else "generation"
         default = LABEL_COLUMNS if labels else ALPACA_COLUMNS
         found = DatasetSource(
             name=name, version=version, rows=rows, labels=labels, language=language,
-            task="classification" if labels else "generation",
-            primary_metric=primary_metric or default_primary("classification" if labels else "generation"),
+            task=task, primary_metric=primary_metric or default_primary(task),
             columns=dict(columns or default), group_by=group_by, generated=generated,
             files=_beside(rows, files), needs_network=needs_network,
         )  # fmt: skip

@@ -39,7 +39,14 @@ PairScorer = Callable[[Sequence[str], Sequence[str], ScoredTask], Sequence[Score
 
 
 def register(record: Metric) -> Metric:
-    """Add ``record``, and a record for each trivial answer that is scored beside it."""
+    """Add ``record``, and a record for each trivial answer that is scored beside it.
+
+    Raises:
+        HarnessError: a metric of that name is there already.
+    """
+    if record.name in METRICS:
+        hint = "Rename one: results are compared by the metric's name."
+        raise HarnessError(f'the metric "{record.name}" is registered twice', hint=hint)
     METRICS.add(record.name, record)
     for answer in record.trivial:
         name = f"{record.name}_{answer}"
@@ -98,9 +105,7 @@ def _scorer(
     def of_texts(
         predictions: Sequence[str], references: Sequence[str], _: ScoredTask
     ) -> list[Scores]:
-        return [
-            {name: float(function(p, r))} for p, r in zip(predictions, references, strict=True)
-        ]
+        return [{name: float(function(p, r))} for p, r in zip(predictions, references, strict=True)]
 
     if takes == "record":
         return of_record

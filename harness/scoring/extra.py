@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.sources import file_hash
+from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
-from harness.metrics.record import Metric, Record, ScoredTask, Scorer, Scores
+from harness.metrics.record import Metric, ScoredTask, Scores
 from harness.metrics.registry import PairScorer, best_of_references, find
 from harness.suite.metric_entry import MetricEntry
 from harness.suite.schema import Evaluation
@@ -64,11 +64,9 @@ def _module(source: str) -> Any:
 
 
 def _pair_scorer(entry: MetricEntry, names: Sequence[str]) -> PairScorer:
-    def score(
-        predictions: Sequence[str], references: Sequence[str], _: ScoredTask
-    ) -> list[Scores]:
+    def score(predictions: Sequence[str], references: Sequence[str], _: ScoredTask) -> list[Scores]:
         module = _module(entry.source)
-        found = []
+        found: list[Scores] = []
         for prediction, reference in zip(predictions, references, strict=True):
             given = module.compute(predictions=[prediction], references=[reference])
             chosen = _chosen(entry, _numbers(given or {}))
