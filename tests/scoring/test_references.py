@@ -39,6 +39,6 @@ def test_the_references_are_kept_in_the_record_so_that_it_can_be_scored_again():
 
 
 def test_an_extra_metric_without_a_direction_has_no_best_of_several():
+    entry = {"source": "any", "higher_is_better": "neither"}
     with pytest.raises(HarnessError, match="best of several references"):
-        entry = {"source": "any", "higher_is_better": "neither"}
         scored("x", ("Anna", "the queen"), metrics=(entry,))
