@@ -42,3 +42,29 @@ def write_suite(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def install_plugin(tmp_path, monkeypatch):
+    """Installs a module as a distribution with the entry point `harness.plugins`.
+
+    It is found by this process, by the workers it starts, and by commands (`PYTHONPATH`).
+    """
+    from harness.plugins import load_plugins
+
+    site = tmp_path / "site"
+
+    def install(name: str, text: str) -> Path:
+        info = site / f"{name.replace('_', '-')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}.py").write_text(text)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[harness.plugins]\n{name} = {name}\n")
+        return site
+
+    before = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), before])))
+    monkeypatch.syspath_prepend(str(site))
+    load_plugins.cache_clear()
+    yield install
+    load_plugins.cache_clear()

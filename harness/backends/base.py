@@ -85,6 +85,9 @@ class Device(Protocol):
     def paused_seconds(self, since: float) -> float:
         """Seconds this worker stood still for others since `time.monotonic` read ``since``."""
 
+    def exclusivity(self) -> dict[str, float]:
+        """What was seen of other workers while this one measured; empty before it has."""
+
 
 def elapsed(device: Device, since: float) -> float:
     """Seconds since `time.monotonic` read ``since``, without those that the worker stood still."""
@@ -106,3 +109,7 @@ class Alone:
     def paused_seconds(self, since: float) -> float:
         """Never paused."""
         return 0.0
+
+    def exclusivity(self) -> dict[str, float]:
+        """Nobody looked for other workers: there is nothing to say."""
+        return {}

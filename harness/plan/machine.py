@@ -104,12 +104,12 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def environment(folder: Path) -> dict[str, Any]:
-    """Packages, machine, Python and the git revision of ``folder``."""
+def environment(folder: Path, where: Machine) -> dict[str, Any]:
+    """Packages, Python, the git revision of ``folder``, and ``where`` cells run."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "machine": asdict(machine()),
+        "machine": asdict(where),
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git(folder),
     }

@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
-from harness.plan.machine import machine
+from harness.plan.machine import Machine, machine
 from harness.plan.preflight import Decision, preflight, why_not_here
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, read_json, write_json, write_text
@@ -44,20 +44,31 @@ def make_plan(
     select: str | None = None,
     tiny: bool = False,
     max_vram_gib: float | None = None,
+    where: Machine | None = None,
 ) -> Plan:
-    """What `harness run` would do with the suite in ``path``, or with its tiny twin."""
+    """What `harness run` would do with the suite in ``path``, or with its tiny twin.
+
+    Args:
+        path: The suite, or the name of a shipped one.
+        output: The run directory; default ``runs/<suite>``.
+        select: Which cells; see `matches`.
+        tiny: Plan the suite's tiny twin.
+        max_vram_gib: Skip cells that are expected to need more.
+        where: The machine that cells will run on; default: this one.
+    """
+    where = where or machine()
     path = find_suite(path)
     suite = load_suite(path)
-    claims = planned_claims(suite, path)
+    claims = planned_claims(suite, path, where)
     if tiny:
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path) if matches(cell, select)]
-    decisions = preflight(cells, machine(), run, max_vram_gib=max_vram_gib)
+    decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib)
     return Plan(suite, path, run, tuple(decisions), claims)
 
 
-def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
+def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, Any], ...]:
     """The suite's published claims with what arithmetic says of them, and why a cell cannot run.
 
     Raises:
@@ -69,17 +80,17 @@ def planned_claims(suite: Suite, path: Path) -> tuple[dict[str, Any], ...]:
     problems = unknown_cells(suite.published, cells)
     if problems:
         raise HarnessError("\n".join(problems), where=str(path))
-    return tuple(_planned(claim, cells) for claim in suite.published)
+    return tuple(_planned(claim, cells, where) for claim in suite.published)
 
 
-def _planned(claim: Claim, cells: list[Cell]) -> dict[str, Any]:
+def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, Any]:
     cell = meant(claim, cells)
     assert cell is not None  # `unknown_cells` has looked for it
     return {
         "claim": claim.model_dump(mode="json"),
         "model": cell.model.name,
         "arithmetic": arithmetic(claim, cell),
-        "skip": why_not_here(cell, machine()),
+        "skip": why_not_here(cell, where),
     }
 
 

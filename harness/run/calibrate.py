@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 from harness.datasets.splits import load_splits
 from harness.plan.cell import Cell, evaluated
-from harness.plan.machine import machine
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision, preflight
 from harness.results.paths import RunPaths
 from harness.results.result import load_result
-from harness.run.executors.base import Event
-from harness.run.runner import cells_at_once, run_here
+from harness.run.executors.base import Event, executor_of
+from harness.run.runner import run_suite
 
 STEPS = 4
 """Training steps of a shortened cell; the first is not counted."""
@@ -51,10 +50,12 @@ class Expected:
         return self.start + self.alone + (sum(self.cells.values()) - self.alone) / beside
 
 
-def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Expected:
+def calibrate(
+    plan: Plan, tell: Callable[[Event], None] = lambda _: None, *, executor: str = "local"
+) -> Expected:
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
-    chosen, here = _chosen(plan), machine()
+    chosen, where = _chosen(plan), executor_of(executor)
     heard = list[float]()
 
     def hear(event: Event) -> None:
@@ -66,9 +67,9 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     with tempfile.TemporaryDirectory() as folder:
         run = RunPaths(Path(folder))
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
-        short = preflight(cut, here, run)
+        short = preflight(cut, where.machine(), run)
         began = time.monotonic()
-        run_here(replace(plan, run=run, decisions=tuple(short)), hear)
+        run_suite(replace(plan, run=run, decisions=tuple(short)), where, hear)
         results = [load_result(run.cell(d.key).result) for d in short]
     timings = {
         kind: found.timings
@@ -81,7 +82,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     }
     alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known)
     start = heard[0] - began if heard else 0.0
-    return Expected(cells, alone, start, time.monotonic() - began, cells_at_once(here))
+    return Expected(cells, alone, start, time.monotonic() - began, where.at_once())
 
 
 def shortened(plan: Plan) -> int:

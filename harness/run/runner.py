@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
-from harness.plan.machine import Machine, environment, machine
+from harness.errors import HarnessError
+from harness.plan.machine import environment
 from harness.plan.plan import Plan, write_plan
 from harness.plan.preflight import Decision
 from harness.results.paths import CellPaths, write_json
 from harness.results.result import CellResult, load_result, save_result
-from harness.run.executors.base import Event
-from harness.run.executors.local import LocalExecutor
-
-
-class Executor(Protocol):
-    """Where cells run."""
-
-    def run(self, jobs: list[tuple[str, CellPaths]]) -> Iterable[Event]:
-        """The events of ``jobs``; every job ends in `done`, `failed` or `skipped`."""
+from harness.run.executors.base import Event, Executor, executor_of
 
 
 def run_suite(
@@ -34,7 +27,7 @@ def run_suite(
     Returns:
         Counts by outcome: `ok`, `failed`, `skipped`, `current`.
     """
-    surroundings = environment(plan.path.resolve().parent)
+    surroundings = environment(plan.path.resolve().parent, executor.machine())
     write_plan(plan, surroundings)
     jobs = {d.key: d for d in plan.of("run")}
     for decision in jobs.values():
@@ -45,20 +38,17 @@ def run_suite(
         "skipped": len(plan.of("skip")),
         "current": len(plan.of("current")),
     }
-    told: dict[str, Event] = {}
+    waiting = dict(jobs)
     for event in executor.run([(key, plan.run.cell(key)) for key in jobs]):
-        if event.kind in ("failed", "skipped") and event.key not in told:
-            told[event.key] = event
-            _record(plan, jobs[event.key], event)
-            counts[event.kind] += 1
-            tell(event)
-        elif event.kind == "done":
-            counts["ok"] += 1
-            tell(event)
-        elif event.kind == "stage":
-            tell(event)
+        if event.is_end:
+            _record(plan, waiting.pop(event.key), event)
+            counts["ok" if event.kind == "done" else event.kind] += 1
+        tell(event)
         if fail_fast and counts["failed"]:
-            break
+            return counts
+    if waiting:  # an executor of a plug-in that breaks its promise; ours cannot
+        hint = "Run the contract test of the executors on it: tests/run/executors/."
+        raise HarnessError(f"the executor told of no end of {next(iter(waiting))}", hint=hint)
     return counts
 
 
@@ -66,20 +56,14 @@ def run_here(
     plan: Plan,
     tell: Callable[[Event], None] = lambda _: None,
     *,
+    executor: str = "local",
     workers: int | None = None,
     fail_fast: bool = False,
     backend: str = "hf",
 ) -> dict[str, int]:
-    """Run the plan in processes of this machine: one at a time on a GPU, else one for each core."""
-    here, todo = machine(), len(plan.of("run"))
-    at_once = workers or cells_at_once(here)
-    executor = LocalExecutor(min(at_once, max(todo, 1)), max(1, here.cores // at_once))
-    return run_suite(plan, executor, tell, fail_fast=fail_fast, backend=backend)
-
-
-def cells_at_once(here: Machine) -> int:
-    """How many cells run side by side on ``here`` by default."""
-    return 1 if here.gpu else here.cores
+    """Run the plan by the executor of that name; see `run_suite`."""
+    chosen = executor_of(executor, workers)
+    return run_suite(plan, chosen, tell, fail_fast=fail_fast, backend=backend)
 
 
 def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:
@@ -90,6 +74,8 @@ def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:
 
 def _record(plan: Plan, decision: Decision, event: Event) -> None:
     """Keep the outcome of a cell that did not end well, and its one-line reason."""
+    if event.kind == "done":
+        return
     paths = plan.run.cell(decision.key)
     if load_result(paths.result) is not None:
         return

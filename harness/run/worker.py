@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.backends.base import Alone, Device, backend_of, elapsed
+from harness.backends.base import Alone, Device, Seen, backend_of, elapsed
 from harness.datasets.example import Splits
 from harness.datasets.splits import load_splits
 from harness.plan.cell import cell_of_record
@@ -24,6 +24,10 @@ from harness.scoring.forgetting import control_values
 from harness.scoring.noise import noise_of
 from harness.scoring.scoring import complete, score_records, signatures_of
 from harness.scoring.trivial import trivial_answers
+
+OTHERS_SECONDS = 0.02
+"""Processor seconds of other cells that a latency may have been measured beside: two ticks of the
+kernel's clock, by which they are counted."""
 
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
@@ -47,6 +51,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     scores = aggregate(seen.records, task, trivial) if seen.records else []
     scores += control_values(seen.control)
     values = [*scores, *seen.values]
+    _note_exclusivity(seen, device.exclusivity())
     write_predictions(paths.predictions, seen.records)
     if seen.control:
         write_predictions(paths.control, seen.control)
@@ -84,6 +89,17 @@ def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:
     overlap = {"overlap": splits.overlap.record()} if splits.overlap else {}
     notes = {"notes": list(splits.notes)} if splits.notes else {}
     return {**splits.counts, **overlap, **notes, "content": content}
+
+
+def _note_exclusivity(seen: Seen, found: dict[str, float]) -> None:
+    """Keep how alone the cell was while it measured, and warn where it was not."""
+    if not found:
+        return
+    seen.facts["exclusive"] = found
+    running, used = found.get("running", 0), found.get("others_cpu_seconds", 0.0)
+    if running or used > OTHERS_SECONDS:
+        text = f"{running:g} other cells did not stop; together they used {used:.2f} s of processor"
+        seen.audit.setdefault("warnings", []).append(f"latency was not measured alone: {text}")
 
 
 def write_train_log(paths: CellPaths, log: list[dict[str, Any]]) -> None:

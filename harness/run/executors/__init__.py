@@ -1,1 +1,1 @@
-"""Where workers run: in this process, or in fresh ones forked from a warm server."""
+"""Where cells run: in workers of this machine (`local`) or in this very process (`in_process`)."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from harness.plan.machine import keep_one_gpu
+from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
+from harness.run.executors.base import ending
 
+NO_RESULT = "the cell ended without a result.json: a fault of the backend or the worker"
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -24,6 +29,7 @@ class PipedDevice:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._exclusivity: dict[str, float] = {}
 
     def stage(self, name: str) -> None:
         """Tell the executor the stage."""
@@ -38,6 +44,7 @@ class PipedDevice:
             yield
         finally:
             self._pipe.send(("release", ""))
+            self._exclusivity = self._pipe.recv()
 
     def paused_seconds(self, since: float) -> float:
         """Seconds this worker was stopped since ``since``."""
@@ -45,34 +52,46 @@ class PipedDevice:
         pauses: list[tuple[float, float]] = self._pipe.recv()
         return sum(max(0.0, end - max(start, since)) for start, end in pauses)
 
+    def exclusivity(self) -> dict[str, float]:
+        """What the executor saw of the other workers while this one measured; see `Exclusivity`."""
+        return self._exclusivity
+
 
 def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
     """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
-    import sys
-    import traceback
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    _say_what_was_not_preloaded()
     keep_one_gpu()
     try:
-        import torch
-
-        from harness.run.worker import run_cell
-
-        if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
-            pipe.send(("respawn", ""))
-            return
-        torch.set_num_threads(threads)
-        run_cell(paths, PipedDevice(pipe))
+        outcome = _outcome(paths, pipe, threads)
     except Exception as error:
         traceback.print_exc()
-        from harness.errors import SkipCell
+        _, *outcome = ending(paths.directory.name, error)
+    sys.stdout.flush()
+    pipe.send(tuple(outcome))
 
-        kind = "skipped" if isinstance(error, SkipCell) else "failed"
-        name = "" if isinstance(error, SkipCell) else f"{type(error).__name__}: "
-        pipe.send((kind, f"{name}{error}".strip()))
-        sys.stdout.flush()
-        sys.exit(3)
+
+def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
+    """Run the cell; `done`, or `respawn` where this process cannot use CUDA."""
+    import torch
+
+    from harness.run.worker import run_cell
+
+    if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
+        return "respawn", ""
+    load_plugins()
+    torch.set_num_threads(threads)
+    run_cell(paths, PipedDevice(pipe))
+    # without a file the cell has not ended well, whatever it says
+    return ("done", "") if paths.result.is_file() else ("failed", NO_RESULT)
+
+
+def _say_what_was_not_preloaded() -> None:
+    """Note in the log what the fork server could not import: each cell then pays for it."""
+    warm = sys.modules.get("harness.run.executors.warm")  # absent in a spawned worker
+    for line in getattr(warm, "MISSED", ()):
+        print(f"not preloaded: {line}", flush=True)

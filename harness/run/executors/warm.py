@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import gc
 import os
-from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -35,6 +34,9 @@ ON_THE_WAY = (
     "transformers.models.qwen2.modeling_qwen2",
 )
 """Modules that cells import only when they need them."""
+MISSED: list[str] = []
+"""What could not be imported here, with the reason. A worker writes it to its ``cell.log``: cells
+still run, but each one pays for the import itself."""
 
 
 def _silence() -> None:
@@ -75,12 +77,16 @@ def _import_what_comes_later() -> None:
     """Modules that a cell would import, and the table of renamed weights it would build."""
     registered()  # every metric's module
     for name in ON_THE_WAY:
-        with suppress(ImportError):  # a worker that needs it says so, with its traceback
+        try:
             import_module(name)
-    with suppress(ImportError):
+        except ImportError as error:  # a worker that needs it says so, with its traceback
+            MISSED.append(f"{name}: {error}")
+    try:
         from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-        get_checkpoint_conversion_mapping("llama")
+        get_checkpoint_conversion_mapping("llama")  # fills the table that all models share
+    except Exception as error:  # a private function: any release may change it
+        MISSED.append(f"transformers.conversion_mapping: {error}")
 
 
 _silence()

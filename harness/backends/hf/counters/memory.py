@@ -53,10 +53,11 @@ def memory_peak(phase: str) -> Iterator[Peak]:
             key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
             peak.values[key] = torch.cuda.max_memory_reserved() / MIB
         return
-    _reset_resident_peak()
+    was_reset = _reset_resident_peak()
     yield peak
     resident = _resident_peak_mib()
-    if resident is not None:
+    # without the reset it would be the peak of the whole process so far: no value is better
+    if was_reset and resident is not None:
         peak.values[f"{phase}_rss_mib"] = resident
 
 
@@ -109,14 +110,17 @@ def _quantization_of(weight: Any) -> Iterator[torch.Tensor]:
         yield scales
 
 
-def _reset_resident_peak() -> None:
-    """Linux: writing 5 to ``clear_refs`` sets VmHWM back to the current resident size."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        try:
-            clear.write_text("5")
-        except OSError:
-            return
+def _reset_resident_peak() -> bool:
+    """Set VmHWM back to the current resident size; whether that worked.
+
+    Linux does it when 5 is written to ``clear_refs``. A container with a read-only ``/proc``
+    refuses, and another system has no such file.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 def _resident_peak_mib() -> float | None:

@@ -1,0 +1,92 @@
+"""Stop processes with their threads and children, and make sure that they are stopped.
+
+A signal that was sent has not arrived yet: a thread in a system call stops when the call returns,
+and each thread of a process stops on its own. Whoever measures beside them must wait until the
+kernel says of every thread that it is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE = 10.0
+"""Seconds to wait for processes to stop: one that writes to a slow disk takes long to notice."""
+POLL = 0.001
+"""Seconds between two looks."""
+
+
+def stop(pids: Iterable[int]) -> bool:
+    """Stop the processes ``pids`` and all that they started; whether every thread is stopped."""
+    roots, signalled = list(pids), set[int]()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        # children are listed anew each time: until it is stopped, a process may start another
+        family = _family(roots)
+        for process in family:
+            if process.pid not in signalled:
+                signalled.add(process.pid)
+                _send(process.pid, signal.SIGSTOP)
+        if all(is_stopped(process.pid) for process in family):
+            if all(process.pid in signalled for process in _family(roots)):
+                return True
+        elif time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+
+
+def resume(pids: Iterable[int]) -> None:
+    """Let the processes ``pids`` and all that they started go on."""
+    for process in _family(pids):
+        _send(process.pid, signal.SIGCONT)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of the process ``pid`` is stopped; one that has ended counts as well."""
+    tasks = Path(f"/proc/{pid}/task")
+    if tasks.is_dir():
+        return all(_state(task) in "TtZXx" for task in tasks.glob("*/stat"))
+    try:  # macOS: the kernel suspends a task with all of its threads
+        gone = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
+        return psutil.Process(pid).status() in gone
+    except psutil.NoSuchProcess:
+        return True
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Processor seconds that ``pids`` and all that they started have used so far."""
+    total = 0.0
+    for process in _family(pids):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _family(pids: Iterable[int]) -> list[psutil.Process]:
+    found: dict[int, psutil.Process] = {}
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            for one in (process, *process.children(recursive=True)):
+                found[one.pid] = one
+    return list(found.values())
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _state(stat: Path) -> str:
+    """The state's letter: what follows the name, which stands in brackets and may hold any."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return "X"  # the thread ended between the listing and the reading
