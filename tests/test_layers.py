@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry
+errors registry plugins
 statistics metrics
 suite
 datasets
@@ -16,6 +16,7 @@ backends tiny_models
 run importers analysis
 report
 gate
+api
 commands pytest_plugin
 cli
 """
