@@ -198,8 +198,8 @@ def _predict(
     if task.answered_by == "head":
         seen.facts["first_prompt"] = seen.records[0]["prompt"]
     else:
-        first = label_answers.asked(splits.test[:1], task) if task.labels else splits.test[:1]
-        facts = Encoder(cell.model, tokenizer).facts(first[0], loaded_stops(model))
+        asked = label_answers.asked(splits.test, task) if task.labels else splits.test
+        facts = Encoder(cell.model, tokenizer).facts(asked, loaded_stops(model))
         seen.facts |= {"first_prompt": facts["first_prompt"], "prompting": facts}
     seen.measured(peak.values)
     if cell.is_baseline and cell.evaluation.noise_examples:

@@ -90,13 +90,15 @@ class Encoder:
         """For the result: the style, and the chat template with its settings."""
         return {"style": self.style, **(self.template.describe() if self.template else {})}
 
-    def facts(self, first: Example, stops: StopTokens) -> dict[str, Any]:
+    def facts(self, examples: Sequence[Example], stops: StopTokens) -> dict[str, Any]:
         """For the result: how prompts are made, the first one with its ids, what ends answers."""
-        (ids,) = self.prompts([first])
-        prompt = unmarked(self._prompt(self._marked(first)))
+        (ids,) = self.prompts(examples[:1])
+        prompt = unmarked(self._prompt(self._marked(examples[0])))
+        marked = sum(OPEN in self.text.mark(example.asked) for example in examples)
         found = self.describe() | {
             "first_prompt": prompt,
             "first_prompt_ids": ids,
+            "prompts_with_control_text": marked,
             "stop_tokens": stops.describe(),
         }
         if stops.left_out:
