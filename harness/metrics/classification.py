@@ -7,20 +7,19 @@ list and `zero_division=0`.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
+from harness.metrics.reading.exact import normalise_answer
+from harness.metrics.reading.labels import read_label
+from harness.metrics.reading.reasoning import split_reasoning
 from harness.metrics.registry import metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNPARSED = "unparsed"
-_EDGES = " \t\r\n.,;:!?\"'`*_#()[]{}<>«»“”„‘’…-–—"
 
 
 class ClassScores(NamedTuple):
@@ -54,60 +53,24 @@ class Confusion(NamedTuple):
         return tuple(row[-1] for row in self.counts)
 
 
-def normalise_answer(text: str) -> str:
-    """Gives the text in NFKC, case-folded, U+0451 as U+0435, one-spaced, without outer marks.
-
-    A leading minus or a percent sign is part of a number and stays.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    folded = " ".join(folded.replace("\u0451", "\u0435").replace("\u2212", "-").split())
-    stripped = folded.strip(_EDGES)
-    number = stripped[:1].isdigit() and f"-{stripped}" in folded
-    return f"-{stripped}" if number and folded.lstrip(_EDGES[:-3]).startswith("-") else stripped
-
-
 @metric("exact_match", unit="share", higher_is_better=True, settings="normalised")
 def exact_match(prediction: str, reference: str) -> float:
     """Gives 1.0 when both texts are equal after `normalise_answer`, else 0.0."""
     return float(normalise_answer(prediction) == normalise_answer(reference))
 
 
-@lru_cache(maxsize=64)
-def _label_patterns(labels: tuple[str, ...]) -> tuple[dict[str, str], re.Pattern[str]]:
-    """Gives normalised -> declared label and a pattern of whole labels, longest first."""
-    by_name = {normalise_answer(label): label for label in labels}
-    if len(by_name) != len(labels) or "" in by_name:
-        raise HarnessError(
-            f"labels are not distinct after normalising: {', '.join(labels)}",
-            hint="case, outer punctuation and spacing do not tell labels apart",
-        )
-    names = "|".join(re.escape(name) for name in sorted(by_name, key=len, reverse=True))
-    return by_name, re.compile(rf"(?<!\w)(?<!\w-)(?:{names})(?!\w)(?!-\w)")
-
-
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
-    """Gives the one declared label that an answer names, or None.
-
-    Order: the whole answer equals a label after `normalise_answer`; its first non-empty line does;
-    exactly one distinct label occurs as whole words. A label inside a longer word never counts,
-    and where labels overlap (``positive``, ``very positive``) the longest one is taken.
+    """Gives the declared label that an answer means, or None; `docs/scoring.md` has the rules.
 
     Args:
-        text: Answer of the model.
+        text: Answer of the model; its reasoning is cut off here too.
         labels: Declared labels.
 
     Raises:
-        HarnessError: When two labels are equal after normalising.
+        HarnessError: When two labels differ only in case or spacing.
     """
-    by_name, pattern = _label_patterns(tuple(labels))
-    whole = normalise_answer(text)
-    if whole in by_name:
-        return by_name[whole]
-    first = normalise_answer(next((line for line in text.splitlines() if line.strip()), ""))
-    if first in by_name:
-        return by_name[first]
-    found = set(pattern.findall(whole))
-    return by_name[found.pop()] if len(found) == 1 else None
+    reading = read_label(split_reasoning(text).text, labels)
+    return reading.label if reading else None
 
 
 def confusion(
