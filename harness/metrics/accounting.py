@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from harness.metrics.reading.answers import answer_of
 from harness.metrics.record import Record, ScoredTask
 from harness.metrics.registry import metric
 
@@ -31,6 +32,7 @@ def _share(name: str, *, higher_is_better: bool = False, of: str = "") -> Callab
         higher_is_better=higher_is_better,
         reads="answer",
         family="accounting",
+        version=2,
         of=of,
     )
 
@@ -45,7 +47,28 @@ def truncated(record: Record, _: ScoredTask) -> float | None:
 @_share("empty_share")
 def empty(record: Record, _: ScoredTask) -> float:
     """Whether the answer holds nothing but spaces."""
-    return float(not record["prediction"].strip())
+    return float(not answer_of(record).spoken.strip())
+
+
+@_share("unclosed_reasoning_share")
+def unclosed_reasoning(record: Record, _: ScoredTask) -> float | None:
+    """Whether the reasoning never ended, so that no answer came; None where no model reasons."""
+    closed: bool | None = record.get("reasoning_closed")
+    return None if closed is None else float(not closed)
+
+
+@metric(
+    "reasoning_chars",
+    takes="record",
+    unit="character",
+    higher_is_better=None,
+    reads="answer",
+    family="accounting",
+    version=2,
+)
+def reasoning_chars(record: Record, _: ScoredTask) -> float | None:
+    """The length of the reasoning before the answer, its marks included."""
+    return record.get("reasoning_chars")
 
 
 @_share("unparsed_share")

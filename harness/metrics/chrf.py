@@ -20,6 +20,7 @@ def _ngrams(text: str, order: int) -> Counter[str]:
     "chrf",
     unit="F2",
     higher_is_better=True,
+    version=2,
     settings="beta:2|order:6",
     shown=("leaderboard", "card"),
 )

@@ -53,7 +53,7 @@ class Confusion(NamedTuple):
         return tuple(row[-1] for row in self.counts)
 
 
-@metric("exact_match", unit="share", higher_is_better=True, settings="normalised")
+@metric("exact_match", unit="share", higher_is_better=True, version=2, settings="normalised")
 def exact_match(prediction: str, reference: str) -> float:
     """Gives 1.0 when both texts are equal after `normalise_answer`, else 0.0."""
     return float(normalise_answer(prediction) == normalise_answer(reference))

@@ -22,6 +22,10 @@ from harness.metrics.record import (
 from harness.metrics.registry import metric, register
 
 
+_VERSION = 2
+"""Rises when the label of the same answer would be read differently."""
+
+
 def _settings(task: ScoredTask) -> str:
     return f"labels:{','.join(task.labels)}|unparsed:wrong"
 
@@ -36,6 +40,7 @@ _SHOWN: tuple[Place, ...] = ("leaderboard", "card")
     reads="label",
     takes="record",
     settings=_settings,
+    version=_VERSION,
     shown=_SHOWN,
     trivial=("majority",),
 )
@@ -125,8 +130,8 @@ def _weighted_f1(scores: Sequence[ClassScores]) -> float:
 
 register(
     Metric(
-        name="f1_macro", unit="F1", higher_is_better=True, reads="label", settings=_settings,
-        corpus=MacroF1(_mean(lambda s: s.f1)), per_example="accuracy", shown=_SHOWN,
+        name="f1_macro", unit="F1", higher_is_better=True, reads="label",
+        settings=_settings, version=_VERSION, corpus=MacroF1(_mean(lambda s: s.f1)), per_example="accuracy", shown=_SHOWN,
         trivial=("majority",), primary_of="classification",
     )
 )  # fmt: skip
@@ -137,7 +142,7 @@ for _name, _unit, _combine in (
 ):
     register(
         Metric(
-            name=_name, unit=_unit, higher_is_better=True, reads="label", settings=_settings,
-            corpus=_OverLabels(_combine), per_example="accuracy",
+            name=_name, unit=_unit, higher_is_better=True, reads="label",
+            settings=_settings, version=_VERSION, corpus=_OverLabels(_combine), per_example="accuracy",
         )
     )  # fmt: skip

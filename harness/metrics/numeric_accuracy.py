@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from harness.metrics.numbers import numeric_match
+from harness.metrics.reading.answers import answer_of
 from harness.metrics.record import Record, ScoredTask
 from harness.metrics.registry import metric
 
@@ -33,7 +34,7 @@ def numeric_accuracy(record: Record, task: ScoredTask) -> float | None:
         return None
     tolerance = Decimal(str(task.evaluation.numeric_rel_tol))
     score = numeric_match(
-        record["prediction"], record["gold"], language=task.language, rel_tol=tolerance
+        answer_of(record).text, record["gold"], language=task.language, rel_tol=tolerance
     )
     record["extracted"] = score.found.text if score.found else None
     record["ambiguous"] = score.ambiguous

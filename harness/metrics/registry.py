@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Any, Literal, TypeVar
 
 from harness.errors import HarnessError
+from harness.metrics.reading.answers import answer_of
 from harness.metrics.record import ORDER, Metric, Place, Record, ScoredTask, Scorer, Scores
 from harness.registry import Registry
 
@@ -125,9 +126,10 @@ def best_of_references(pairs: PairScorer, higher_is_better: bool | None) -> Scor
                 "a metric without a direction cannot choose the best of several references",
                 hint="Declare its `higher_is_better`, or keep one reference a row.",
             )
+        texts = [answer_of(record).spoken for record in records]
         given = iter(
             pairs(
-                [r["prediction"] for r, own in zip(records, accepted, strict=True) for _ in own],
+                [t for t, own in zip(texts, accepted, strict=True) for _ in own],
                 [reference for own in accepted for reference in own],
                 task,
             )

@@ -272,6 +272,7 @@ def _settings(task: ScoredTask) -> str:
     unit="F1",
     higher_is_better=True,
     family="rouge",
+    version=2,
     settings=_settings,
     shown=PerName({"rougeL": ("leaderboard", "card")}),
     trivial=PerName({"rougeL": ("constant", "copied_prompt")}),

@@ -125,8 +125,9 @@ def _as_if(
     *, answer: str, note: str,
 ) -> list[Value]:  # fmt: skip
     """The values of ``metrics`` had the model answered ``texts``."""
+    # No prompt: one that opens a reasoning block would hide the supposed answer.
     supposed = [
-        {**r, "prediction": text, "predicted_label": text, "scores": {}}
+        {**r, "prompt": "", "prediction": text, "predicted_label": text, "scores": {}}
         for r, text in zip(records, texts, strict=True)
     ]
     values = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.datasets.example import Example, digest
 from harness.metrics.accounting import is_parsed
+from harness.metrics.reading.answers import read_answers
 from harness.metrics.record import Metric
 from harness.metrics.registry import find, scored_for
 from harness.plan.task import Task
@@ -38,6 +39,7 @@ def score_records(records: list[Record], task: Task) -> None:
     A score that nothing computes here any more, such as one of a plug-in that is not installed,
     is kept as it was.
     """
+    read_answers(records, task)
     known = metrics_of(task)
     names = {metric.name for metric in known}
     for record in records:

@@ -9,21 +9,21 @@ from harness.suite.schema import Evaluation
 @pytest.mark.parametrize(
     ("metric", "labels", "evaluation", "text"),
     [
-        ("rougeL", (), {}, "rouge|tok:unicode|stem:none|v:1"),
+        ("rougeL", (), {}, "rouge|tok:unicode|stem:none|v:2"),
         (
             "rouge2",
             (),
             {"rouge_tokenizer": "rouge_score", "rouge_stemmer": "porter"},
-            "rouge|tok:rouge_score|stem:porter|v:1",
+            "rouge|tok:rouge_score|stem:porter|v:2",
         ),
-        ("chrf", (), {}, "chrf|beta:2|order:6|v:1"),
+        ("chrf", (), {}, "chrf|beta:2|order:6|v:2"),
         (
             "numeric_accuracy",
             (),
             {"numeric_rel_tol": 0.02},
             "numeric|lang:ru|rel:0.02|scale:as_written|v:1",
         ),
-        ("f1_macro", ("up", "down"), {}, "f1_macro|labels:up,down|unparsed:wrong|v:1"),
+        ("f1_macro", ("up", "down"), {}, "f1_macro|labels:up,down|unparsed:wrong|v:2"),
         (
             "bleu",
             (),

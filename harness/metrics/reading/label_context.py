@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ _CLAUSE_END = re.compile(r"[:;!?\n—–]|\.(?=\s|\Z)|,(?=\s)")
 # stands behind a colon.
 _QUOTATION = re.compile(r'(?<!: )(?<!:)"[^"\n\s]+(?:[ \t]+[^"\n\s]+){3,}"')
 _REACH = 9
-"""Words that a negation reaches over: "does not contain any language that suggests a *positive* …"."""
+"""Words that a negation reaches over: "does not contain language that suggests a *positive* …"."""
 
 
 @cache
@@ -117,7 +118,13 @@ def judge(text: str, mentions: Sequence[Mention], forms: Forms) -> list[Judged]:
     for k, mention in enumerate(mentions):
         if _is_maximum(text, mentions, k):
             continue
-        if k in echoed or k in listed or _is_list_number(text, mention) or _is_denied(text, mention) or _is_open(text, mention):
+        if (
+            k in echoed
+            or k in listed
+            or _is_list_number(text, mention)
+            or _is_denied(text, mention)
+            or _is_open(text, mention)
+        ):
             grade = Grade.DENIED
         else:
             grade = _grade(text, mention, forms)
@@ -135,7 +142,7 @@ def sentence_of(text: str, mention: Mention) -> tuple[int, int]:
 def _listed(text: str, mentions: Sequence[Mention]) -> set[int]:
     """Mentions joined with one of another label by nothing but a comma, a slash, "or", "and"."""
     joined: set[int] = set()
-    for k, (first, second) in enumerate(zip(mentions, mentions[1:], strict=False)):
+    for k, (first, second) in enumerate(itertools.pairwise(mentions)):
         between = text[first.end : second.start]
         dash = re.fullmatch(r"\s+[-–—]\s+", between) and _stands_alone(text, second)
         if first.index == second.index:
@@ -255,6 +262,8 @@ def _spread_denials(text: str, judged: list[Judged]) -> list[Judged]:
     for k in range(1, len(found)):
         first, second = found[k - 1], found[k]
         between = text[first.mention.end : second.mention.start]
-        if first.grade == Grade.DENIED and re.fullmatch(r"\s*(?:or|nor|или|ни)\s+(?:an?\s+)?", between):
+        if first.grade == Grade.DENIED and re.fullmatch(
+            r"\s*(?:or|nor|или|ни)\s+(?:an?\s+)?", between
+        ):
             found[k] = second._replace(grade=Grade.DENIED)
     return found

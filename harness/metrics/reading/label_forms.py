@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from harness.errors import HarnessError
 from harness.metrics.reading.exact import normalise_answer
@@ -13,9 +14,12 @@ from harness.metrics.reading.fold import fold
 # Words that mean something else when they are no answer: "no" profit, "up" to five, "A" company.
 # They count in prose only where the sentence presents them as its answer.
 FUNCTION_WORDS = frozenset(
-    "no yes up down in out on off not none other true false a i y n t f да нет и все "
-    "high low good bad same more less buy sell hold".split()
-)
+    {
+        "no", "yes", "up", "down", "in", "out", "on", "off", "not", "none", "other", "true",
+        "false", "high", "low", "good", "bad", "same", "more", "less", "buy", "sell", "hold",
+        "да", "нет", "и", "все",
+    }
+)  # fmt: skip
 _ADJECTIVE = re.compile(r"(?:ый|ий|ой|ая|яя|ое|ее|ые|ие)\Z")
 _ADJECTIVE_ENDINGS = (
     "ый|ий|ой|ая|яя|ое|ее|ые|ие|ого|его|ому|ему|ым|им|ом|ем|ую|юю|ою|ею|ей|ых|их|ыми|ими"
@@ -26,6 +30,17 @@ _CYRILLIC = re.compile("[а-я]+")
 _GAP = r"[\s_\-]+"
 
 
+class Text(NamedTuple):
+    """A part of an answer: folded, and with its case."""
+
+    folded: str
+    raw: str
+
+    def part(self, start: int, end: int) -> Text:
+        """The part of it from ``start`` to ``end``."""
+        return Text(self.folded[start:end], self.raw[start:end])
+
+
 @dataclass(frozen=True)
 class Mention:
     """A label named in a text."""
@@ -34,6 +49,10 @@ class Mention:
     end: int
     index: int
     """Which of the declared labels."""
+
+    def moved(self, by: int) -> Mention:
+        """The same mention, counted from ``by`` characters earlier."""
+        return Mention(self.start + by, self.end + by, self.index)
 
 
 @dataclass(frozen=True)
@@ -96,9 +115,15 @@ def _pattern(names: tuple[str, ...], *, whole: bool) -> re.Pattern[str]:
 def _bounded(name: str, taken: set[str], whole: bool) -> str:
     words = re.split(_GAP, name) if re.fullmatch(r"\w[\w\s\-]*", name) else [name]
     body = _GAP.join(_inflected(word, whole) for word in words)
-    if whole and name.isascii() and name.isalpha() and len(name) > 4 and f"{name}s" not in taken:
-        body += "s?"
-    elif whole and len(words) > 1 and words[-1].isascii() and not words[-1].endswith("s"):
+    # "Earnings reports." as an answer. Short words have other plurals, or are labels themselves.
+    plural = name.isascii() and (len(words) > 1 or (name.isalpha() and len(name) > 4))
+    if (
+        whole
+        and plural
+        and words[-1].isalpha()
+        and not name.endswith("s")
+        and f"{name}s" not in taken
+    ):
         body += "s?"
     # A decimal, a percentage, a range or another word is no label: 2.5, 2%, -2, no-one, C#.
     # An underscore is Markdown at a word's edge (__no__) and part of it elsewhere (no_answer).

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 # (opening, closing), as printed by models and their templates. `analysis` and the like are only
 # tags here, never headings: "<analysis>" yes, "Analysis:" no.
@@ -69,7 +70,13 @@ def split_reasoning(prediction: str, prompt: str = "") -> Answer:
         prediction: What the model wrote.
         prompt: What it was asked; where it ends in an opening tag the model begins inside it.
     """
-    spans, closed = _spans(prediction, starts_inside(prompt))
+    return _split(prediction, starts_inside(prompt))
+
+
+# Each metric family asks for the answer of the same prediction.
+@lru_cache(maxsize=1024)
+def _split(prediction: str, inside: bool) -> Answer:
+    spans, closed = _spans(prediction, inside)
     hidden = sum(end - start for start, end in spans)
     wrappers = [m.span() for m in _WRAPPERS.finditer(prediction)]
     if not spans and not wrappers:

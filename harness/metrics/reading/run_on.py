@@ -7,6 +7,7 @@ prompt, so a marker at the very beginning cuts nothing off.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 # Line beginnings under which data sets print the next item.
@@ -28,6 +29,6 @@ _MARKER = re.compile(
 
 
 def segments(text: str) -> list[tuple[int, int]]:
-    """The spans of ``text`` between the beginnings of items; the answer is in the first that has one."""
+    """The spans of ``text`` between beginnings of items: the first that holds an answer counts."""
     starts = [0, *(m.start() for m in _MARKER.finditer(text)), len(text)]
-    return [(a, b) for a, b in zip(starts, starts[1:], strict=False) if text[a:b].strip()]
+    return [(a, b) for a, b in itertools.pairwise(starts) if text[a:b].strip()]

@@ -17,7 +17,8 @@ ENGLISH = Cues(
     greeting="sure|certainly|of course|okay|ok|well|absolutely|alright|great|understood",
     negators=(
         r"not|\w+n't|cannot|never|no|without|nor|neither|nothing|none|nobody|hardly|barely|lacks?|"
-        "lacking|absence|devoid|rather than|instead of|as opposed to|far from|than|unlike|fails? to|"
+        "lacking|absence|devoid|rather than|instead of|as opposed to|far from|than|unlike|"
+        "fails? to|"
         "free of|exclud(?:e|es|ing)"
     ),
     # A finite verb with a new subject starts a new statement: "reports no loss and is positive".
@@ -31,14 +32,16 @@ ENGLISH = Cues(
     denied_behind=(
         r"(?: (?:words?|signals?|signs?|aspects?|factors?|indicators?|elements?))?\s*[:=-]\s*"
         r"(?:no|none|n/a|false)\b|(?: and \w+)? (?:is|are|was|were|would be|seems?) "
-        r"(?:not|wrong|incorrect|false|ruled out|excluded|unlikely)\b|(?: and \w+)? (?:isn't|aren't|"
-        r"wasn't|doesn't|does not|do not|can be (?:ruled out|excluded))\b"
+        r"(?:not|wrong|incorrect|false|ruled out|excluded|unlikely)\b|(?: and \w+)? "
+        r"(?:isn't|aren't|wasn't|doesn't|does not|do not|can be (?:ruled out|excluded))\b"
     ),
     unsaid=(
-        r"(?:\w+n't|not|cannot|impossible|unable|unclear|unsure|uncertain|hard|difficult|enough|no way)"
+        r"(?:\w+n't|not|cannot|impossible|unable|unclear|unsure|uncertain|hard|difficult|enough|"
+        r"no way)"
         r"(?: \w+){0,4} (?:think|believe|say|tell|determine|conclude|know|call|judge|decide|see|"
         r"assume|claim|mean)"
-        r"|no(?: clear| strong| real)? (?:evidence|indication|sign|hint|suggestion|reason) (?:that|to)"
+        r"|no(?: clear| strong| real)? (?:evidence|indication|sign|hint|suggestion|reason) "
+        r"(?:that|to)"
     ),
     approved_behind=(
         r"(?: (?:label|reading|option|sentiment|answer|class|category))? (?:is|seems|fits?|applies|"
@@ -62,7 +65,7 @@ ENGLISH = Cues(
         r"is|'s|are|was|be|being|remains?|seems?|appears?|looks?|sounds?|reads?|feels?|stays?|"
         "becomes?|makes?|equals|would be|should be|must be|has|have|express(?:es|ing)?|"
         "convey(?:s|ing)?|shows?|showing|indicat(?:es?|ing)|suggest(?:s|ing)?|reflect(?:s|ing)?|"
-        "carr(?:ies|ying)|impl(?:ies|ying)|contains?|represents?|leans?|leaning|tends?|lean towards?"
+        "carr(?:ies|ying)|impl(?:ies|ying)|contains?|represents?|leans?|leaning|tends?"
     ),
     between=(
         "a|an|the|as|to|be|more|most|mostly|rather|quite|very|clearly|really|probably|likely|best|"
@@ -76,11 +79,14 @@ ENGLISH = Cues(
         "choice|prediction|rating|relationship|response|mood|outlook|conclusion|emotion|impact"
     ),
     classified=(
-        "(?:sub)?classif(?:y|ied|ies)(?: \\w+){0,4} as|classif(?:y|ied)|categori[sz]ed?(?: \\w+){0,4} as|"
+        "classif(?:y|ied|ies)(?: \\w+){0,4} as|classif(?:y|ied)|"
+        "categori[sz]ed?(?: \\w+){0,4} as|"
         "label(?:l?ed)?(?: \\w+){0,4} as|label(?:l?ed)|rated?(?: \\w+){0,4} as|"
-        "consider(?:ed)?(?: \\w+){0,3} (?:as|to be)|considered|seen as|viewed as|regarded as|described as|"
-        "interpreted as|tagged as|marked as|deem(?:ed)?|identified as|assign(?:ed)?(?: \\w+){0,4}|"
-        "go with|going with|i'd say|i would say|i say|choose|chose|pick|select|falls? (?:under|into|in)|"
+        "consider(?:ed)?(?: \\w+){0,3} (?:as|to be)|considered|seen as|viewed as|regarded as|"
+        "described as|interpreted as|tagged as|marked as|deem(?:ed)?|identified as|"
+        "assign(?:ed)?(?: \\w+){0,4}|"
+        "go with|going with|i'd say|i would say|i say|choose|chose|pick|select|"
+        "falls? (?:under|into|in)|"
         "belongs? to|categor(?:y|ies) of|leans?(?: towards?)?|leaning(?: towards?)?|conclude|guess"
     ),
     carried=(
@@ -93,7 +99,10 @@ ENGLISH = Cues(
         "though|while|despite|rather|so|about|from|than|regarding|on|by|at|here|if|when|not|it|it's|"
         "this|that|the|there|i|we|they|would|which|however|therefore|is|instead|too|now|then"
     ),
-    whether="whether|if|unless|(?:decid(?:e|ing)|choos(?:e|ing)|distinguish|choice) between|either|which of",
+    whether=(
+        "whether|if|unless|(?:decid(?:e|ing)|choos(?:e|ing)|distinguish|choice) between|either|"
+        "which of"
+    ),
     conditional="would|wouldn't|had|were|might become|could become",
     maybe="could|may|might|perhaps|maybe|possibly|can be seen",
     joiners=r"and|or|nor|to|vs\.?|versus|&|and/or",

@@ -47,7 +47,9 @@ def test_the_order_of_the_labels_changes_nothing(order):
 @pytest.mark.parametrize("ending", ["\n", "  ", "\n\n", "<|im_end|>", "</s>", "\n\nText: It fell."])
 def test_what_ends_an_answer_changes_nothing(ending):
     cases = [c for c in CASES if c["style"] in ("bare", "label field", "verbose claim")]
-    wrong = [c["text"] for c in cases if parse_label(c["text"] + ending, c["labels"]) != c["expected"]]
+    wrong = [
+        c["text"] for c in cases if parse_label(c["text"] + ending, c["labels"]) != c["expected"]
+    ]
     assert wrong == []
 
 
