@@ -21,7 +21,6 @@ from harness.metrics.record import (
 )
 from harness.metrics.registry import metric, register
 
-
 _VERSION = 2
 """Rises when the label of the same answer would be read differently."""
 
@@ -131,7 +130,8 @@ def _weighted_f1(scores: Sequence[ClassScores]) -> float:
 register(
     Metric(
         name="f1_macro", unit="F1", higher_is_better=True, reads="label",
-        settings=_settings, version=_VERSION, corpus=MacroF1(_mean(lambda s: s.f1)), per_example="accuracy", shown=_SHOWN,
+        settings=_settings, version=_VERSION, corpus=MacroF1(_mean(lambda s: s.f1)),
+        per_example="accuracy", shown=_SHOWN,
         trivial=("majority",), primary_of="classification",
     )
 )  # fmt: skip
@@ -143,6 +143,7 @@ for _name, _unit, _combine in (
     register(
         Metric(
             name=_name, unit=_unit, higher_is_better=True, reads="label",
-            settings=_settings, version=_VERSION, corpus=_OverLabels(_combine), per_example="accuracy",
+            settings=_settings, version=_VERSION, corpus=_OverLabels(_combine),
+            per_example="accuracy",
         )
     )  # fmt: skip
