@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.plan.hub import hub_model
 from harness.suite.model_card import ModelCard
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3")
@@ -105,11 +106,14 @@ class Shape:
 
 
 def architecture_of(card: ModelCard) -> dict[str, Any] | None:
-    """The configuration in ``card``, or in the `config.json` of its local folder."""
+    """The configuration in ``card``, in its local folder's `config.json`, or in the hub's."""
     if card.architecture is not None:
         return dict(card.architecture)
-    path = Path(card.source) / "config.json"
-    return dict(_configuration(path)) if card.is_local and path.is_file() else None
+    if card.is_local:
+        path = Path(card.source) / "config.json"
+        return dict(_configuration(path)) if path.is_file() else None
+    found = hub_model(card.source, card.revision).configuration
+    return None if found is None else dict(found)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,10 +11,20 @@ from typing import Any, Literal
 from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
+from harness.plan.hub import (
+    gated_reason,
+    has_token,
+    hub_model,
+    is_cached,
+    is_data_cached,
+    is_offline,
+    uncached_reason,
+)
 from harness.plan.machine import Machine
 from harness.plan.memory import Estimate, estimate
 from harness.results.paths import RunPaths
 from harness.results.result import SCHEMA, load_result
+from harness.suite.model_card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -105,16 +114,25 @@ def why_not_here(cell: Cell, machine: Machine) -> str | None:
     needed = _needed_gib(cell)
     if needed is not None and needed > here:
         return f"{card.name} needs {needed:.3g} GiB here; this machine has {here:.1f} GiB"
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
-    if not card.is_local and card.weights != "random" and not is_cached(card.source):
-        if offline:
-            return f"{card.source} is not in the local cache and the hub is switched off"
-        if card.gated and not has_token():
-            return f"{card.source} is gated: accept its licence, then set HF_TOKEN"
-    if offline and source_of(cell.dataset, Path(cell.base_folder)).needs_network:
-        name = cell.dataset.source or cell.dataset.name
-        return f"data set {name} is on the hub, which is switched off"
+    if card.weights != "random" and not card.is_local and (reason := _not_on_hub(card)):
+        return reason
+    name = cell.dataset.source or cell.dataset.name
+    far = source_of(cell.dataset, Path(cell.base_folder)).needs_network
+    if far and is_offline() and not is_data_cached(name):
+        return f"data set {name} is not in the local cache and the hub is switched off"
     return None
+
+
+def _not_on_hub(card: ModelCard) -> str | None:
+    """Why the weights of ``card``, on the hub, cannot be had; None if nothing speaks against."""
+    if is_cached(card.source):
+        return None
+    if is_offline():
+        return uncached_reason(card.source)
+    if card.gated and not has_token():
+        return gated_reason(card.source)
+    # a card with its architecture is believed; a bare id is looked up once
+    return None if card.architecture else hub_model(card.source, card.revision).unavailable
 
 
 def _needed_gib(cell: Cell) -> float | None:
@@ -127,25 +145,6 @@ def _needed_gib(cell: Cell) -> float | None:
         return asked
     expected = estimate(cell)
     return None if expected is None else expected.needed_gib
-
-
-def is_cached(hub_id: str) -> bool:
-    """Whether the hub's local cache holds a snapshot of ``hub_id``."""
-    snapshots = _hub_cache() / f"models--{hub_id.replace('/', '--')}" / "snapshots"
-    return snapshots.is_dir() and any(snapshots.iterdir())
-
-
-def has_token() -> bool:
-    """Whether a hub token is set or stored."""
-    return bool(os.environ.get("HF_TOKEN")) or (_hub_home() / "token").is_file()
-
-
-def _hub_home() -> Path:
-    return Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-
-
-def _hub_cache() -> Path:
-    return Path(os.environ.get("HF_HUB_CACHE", _hub_home() / "hub")).expanduser()
 
 
 @cache

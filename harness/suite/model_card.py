@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from harness.registry import did_you_mean
 from harness.suite.shipped import shipped
 from harness.suite.template_settings import TemplateKwargs
 from harness.suite.yaml_file import read_yaml
+
+_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+")
+"""`owner/name`: a path with more parts, or one that begins with a dot, is a folder."""
 
 
 class Requirement(BaseModel):
@@ -109,7 +113,10 @@ def model_folders(suite_path: Path) -> list[Path]:
 
 
 def find_model_card(name: str, folders: list[Path]) -> ModelCard:
-    """The card called ``name`` in the first of ``folders`` that has one.
+    """The card called ``name`` in the first of ``folders`` that has one, else of a hub id.
+
+    A bare hub id (`owner/name`) needs no card: its prompt style is the tokenizer's, and what it
+    needs is estimated from its configuration.
 
     Raises:
         HarnessError: no folder has it, or the card is not valid.
@@ -118,8 +125,11 @@ def find_model_card(name: str, folders: list[Path]) -> ModelCard:
         path = folder / f"{name}.yaml"
         if path.is_file():
             return load_model_card(path)
+    if _HUB_ID.fullmatch(name):
+        return ModelCard(name=name, source=name)
     known = {path.stem for folder in folders for path in folder.glob("*.yaml")}
-    raise HarnessError(f'unknown model "{name}"', hint=did_you_mean(name, known))
+    hint = f"{did_you_mean(name, known)} A hub id (owner/name) needs no card."
+    raise HarnessError(f'unknown model "{name}"', hint=hint)
 
 
 def load_model_card(path: Path) -> ModelCard:

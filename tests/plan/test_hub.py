@@ -1,0 +1,114 @@
+"""Models and data from a hub: a local server speaks the hub's API to the real libraries."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_server import TOKEN, Hub, serving
+
+SUITE = """\
+name: hub
+matrix:
+  model: [{name: tiny/model, training: {learning_rate: 5e-3}}]
+  adapter: [{name: lora-r4, config: {r: 4, target_modules: all-linear}}]
+  dataset:
+    - {name: sums, source: tiny/sums, config: en, train_split: train, test_split: test, train: 24, test: 8,
+       columns: {prompt: question, reference: answer}}
+training: {max_steps: 2, max_length: 64, per_device_train_batch_size: 4}
+evaluation: {latency_prompts: 0, noise_examples: 0}
+generation: {max_new_tokens: 6}
+"""
+
+
+def _rows(verb):
+    lines = [{"question": f"{verb} {i} and {i + 1}.", "answer": str(2 * i + 1)} for i in range(40)]
+    return "\n".join(json.dumps(line) for line in lines)
+
+
+@pytest.fixture
+def hub(tmp_path, root):
+    data = tmp_path / "data"
+    (data / "en").mkdir(parents=True)
+    (data / "ru").mkdir()
+    (data / "en" / "train.jsonl").write_text(_rows("Add"))
+    (data / "en" / "test.jsonl").write_text(_rows("Sum"))
+    (data / "ru" / "train.jsonl").write_text(_rows("Сложи"))
+    (data / "README.md").write_text(
+        "---\nconfigs:\n- config_name: en\n  data_files:\n"
+        "  - {split: train, path: en/train.jsonl}\n  - {split: test, path: en/test.jsonl}\n"
+        "- config_name: ru\n  data_files: ru/train.jsonl\n---\n"
+    )
+    model = root / "models" / "tiny" / "tiny-qwen2"
+    with serving(Hub()) as made:
+        made.add("tiny/model", model, breaks={"model.safetensors"})
+        made.add("tiny/gated", model, gated=True)
+        made.add("tiny/sums", data, kind="datasets")
+        yield made
+
+
+@pytest.fixture
+def harness(hub, tmp_path):
+    """Runs the command with a cache of its own; returns the finished process."""
+    (tmp_path / "suite.yaml").write_text(SUITE)
+
+    def run(*words, offline=False, token=None, suite=SUITE):
+        (tmp_path / "suite.yaml").write_text(suite)
+        surroundings = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+        surroundings |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+        surroundings |= {"HF_HUB_OFFLINE": "1" if offline else "0", "COLUMNS": "200"}
+        surroundings |= {"HF_TOKEN": token} if token else {}
+        command = [sys.executable, "-m", "harness.cli", *words]
+        return subprocess.run(
+            command, env=surroundings, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+
+    return run
+
+
+def test_a_bare_id_is_downloaded_resumed_and_kept_for_work_without_the_hub(hub, harness, tmp_path):
+    first = harness("run", "suite.yaml", "-o", "online")
+    assert first.returncode == 0, first.stderr
+    # the server broke the first download of the weights half-way: the rest was asked for by range
+    assert hub.downloads("model.safetensors") == 2
+    asked = len(hub.log)
+    again = harness("run", "suite.yaml", "-o", "offline", offline=True)
+    assert again.returncode == 0, again.stderr
+    assert len(hub.log) == asked
+    scores = [
+        {
+            cell["adapter"]: [v["value"] for v in cell["values"] if v["metric"] == "rougeL"]
+            for path in sorted(Path(tmp_path, name, "cells").glob("*/result.json"))
+            if (cell := json.loads(path.read_text()))
+        }
+        for name in ("online", "offline")
+    ]
+    assert scores[0] == scores[1]
+    assert scores[0].keys() == {"base", "lora-r4"}
+
+
+def test_a_gated_model_is_skipped_with_what_to_do_and_runs_with_a_token(harness):
+    gated = SUITE.replace("tiny/model", "tiny/gated")
+    plan = harness("plan", "suite.yaml", suite=gated)
+    assert plan.returncode == 0, plan.stderr
+    assert "accept its licence" in plan.stdout
+    assert "HF_TOKEN" in plan.stdout
+    assert "0 run" in plan.stdout
+    with_token = harness("plan", "suite.yaml", suite=gated, token=TOKEN)
+    assert "2 run" in with_token.stdout, with_token.stdout + with_token.stderr
+    assert TOKEN not in with_token.stdout + with_token.stderr
+
+
+def test_an_id_that_the_hub_does_not_have_is_one_clear_error(harness):
+    wrong = harness("plan", "suite.yaml", suite=SUITE.replace("tiny/model", "tiny/nowhere"))
+    assert wrong.returncode == 2
+    assert 'the hub has no model "tiny/nowhere"' in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_without_hub_and_cache_the_cells_are_skipped(harness):
+    plan = harness("plan", "suite.yaml", offline=True)
+    assert plan.returncode == 0, plan.stderr
+    assert "the hub is switched off" in plan.stdout
