@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands.report import RUN_DIR, load
+from harness.errors import HarnessError
+from harness.results.text import say
 
 if TYPE_CHECKING:
     from harness.gate.check import Verdict
@@ -40,8 +43,15 @@ def check(
     from harness.gate.check import baseline_path, gate_run
     from harness.results.paths import write_text
 
-    run = load(run_dir)
-    verdict = gate_run(run, against, rules)
+    try:
+        run = load(run_dir)
+        verdict = gate_run(run, against, rules)
+    except (HarnessError, click.ClickException):
+        raise
+    except Exception as error:  # Python's own exit code would be 1: a regression
+        traceback.print_exc()
+        say(f"not checked, the comparison failed: {type(error).__name__}: {error}", err=True)
+        sys.exit(3)
     if verdict is None:
         where = against or baseline_path(run)
         hint = f'Write one: harness baseline update {run_dir} --reason "first baseline".'

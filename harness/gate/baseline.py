@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.analysis.difference import Records, Seeds
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.metrics.registry import example_metric
+from harness.results.packing import SUFFIX
 from harness.results.paths import RunPaths, write_text
 from harness.results.result import CellResult, Run, load_run, stored_directions
 
@@ -38,7 +39,7 @@ class CellSnapshot:
     reason: str | None = None
     primary_metric: str = ""
     hardware: str = ""
-    packages: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str | None] = field(default_factory=dict)
     data_hash: str = ""
     """Over the data of all test examples, in order of their ids."""
     prompt_hash: str = ""
@@ -188,9 +189,12 @@ def load_snapshot(source: str, default: Path) -> Snapshot:
         reference, _, name = source.removeprefix("git:").partition(":")
         return _parsed(_git_show(reference, Path(name) if name else default), source)
     path = Path(source)
-    if RunPaths(path).plan.is_file():
+    if RunPaths(path).plan.is_file() or path.name.endswith(SUFFIX):
         return snapshot_of(load_run(path))
-    return _parsed(path.read_text("utf-8"), source)
+    try:
+        return _parsed(path.read_text("utf-8"), source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_baseline(source, str(error)) from None
 
 
 def exists(source: str) -> bool:
@@ -210,23 +214,55 @@ def _git_show(reference: str, path: Path) -> str:
     return found.stdout
 
 
-def _parsed(text: str, source: str) -> Snapshot:
+def _no_baseline(source: str, why: str) -> HarnessError:
     hint = "Write one by `harness baseline update RUN --reason …`."
+    return HarnessError(f"not a baseline that can be read: {why}", where=source, hint=hint)
+
+
+def _parsed(text: str, source: str) -> Snapshot:
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         record = json.loads(text)
-        if record.get("schema") != SCHEMA:
-            found = record.get("schema")
-            raise HarnessError(f"baseline of schema {found}, not {SCHEMA}", where=source, hint=hint)
-        cells = tuple(_restored(cell) for cell in record["cells"])
-        return Snapshot(record["suite"], cells, tuple(record["history"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"no baseline file: {type(error).__name__} {error}"
-        raise HarnessError(what, where=source, hint=hint) from None
+    except (ValueError, RecursionError) as error:
+        raise _no_baseline(source, str(error)) from None
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema != SCHEMA:
+        raise _no_baseline(source, f"it is of schema {schema}, not {SCHEMA}")
+    record.pop("schema")
+    known = {f.name for f in fields(CellSnapshot)}
+    for k, cell in enumerate(record["cells"] if isinstance(record.get("cells"), list) else ()):
+        if isinstance(cell, dict):
+            cell.setdefault("seed", None)  # what is empty is not written
+            if unknown := sorted(set(cell) - known):
+                raise _no_baseline(source, f"cells.{k}.{unknown[0]}: unknown field")
+    try:
+        # as JSON: lists may stand for tuples there, and strict types refuse the rest
+        found = TypeAdapter(Snapshot).validate_json(json.dumps(record), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise _no_baseline(source, f"{key}: {first['msg']}") from None
+    for cell in found.cells:
+        if problem := _broken_columns(cell):
+            raise _no_baseline(source, f"{cell.name}: {problem}")
+    return found
 
 
-def _restored(record: dict[str, Any]) -> CellSnapshot:
-    record.setdefault("seed", None)
-    return CellSnapshot(**{**record, "labels": tuple(record.get("labels", ()))})
+def _broken_columns(cell: CellSnapshot) -> str | None:
+    """Why the columns of a cell do not belong together; None if they do."""
+    ids = cell.examples.get("id", [])
+    if cell.examples and "text" not in cell.examples:
+        return "the column `text` is missing"
+    strange = [i for i in ids if not isinstance(i, str)]
+    if strange:
+        return f"{strange[0]!r} is no example's id"
+    if len(set(ids)) < len(ids):
+        return f"{len(ids) - len(set(ids))} ids are there twice"
+    for name, column in {**cell.examples, **cell.scores}.items():
+        if len(column) != len(ids):
+            return f"the column `{name}` has {len(column)} entries for {len(ids)} examples"
+    return None
 
 
 def updated(

@@ -43,6 +43,9 @@ def paired(
     *, family: int,
 ) -> Finding:  # fmt: skip
     """The interval of the difference on the same examples, one of ``family`` that hold together."""
+    broken = _not_numbers(metric, old, new)
+    if broken:
+        return broken
     before, after = sides(old), sides(new)
     confidence = 1 - (1 - rule.confidence) / family
     up = direction(metric, [*new, *old])
@@ -73,6 +76,21 @@ def _no_direction(metric: str) -> Finding:
 def _is_speed(metric: str) -> bool:
     record = find(metric)
     return record is not None and record.same_hardware
+
+
+def _not_numbers(
+    metric: str, old: Sequence[CellSnapshot], new: Sequence[CellSnapshot]
+) -> Finding | None:
+    """A score that is no finite number can be compared with nothing: it is never a regression."""
+    for side, cells in (("the baseline", old), ("the run", new)):
+        for cell in cells:
+            scores = cell.scores.get(metric, [])
+            ids = cell.examples.get("id", [])
+            found = [i for i, s in zip(ids, scores, strict=False) if not math.isfinite(s or 0.0)]
+            if found:
+                text = f"{cell.name}: {metric} is no number for {len(found)} examples in {side}"
+                return Finding("not-a-number", f"{text}, first {found[0]}")
+    return None
 
 
 def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:

@@ -1,0 +1,145 @@
+"""Exit code 1 is a regression and nothing else: damaged files and NaN are 2 or 3, with a message."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.gate.check import OUTCOMES, update_baseline
+from harness.gate.rule_kinds import Finding
+from harness.importers import Reading, import_answers
+from harness.results.result import load_run
+
+
+def harness(*arguments):
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An imported run with labels and groups, and its baseline."""
+    folder = tmp_path_factory.mktemp("broken")
+    with (folder / "t.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "model", "prompt", "label", "prediction", "group"])
+        for model in "ab":
+            texts = ["yes" if i % 3 else "no" for i in range(20)]
+            rows.writerows([i, model, f"p{i}", "yes", text, i // 2] for i, text in enumerate(texts))
+    reading = Reading(labels=("yes", "no"), dataset="d")
+    import_answers([folder / "t.csv"], folder / "run", reading, name="run")
+    update_baseline(load_run(folder / "run"), folder / "first.json", "first")
+    return folder
+
+
+@pytest.fixture
+def run(made, monkeypatch):
+    """The run, in the working directory, beside a fresh copy of its baseline."""
+    monkeypatch.chdir(made)
+    shutil.copy(made / "first.json", made / "run.baseline.json")
+    return made / "run"
+
+
+def test_the_baseline_that_is_damaged_below_is_a_good_one(run):
+    assert harness("check", "run").exit_code == 0
+
+
+def changed(path, value):
+    """Sets what is at ``path`` in the baseline of ``run``."""
+    record = json.loads((file := _baseline()).read_text())
+    place = record
+    for key in path[:-1]:
+        place = place[key]
+    if value is KeyError:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    file.write_text(json.dumps(record))
+
+
+def _baseline():
+    return Path("run.baseline.json")
+
+
+CELL = ("cells", 0)
+BROKEN = {
+    "another schema": (("schema",), 9), "no schema": (("schema",), KeyError),
+    "cells that are none": (("cells",), 3), "cells of null": (("cells",), None),
+    "a cell that is none": (CELL, "x"), "no cells": (("cells",), KeyError),
+    "no row": ((*CELL, "row"), KeyError), "a row of a number": ((*CELL, "row"), 3.5),
+    "no status": ((*CELL, "status"), KeyError), "a status of a list": ((*CELL, "status"), ["ok"]),
+    "an unknown field": ((*CELL, "colour"), "red"), "a seed of a text": ((*CELL, "seed"), "x"),
+    "values of a number": ((*CELL, "values"), 0.5),
+    "a value of a text": ((*CELL, "values", "accuracy"), "0.5"),
+    "examples of a list": ((*CELL, "examples"), [1]),
+    "ids of a text": ((*CELL, "examples", "id"), "abc"),
+    "an id of a number": ((*CELL, "examples", "id", 0), 0),
+    "an id of a list": ((*CELL, "examples", "id", 0), [None]),
+    "an id twice": ((*CELL, "examples", "id", 0), "1"),
+    "no texts": ((*CELL, "examples", "text"), KeyError),
+    "a column cut": ((*CELL, "examples", "text"), []),
+    "scores cut": ((*CELL, "scores", "accuracy"), [1.0]),
+    "a score of a text": ((*CELL, "scores", "accuracy", 0), "1"),
+    "a group cut": ((*CELL, "examples", "group"), [1, 2]),
+    "signatures of a number": ((*CELL, "signatures"), 3),
+    "packages of a number": ((*CELL, "packages"), {"torch": 2}),
+    "a history of a text": (("history",), "first"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), BROKEN.values(), ids=BROKEN)
+def test_a_damaged_baseline_is_named_with_its_place(run, path, value):
+    changed(path, value)
+    found = harness("check", "run")
+    assert found.exit_code == 2, found.output
+    assert re.search(r"run\.baseline\.json: not a baseline that can be read: \w", found.output)
+    assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"x"', "[" * 100_000, "\x94"])
+def test_a_file_that_is_no_baseline_is_named(run, text):
+    _baseline().write_bytes(text.encode("latin-1"))
+    found = harness("check", "run")
+    assert found.exit_code == 2, found.output
+    assert "run.baseline.json: not a baseline" in found.output
+
+
+@pytest.mark.parametrize("side", ["the run", "the baseline"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_score_that_is_no_number_is_never_a_regression(run, tmp_path, side, value):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{metric: accuracy}]\n")
+    if side == "the run":
+        shutil.copytree(run, tmp_path / "run")
+        run = tmp_path / "run"
+        path = next(run.glob("cells/a--*/predictions.jsonl"))
+        path.write_text(path.read_text().replace('"accuracy": 1.0', f'"accuracy": {value}', 2))
+    else:
+        text = re.sub(
+            r'("accuracy": \[[^\]]*?)1\.0', rf"\1{value}", _baseline().read_text(), count=1
+        )
+        assert value in text
+        _baseline().write_text(text)
+    found = harness("check", run, "--rules", rules)
+    assert found.exit_code == 3, found.output
+    assert "not-a-number" in found.output
+    said = " ".join(found.output.split())
+    assert re.search(rf"accuracy is no number for \d examples in {side}, first", said)
+
+
+def test_a_fault_of_our_own_is_no_regression(run, monkeypatch):
+    def fails(*_, **__):
+        raise ZeroDivisionError("of our own")
+
+    monkeypatch.setattr("harness.gate.check.snapshot_of", fails)
+    found = harness("check", "run")
+    assert found.exit_code == 3
+    assert "not checked, the comparison failed: ZeroDivisionError: of our own" in found.output
+
+
+def test_findings_have_an_outcome_that_the_gate_knows():
+    assert OUTCOMES[Finding("not-a-number", "").outcome] == 3
