@@ -10,7 +10,7 @@ from harness.analysis.difference import Delta, Records
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
-from harness.results.result import CellResult, stored_directions
+from harness.results.result import CellResult, Value, stored_directions
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,21 @@ class Table:
         record = find(self.primary_metric)
         found = {}
         for answer in record.trivial if record else ():
-            metric = f"{self.primary_metric}_{answer}"
-            row = next((row for row in self.rows if row.values(metric)), None)
-            if row is not None:
-                found[TRIVIAL_ANSWERS[answer]] = row.mean(metric) or 0.0
+            value = self._trivial(answer)
+            if value is not None and value.value is not None:
+                label = (value.note or "").removeprefix("always ") if "majority" in answer else ""
+                found[f"{TRIVIAL_ANSWERS[answer]}{f' ({label})' if label else ''}"] = value.value
         return found
+
+    def _trivial(self, answer: str) -> Value | None:
+        """The stored score of a trivial answer; of the test's majority, else from the counts."""
+        cells = [cell for row in self.rows for cell in row.finished]
+        metric = f"{self.primary_metric}_{answer}"
+        stored = next((value for cell in cells if (value := cell.value(metric))), None)
+        if stored is not None or answer != "test_majority":
+            return stored
+        counted = next((cell.confusion for cell in cells if cell.confusion), None)
+        return _majority_of_counts(counted, self.primary_metric) if counted else None
 
     def best(self) -> Row | None:
         """The row with the best mean of the primary metric; a tie group says what that means.
@@ -153,6 +163,23 @@ class Table:
         """Whether a gain is a rise of ``metric``; None where nobody says."""
         cells = [cell for row in self.rows for cell in row.cells]
         return direction_of(metric, stored_directions(cells))
+
+
+def _majority_of_counts(counted: dict[str, Any], metric: str) -> Value | None:
+    """What the test's most frequent label scores, of a run that was scored before it was stored."""
+    record, labels = find(metric), counted["labels"]
+    sizes = [sum(row) for row in counted["matrix"]]
+    label = labels[sizes.index(max(sizes))]
+    supposed = [
+        {"label": gold, "predicted_label": label}
+        for gold, size in zip(labels, sizes, strict=True)
+        for _ in range(size)
+    ]
+    if record is None or not supposed:
+        return None
+    share = max(sizes) / len(supposed)
+    value = record.corpus.value(supposed, labels) if record.corpus else share
+    return Value(metric, value, n=len(supposed), note=f'always "{label}"')
 
 
 def _is_foreign(name: str) -> bool:

@@ -41,7 +41,7 @@ _SHOWN: tuple[Place, ...] = ("leaderboard", "card")
     settings=_settings,
     version=_VERSION,
     shown=_SHOWN,
-    trivial=("majority",),
+    trivial=("majority", "test_majority"),
 )
 def accuracy(record: Record, _: ScoredTask) -> float:
     """1.0 if the predicted label is the gold one."""
@@ -132,7 +132,7 @@ register(
         name="f1_macro", unit="F1", higher_is_better=True, reads="label",
         settings=_settings, version=_VERSION, corpus=MacroF1(_mean(lambda s: s.f1)),
         per_example="accuracy", shown=_SHOWN,
-        trivial=("majority",), primary_of="classification",
+        trivial=("majority", "test_majority"), primary_of="classification",
     )
 )  # fmt: skip
 for _name, _unit, _combine in (

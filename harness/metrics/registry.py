@@ -27,7 +27,8 @@ from harness.registry import Registry
 TRIVIAL_ANSWERS = {
     "constant": "one constant answer",
     "copied_prompt": "the prompt copied",
-    "majority": "the majority label",
+    "majority": "answering always with the training rows' most frequent label",
+    "test_majority": "answering always with the test's most frequent label",
 }
 """An answer that needs no model → how a report names it."""
 

@@ -8,11 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.report.section import MISSING, number
 from harness.report.sections.verdict import verdict_notes
+from harness.results.text import printable
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
@@ -21,16 +23,16 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
         if any(row.status != "skipped" for row in table.rows):
             console.print(_table(table))
             for note in verdict_notes(table):
-                console.print(Padding(note, (0, 0, 0, 2)), highlight=False, markup=False)
+                console.print(Padding(_plain(note), (0, 0, 0, 2)))
             console.print()
     skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
     for reason, count in skipped.items():
-        console.print(f"{count} cells skipped: {reason}", highlight=False, markup=False)
+        console.print(_plain(f"{count} cells skipped: {reason}"))
 
 
 def _table(table: Table) -> RichTable:
     found = RichTable(
-        title=f"{table.dataset}: {table.primary_metric}",
+        title=_plain(f"{table.dataset}: {table.primary_metric}"),
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -42,8 +44,14 @@ def _table(table: Table) -> RichTable:
         found.add_column(name, justify="right", no_wrap=True)
     for row in table.rows:
         if row.status != "skipped":
-            found.add_row(row.model, row.quantization, row.adapter, *_numbers(table, row))
+            texts = (row.model, row.quantization, row.adapter, *_numbers(table, row))
+            found.add_row(*map(_plain, texts))
     return found
+
+
+def _plain(text: str) -> Text:
+    """``text`` as it is: names may look like rich's markup, and answers hold escapes."""
+    return Text(printable(text))
 
 
 def _numbers(table: Table, row: Row) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,6 +118,9 @@ def _answers(
     """The trivial answer to each record; None where the data set has none of the kind."""
     if answer == "copied_prompt":
         return [record["example_prompt"] for record in records]
+    if answer == "test_majority":
+        counts = Counter(record["label"] for record in records if "label" in record)
+        return [counts.most_common(1)[0][0]] * len(records) if counts else None
     return [trivial[answer]] * len(records) if answer in trivial else None
 
 
@@ -174,11 +178,11 @@ def mean_value(
 def interval(
     numbers: Sequence[float], clusters: Sequence[str] | None
 ) -> tuple[float | None, float | None]:
-    """Wilson for proportions, a clustered t interval where groups repeat, else BCa.
+    """Wilson for proportions, of fewer examples where groups repeat; else clustered t or BCa.
 
-    A share that is 0 or 1 in every group is Wilson's of the groups: a t interval has no width.
+    Scores between 0 and 1 have a mean between 0 and 1: no interval of theirs leaves these bounds.
     """
-    from harness.statistics import bca, clustered_t, wilson
+    from harness.statistics import Interval, bca, clustered_share, clustered_t, wilson
 
     if len(numbers) < 2:
         return None, None
@@ -186,10 +190,12 @@ def interval(
         groups = len(set(clusters))
         if groups < 2:
             return None, None
-        whole = set(numbers) in ({0.0}, {1.0})
+        right_or_wrong = set(numbers) <= {0.0, 1.0}
         found = (
-            wilson(int(numbers[0]) * groups, groups) if whole else clustered_t(numbers, clusters)
+            clustered_share(numbers, clusters) if right_or_wrong else clustered_t(numbers, clusters)
         )
+        if all(0.0 <= number <= 1.0 for number in numbers):  # a t interval knows no bounds
+            found = Interval(max(0.0, found.low), min(1.0, found.high))
     elif set(numbers) <= {0.0, 1.0}:
         found = wilson(int(sum(numbers)), len(numbers))
     else:

@@ -26,15 +26,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     Raises:
         ValueError: n is not positive, or successes lie outside 0 to n.
     """
+    _check_proportion(successes, n)
+    return _wilson(successes / n, float(n), confidence)
+
+
+def _wilson(share: float, n: float, confidence: float) -> Interval:
+    """Wilson's interval of ``share`` over ``n`` examples, which may be an effective number."""
     from scipy.special import ndtri
 
-    _check_proportion(successes, n)
     z = float(ndtri(0.5 + confidence / 2))
-    share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low = 0.0 if successes == 0 else max(0.0, float(centre - half))
-    high = 1.0 if successes == n else min(1.0, float(centre + half))
+    low = 0.0 if share == 0 else max(0.0, float(centre - half))
+    high = 1.0 if share == 1 else min(1.0, float(centre + half))
     return Interval(low, high)
 
 
@@ -135,6 +139,25 @@ def clustered_t(
     found = clustered_mean(values, clusters)
     half = float(stdtrit(found.groups - 1, 0.5 + confidence / 2) * found.error)
     return Interval(found.mean - half, found.mean + half)
+
+
+def clustered_share(
+    values: Sequence[float], clusters: Sequence[Any], *, confidence: float = 0.95
+) -> Interval:
+    """Wilson's interval of a share whose examples come in groups; it never leaves 0 to 1.
+
+    The examples count as the effective number that the cluster-robust standard error belongs to
+    (Korn and Graubard 1998), at least as many as there are groups and at most as there are
+    examples. Where every group is all right or all wrong alike, they count as the groups.
+
+    Raises:
+        ValueError: there are fewer than two values or clusters, or one value is not finite.
+    """
+    found = clustered_mean(values, clusters)
+    n = len(values)
+    spread = found.mean * (1 - found.mean)
+    effective = spread / found.error**2 if found.error > 0 else float(found.groups)
+    return _wilson(found.mean, min(max(effective, float(found.groups)), float(n)), confidence)
 
 
 def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:

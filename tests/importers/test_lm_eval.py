@@ -6,6 +6,7 @@ import math
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
 from harness.results.result import load_run
 
@@ -187,6 +188,17 @@ def test_a_log_of_an_older_version_does_not_take_the_target_for_a_score(tmp_path
         del each["metrics"]
     _, cell = the_cell(tmp_path, lines)
     assert [value.metric for value in cell.values] == ["acc"]
+
+
+def test_a_lower_error_is_better(tmp_path):
+    for folder, peft, error in (("a", "", 0.9), ("b", ",peft=x/lora", 0.1)):
+        lines = [line(i, {"my_error": error + i / 1000}) for i in range(30)]
+        write(tmp_path / folder, lines, args=f"pretrained=m{peft}",
+              higher_is_better={"my_error": False})  # fmt: skip
+    run = imported(tmp_path / "a", tmp_path / "b", out=tmp_path / "run")
+    table = build_leaderboard(run).tables[0]
+    assert table.rows[1].deltas["my_error"].verdict == "better"
+    assert table.best().adapter == "lora"
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', '{"config": 3}', "{"])

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.plan.task import Task
-from harness.scoring.aggregation import aggregate
+from harness.scoring.aggregation import aggregate, interval
 from harness.scoring.scoring import signatures_of
 from harness.suite.schema import Evaluation
 
@@ -66,3 +66,13 @@ def test_a_share_that_is_whole_in_every_group_is_not_certain():
     found = values_of(records)["accuracy"]
     assert (found.value, found.ci_high) == (1.0, 1.0)
     assert found.ci_low == pytest.approx(0.722, abs=1e-3)
+
+
+@pytest.mark.parametrize("numbers", [
+    [1.0] * 9 + [0.0], [0.0] * 9 + [1.0], [1.0, 0.0] * 5, [1.0] * 10, [0.99, 1.0] * 4 + [0.2, 1.0],
+    [0.0] * 8 + [0.9, 0.0],
+])  # fmt: skip
+def test_the_interval_of_a_share_is_a_share(numbers):
+    for size in (1, 2, 5):
+        low, high = interval(numbers, [str(k // size) for k in range(len(numbers))])
+        assert 0 <= low <= sum(numbers) / len(numbers) <= high <= 1

@@ -43,3 +43,35 @@ def test_a_constant_answer_is_scored_like_a_model():
     assert values["numeric_accuracy_constant"].value == 2 / 3
     assert values["rougeL_constant"].n == 3
     assert "It is 7." in values["rougeL_constant"].note
+
+
+def test_the_test_s_majority_is_scored_beside_the_training_rows():
+    from harness.analysis.table import Row, Table
+    from harness.results.result import CellResult
+    from harness.scoring.aggregation import confusion_record
+
+    labels = ("a", "b")
+    records = [
+        {"id": str(i), "label": gold, "predicted_label": "a", "prediction": "a", "scores": {},
+         "reference": gold, "finish_reason": "stop", "example_prompt": "q"}
+        for i, gold in enumerate("bbba")
+    ]  # fmt: skip
+    kind = task("classification", labels)
+    score_records(records, kind)
+    values = tuple(aggregate(records, kind, {"majority": "a"}))
+    scores = {v.metric: (v.value, v.note) for v in values}
+    assert scores["accuracy_majority"] == (0.25, 'always "a"')
+    assert scores["accuracy_test_majority"] == (0.75, 'always "b"')
+    assert scores["f1_macro_test_majority"][0] == 0.75 / 1.75  # 2p/(1+p) over two labels
+    said = {
+        'answering always with the training rows\' most frequent label ("a")': 0.25,
+        'answering always with the test\'s most frequent label ("b")': 0.75,
+    }
+    old = tuple(v for v in values if "test_majority" not in v.metric)
+    for stored in (values, old):  # an older run has the counts alone
+        cell = CellResult(
+            "k", "ok", "m", "none", "base", "d", None, "f", "classification", "accuracy",
+            values=stored, confusion=confusion_record(records, labels),
+        )  # fmt: skip
+        row = Row("m", "none", "base", (cell,), None, {})
+        assert Table("d", "classification", "accuracy", (row,)).trivial() == said

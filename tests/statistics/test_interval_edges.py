@@ -6,6 +6,7 @@ from harness.statistics import (
     bca,
     clopper_pearson,
     clustered_bootstrap,
+    clustered_share,
     clustered_t,
     clustered_t_p,
     wilson,
@@ -86,3 +87,22 @@ def test_clusters_without_spread_claim_no_more_than_a_sign_flip_of_them():
     assert clustered_t_p([1, -1, 1, -1], ["a", "a", "b", "b"]) == 1
     assert clustered_t_p([0.3] * 3, "abc") == 0.25
     assert clustered_t_p([0.1] * 30, range(30)) < 1e-8
+
+
+@pytest.mark.parametrize("right", range(13))
+def test_a_clustered_share_stays_between_0_and_1(right):
+    values = [1.0] * right + [0.0] * (12 - right)
+    for size in (1, 2, 3, 6):
+        found = clustered_share(values, [k // size for k in range(12)])
+        assert 0 <= found.low <= right / 12 <= found.high <= 1
+        assert found.low < found.high
+
+
+def test_a_clustered_share_is_wilson_s_of_its_effective_examples():
+    alone = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    doubled = [x for x in alone for _ in range(2)]
+    groups = [k // 2 for k in range(16)]
+    # a group of two equal examples says as much as one: n/(n-1) of the standard error aside
+    assert clustered_share(doubled, groups) == pytest.approx(wilson(5, 8), abs=0.02)
+    assert clustered_share([1.0] * 6, "aabbcc") == wilson(3, 3)
+    assert clustered_share([0.0] * 6, "aabbcc") == wilson(0, 3)

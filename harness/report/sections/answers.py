@@ -120,7 +120,7 @@ def answers(table: Table) -> Section:
         given = row.mean(f"{metric}_parsed") if unparsed else score
         rows.append(
             (
-                row.model, row.quantization, row.adapter, str(_count(cell)),
+                row.model, row.quantization, row.adapter, _count(cell),
                 MISSING if unparsed is None else f"{1 - unparsed:.1%}",
                 *(_share(row, name) for name in ACCOUNTS),
                 optional(score) if unparsed is not None else MISSING,
@@ -134,8 +134,10 @@ def answers(table: Table) -> Section:
     return Section(f"Answers: {table.dataset}", (), columns, tuple(rows))
 
 
-def _count(cell: CellResult) -> int:
-    return max((v.n or 0 for v in cell.values if v.category is None), default=0)
+def _count(cell: CellResult) -> str:
+    """Answered examples: those of the account itself, not of the control set."""
+    value = cell.value("empty_share")
+    return MISSING if value is None or value.n is None else str(value.n)
 
 
 def _share(row: Row, metric: str) -> str:

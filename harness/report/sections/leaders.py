@@ -16,6 +16,8 @@ from harness.report.section import (
 )
 
 PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
+BOUNDED = {"share", "F1", "F2"}
+"""Units of metrics between 0 and 1."""
 MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 """How a metric beside the primary one tells its verdict."""
 
@@ -132,11 +134,17 @@ def _value_interval(row: Row, metric: str) -> Interval | None:
     if mean is None:
         return None
     if spread is not None:
-        return Interval(mean, mean - spread, mean + spread, reference)
+        return Interval(mean, *_bounded(row, metric, mean - spread, mean + spread), reference)
     value = next(v for c in row.finished if (v := c.value(metric)) and v.value is not None)
     if value.ci_low is None or value.ci_high is None:
         return None
     return Interval(mean, value.ci_low, value.ci_high, reference)
+
+
+def _bounded(row: Row, metric: str, low: float, high: float) -> tuple[float, float]:
+    """The ends of a bar within what the metric can be: a share is never below 0 or above 1."""
+    units = {v.unit for cell in row.finished if (v := cell.value(metric))}
+    return (max(0.0, low), min(1.0, high)) if units <= BOUNDED else (low, high)
 
 
 def _delta_interval(delta: Delta | None) -> Interval | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harness.analysis.cheapest import fastest, least_memory
 from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import Standing
@@ -12,6 +13,8 @@ from harness.analysis.table import Row, Table
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 from harness.suite.schema import BASE
 
+NEARLY = 0.05
+"""Share of test prompts that nearly repeat a training prompt from which the verdict warns."""
 MOST_PAIRS = 5
 """Rows whose paired examples are counted in the verdict."""
 
@@ -19,6 +22,7 @@ MOST_PAIRS = 5
 def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
     """One or two sentences per data set, its best rows, and the reasons of what did not run."""
     notes = [note for table in board.tables for note in verdict_notes(table)]
+    notes += [note for table in board.tables for note in cost_notes(table, ranked[table.dataset])]
     for status in ("skipped", "missing"):
         reasons = Counter(c.reason for c in board.run.cells if c.status == status)
         notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
@@ -34,21 +38,42 @@ def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Sec
 
 def _winners(table: Table, ranked: Sequence[Standing]) -> list[tuple[str, ...]]:
     """The best mean, and of the rows not told apart from it the smallest and the fastest."""
-    best = table.best()
-    found = {s.row.name: s for s in ranked}
-    if best is None:
+    among = _not_told_apart(table, ranked)
+    if not among:
         return []
     word = "highest mean" if table.higher_is_better else "lowest mean"
-    tied = [found[name] for name in _tied(table, best) if name in found]
-    rows = [_winner(table, word, found[best.name])]
-    small = min((s for s in tied if s.memory_mib), key=lambda s: s.memory_mib or 0.0, default=None)
-    quick = min((s for s in tied if s.latency_ms), key=lambda s: s.latency_ms or 0.0, default=None)
-    if small is not None and small is quick:
-        return [*rows, _winner(table, "tied, least memory and fastest", small)]
-    for what, standing in (("tied, least memory", small), ("tied, fastest", quick)):
-        if standing is not None:
-            rows.append(_winner(table, what, standing))
-    return rows
+    wins: dict[str, list[str]] = {among[0].row.name: [word]}
+    cheapest = {"least memory": least_memory(table, among), "fastest": fastest(among)}
+    for what, found in cheapest.items():
+        if found.standing is not None:
+            wins.setdefault(found.standing.row.name, ["tied"]).append(what)
+    by_name = {standing.row.name: standing for standing in among}
+    return [_winner(table, ", ".join(whats), by_name[name]) for name, whats in wins.items()]
+
+
+def _not_told_apart(table: Table, ranked: Sequence[Standing]) -> list[Standing]:
+    """The row with the best mean and those that tie with it; empty where nothing is ranked."""
+    best = table.best()
+    found = {s.row.name: s for s in ranked}
+    if best is None or best.name not in found:
+        return []
+    return [found[name] for name in (best.name, *_tied(table, best)) if name in found]
+
+
+def cost_notes(table: Table, ranked: Sequence[Standing]) -> list[str]:
+    """Where noise leaves no row that takes least memory, or none that is fastest."""
+    among = _not_told_apart(table, ranked)
+    notes = []
+    for what, unit, cheapest in (
+        ("memory", "MiB", least_memory(table, among)), ("latency", "ms", fastest(among)),
+    ):  # fmt: skip
+        if cheapest.within > 1:
+            notes.append(
+                f"{table.dataset}: {cheapest.within} of the {len(among)} tied rows lie within"
+                f" {number(cheapest.noise)} {unit} of the least {what}, which is noise: none of"
+                " them is named."
+            )
+    return notes
 
 
 def _winner(table: Table, what: str, standing: Standing) -> tuple[str, ...]:
@@ -76,13 +101,13 @@ def verdict_notes(table: Table) -> list[str]:
     deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
     best = table.best()
     if not deltas:
-        notes = [f"{table.dataset}: nothing to compare with a baseline.", *_mixed_notes(table)]
+        notes = [f"{table.dataset}: nothing to compare with a baseline.", *_cautions(table)]
         return [*notes, _best_note(table, best)] if best else notes
     counts = Counter(delta.verdict for delta in deltas)
     said = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
     seeds = max(len(row.values(metric)) for row in table.rows)
     noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
-    notes = [f"{table.dataset}, {metric}: {_sides(table)}, {said}{noise}.", *_mixed_notes(table)]
+    notes = [f"{table.dataset}, {metric}: {_sides(table)}, {said}{noise}.", *_cautions(table)]
     if table.higher_is_better is None:
         notes.append(f"{table.dataset}: {no_direction(metric)}")
     if best is not None:
@@ -95,6 +120,25 @@ def _sides(table: Table) -> str:
     tuned = all(row.baseline.is_baseline for row in table.compared() if row.baseline)
     same = all(row.adapter == BASE for row in table.compared())
     return "fine-tuned against its baseline" if tuned and not same else "against the baseline"
+
+
+def _cautions(table: Table) -> list[str]:
+    """What a reader has to know before any number of the table."""
+    return [*_overlap_notes(table), *_mixed_notes(table)]
+
+
+def _overlap_notes(table: Table) -> list[str]:
+    """That test prompts are in training too: a score on them may be memory."""
+    data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
+    exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
+    if not exact and near < NEARLY * n:
+        return []
+    parts = [f"{exact} are in training word for word"] if exact else []
+    parts += [f"{near} nearly repeat a training prompt"] if near else []
+    return [
+        f"Warning: {table.dataset}: of {n} test prompts {' and '.join(parts)}. The scores may show"
+        " memory instead of skill; `group_by` keeps what belongs together on one side."
+    ]
 
 
 def _mixed_notes(table: Table) -> list[str]:

@@ -1,0 +1,91 @@
+"""Which of several rows costs least, where its measurements can tell: noise is no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.analysis.objectives import LATENCY, Standing, memory_metrics
+from harness.analysis.table import Row, Table
+from harness.metrics.measurements import STABLE_CV
+
+MEMORY_SHARE = 0.005
+"""Memory of the same work differs by so much from one process to the next."""
+GRANULE_MIB = 2.0
+"""CUDA's allocator takes blocks of 2 MiB: a smaller difference may be one tensor's rounding."""
+
+
+@dataclass(frozen=True)
+class Cheapest:
+    """The row that costs least, or how many rows the measurements do not tell apart."""
+
+    standing: Standing | None
+    within: int = 0
+    """Rows whose cost lies within the noise of the least, where there is no one row."""
+    noise: float = 0.0
+    """How large a difference says nothing, in the cost's unit."""
+
+
+def least_memory(table: Table, among: Sequence[Standing]) -> Cheapest:
+    """The row of ``among`` that takes least memory."""
+    costs = [(s.memory_mib, s) for s in among if s.memory_mib is not None]
+    return _least(costs, memory_noise(table, [s.row for _, s in costs]))
+
+
+def fastest(among: Sequence[Standing]) -> Cheapest:
+    """The row of ``among`` with the lowest latency."""
+    costs = [(s.latency_ms, s) for s in among if s.latency_ms is not None]
+    unsettled = [cv for _, s in costs for cv in s.row.values("latency_cv")]
+    share = max([STABLE_CV, *unsettled])
+    least = min((cost for cost, _ in costs), default=0.0)
+    return _least(costs, max(share * least, _spread([s.row for _, s in costs], (LATENCY,))))
+
+
+def _least(costs: list[tuple[float, Standing]], noise: float) -> Cheapest:
+    """The least cost if every other is larger by more than ``noise``."""
+    if len(costs) < 2:
+        return Cheapest(None)
+    least, standing = min(costs, key=lambda cost: cost[0])
+    within = sum(cost - least <= noise for cost, _ in costs)
+    return Cheapest(standing if within == 1 else None, within, noise)
+
+
+def memory_noise(table: Table, rows: Sequence[Row]) -> float:
+    """MiB that the memory of ``rows`` differs by without a reason.
+
+    The largest of half a per cent, the allocator's granule, twice the spread over seeds, and what
+    an adapted row lies below its own base: an adapter on top of a model takes no memory away.
+    """
+    names = memory_metrics(table)
+    sizes = [size for row in rows if (size := _memory(row, names)) is not None]
+    below = [_below_base(row, names) for row in table.rows]
+    share = MEMORY_SHARE * max(sizes, default=0.0)
+    return max([share, GRANULE_MIB, 2 * _spread(rows, names), *below])
+
+
+def _memory(row: Row, names: Sequence[str]) -> float | None:
+    return next((size for name in names if (size := row.mean(name)) is not None), None)
+
+
+def _spread(rows: Sequence[Row], names: Sequence[str]) -> float:
+    spreads = (row.spread(name) for row in rows for name in names)
+    return max((spread for spread in spreads if spread is not None), default=0.0)
+
+
+def _below_base(row: Row, names: Sequence[str]) -> float:
+    """How far an attached adapter's memory lies below its base's; 0 where it does not.
+
+    A row that answers otherwise than its base (a trained head against ranked labels) does other
+    work, and merged weights are other weights: there, less memory can be real.
+    """
+    base = row.baseline
+    own = next(iter(row.finished), None)
+    if base is None or own is None or own.answered_by != base.answered_by:
+        return 0.0
+    if own.provenance.get("cell", {}).get("serve", "attached") != "attached":
+        return 0.0
+    for name in names:
+        before, after = base.value(name), row.mean(name)
+        if before is not None and before.value is not None and after is not None:
+            return max(0.0, before.value - after)
+    return 0.0
