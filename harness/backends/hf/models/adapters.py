@@ -1,0 +1,174 @@
+"""Adapters: added, attached, and compared with the base, labels and template they were made for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils import PeftType
+from safetensors import safe_open
+
+from harness.errors import HarnessError
+from harness.plan.cell import Cell
+from harness.plan.task import Task
+from harness.results.paths import read_json, write_json
+from harness.suite.schema import Options
+
+RECORD = "harness.json"
+"""Beside a saved adapter: what it was made for."""
+WEIGHTS = "adapter_model.safetensors"
+SHOWN = 5
+
+
+def add_peft(
+    model: Any, adapter: Options, *, classification: bool, low_memory: bool = False
+) -> Any:
+    """``model`` under the PEFT config in ``adapter``: its `peft_type` and keys.
+
+    Args:
+        model: The base model.
+        adapter: `peft_type` and the keys of its config.
+        classification: Whether the model has a classification head.
+        low_memory: Leave the adapter's weights on the meta device.
+
+    Raises:
+        ValueError: PEFT refuses the config, or finds a part of the `target_modules` only.
+    """
+    config = dict(adapter)
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type", "lora").upper())]
+    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
+    names = [name for name, _ in model.named_modules()]
+    _check_targets(names, config.get("target_modules"))
+    return get_peft_model(model, kind(task_type=task, **config), low_cpu_mem_usage=low_memory)
+
+
+def _check_targets(names: Iterable[str], wanted: Any) -> None:
+    """PEFT refuses `target_modules` of which none is there; a part would train less, silently."""
+    if not isinstance(wanted, list | tuple | set):
+        return  # `all-linear`, or one pattern
+    ends = list(names)
+    lost = [w for w in wanted if not any(n == w or n.endswith(f".{w}") for n in ends)]
+    if lost and len(lost) < len(list(wanted)):
+        raise ValueError(f"target_modules not in the model: {', '.join(sorted(lost))}")
+
+
+def attach_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with the adapter saved in ``folder``, for inference.
+
+    Raises:
+        HarnessError: its weights are not exactly those that the model under it needs.
+    """
+    try:
+        adapted = PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        text = " ".join(str(error).split())[:300]
+        hint = f"It says that it was made for {_base_of(folder)}."
+        raise HarnessError(f"the adapter in {folder} does not fit: {text}", hint=hint) from error
+    _check_weights(adapted, folder)
+    return adapted
+
+
+def _check_weights(adapted: Any, folder: Path) -> None:
+    if not (folder / WEIGHTS).is_file():
+        return
+    needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        stored = set(file.keys())
+    extra = {name for name in stored - needed if ".embed_tokens." not in name}
+    for what, names in (("lacks", needed - stored), ("has, and the model does not,", extra)):
+        if names:
+            some = ", ".join(sorted(names)[:SHOWN])
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            hint = f"It was made for {_base_of(folder)}: another base, or an unfinished file."
+            raise HarnessError(f"the adapter in {folder} {what} {some}{more}", hint=hint)
+
+
+def write_record(folder: Path, cell: Cell, task: Task, tokenizer: Any) -> None:
+    """Write beside the adapter in ``folder`` what it was made for."""
+    write_json(folder / RECORD, _record(cell, task, tokenizer))
+
+
+def _record(cell: Cell, task: Task, tokenizer: Any) -> dict[str, Any]:
+    card = cell.model
+    style = {"prompt": card.prompt, "system": card.system, "template": card.template}
+    chat = tokenizer.chat_template if card.prompt == "chat" else None
+    return {
+        "base_model": card.name if card.is_local else card.source,
+        "labels": list(task.labels) if task.answered_by == "head" else [],
+        "prompt": style,
+        "chat_template": _hash(chat) if chat else None,
+        "quantization": cell.quantization,
+    }
+
+
+def check_source(folder: Path, cell: Cell, task: Task, tokenizer: Any) -> list[str]:
+    """Compare an adapter made elsewhere with the suite; return what the row must say.
+
+    Raises:
+        HarnessError: it was made for another base, other labels or another template.
+    """
+    path = folder / RECORD
+    here = _record(cell, task, tokenizer)
+    made = read_json(path) if path.is_file() else {}
+    warnings = _base_differs(folder, cell, made)
+    for key in ("labels", "prompt", "chat_template"):
+        if key in made and made[key] != here[key]:
+            raise HarnessError(
+                f'adapter "{cell.adapter}" was made for {key} {json.dumps(made[key])}, the suite'
+                f" says {json.dumps(here[key])}",
+                where=str(folder),
+                hint="Set the model card and the data set as the adapter was trained.",
+            )
+    own = _own_template(folder)
+    if not made and cell.model.prompt == "chat" and own and own != tokenizer.chat_template:
+        raise HarnessError(
+            f'adapter "{cell.adapter}" brings a chat template of its own, other than the base\'s',
+            where=str(folder),
+            hint="Point `source` of the model card at a folder with that tokenizer.",
+        )
+    if not made and here["labels"]:
+        warnings.append("the adapter does not say in which order its labels are")
+    if "quantization" in made and made["quantization"] != cell.quantization:
+        warnings.append(f"the adapter was trained on {made['quantization']} weights")
+    return warnings
+
+
+def _base_differs(folder: Path, cell: Cell, made: Options) -> list[str]:
+    """Refuse another base by name; names alone say little where one of them is a path."""
+    stated = str(made.get("base_model") or _base_of(folder))
+    card = cell.model
+    mine = {card.name.lower(), card.source.lower(), Path(card.source).name.lower()}
+    if stated.lower() in mine or Path(stated).name.lower() in mine:
+        return []
+    if made or ("/" in stated and not stated.startswith(("/", ".")) and not card.is_local):
+        raise HarnessError(
+            f'adapter "{cell.adapter}" was made for {stated}, the suite puts it on {card.source}',
+            where=str(folder),
+            hint="If both are one model, correct `base_model_name_or_path` in its"
+            " adapter_config.json.",
+        )
+    return [f"the adapter says that its base is {stated}"]
+
+
+def _base_of(folder: Path) -> str:
+    return str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+
+
+def _own_template(folder: Path) -> str | None:
+    if (folder / "chat_template.jinja").is_file():
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    path = folder / "tokenizer_config.json"
+    template = read_json(path).get("chat_template") if path.is_file() else None
+    return template if isinstance(template, str) else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
