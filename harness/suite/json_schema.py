@@ -42,7 +42,7 @@ def suite_schema() -> Schema:
         _type_blocks(owner)
     properties = {name: defs[name]["properties"] for name in ("ModelEntry", "AdapterEntry")}
     properties["ModelEntry"]["card"]["anyOf"][0] = _reference("ModelCard")
-    _type_config(defs["QuantizationEntry"], "QuantizationKeys")
+    _type_config(defs["QuantizationEntry"], "QuantizationKeys", "OtherQuantizationKeys")
     defs["AdapterEntry"]["allOf"] = _configs_by_method(defs)
     properties["AdapterEntry"]["peft_type"]["enum"] = sorted(options.peft_types())
     defs["TrainingEntry"]["properties"]["options"] |= _reference("TrainingKeys")
@@ -60,7 +60,21 @@ def _library_definitions() -> Schema:
     return {
         "TrainingKeys": _keys(training, "TRL's `SFTConfig`"),
         "GenerationKeys": _keys(options.generation_keys(), "transformers' `GenerationConfig`"),
-        "QuantizationKeys": _keys(options.quantization_keys(), "`BitsAndBytesConfig`"),
+        "QuantizationKeys": _keys(
+            {**options.quantization_keys(), "quant_method": f"={options.BITS_AND_BYTES}"},
+            "`BitsAndBytesConfig`",
+        ),
+        "OtherQuantizationKeys": {
+            "type": "object",
+            "description": "Keys of another quantization config of transformers.",
+            "properties": {
+                "quant_method": {
+                    "enum": options.quantization_methods(),
+                    "description": "The method; a checkpoint stored so needs nothing else.",
+                }
+            },
+            "required": ["quant_method"],
+        },
     }
 
 
@@ -114,9 +128,9 @@ def _type_blocks(owner: Schema) -> None:
             field.update(_reference(name))
 
 
-def _type_config(entry: Schema, name: str) -> None:
+def _type_config(entry: Schema, *names: str) -> None:
     choices = entry["properties"]["config"]["anyOf"]
-    entry["properties"]["config"]["anyOf"] = [_reference(name), *choices[1:]]
+    entry["properties"]["config"]["anyOf"] = [*map(_reference, names), *choices[1:]]
 
 
 def _axes_of(block: str) -> Schema:

@@ -113,7 +113,9 @@ def _option_blocks(suite: Suite) -> Iterator[_Block]:
 def _config_blocks(entry: Entry, place: list[str | int]) -> Iterator[_Block]:
     where = [*place, "config"]
     if isinstance(entry, QuantizationEntry):
-        yield _Block(where, entry.config or {}, "quantization", passthrough.quantization_keys())
+        config = entry.config or {}
+        keys = passthrough.quantization_keys(config.get("quant_method"))
+        yield _Block(where, config, "quantization", keys)
     if isinstance(entry, AdapterEntry):
         keys = passthrough.adapter_keys(entry.peft_type)
         yield _Block(where, entry.config, "adapter", keys)

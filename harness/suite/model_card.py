@@ -44,6 +44,9 @@ class ModelCard(BaseModel):
     """A hub id (`Qwen/Qwen2-0.5B-Instruct`) or a local path, relative to the card."""
     revision: str | None = None
     """The hub's commit, tag or branch."""
+    gguf_file: str | None = None
+    """The file of a GGUF repository. transformers unpacks it while loading: the values are the
+    file's, memory and speed are those of unquantized weights."""
     prompt: Literal["chat", "question-answer", "alpaca", "plain", "template"] | None = None
     """How an example becomes text: the tokenizer's chat template, or one of the harness's.
     Default: `chat` where the tokenizer has a template, else `plain`."""

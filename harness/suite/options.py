@@ -162,6 +162,9 @@ OWN_KEYS = {
 }
 """What each training key of the harness itself does."""
 
+BITS_AND_BYTES = "bitsandbytes"
+"""The `quant_method` where a quantization names none."""
+
 FULL = "full"
 """The `peft_type` of full fine-tuning: no adapter, every weight is trained."""
 
@@ -197,9 +200,22 @@ def generation_keys() -> dict[str, str]:
     return dict(_snapshot()["generation"])
 
 
-def quantization_keys() -> dict[str, str]:
-    """The fields of `BitsAndBytesConfig`."""
-    return dict(_snapshot()["quantization"])
+def quantization_keys(method: str | None = None) -> dict[str, str]:
+    """The fields of the quantization config of ``method``; by default `BitsAndBytesConfig`'s.
+
+    A method that is not known takes none but `quant_method` itself, which is then refused.
+    """
+    if method in (None, BITS_AND_BYTES):
+        found = dict(_snapshot()["quantization"])
+    else:
+        found = dict(_snapshot()["quantizers"].get(method, {}))
+    methods = [BITS_AND_BYTES, *quantization_methods()]
+    return {**found, "quant_method": "|".join(f"={name}" for name in methods)}
+
+
+def quantization_methods() -> list[str]:
+    """The `quant_method`s of transformers beside bitsandbytes, such as `gptq` and `fp8`."""
+    return sorted(_snapshot()["quantizers"])
 
 
 def peft_types() -> frozenset[str]:

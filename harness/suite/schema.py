@@ -113,10 +113,12 @@ class ModelEntry(Entry):
 
 
 class QuantizationEntry(Entry):
-    """A quantization: a built-in name, or `BitsAndBytesConfig` keys under `config`."""
+    """A quantization: a built-in name, or the keys of a quantization config under `config`."""
 
     config: Options | None = None
-    """`BitsAndBytesConfig` keys; without them `name` is a built-in."""
+    """`BitsAndBytesConfig` keys, or `quant_method: gptq` (`awq`, `fp8`, `torchao`, `bitnet`, …)
+    with the keys of that method's config; a checkpoint stored so needs the method alone.
+    Without `config`, `name` is a built-in."""
 
 
 class AdapterEntry(Entry):

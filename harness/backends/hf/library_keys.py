@@ -44,9 +44,21 @@ def snapshot() -> dict[str, Any]:
         "adapter": dict(sorted(adapters.items())),
         "generation": generation | GENERATION,
         "quantization": _parameters(BitsAndBytesConfig.__init__) | QUANTIZATION,
+        "quantizers": _quantizers(),
         "trainer": _fields(TrainingArguments),
         "training": _fields(SFTConfig),
         "versions": {name: version(name) for name in ("peft", "transformers", "trl")},
+    }
+
+
+def _quantizers() -> dict[str, dict[str, str]]:
+    """`quant_method` → the keys of its config, of every method but bitsandbytes."""
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    return {
+        method: dict.fromkeys(sorted(_parameters(config.__init__)), "any")
+        for method, config in sorted(AUTO_QUANTIZATION_CONFIG_MAPPING.items())
+        if not method.startswith("bitsandbytes")
     }
 
 

@@ -16,7 +16,6 @@ from safetensors import safe_open
 
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
-from harness.plan.task import Task
 from harness.results.paths import read_json, write_json
 from harness.suite.schema import Options
 
@@ -91,32 +90,32 @@ def _check_weights(adapted: Any, folder: Path) -> None:
             raise HarnessError(f"the adapter in {folder} {what} {some}{more}", hint=hint)
 
 
-def write_record(folder: Path, cell: Cell, task: Task, tokenizer: Any) -> None:
+def write_record(folder: Path, cell: Cell, tokenizer: Any) -> None:
     """Write beside the adapter in ``folder`` what it was made for."""
-    write_json(folder / RECORD, _record(cell, task, tokenizer))
+    write_json(folder / RECORD, _record(cell, tokenizer))
 
 
-def _record(cell: Cell, task: Task, tokenizer: Any) -> dict[str, Any]:
+def _record(cell: Cell, tokenizer: Any) -> dict[str, Any]:
     card = cell.model
     style = {"prompt": card.prompt, "system": card.system, "template": card.template}
-    chat = tokenizer.chat_template if card.prompt == "chat" else None
+    chat = tokenizer.chat_template if card.prompt in (None, "chat") else None
     return {
         "base_model": card.name if card.is_local else card.source,
-        "labels": list(task.labels) if task.answered_by == "head" else [],
+        "labels": list(cell.task.labels) if cell.task.answered_by == "head" else [],
         "prompt": style,
         "chat_template": _hash(chat) if chat else None,
         "quantization": cell.quantization,
     }
 
 
-def check_source(folder: Path, cell: Cell, task: Task, tokenizer: Any) -> list[str]:
+def check_source(folder: Path, cell: Cell, tokenizer: Any) -> list[str]:
     """Compare an adapter made elsewhere with the suite; return what the row must say.
 
     Raises:
         HarnessError: it was made for another base, other labels or another template.
     """
     path = folder / RECORD
-    here = _record(cell, task, tokenizer)
+    here = _record(cell, tokenizer)
     made = read_json(path) if path.is_file() else {}
     warnings = _base_differs(folder, cell, made)
     for key in ("labels", "prompt", "chat_template"):
@@ -128,7 +127,7 @@ def check_source(folder: Path, cell: Cell, task: Task, tokenizer: Any) -> list[s
                 hint="Set the model card and the data set as the adapter was trained.",
             )
     own = _own_template(folder)
-    if not made and cell.model.prompt == "chat" and own and own != tokenizer.chat_template:
+    if not made and cell.model.prompt in (None, "chat") and own and own != tokenizer.chat_template:
         raise HarnessError(
             f'adapter "{cell.adapter}" brings a chat template of its own, other than the base\'s',
             where=str(folder),

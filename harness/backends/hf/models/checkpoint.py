@@ -51,11 +51,13 @@ def load_fitting(load: Any, card: ModelCard, *, headed: bool, **kwargs: Any) -> 
     Raises:
         HarnessError: weights are missing, left over, or of another shape.
     """
-    model, info = from_hub(load, card, output_loading_info=True, **kwargs)
+    # sizes are let through so that all that does not fit is named here, in one message
+    more = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, info = from_hub(load, card, **more, **kwargs)
     problems = [
         *_named("missing from the checkpoint", _missing(model, info, headed=headed)),
         *_named("in the checkpoint, not in the model", _unexpected(model, info, headed=headed)),
-        *_named("of another shape", (str(key[0]) for key in info["mismatched_keys"])),
+        *_named("of another shape", _mismatched(model, info, headed=headed)),
     ]
     if problems:
         kind = type(model).__name__
@@ -74,6 +76,15 @@ def _missing(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
         for name in info["missing_keys"]
         if not COMPUTED.search(name)
         and not (headed and not name.startswith(inside))  # the new head, and its dense layer
+    ]
+
+
+def _mismatched(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
+    inside = f"{model.base_model_prefix}."
+    return [
+        f"{name} {list(stored)} for {list(wanted)}"
+        for name, stored, wanted in info["mismatched_keys"]
+        if not headed or name.startswith(inside)  # a head of as many other labels is made anew
     ]
 
 

@@ -61,7 +61,9 @@ def usable_pad(model: Any, tokenizer: Any) -> None:
             " rows: the tokenizer is another model's",
         )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
-        inside = [t for t in (tokenizer.unk_token, tokenizer.eos_token) if _inside(tokenizer, t, rows)]
+        inside = [
+            t for t in (tokenizer.unk_token, tokenizer.eos_token) if _inside(tokenizer, t, rows)
+        ]
         if not inside:
             raise HarnessError("the tokenizer has no padding token that the model has a row for")
         tokenizer.pad_token = inside[0]

@@ -9,30 +9,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel, TaskType, get_peft_model, prepare_model_for_kbit_training
-from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-from peft.utils import PeftType
+from peft import prepare_model_for_kbit_training
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BitsAndBytesConfig,
     GenerationConfig,
     set_seed,
 )
 
 from harness.backends.hf.chat_template import chat_template
+from harness.backends.hf.models.adapters import add_peft, attach_adapter, check_source
+from harness.backends.hf.models.checkpoint import from_hub, load_fitting
+from harness.backends.hf.models.limits import check_end, usable_pad
+from harness.backends.hf.models.quantization import (
+    check_share,
+    quantization_arguments,
+    quantized_share,
+)
 from harness.backends.hf.stop_tokens import keep_stops, stop_tokens
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
 from harness.suite.options import FULL
-from harness.suite.schema import Options
 
 PACK = 32
 """Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
-HEADS = ["score", "classifier", "lm_head"]
-"""Modules that are never quantized: output heads."""
 
 
 def device() -> torch.device:
@@ -46,7 +49,7 @@ def load_tokenizer(card: ModelCard) -> Any:
     The labels of padding are set by length, never by token id, so a pad token that equals
     the end-of-text token does not hide it from the loss.
     """
-    tokenizer = _from_hub(AutoTokenizer.from_pretrained, card)
+    tokenizer = from_hub(AutoTokenizer.from_pretrained, card)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     if card.prompt == "chat" and not tokenizer.chat_template:
@@ -59,28 +62,37 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
     """The frozen base model of ``cell`` on the device; with ``labels``, under a new linear head.
 
     Unset decoding fields of the checkpoint are dropped, so that decoding is the suite's alone.
+
+    Raises:
+        HarnessError: the checkpoint does not fit its architecture, or ``cell`` calls it by a
+            quantization that it has not.
     """
     kwargs: dict[str, Any] = {
         "dtype": _dtype(cell.model),
         "use_safetensors": True,
         "device_map": {"": str(device())},
     }
-    if cell.quantization_config:
-        kwargs["quantization_config"] = _bits_and_bytes(cell, kwargs["dtype"])
+    kwargs |= quantization_arguments(cell, kwargs["dtype"])
     if labels:
         kwargs["num_labels"] = len(labels)
         kwargs["id2label"] = dict(enumerate(labels))
         kwargs["label2id"] = {label: i for i, label in enumerate(labels)}
         set_seed(cell.seed or 0)
-        model = _from_hub(AutoModelForSequenceClassification.from_pretrained, cell.model, **kwargs)
+        load = AutoModelForSequenceClassification.from_pretrained
+        model = load_fitting(load, cell.model, headed=True, **kwargs)
+        usable_pad(model, tokenizer)
         model.config.pad_token_id = tokenizer.pad_token_id
     else:
-        model = _from_hub(AutoModelForCausalLM.from_pretrained, cell.model, **kwargs)
+        load = AutoModelForCausalLM.from_pretrained
+        model = load_fitting(load, cell.model, headed=False, **kwargs)
+        check_end(tokenizer, cell.model.name)
+        usable_pad(model, tokenizer)
         stops = stop_tokens(tokenizer, model, _template_end(cell.model, tokenizer))
         keep_stops(model, stops)
         model.generation_config = GenerationConfig(
             pad_token_id=tokenizer.pad_token_id, eos_token_id=stops.ids or None
         )
+    model.harness_notes = check_share(model, cell)
     _keep_odd_layers_unpacked(model)
     return model.eval()
 
@@ -153,6 +165,13 @@ def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str,
     Merged: the adapter is added into the 16-bit (or unquantized) base. Requantized: that is saved
     and loaded again under the cell's quantization, which rounds the sum anew.
     """
+    notes = check_source(adapter, cell, tokenizer) if "source" in cell.adapter_config else []
+    model = _served(cell, tokenizer, adapter, labels)
+    model.harness_notes = [*getattr(model, "harness_notes", []), *notes]
+    return model
+
+
+def _served(cell: Cell, tokenizer: Any, adapter: Path, labels: tuple[str, ...]) -> Any:
     if cell.adapter_config.get("peft_type") == FULL:
         return _load_from(adapter, cell, tokenizer, labels)
     if cell.is_baseline or cell.serve == "attached":
@@ -171,31 +190,18 @@ def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str,
 
 
 def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]) -> Any:
-    """The model saved in ``folder`` as ``cell`` loads its own."""
-    card = cell.model.model_copy(update={"source": str(folder), "revision": None})
-    return load_model(replace(cell, model=card), tokenizer, labels=labels)
+    """The model saved in ``folder`` as ``cell`` loads its own: in the same dtype too.
 
-
-def add_peft(
-    model: Any, adapter: Options, *, classification: bool, low_memory: bool = False
-) -> Any:
-    """``model`` under the PEFT config in ``adapter``: its `peft_type` and keys.
-
-    Args:
-        model: The base model.
-        adapter: `peft_type` and the keys of its config.
-        classification: Whether the model has a classification head.
-        low_memory: Leave the adapter's weights on the meta device.
+    Full fine-tuning trains and saves in float32; beside a bfloat16 base it would be served in
+    twice the memory and with less rounding, which is no gain of training.
     """
-    config = dict(adapter)
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(config.pop("peft_type", "lora").upper())]
-    task = TaskType.SEQ_CLS if classification else TaskType.CAUSAL_LM
-    return get_peft_model(model, kind(task_type=task, **config), low_cpu_mem_usage=low_memory)
-
-
-def attach_adapter(model: Any, folder: Path) -> Any:
-    """``model`` with the adapter saved in ``folder``, for inference."""
-    return PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
+    dtype: str = cell.model.dtype
+    if dtype == "auto":
+        stored = from_hub(AutoConfig.from_pretrained, cell.model).get_text_config().dtype
+        dtype = _name(stored) if isinstance(stored, torch.dtype) else dtype
+    changes = {"source": str(folder), "revision": None, "gguf_file": None, "dtype": dtype}
+    card = cell.model.model_copy(update=changes)
+    return load_model(replace(cell, model=card), tokenizer, labels=labels)
 
 
 def census(model: Any) -> dict[str, Any]:
@@ -224,6 +230,8 @@ def census(model: Any) -> dict[str, Any]:
         "stored_elements_by_dtype": dict(sorted(dtypes.items())),
         "trainable_params": sum(p.numel() for p in trainable),
         "trainable_dtypes": sorted({_name(p.dtype) for p in trainable}),
+        "notes": list(getattr(model, "harness_notes", [])),
+        "quantized_share": quantized_share(model),
         "total_params": model.num_parameters() if hasattr(model, "num_parameters") else None,
     }
 
@@ -244,20 +252,3 @@ def _dtype(card: ModelCard) -> torch.dtype | str:
         return "auto"
     dtype: torch.dtype = getattr(torch, card.dtype)
     return dtype
-
-
-def _bits_and_bytes(cell: Cell, dtype: torch.dtype | str) -> BitsAndBytesConfig:
-    config = {"llm_int8_skip_modules": HEADS, **cell.quantization_config}
-    if config.get("load_in_4bit") and isinstance(dtype, torch.dtype):
-        config.setdefault("bnb_4bit_compute_dtype", dtype)
-    return BitsAndBytesConfig(**config)
-
-
-def _from_hub(load: Any, card: ModelCard, **kwargs: Any) -> Any:
-    try:
-        return load(card.source, revision=card.revision, trust_remote_code=False, **kwargs)
-    except OSError as error:
-        if card.is_local:
-            raise HarnessError(f'model "{card.name}" cannot be loaded: {error}') from error
-        first = str(error).strip().splitlines()[0]
-        raise SkipCell(f"{card.source} cannot be fetched: {first}") from error

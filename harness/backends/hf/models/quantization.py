@@ -53,7 +53,7 @@ def stored_quantization(card: ModelCard) -> Mapping[str, Any] | None:
 
 
 def method_of(config: Mapping[str, Any]) -> str:
-    """Return how ``config`` quantizes: `gptq`, …; bitsandbytes with its type, `bitsandbytes nf4`."""
+    """Return how ``config`` quantizes: `gptq`, …; for bitsandbytes with the type of its bits."""
     method = str(config.get("quant_method", BITS_AND_BYTES))
     if method != BITS_AND_BYTES:
         return method
@@ -115,31 +115,29 @@ def _is_packed(module: Any) -> bool:
     """Whether it is a linear layer whose weight is no plain tensor of 16 or 32 bits."""
     if not hasattr(module, "in_features") or not hasattr(module, "out_features"):
         return False
-    weight = getattr(module, "weight", None)
+    weight: Any = getattr(module, "weight", None)
     if type(weight) is not torch.nn.Parameter:
         return True  # several packed tensors, or one of a class of its own
     return not weight.is_floating_point() or weight.element_size() < 2
 
 
-def check_share(model: Any, cell: Cell) -> None:
-    """Refuse a label of quantization under which nothing was packed.
+def check_share(model: Any, cell: Cell) -> list[str]:
+    """Compare what was packed with what ``cell`` says; return what its row must say.
 
     Raises:
         HarnessError: ``cell`` is quantized and no layer of ``model`` is.
     """
-    if cell.quantization_config and quantized_share(model) == 0.0:
+    if cell.model.gguf_file:
+        return [f"{cell.model.gguf_file} was unpacked: its values, not its memory and speed"]
+    if not cell.quantization_config:
+        return []
+    share = quantized_share(model)
+    if share == 0.0:
         raise HarnessError(
             f'quantization "{cell.quantization}": no layer of {cell.model.name} was quantized',
             hint="Its layers are of a kind that the quantizer does not know, or all are skipped.",
         )
-
-
-def share_warnings(cell: Cell, loaded: Mapping[str, Any]) -> list[str]:
-    """Return what the row must say where only a part of the weights is packed."""
-    share = loaded.get("quantized_share", 0.0)
-    if cell.quantization_config and cell.serve != "merged" and share < ENOUGH:
-        text = f"{share:.0%} of the weights are quantized: the others stay in 16 or 32 bits"
+    if share < ENOUGH:
+        text = f"{share:.0%} of the blocks' weights are quantized, the others are not"
         return [f'"{cell.quantization}" in part: {text}']
-    if cell.model.gguf_file:
-        return [f"{cell.model.gguf_file} was unpacked: values are its own, memory is not"]
     return []
