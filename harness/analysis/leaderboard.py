@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from harness.analysis.difference import (
     Criteria,
@@ -13,6 +14,7 @@ from harness.analysis.difference import (
     left_out,
 )
 from harness.analysis.family import holm_over, noise_floor
+from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Side, Ties, ties
 from harness.metrics.registry import direction_of
@@ -29,6 +31,11 @@ class Leaderboard:
     objectives: Objectives
     stored: dict[str, Records] = field(default_factory=dict, repr=False)
     """Cell key → its records by example id, read once."""
+
+    @cached_property
+    def ranked(self) -> dict[str, list[Standing]]:
+        """Data set → its rows under the objectives."""
+        return {table.dataset: standings(table, self.objectives) for table in self.tables}
 
     def records(self, cell: CellResult) -> Records:
         """The prediction records of ``cell`` by example id."""

@@ -9,6 +9,7 @@ from typing import Any
 from harness.analysis.difference import Delta, Records
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
+from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
 from harness.results.result import CellResult, Value, stored_directions
 
@@ -139,7 +140,7 @@ class Table:
         A suite's own extra metrics are among them: whoever names one wants to see it.
         """
         seen = self.scored()
-        chosen = [*shown_in("leaderboard", measured=False), *(m for m in seen if find(m) is None)]
+        chosen = [*shown_in("leaderboard", *SCORES), *(m for m in seen if find(m) is None)]
         rest = [m for m in chosen if m in seen and m != self.primary_metric]
         return [self.primary_metric, *rest]
 
@@ -149,10 +150,18 @@ class Table:
         return [m for m in self.scored() if m not in shown]
 
     def scored(self) -> list[str]:
-        """Every metric of answers that some row has: the registered ones in order, then others."""
-        seen = dict.fromkeys(v.metric for r in self.rows for c in r.cells for v in c.values)
-        ours = [m.name for m in registered() if m.is_scored and not m.of and m.name in seen]
+        """Every metric of quality that some row has: the registered ones in order, then others."""
+        seen = self._names()
+        ours = [m.name for m in registered() if m.reads in SCORES and m.name in seen]
         return [*ours, *(name for name in seen if _is_foreign(name))]
+
+    def accounts(self) -> list[str]:
+        """What some row has that tells how its answers came out: cut, unparsed, empty."""
+        seen = self._names()
+        return [m.name for m in registered() if m.reads == "answer" and m.scorer and m.name in seen]
+
+    def _names(self) -> dict[str, None]:
+        return dict.fromkeys(v.metric for r in self.rows for c in r.cells for v in c.values)
 
     def flips(self, first: Records, second: Records) -> Flips | None:
         """Which examples ``second`` won and lost against ``first`` in the primary metric."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from harness.metrics.reading.answers import answer_of
-from harness.metrics.record import Record, ScoredTask
+from harness.metrics.record import Place, Record, ScoredTask
 from harness.metrics.registry import metric
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +24,9 @@ def is_parsed(record: Record) -> bool | None:
     return None
 
 
-def _share(name: str, *, higher_is_better: bool = False, of: str = "") -> Callable[[F], F]:
+def _share(
+    name: str, *, higher_is_better: bool = False, of: str = "", shown: tuple[Place, ...] = ()
+) -> Callable[[F], F]:
     return metric(
         name,
         takes="record",
@@ -34,10 +36,11 @@ def _share(name: str, *, higher_is_better: bool = False, of: str = "") -> Callab
         family="accounting",
         version=2,
         of=of,
+        shown=shown,
     )
 
 
-@_share("truncated_share")
+@_share("truncated_share", shown=("leaderboard",))
 def truncated(record: Record, _: ScoredTask) -> float | None:
     """Whether the answer was cut at the limit of new tokens; imported answers do not say."""
     reason = record["finish_reason"]
@@ -50,7 +53,7 @@ def empty(record: Record, _: ScoredTask) -> float:
     return float(not answer_of(record).spoken.strip())
 
 
-@_share("unclosed_reasoning_share")
+@_share("unclosed_reasoning_share", shown=("leaderboard",))
 def unclosed_reasoning(record: Record, _: ScoredTask) -> float | None:
     """Whether the reasoning never ended, so that no answer came; None where no model reasons."""
     closed: bool | None = record.get("reasoning_closed")
@@ -65,20 +68,21 @@ def unclosed_reasoning(record: Record, _: ScoredTask) -> float | None:
     reads="answer",
     family="accounting",
     version=2,
+    shown=("leaderboard",),
 )
 def reasoning_chars(record: Record, _: ScoredTask) -> float | None:
     """The length of the reasoning before the answer, its marks included."""
     return record.get("reasoning_chars")
 
 
-@_share("unparsed_share")
+@_share("unparsed_share", shown=("leaderboard",))
 def unparsed(record: Record, _: ScoredTask) -> float | None:
     """Whether what was looked for was not in the answer."""
     parsed = is_parsed(record)
     return None if parsed is None else float(not parsed)
 
 
-@_share("ambiguous_share")
+@_share("ambiguous_share", shown=("leaderboard",))
 def ambiguous(record: Record, _: ScoredTask) -> float | None:
     """Whether several numbers could have been meant."""
     return float(record["ambiguous"]) if "ambiguous" in record else None

@@ -22,6 +22,8 @@ ORDER: tuple[Reads, ...] = (
     "number", "text", "label", "likelihood", "answer", "control", "measurement", "none",
 )  # fmt: skip
 """The order of columns."""
+SCORES: tuple[Reads, ...] = ("number", "text", "label", "likelihood")
+"""What the quality of answers is read from."""
 Place = Literal["leaderboard", "costs", "card"]
 """Where a metric is shown unasked: a leaderboard's columns, the table of costs, the model card of
 a trained adapter."""

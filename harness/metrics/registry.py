@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from harness.errors import HarnessError
 from harness.metrics.reading.answers import answer_of
-from harness.metrics.record import ORDER, Metric, Place, Record, ScoredTask, Scorer, Scores
+from harness.metrics.record import ORDER, Metric, Place, Reads, Record, ScoredTask, Scorer, Scores
 from harness.registry import Registry
 
 TRIVIAL_ANSWERS = {
@@ -172,13 +172,12 @@ def scored_for(task: ScoredTask) -> list[Metric]:
     return [r for r in registered() if r.applies(task) and (r.always or r.name in named)]
 
 
-def shown_in(place: Place, *, measured: bool | None = None) -> list[str]:
-    """The metrics that ``place`` shows unasked: measurements alone, scores alone, or both."""
+def shown_in(place: Place, *reads: Reads) -> list[str]:
+    """The metrics that ``place`` shows unasked; of those that read one of ``reads``, if given."""
     return [
         record.name
         for record in registered()
-        if place in record.shown
-        and (measured is None or measured == (record.reads == "measurement"))
+        if place in record.shown and (not reads or record.reads in reads)
     ]
 
 

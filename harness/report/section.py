@@ -44,6 +44,8 @@ class Section:
     """Column → what is drawn in each of its cells."""
     extra: int = 0
     """Columns at the end that the page alone shows."""
+    hidden: tuple[str, ...] = ()
+    """Columns of them that the page shows when they are chosen."""
     page_only: bool = False
     """Whether Markdown and LaTeX leave it out: long, or of use only with the page's filters."""
 

@@ -203,9 +203,24 @@ def test_every_metric_shows_before_after_and_its_difference(run_dir):
     assert re.fullmatch(r"\S+ → \S+ ± \S+", row["rougeL"])
     assert re.fullmatch(r"[-+]0\.\d+ \[[-+0-9., ]+\]( [▲▼=])?", row["Δ rougeL"])
     assert row["status"] == "ok"
-    assert shown.columns[-1] == "status"
+    assert shown.columns[-1] == shown.hidden[-1]
     assert "status" not in shown.short().columns
     assert len(shown.short().rows[0]) == len(shown.short().columns)
+
+
+def test_every_metric_of_the_answers_is_a_column_that_can_be_chosen(run_dir, tmp_path):
+    report(run_dir, "-o", tmp_path)
+    text = section(run_dir, "Leaderboard: ru-calculations")
+    labels = section(run_dir, "Leaderboard: finance-labels")
+    assert {"rouge1", "Δ rouge1", "rouge2", "rougeLsum", "exact_match", "perplexity"} & set(
+        text.hidden
+    ) >= {"rouge1", "Δ rouge1", "rouge2", "rougeLsum", "exact_match"}
+    assert {"f1_weighted", "precision_macro", "recall_macro"} <= set(labels.hidden)
+    page = (tmp_path / "leaderboard.html").read_text()
+    unchecked = re.findall(r'checkbox" autocomplete[^>]*> ([^<]+)</label>', page)
+    assert unchecked == [*text.hidden, *labels.hidden]
+    shown = (tmp_path / "leaderboard.md").read_text()
+    assert "rouge1" not in shown.partition("## How")[0]
 
 
 def test_the_verdict_names_the_winner_its_gain_and_its_cost(run_dir):

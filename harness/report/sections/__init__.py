@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Table
 from harness.report.charts.heat import heat_maps_across
 from harness.report.charts.of_table import figures
@@ -17,6 +16,7 @@ from harness.report.sections.leaders import leaders
 from harness.report.sections.left_out import left_out
 from harness.report.sections.lengths import lengths
 from harness.report.sections.method import data, loaded, method
+from harness.report.sections.registry import SECTIONS, Part, section
 from harness.report.sections.scores import (
     categories,
     confusions,
@@ -27,14 +27,15 @@ from harness.report.sections.scores import (
 from harness.report.sections.settings import settings
 from harness.report.sections.verdict import verdict
 
-__all__ = ["sections_of"]
+__all__ = ["section", "sections_of"]
 
 
-def charts(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> Section:
+def charts(board: Leaderboard, table: Table) -> Section:
     """The charts of one data set."""
-    found = tuple(figures(board, table, ranked)) if can_draw() else ()
-    notes = () if can_draw() else ("Charts need the package vl-convert-python.",)
-    return Section(f"Charts: {table.dataset}", notes, figures=found)
+    title = f"Charts: {table.dataset}"
+    if not can_draw():
+        return Section(title, ("Charts need the package vl-convert-python.",))
+    return Section(title, figures=tuple(figures(board, table, board.ranked[table.dataset])))
 
 
 def across(board: Leaderboard) -> Section:
@@ -42,28 +43,39 @@ def across(board: Leaderboard) -> Section:
     return Section("Data sets", figures=tuple(heat_maps_across(board)) if can_draw() else ())
 
 
+def _of_table(make: Callable[[Table], Section]) -> Callable[[Leaderboard, Table], Section]:
+    """``make`` for callers that have a board, too."""
+    return lambda _, table: make(table)
+
+
+SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
+    "opening": (lambda board: verdict(board, board.ranked), claims, across),
+    "data set": (
+        _of_table(leaders),
+        _of_table(costs),
+        lambda board, table: objectives(board, table, board.ranked[table.dataset]),
+        charts,
+    ),
+    "details": (
+        flipped,
+        pairs,
+        _of_table(answers),
+        lengths,
+        _of_table(forgetting),
+        _of_table(categories),
+        _of_table(confusions),
+    ),
+    "closing": (left_out, data, loaded, samples, settings, method),
+}
+"""The sections of every report, in reading order."""
+for _part, _functions in SHIPPED.items():
+    SECTIONS[_part] = [*_functions, *SECTIONS[_part]]
+
+
 def sections_of(board: Leaderboard) -> list[Section]:
     """Every section, in reading order; those without anything to say are left out."""
-    ranked = {table.dataset: standings(table, board.objectives) for table in board.tables}
-    found = [verdict(board, ranked), claims(board), across(board)]
-    for table in board.tables:
-        mine = ranked[table.dataset]
-        found += [
-            leaders(table), costs(table), objectives(board, table, mine),
-            charts(board, table, mine),
-        ]  # fmt: skip
-    for table in board.tables:
-        found += [
-            flipped(board, table),
-            pairs(board, table),
-            answers(table),
-            lengths(board, table),
-            forgetting(table),
-            categories(table),
-            confusions(table),
-        ]
-    found += [
-        left_out(board), data(board), loaded(board), samples(board), settings(board),
-        method(board),
-    ]  # fmt: skip
-    return [section for section in found if section.rows or section.notes or section.figures]
+    found = [make(board) for make in SECTIONS["opening"]]
+    for part in ("data set", "details"):
+        found += [make(board, table) for table in board.tables for make in SECTIONS[part]]
+    found += [make(board) for make in SECTIONS["closing"]]
+    return [each for each in found if each.rows or each.notes or each.figures]

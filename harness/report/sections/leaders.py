@@ -15,7 +15,6 @@ from harness.report.section import (
     show_delta,
 )
 
-PARSE = ("unparsed_share", "ambiguous_share", "truncated_share")
 BOUNDED = {"share", "F1", "F2"}
 """Units of metrics between 0 and 1."""
 MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
@@ -29,23 +28,22 @@ def leaders(table: Table) -> Section:
         notes = ("No row has a score; “Cost” holds what was measured.",) if kept else ()
         return Section(f"Leaderboard: {table.dataset}", notes)
     columns = _columns(table, kept)
-    rows = tuple(tuple(column[k] for column in columns.values()) for k in range(len(kept)))
-    costs = _costs(table, kept)
+    page_only = _page_only(table, kept)
+    more = _more(table, kept)
+    texts = [*columns.values(), *page_only.values(), *more.values()]
     primary = table.primary_metric
     return Section(
         f"Leaderboard: {table.dataset}",
         leader_notes(table),
-        (*columns, *costs, "status"),
-        tuple(
-            (*row, *(mean_text(kept[k], name) for name in costs), kept[k].status)
-            for k, row in enumerate(rows)
-        ),
+        (*columns, *page_only, *more),
+        tuple(zip(*texts, strict=True)),
         tuple(anchor(table.dataset, row.name) for row in kept),
         intervals={
             primary: tuple(_value_interval(row, primary) for row in kept),
             "Δ [95%]": tuple(_delta_interval(row.deltas.get(primary)) for row in kept),
         },
-        extra=len(costs) + 1,
+        extra=len(page_only) + len(more),
+        hidden=tuple(more),
     )
 
 
@@ -65,19 +63,36 @@ def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
         "verdict": [_verdict(row, metric) for row in rows],
     }  # fmt: skip
     for other in others:
-        found[other] = [_change(row, other) for row in rows]
-        if any(other in row.deltas for row in rows):
-            found[f"Δ {other}"] = [_marked(row.deltas.get(other)) for row in rows]
-    for name in PARSE:
-        if any(row.values(name) for row in table.rows):
-            found[name] = [mean_text(row, name) for row in rows]
-    return found
+        found |= _compared(rows, other)
+    shown = shown_in("leaderboard", "answer")
+    accounts = [name for name in table.accounts() if name in shown]
+    return found | {name: [mean_text(row, name) for row in rows] for name in accounts}
 
 
-def _costs(table: Table, rows: list[Row]) -> list[str]:
-    names = shown_in("leaderboard", measured=True)
+def _page_only(table: Table, rows: list[Row]) -> dict[str, list[str]]:
+    """Costs, where one machine measured all of them, and the status."""
+    names = shown_in("leaderboard", "measurement") if len(table.machines()) < 2 else []
     there = [name for name in names if any(row.values(name) for row in rows)]
-    return there if len(table.machines()) < 2 else []
+    costs = {name: [mean_text(row, name) for row in rows] for name in there}
+    return costs | {"status": [row.status for row in rows]}
+
+
+def _more(table: Table, rows: list[Row]) -> dict[str, list[str]]:
+    """Every other metric of the answers: the page shows these columns when they are chosen."""
+    found: dict[str, list[str]] = {}
+    for name in table.more_metrics():
+        found |= _compared(rows, name)
+    shown = shown_in("leaderboard", "answer")
+    accounts = [name for name in table.accounts() if name not in shown]
+    return found | {name: [mean_text(row, name) for row in rows] for name in accounts}
+
+
+def _compared(rows: list[Row], metric: str) -> dict[str, list[str]]:
+    """The columns of a metric beside the primary one: before → after, and its difference."""
+    found = {metric: [_change(row, metric) for row in rows]}
+    if any(metric in row.deltas for row in rows):
+        found[f"Δ {metric}"] = [_marked(row.deltas.get(metric)) for row in rows]
+    return found
 
 
 def _seeds(row: Row) -> str:

@@ -26,11 +26,13 @@ for (const box of document.querySelectorAll("input[data-filter]")) {
 
 for (const box of document.querySelectorAll("input[data-column]")) {
   const table = document.getElementById(box.dataset.table);
-  box.addEventListener("change", () => {
+  const show = () => {
     for (const row of [...table.tHead.rows, ...dataRows(table)]) {
       row.cells[Number(box.dataset.column)].hidden = !box.checked;
     }
-  });
+  };
+  box.addEventListener("change", show);
+  if (!box.checked) show();
 }
 
 const groupHead = (table, text) => {
