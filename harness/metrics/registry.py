@@ -160,10 +160,18 @@ def find(name: str) -> Metric | None:
 
 
 def registered() -> list[Metric]:
-    """Every record: by what it reads, then as declared."""
+    """Every record: by what it reads, then by name; measurements as they are declared.
+
+    The order is that of columns and of stored values, so it must not depend on which module was
+    imported first: a worker and `harness score` would write other files.
+    """
     _load_shipped()
     records = [METRICS.get(name) for name in METRICS.names()]
-    return sorted(records, key=lambda record: ORDER.index(record.reads))
+    return sorted(records, key=_place)
+
+
+def _place(record: Metric) -> tuple[int, str]:
+    return ORDER.index(record.reads), "" if record.reads == "measurement" else record.name
 
 
 def scored_for(task: ScoredTask) -> list[Metric]:
