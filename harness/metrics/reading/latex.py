@@ -1,0 +1,117 @@
+r"""LaTeX expressions in a box, evaluated by math-verify: "\sqrt{16}", "2^{10}", "\frac{\pi}{2}".
+
+Plain numbers, fractions of numbers and their units are read by `number_forms`, which knows Russian
+formats, scale words and percentages. math-verify reads what is left. It runs in a process of its
+own: hostile LaTeX can keep its parser or SymPy busy for ever, its own limit is a signal (which
+only a main thread may set), and a process can be ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import re
+import selectors
+import subprocess
+import sys
+from decimal import Decimal, DecimalException
+from functools import lru_cache
+from threading import Lock
+from typing import IO, cast
+
+SECONDS = 20.0
+"""Far above what an expression takes (milliseconds; the first one waits two seconds for SymPy), so
+that a slow machine reads what a fast one reads."""
+_LONGEST = 200
+# Commands and words that change no value.
+_HARMLESS = re.compile(
+    r"\\(?:text|textbf|mathrm|mathbf|operatorname)\s*\{[^{}]*\}|\\(?:left|right|quad|qquad|displaystyle|"
+    r"approx|,|;|:|!|\s|%|\$)|[$€₽£¥%°~]"
+)
+_READ = re.compile(  # what `number_forms` reads by itself
+    r"-?(?:\d+\s*)?\\[dtc]?frac\s*(?:\{\s*-?\d[\d.,]*\s*\}\s*\{\s*\d[\d.,]*\s*\}|\d\s*\d)"
+    r"|\d[\d.,]*\s*(?:\\times|\\cdot|×|·)\s*10\s*\^\s*(?:\{\s*-?\d{1,3}\s*\}|\d)"
+)
+_OPERATION = re.compile(
+    r"\\(?:sqrt|pi|frac|dfrac|cdot|times|div|log|ln|sin|cos|tan|binom|pm|exp)|\^|(?<=\d)!"
+)
+# Towers of powers, factorials and long exponents: worked out, they fill the memory.
+_HOSTILE = re.compile(r"\^[^}]*\^|\^\s*\{?\s*-?\d{4}|!|\d{40}|\\(?:int|sum|prod|lim)")
+
+
+def is_expression(content: str) -> bool:
+    """Whether what a box holds is an expression to work out, and not a number with its unit."""
+    content = _right_side(content)
+    return _OPERATION.search(_READ.sub("1", _HARMLESS.sub(" ", content))) is not None
+
+
+def evaluate(content: str) -> Decimal | None:
+    """The value of an expression, or None where it has none or is too large to work out."""
+    if len(content) > _LONGEST or _HOSTILE.search(content):
+        return None
+    return _evaluated(_right_side(content))
+
+
+def _right_side(content: str) -> str:
+    """What stands behind the last "=" outside of braces."""
+    depth, start = 0, 0
+    for position, character in enumerate(content):
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if character == "=" and depth == 0:
+            start = position + 1
+    return content[start:].strip()
+
+
+@lru_cache(maxsize=4096)
+def _evaluated(expression: str) -> Decimal | None:
+    reply = _WORKER.ask(expression)
+    try:
+        return Decimal(reply) if reply else None
+    except DecimalException:
+        return None
+
+
+class _Worker:
+    """The process that runs math-verify, started at the first expression."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, expression: str) -> str | None:
+        """The value of ``expression`` as text; None where it has none or takes too long."""
+        with self._lock:
+            process = self._started()
+            stdin, stdout = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+            try:
+                stdin.write(json.dumps(expression) + "\n")
+                stdin.flush()
+                with selectors.DefaultSelector() as waiting:
+                    waiting.register(stdout, selectors.EVENT_READ)
+                    line = stdout.readline() if waiting.select(SECONDS) else ""
+            except OSError:
+                line = ""
+            if not line:  # too long, or the process died of it: the next one gets a fresh process
+                self.stop()
+                return None
+            value: str | None = json.loads(line)
+            return value
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.metrics.reading.latex_worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
+        return self._process
+
+
+_WORKER = _Worker()
+atexit.register(_WORKER.stop)
