@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 
 from harness.datasets.chat import ROW_KEYS, Chat, Message, cut, history_of_pairs, is_messages
 from harness.datasets.chat import read_messages as read_chat
@@ -15,7 +14,7 @@ from harness.datasets.registry import DatasetSource
 from harness.datasets.table import RawRow, Table
 from harness.datasets.values import NULL_WORDS, text_of, texts_of, value_at
 from harness.errors import HarnessError, SuiteError
-from harness.metrics.numbers import Language, choose_answer
+from harness.metrics.numbers import Language, gold_decimal
 from harness.suite.dataset_entry import DatasetEntry
 
 SHOWN = 3
@@ -190,18 +189,12 @@ def _gold(text: str, column: str, language: Language, place: str) -> str | None:
     """The gold number as a plain decimal, read by the rules that an answer is read by."""
     if not text:
         return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        found, ambiguous = choose_answer(text, language=language)
-        if found is None or ambiguous:
-            hint = "Write one number a row, such as 1234.5; leave it empty where there is none."
-            what = f'column "{column}" (gold) holds "{text[:80]}", which is not one number'
-            raise HarnessError(what, where=place, hint=hint) from None
-        number = found.value
-    if not number.is_finite():
-        raise HarnessError(f'column "{column}" (gold) holds "{text}"', where=place)
-    return f"{number:f}"
+    number = gold_decimal(text, language)
+    if number is None:
+        hint = "Write one number a row, such as 1234.5; leave it empty where there is none."
+        what = f'column "{column}" (gold) holds "{text[:80]}", which is not one number'
+        raise HarnessError(what, where=place, hint=hint)
+    return number
 
 
 def _group(example: Example, row: RawRow, reading: Reading, place: str) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ from harness.datasets.values import text_of
 from harness.errors import HarnessError
 from harness.importers.imported import Imported
 from harness.metrics.classification import parse_label
-from harness.metrics.numbers import find_numbers
+from harness.metrics.numbers import gold_decimal
 from harness.metrics.registry import default_primary
 from harness.plan.task import Task
 from harness.registry import did_you_mean
@@ -248,15 +247,10 @@ def _gold(text: str, reading: Reading, row: _Row, counts: dict[str, list[str]]) 
     """The gold number as a plain decimal string."""
     if not text.strip():
         return None
-    try:
-        value = Decimal(text.strip())
-    except DecimalException:
-        numbers = find_numbers(text, language=reading.language)
-        value = numbers[0].value if len(numbers) == 1 else Decimal("NaN")
-    if not value.is_finite():
+    number = gold_decimal(text, reading.language)
+    if number is None:
         counts.setdefault("gold", []).append(f'{_place(row)}: "{text}"')
-        return None
-    return format(value, "f")
+    return number
 
 
 def _axes(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> Axes:

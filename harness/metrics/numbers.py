@@ -19,9 +19,13 @@ from harness.metrics.units import scale_of
 
 __all__ = [
     "Found", "Gold", "Language", "NumberAnswer", "NumericScore", "choose_answer", "extract_answer",
-    "find_numbers", "numeric_match", "read_gold",
+    "find_numbers", "gold_decimal", "numeric_match", "read_gold",
 ]  # fmt: skip
 _PLAIN = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
+
+
+_LONGEST = 30
+"""Digits of a fraction worked out beyond which it is taken for one that never ends."""
 
 
 class Gold(NamedTuple):
@@ -62,6 +66,18 @@ def read_gold(text: str, language: Language = "en") -> Gold | None:
     if found is None or (ambiguous and not found.marked):
         return None
     return Gold(found.scaled, None if found.fraction else found.decimals, found.scale != 1)
+
+
+def gold_decimal(text: str, language: Language = "en") -> str | None:
+    """The gold number in ``text`` as a plain decimal to store; None where it is no number.
+
+    A fraction that never ends, such as 1/3, stays as it is written.
+    """
+    gold = read_gold(text, language)
+    if gold is None:
+        return None
+    endless = gold.decimals is None and len(gold.value.as_tuple().digits) > _LONGEST
+    return text.strip() if endless else f"{gold.value:f}"
 
 
 def numeric_match(

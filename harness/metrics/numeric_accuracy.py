@@ -1,4 +1,4 @@
-"""Whether the number in an answer is the gold one, within a relative tolerance."""
+"""Whether the number in an answer is the gold one, to its own decimals or within a tolerance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from harness.metrics.registry import metric
 
 
 def _settings(task: ScoredTask) -> str:
-    return f"lang:{task.language}|rel:{task.evaluation.numeric_rel_tol}|scale:as_written"
+    near = "gold_decimals" if task.tolerance is None else f"rel:{task.tolerance}"
+    return f"lang:{task.language}|{near}|scale:either"
 
 
 @metric(
@@ -21,6 +22,7 @@ def _settings(task: ScoredTask) -> str:
     reads="number",
     takes="record",
     family="numeric",
+    version=2,
     settings=_settings,
     shown=("leaderboard", "card"),
     trivial=("constant",),
@@ -32,7 +34,7 @@ def numeric_accuracy(record: Record, task: ScoredTask) -> float | None:
     """
     if record.get("gold") is None:
         return None
-    tolerance = Decimal(str(task.evaluation.numeric_rel_tol))
+    tolerance = None if task.tolerance is None else Decimal(str(task.tolerance))
     score = numeric_match(
         answer_of(record).text, record["gold"], language=task.language, rel_tol=tolerance
     )

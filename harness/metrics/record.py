@@ -35,10 +35,6 @@ class Options(Protocol):
     """What of a suite's `evaluation` a metric may depend on."""
 
     @property
-    def numeric_rel_tol(self) -> float:
-        """The relative tolerance of numbers."""
-
-    @property
     def rouge_tokenizer(self) -> Literal["unicode", "rouge_score"]:
         """ROUGE's tokenizer."""
 
@@ -73,6 +69,10 @@ class ScoredTask(Protocol):
     @property
     def answered_by(self) -> str:
         """`generation`, `head` or `likelihood`."""
+
+    @property
+    def tolerance(self) -> float | None:
+        """The relative tolerance of numbers; None: the gold number's own decimals decide."""
 
     @property
     def evaluation(self) -> Options:

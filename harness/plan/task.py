@@ -23,6 +23,14 @@ class Task:
     """How answers are read: `generation`, or for labels `head`, `likelihood` or `generation`."""
     primary_metric: str = ""
     """The metric the leaderboard orders this data set by."""
+    numeric_rel_tol: float | None = None
+    """The data set's own tolerance of numbers."""
+
+    @property
+    def tolerance(self) -> float | None:
+        """The relative tolerance of numbers; None: the gold number's own decimals decide."""
+        own = self.numeric_rel_tol
+        return self.evaluation.numeric_rel_tol if own is None else own
 
 
 def resolve_task(
@@ -48,6 +56,7 @@ def resolve_task(
         evaluation=evaluation,
         answered_by=_answered_by(task, dataset, baseline=baseline),
         primary_metric=dataset.primary_metric or source.primary_metric,
+        numeric_rel_tol=dataset.numeric_rel_tol,
     )
 
 

@@ -92,6 +92,8 @@ class DatasetEntry(Entry):
     """The seed of sampling and split: its own, so that one baseline serves every training seed."""
     min_answer_words: int = Field(0, ge=0)
     """Answers of fewer words are dropped and counted."""
+    numeric_rel_tol: float | None = Field(None, ge=0)
+    """Relative tolerance of this data set's numbers; default: that of `evaluation`."""
     primary_metric: str | None = None
     """The metric the leaderboard shows first; default by task."""
 

@@ -42,8 +42,9 @@ class Evaluation(Part):
     metrics: tuple[MetricEntry, ...] = ()
     """Extra metrics: Hugging Face `evaluate` modules or metrics of a plug-in, as entries such as
     `{source: wer, higher_is_better: false}`; a bare name where its direction is known."""
-    numeric_rel_tol: float = Field(0.01, ge=0)
-    """Relative tolerance of `numeric_accuracy`."""
+    numeric_rel_tol: float | None = Field(None, ge=0)
+    """Relative tolerance of `numeric_accuracy`: 0.01 credits 595 for 600. Default: none; the
+    answer, rounded to the decimals of the gold number, must equal it, a whole number exactly."""
     rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
     """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
     on_lost_words: Literal["warn", "error"] = "error"

@@ -21,8 +21,9 @@ from harness.suite.schema import Evaluation
             "numeric_accuracy",
             (),
             {"numeric_rel_tol": 0.02},
-            "numeric|lang:ru|rel:0.02|scale:as_written|v:1",
+            "numeric|lang:ru|rel:0.02|scale:either|v:2",
         ),
+        ("numeric_accuracy", (), {}, "numeric|lang:ru|gold_decimals|scale:either|v:2"),
         ("f1_macro", ("up", "down"), {}, "f1_macro|labels:up,down|unparsed:wrong|v:2"),
         (
             "bleu",

@@ -19,6 +19,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import IO, cast
 
+from harness.errors import HarnessError
+
 SECONDS = 20.0
 """Far above what an expression takes (milliseconds; the first one waits two seconds for SymPy), so
 that a slow machine reads what a fast one reads."""
@@ -94,8 +96,11 @@ class _Worker:
             if not line:  # too long, or the process died of it: the next one gets a fresh process
                 self.stop()
                 return None
-            value: str | None = json.loads(line)
-            return value
+            value: str | dict[str, str] | None = json.loads(line)
+        if isinstance(value, dict):
+            hint = "Install it with: pip install math-verify"
+            raise HarnessError(f"LaTeX cannot be worked out: {value['missing']}", hint=hint)
+        return value
 
     def stop(self) -> None:
         """End the process."""

@@ -27,8 +27,11 @@ def value_of(expression: str) -> str | None:
 def main() -> None:
     """Answer until the input ends."""
     for line in sys.stdin:
+        reply: str | dict[str, str] | None
         try:
             reply = value_of(json.loads(line))
+        except ImportError as error:  # of a missing package, not of the expression
+            reply = {"missing": str(error)}
         except Exception:  # whatever a parser raises on text that is no expression
             reply = None
         sys.stdout.write(json.dumps(reply) + "\n")

@@ -1,4 +1,4 @@
-r"""Every number in a text, in Decimal arithmetic: grouped, decimal, LaTeX, fractions, powers of ten.
+r"""Every number in a text, in Decimal arithmetic: grouped, LaTeX, fractions, powers of ten.
 
 English and Russian formats: "1,234.5", "1 234,5", "1\,234", "12{,}5", "\frac{3}{4}", "2½", "1/2",
 "1.5 × 10^6", "(1,234)" for a loss.
@@ -30,7 +30,10 @@ WIDE = Context(prec=60)
 _MAX_EXPONENT = 400
 """Beyond the range of a double: no answer is meant to be that large."""
 _GAP = r"(?:[ \u00a0\u2009\u202f'’]|\\[,;:! ]|~)"
-_PLAIN = rf"\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)(?:[.,]\d+|\{{[.,]\}}\d+)?|\d+(?:\{{[.,]\}}\d+)+|\d[\d.,]*\d|\d|[.,]\d+"
+_PLAIN = (
+    rf"\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)(?:[.,]\d+|\{{[.,]\}}\d+)?"
+    r"|\d+(?:\{[.,]\}\d+)+|\d[\d.,]*\d|\d|[.,]\d+"
+)
 _VULGAR = "".join(chr(c) for c in (*range(0xBC, 0xBF), *range(0x2150, 0x215F)))
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NUMBER = re.compile(
@@ -38,7 +41,9 @@ _NUMBER = re.compile(
     r"(?:(?P<whole>\d+)?\s?\\[dtc]?frac\s*(?:\{\s*(?P<top>-?\d[\d.,]*)\s*\}\s*\{\s*(?P<bottom>\d[\d.,]*)"
     r"\s*\}|(?P<t>\d)\s*(?P<b>\d))"
     rf"|(?P<vwhole>\d+)?\s?(?P<vulgar>[{_VULGAR}])"
-    r"|(?:(?P<mixed>\d+)\s+)?(?<![\d/.,^])(?P<n>\d+)(?P<slash>\s*/\s*)(?P<d>[1-9]\d*)(?![\d/.,]*\d|\s*[=×*^/+]|\s*\\)"
+    # Not a date, and not a division that an equation goes on with.
+    r"|(?:(?P<mixed>\d+)\s+)?(?<![\d/.,^])(?P<n>\d+)\s*/\s*(?P<d>[1-9]\d*)"
+    r"(?![\d/.,]*\d|\s*[=×*^/+]|\s*\\)"
     rf"|(?P<body>{_PLAIN})"
     r"(?:(?P<exp>[eE][-+]?\d{1,4}(?!\w))|\s*(?:×|x|·|\*|\\times|\\cdot)\s*10\s*"
     r"(?:\^\s*\{?\s*(?P<power>[-−+]?\d{1,4})\s*\}?|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})))?)"
@@ -155,9 +160,9 @@ def _found(text: str, match: re.Match[str], language: Language) -> Found | None:
 
 def _is_weak(text: str, start: int, end: int, unit: str | None) -> bool:
     before, behind = text[max(0, start - 24) : start], text[end : end + 6]
-    if unit is None and _YEAR.match(text[start:end]):
-        if _YEAR_BEHIND.match(behind) or _YEAR_BEFORE.search(before):
-            return True
+    year = unit is None and _YEAR.match(text[start:end])
+    if year and (_YEAR_BEHIND.match(behind) or _YEAR_BEFORE.search(before)):
+        return True
     if re.match(r"(?:st|nd|rd|th)(?!\w)", behind) or before.endswith("^"):
         return True
     glued = _GLUED.search(before)
