@@ -26,6 +26,9 @@ _NAME = re.compile(
     r"(plan|environment)\.json|cells/(?:(?!\.\.?/)[^/]+/)+(result\.json|[a-z_]+\.jsonl)"
 )
 """A member's name. A folder in a folder: older versions did not escape a data set `owner/name`."""
+LARGE, MOST_RATIO = 100 * 2**20, 500
+"""A file that grows to more bytes than this, and by more than this ratio, is made to fill a disk:
+the shipped runs grow 10 to 40 times."""
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
 """An absolute path within a text; its last part is kept."""
 
@@ -71,6 +74,10 @@ def unpacked(path: Path) -> Path:
             members = archive.getmembers()
             if not all(m.isreg() and _NAME.fullmatch(m.name) for m in members):
                 raise tarfile.TarError
+            size, packed = sum(m.size for m in members), path.stat().st_size
+            if size > LARGE and size > MOST_RATIO * packed:
+                what = f"holds {size / 2**20:,.0f} MiB in {packed / 2**10:,.0f} KiB: refused"
+                raise HarnessError(what, where=str(path), hint="No run that was packed does.")
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError):
         hint = "Give a file that `harness pack` wrote."

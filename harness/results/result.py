@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.errors import HarnessError
 from harness.metrics.registry import find
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, read_json, write_json, write_text
@@ -185,8 +186,13 @@ def load_result(path: Path) -> CellResult | None:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         return None
     record.pop("metrics_version", None)  # one number for all metrics, of an older version
-    record["values"] = tuple(Value(**value) for value in record["values"])
-    return CellResult(**record)
+    try:
+        record["values"] = tuple(Value(**value) for value in record["values"])
+        return CellResult(**record)
+    except (KeyError, TypeError) as error:
+        hint = "It was edited, or written by a newer harness: run the cell again, or update."
+        text = f"is no result of a cell: {type(error).__name__} {error}"
+        raise HarnessError(text, where=str(path), hint=hint) from None
 
 
 def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -200,9 +206,27 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     lines = path.read_bytes().rstrip(b"\n")
-    # one call for all lines: faster, and equal keys share their text
-    records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    try:
+        # one call for all lines: faster, and equal keys share their text
+        records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+    except (ValueError, RecursionError):
+        raise _torn_line(path, lines) from None
+    if not all(isinstance(record, dict) for record in records):
+        raise _torn_line(path, lines)
     return records
+
+
+def _torn_line(path: Path, lines: bytes) -> HarnessError:
+    """The error of the first line of ``path`` that is no record."""
+    hint = "The file was cut or edited: run the cell again, or take the file from a copy."
+    for number, line in enumerate(lines.split(b"\n"), start=1):
+        try:
+            whole = isinstance(json.loads(line), dict)
+        except (ValueError, RecursionError):
+            whole = False
+        if not whole:
+            return HarnessError("is not a record", where=f"{path}:{number}", hint=hint)
+    return HarnessError("holds no records", where=str(path), hint=hint)
 
 
 def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -212,12 +236,19 @@ def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def load_run(directory: Path) -> Run:
     """Everything a report needs, from the files of a run directory or of a packed run alone."""
+    given = str(directory)
     directory = unpacked(directory) if directory.is_file() else directory
     paths = RunPaths(directory)
-    plan = read_json(paths.plan)
-    cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
+    try:
+        plan = read_json(paths.plan)
+        entries, suite = list(plan["cells"]), {"name": str(plan["suite"]["name"]), **plan["suite"]}
+        cells = [_cell_of_plan(paths, entry) for entry in entries]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        hint = "The file was cut or edited; `harness run` of the suite writes it anew."
+        text = f"is no plan of a run: {type(error).__name__} {error}"
+        raise HarnessError(f"plan.json {text}", where=given, hint=hint) from None
     environment = read_json(paths.environment) if paths.environment.is_file() else {}
-    return Run(directory, plan["suite"], environment, tuple(cells))
+    return Run(directory, suite, environment, tuple(cells))
 
 
 def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:

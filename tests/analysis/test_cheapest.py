@@ -15,9 +15,9 @@ from harness.results.result import CellResult, Run, Value
 from harness.suite.schema import Objectives
 
 
-def cell(name, memory, latency=20.0, *, seed=0, quality=0.5, cv=0.01, **more):
+def cell(name, memory, latency=20.0, *, seed=0, quality=0.5, cv=0.01, of="vram", **more):
     values = (
-        Value("rougeL", quality, n=10), Value("infer_peak_rss_mib", memory),
+        Value("rougeL", quality, n=10), Value(f"infer_peak_{of}_mib", memory),
         Value("latency_p50_ms", latency), Value("latency_cv", cv),
     )  # fmt: skip
     return CellResult(
@@ -55,6 +55,12 @@ MEMORY = {
 def test_memory_within_its_noise_has_no_winner(sizes, wins):
     made = table(*([cell(f"r{k}", size)] for k, size in enumerate(sizes)))
     assert named(least(made)) == wins
+
+
+def test_a_process_s_memory_is_noisier_than_an_allocator_s():
+    first = [cell("a", 1000.0, of="rss")]
+    assert named(least(table(first, [cell("b", 920.0, of="rss")]))) is None
+    assert named(least(table(first, [cell("b", 700.0, of="rss")]))) == "b"
 
 
 def test_what_lies_below_its_own_base_shows_the_noise():

@@ -109,3 +109,13 @@ def test_an_unfinished_run_is_packed_as_it_is(run_dir, tmp_path):
     states = [c.status for c in load_run(pack(part, tmp_path / "p.tar.xz")).cells]
     assert states == ["ok", "missing"]
     assert json.loads((unpacked(tmp_path / "p.tar.xz") / "plan.json").read_text())["schema"] == 1
+
+
+def test_a_file_made_to_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "x.tar.xz"
+    with tarfile.open(path, "w:xz", preset=0) as archive:
+        entry = tarfile.TarInfo("plan.json")
+        entry.size = 120 * 2**20
+        archive.addfile(entry, io.BytesIO(bytes(entry.size)))
+    with pytest.raises(HarnessError, match=r"holds 120 MiB in \d+ KiB: refused"):
+        unpacked(path)
