@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.datasets.sources import source_of
+from harness.errors import HarnessError
+from harness.metrics.registry import scored_for
+from harness.registry import did_you_mean
 from harness.suite.schema import DatasetEntry, Evaluation
 
 
@@ -49,7 +52,7 @@ def resolve_task(
     """
     source = source_of(dataset, folder)
     task = dataset.task or source.task
-    return Task(
+    found = Task(
         task=task,
         language=dataset.language or source.language,
         labels=dataset.labels or source.labels,
@@ -58,6 +61,29 @@ def resolve_task(
         primary_metric=dataset.primary_metric or source.primary_metric,
         numeric_rel_tol=dataset.numeric_rel_tol,
     )
+    if dataset.primary_metric:
+        _check_primary(found, dataset.name)
+    return found
+
+
+def _check_primary(task: Task, dataset: str) -> None:
+    """Refuse a primary metric that its cells would not have, or that says no direction."""
+    ours = {record.name: record.higher_is_better for record in scored_for(task) if not record.of}
+    given = {
+        name: entry.higher_is_better
+        for entry in task.evaluation.metrics
+        for name in entry.names()
+        if name not in ours and task.task == "generation"
+    }
+    known, name = {**ours, **given}, task.primary_metric
+    where = f"data set {dataset}: primary_metric"
+    if name not in known:
+        what = f'no metric "{name}" is computed for a {task.task} task'
+        raise HarnessError(what, where=where, hint=did_you_mean(name, known))
+    if (name in ours and ours[name] is None) or given.get(name) == "neither":
+        what = f'"{name}" is neither good nor bad: rows cannot be ordered by it'
+        ranked = sorted(metric for metric, direction in known.items() if direction is not None)
+        raise HarnessError(what, where=where, hint=f"Choose one of {', '.join(ranked)}.")
 
 
 def task_record(task: Task) -> dict[str, Any]:

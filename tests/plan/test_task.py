@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record, cell_record, evaluated
 from harness.plan.expand import expand
 from harness.suite.loading import load_suite
@@ -66,3 +67,30 @@ def test_an_unknown_data_set_is_refused_before_a_run_is_planned(write_suite):
 
     with pytest.raises(HarnessError, match="finance-qaa"):
         cells(write_suite, "finance-qaa")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{name: finance-qa, primary_metric: rougel}", 'no metric "rougel".*\n.*rougeL'),
+        ("{name: finance-qa, primary_metric: f1_macro}", "for a generation task"),
+        ("{name: finance-labels, primary_metric: chrf}", "for a classification task"),
+        ("{name: finance-qa, primary_metric: latency_p50_ms}", "no metric"),
+        ("{name: finance-qa, primary_metric: entropy}", "neither good nor bad"),
+        ("{name: finance-qa, primary_metric: my_error}", 'no metric "my_error"'),
+    ],
+)
+def test_a_primary_metric_that_cells_would_not_have_is_refused(write_suite, entry, message):
+    with pytest.raises(HarnessError, match=message):
+        cells(write_suite, entry)
+
+
+@pytest.mark.parametrize(("direction", "refused"), [("false", False), ("neither", True)])
+def test_an_extra_metric_can_be_primary_where_it_has_a_direction(write_suite, direction, refused):
+    extra = f"{{metrics: [{{source: my_error.py, higher_is_better: {direction}}}]}}"
+    entry = f"{{name: finance-qa, primary_metric: my_error, evaluation: {extra}}}"
+    if refused:
+        with pytest.raises(HarnessError, match="neither good nor bad"):
+            cells(write_suite, entry)
+    else:
+        assert cells(write_suite, entry)[0].task.primary_metric == "my_error"
