@@ -65,6 +65,17 @@ def _fastest(work: Any) -> float:
     return best
 
 
+def multiplied_params(model: Any) -> int:
+    """Parameters that a token is multiplied with: all but an embedding that is looked up alone.
+
+    A tied embedding is the head as well: its product is as large as an untied one's.
+    """
+    table = model.get_input_embeddings().weight
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    whole = int(model.num_parameters())
+    return whole if head is not None and head.weight is table else whole - int(table.numel())
+
+
 def training_share(parameters: int, trainable: int, tokens: int, seconds: float) -> float | None:
     """Model FLOPs utilisation of training ``trainable`` of ``parameters`` on ``tokens``."""
     limit = ceilings()

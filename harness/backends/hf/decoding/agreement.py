@@ -111,7 +111,7 @@ def disagreement(
     except Exception as error:
         return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:120]}"
     for right, step in zip(wanted, found, strict=True):
-        away = _distance(step.logits[0], right.logits[0])
+        away = distance(step.logits[0], right.logits[0])
         if not away <= tolerance:  # NaN counts as away
             return f"its first logits are {away:.2g} standard deviations off"
         for k, (token, other) in enumerate(zip(step.tokens, right.tokens, strict=False)):
@@ -136,7 +136,7 @@ def check_causal(model: Any, prompt: Sequence[int]) -> None:
     ids = torch.tensor([first, other], device=model.device)
     logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     place = logits.shape[1] - len(first)  # virtual tokens of prompt learning come first
-    if _distance(logits[0, place], logits[1, place]) > tolerance_of(model):
+    if distance(logits[0, place], logits[1, place]) > tolerance_of(model):
         kind = model.config.model_type
         raise HarnessError(
             f"{kind} reads later tokens (an encoder): it can neither continue a text nor rank"
@@ -152,7 +152,8 @@ def tolerance_of(model: Any) -> float:
     return TOLERANCE.get(str(model.dtype).removeprefix("torch."), QUANTIZED_TOLERANCE)
 
 
-def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return how far logits are apart, in standard deviations of ``other``."""
     one, other = one.float().cpu(), other.float().cpu()
     kept = torch.isfinite(other)  # some vocabularies are padded with -inf
     return float((one - other)[kept].square().mean().sqrt() / other[kept].std().clamp(min=1e-9))

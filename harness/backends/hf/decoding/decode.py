@@ -16,6 +16,7 @@ from transformers import set_seed
 
 from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.decoding.ways import Answer, way_of
+from harness.backends.hf.models.limits import check_context
 from harness.suite.schema import Options
 
 MEMORY_SHARE = 0.6
@@ -46,8 +47,13 @@ def decode(
 
     Batches are formed by prompt length, longest first, so their composition depends on the
     prompts and the batch size alone.
+
+    Raises:
+        HarnessError: a prompt and its answer do not fit the context, or the model is an encoder.
     """
     longest = max(map(len, prompts), default=0)
+    new = int(options.get("max_new_tokens") or 1)
+    check_context(model, (len(prompt) + new for prompt in prompts), "prompts with their answers")
     way = way_of(model, tokenizer, options, prompts)
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     size = fitting_batch(model, longest + way.max_new_tokens, batch_size)

@@ -11,6 +11,7 @@ import torch
 from harness.backends.hf.decoding.agreement import LONGEST, check_causal, checks_of, tolerance_of
 from harness.backends.hf.decoding.evidence import takes
 from harness.backends.hf.encoding import Encoded
+from harness.backends.hf.models.limits import check_context
 
 LOGIT_BYTES = 512 * 1024**2
 """Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
@@ -38,6 +39,7 @@ def score_answers(
     Rows of different lengths share a batch, padded on the right, where some of them then have the
     likelihood that they have alone; else a batch holds rows of one length.
     """
+    check_context(model, map(_length, rows), "prompts with their references")
     order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
     mixed = not rows or _padding_agrees(model, [rows[i] for i in order], pad)
     found: dict[int, Likelihood] = {}

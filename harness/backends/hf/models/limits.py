@@ -36,7 +36,10 @@ def check_context(model: Any, lengths: Iterable[int], what: str) -> None:
     Raises:
         HarnessError: with how many there are and how long the longest is.
     """
+    peft = getattr(model, "active_peft_config", None)
+    virtual = peft.num_virtual_tokens if peft is not None and peft.is_prompt_learning else 0
     limit = context_of(model)
+    limit = None if limit is None else limit - virtual
     over = [] if limit is None else [length for length in lengths if length > limit]
     if over:
         raise HarnessError(

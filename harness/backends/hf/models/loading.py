@@ -50,6 +50,8 @@ def load_tokenizer(card: ModelCard) -> Any:
     the end-of-text token does not hide it from the loss.
     """
     tokenizer = from_hub(AutoTokenizer.from_pretrained, card)
+    # heads are batched by the tokenizer, and positions count from the left: padding comes last
+    tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     if card.prompt == "chat" and not tokenizer.chat_template:

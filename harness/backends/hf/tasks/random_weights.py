@@ -16,7 +16,11 @@ import torch
 from transformers import AutoTokenizer
 
 from harness.backends.base import Device, Seen, elapsed, known
-from harness.backends.hf.counters.ceilings import decoding_share, training_share
+from harness.backends.hf.counters.ceilings import (
+    decoding_share,
+    multiplied_params,
+    training_share,
+)
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.counters.memory import device_memory, free, memory_peak, weights_mib
 from harness.backends.hf.decoding.decode import decode, fixed_length
@@ -65,7 +69,7 @@ def _train(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
             trained = train_rows(model, tokenizer, options, rows, count * length)
     seconds = trained.seconds - owner.paused_seconds(trained.started)
     share = training_share(
-        facts["total_params"] - _embedding(model),
+        multiplied_params(model),
         facts["trainable_params"],
         count * length,
         seconds,
@@ -102,11 +106,6 @@ def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) ->
     seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
     seen.facts["decoding"] = decoded.how
     seen.timings["measure"] = elapsed(owner, started)
-
-
-def _embedding(model: Any) -> int:
-    """Parameters of the input embedding: looked up, not multiplied."""
-    return int(model.get_input_embeddings().weight.numel())
 
 
 def _stored(model: Any) -> int:

@@ -22,6 +22,8 @@ from trl import SFTConfig, SFTTrainer
 
 from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
 from harness.backends.hf.encoding import TrainingRows
+from harness.backends.hf.models.limits import check_context
+from harness.backends.hf.training.packing import check_packing
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
 
@@ -68,6 +70,9 @@ def train_rows(
     model: Any, tokenizer: Any, options: dict[str, Any], rows: Sequence[dict[str, Any]], tokens: int
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
+    check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
+    if options.get("packing") or options.get("padding_free"):
+        check_packing(model, rows)
     ratio = options.pop("loraplus_lr_ratio", None)
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
