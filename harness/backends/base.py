@@ -1,59 +1,108 @@
-"""The seam between a cell and a training stack: what a backend is asked, what it returns."""
+"""The seam between a cell and a training stack: four verbs, and what each of them returns."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from harness.datasets.example import Splits
+from harness.datasets.control import ControlItem
+from harness.datasets.example import Example
+from harness.errors import HarnessError
+from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
-from harness.plan.task import Task
-from harness.registry import Registry
 from harness.results.paths import CellPaths
-from harness.results.result import Value, value_of
+
+Record = dict[str, Any]
+AcceptRows = Callable[[Mapping[str, int]], None]
+"""Raises where what the audit of the training rows counted is not acceptable."""
 
 
-@dataclass
-class Seen:
-    """What the models showed: one record per test example, measurements, and the audit."""
+@dataclass(frozen=True)
+class BackendResult:
+    """What a verb found out, besides what it wrote to disk."""
 
-    records: list[dict[str, Any]] = field(default_factory=list)
-    """In the order of the test examples: what the model was asked (`prompt`), what it answered
-    (`prediction`; for labels `predicted_label`, None if unparsed), `finish_reason`, counts."""
-    repeats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """How an unchanged evaluation was repeated → records of the first test examples, in order."""
-    control: list[dict[str, Any]] = field(default_factory=list)
-    """Scored records of the control set, where the suite has one and the model a language head."""
-    values: list[Value] = field(default_factory=list)
-    """Measurements: memory, latency, training time."""
-    audit: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    """Measurements by metric name, such as `load_vram_mib`."""
     facts: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    """Seconds per phase."""
-    train_log: list[dict[str, float]] = field(default_factory=list)
-
-    def measured(self, numbers: dict[str, float], note: str | None = None) -> None:
-        """Add measurements under their metric names."""
-        for name, number in numbers.items():
-            self.values.append(value_of(name, number, note=note))
+    """Read from the loaded model: dtypes, module counts, adapter proof."""
 
 
-def known(numbers: dict[str, float | None]) -> dict[str, float]:
-    """``numbers`` without those that could not be measured here."""
-    return {name: number for name, number in numbers.items() if number is not None}
+@dataclass(frozen=True)
+class Training(BackendResult):
+    """What training found out; the adapter itself is on disk."""
+
+    audit: dict[str, int] = field(default_factory=dict)
+    """Counts of the audit of the training rows: rows, cut rows, rows without a loss token."""
+    log: list[dict[str, float]] = field(default_factory=list)
+    """One record per logged step."""
+    seconds: float = 0.0
+    """Of the steps alone, without those that the worker stood still."""
+    step: float = 0.0
+    """Median seconds of a step after the first."""
 
 
-class Backend(Protocol):
-    """A training stack."""
+@dataclass(frozen=True)
+class Answers(BackendResult):
+    """What a model answered."""
 
-    def __call__(
-        self, cell: Cell, task: Task, splits: Splits, paths: CellPaths, device: Device
-    ) -> Seen:
-        """Train ``cell``'s adapter (unless `base`), predict the test examples, measure.
+    records: list[Record] = field(default_factory=list)
+    """One per example, in order: what the model was asked (`prompt`), what it answered
+    (`prediction`; for labels `predicted_label`, None if unparsed), `finish_reason`, counts."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How examples are asked."""
+
+    batch_size: int
+    """Examples decoded or scored together."""
+    seed: int = 0
+    """The seed of sampled answers; greedy ones have none."""
+    likelihoods: bool = True
+    """Whether the likelihood of the references is wanted too."""
+
+
+class EndingScores(NamedTuple):
+    """Negative log-likelihoods in nats of a control set's endings, given their beginnings."""
+
+    right: list[float]
+    wrong: list[float]
+
+
+class AnsweringBackend(Protocol):
+    """A stack that serves a cell; somebody else may have trained its adapter."""
+
+    def load(self, probe: Example) -> BackendResult:
+        """Load what the cell serves: the base, with the adapter on disk unless it is `base`.
+
+        Args:
+            probe: An example on which an attached adapter must change the model's output.
+
+        Raises:
+            SkipCell: the cell cannot run here.
+            HarnessError: the adapter changes nothing: it is not active.
+        """
+
+    def predict(self, test: Sequence[Example], asking: Asking) -> Answers:
+        """What the loaded model answers to ``test``."""
+
+    def measure(self, test: Sequence[Example]) -> BackendResult:
+        """Latency, throughput and memory of the loaded model, on the first of ``test``."""
+
+
+class Backend(AnsweringBackend, Protocol):
+    """A training stack: it trains a cell's adapter and serves it."""
+
+    def fine_tune(self, train: Sequence[Example], accept: AcceptRows) -> Training:
+        """Train the cell's adapter on ``train`` and save it in the cell's folder.
+
+        Args:
+            train: The training examples, in order.
+            accept: Called with the audit of the rows before the first step.
 
         Raises:
             SkipCell: the cell cannot run here.
@@ -61,25 +110,51 @@ class Backend(Protocol):
         """
 
 
-BACKENDS: Registry[str] = Registry("backend")
-"""Name → module whose ``evaluate_cell`` is the backend; imported only in a worker."""
-BACKENDS.add("hf", "harness.backends.hf.backend")
-BACKENDS.add("testing", "harness.backends.testing")
+@runtime_checkable
+class ScoresEndings(Protocol):
+    """A backend that can also score a control set; asked where a suite has one."""
+
+    def score_endings(self, items: Sequence[ControlItem]) -> EndingScores:
+        """How likely the loaded model finds each item's two endings."""
 
 
-def backend_of(name: str) -> Backend:
-    """The backend called ``name``."""
-    backend: Backend = import_module(BACKENDS.get(name)).evaluate_cell
+def answering_backend(cell: Cell, paths: CellPaths, device: Device) -> AnsweringBackend:
+    """The backend that serves ``cell``."""
+    opened: AnsweringBackend = _open(cell.backend, cell, paths, device)
+    return opened
+
+
+def training_backend(cell: Cell, paths: CellPaths, device: Device) -> Backend:
+    """The backend that trains for the one that serves ``cell``.
+
+    Raises:
+        HarnessError: it cannot train.
+    """
+    name = BACKENDS.get(cell.backend).trained_by
+    opened = _open(name, cell, paths, device)
+    if not hasattr(opened, "fine_tune"):
+        hint = "Register it with `trained_by` the name of one that can, such as hf."
+        raise HarnessError(f'backend "{name}" cannot train', hint=hint)
+    backend: Backend = opened
     return backend
+
+
+def _open(name: str, cell: Cell, paths: CellPaths, device: Device) -> Any:
+    return import_module(BACKENDS.get(name).module).open_backend(cell, paths, device)
+
+
+def without_missing(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    """``numbers`` without those that could not be measured here."""
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 class Device(Protocol):
     """The seam between a worker and whoever started it."""
 
     def stage(self, name: str) -> None:
-        """Tell that the cell is now in stage ``name``."""
+        """Say that the cell is now in stage ``name``."""
 
-    def exclusive(self) -> Any:
+    def exclusive(self) -> AbstractContextManager[None]:
         """A context in which no other cell runs on the device."""
 
     def paused_seconds(self, since: float) -> float:

@@ -9,6 +9,15 @@ from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 
+NOTICES = {
+    "rows_end_added": "training rows end in a token that the harness added: the chat template"
+    " ends an assistant's turn with none",
+    "rows_with_control_text": "training rows hold the text of control tokens, encoded as"
+    " characters",
+    "rows_changed_by_template": "training rows hold another answer than the data set: the chat"
+    " template rewrites it",
+}
+"""Count of the audit → what it means, where it is said and never refused."""
 TEMPLATES = {
     "question-answer": (
         "{% if system %}{{ system }}\n\n{% endif %}"

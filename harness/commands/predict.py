@@ -37,8 +37,8 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise click.UsageError("no prompt: give --prompt, --file or standard input")
-    from harness.backends.hf.predict import answers
+    from harness.run.answer import answers
 
     meant = cell_of_record(result.provenance["cell"])
-    for answer in answers(meant, meant.task, RunPaths(run_dir).cell(result.key), texts):
+    for answer in answers(meant, RunPaths(run_dir).cell(result.key), texts):
         click.echo(answer.replace("\n", " "))

@@ -41,6 +41,8 @@ class Cell:
     generation: Options
     base_folder: str
     """The folder of the suite, which relative data paths start from."""
+    backend: str = "hf"
+    """What loads, answers and measures: a name in the registry of backends."""
     serve: str = "attached"
     """What is scored: `attached`, `merged` or `requantized`."""
 
@@ -53,6 +55,16 @@ class Cell:
     def is_baseline(self) -> bool:
         """Whether this is the untouched model."""
         return self.adapter == BASE
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether test examples are answered: random weights have nothing to say."""
+        return self.model.weights != "random"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether speed is measured; of random weights nothing else is."""
+        return self.evaluation.latency_prompts > 0 or not self.has_answers
 
     @property
     def axes(self) -> dict[str, Any]:

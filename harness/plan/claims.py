@@ -8,6 +8,7 @@ from typing import Any
 from harness.plan.architecture import architecture_of, model_bytes, shape_of, trainable_params
 from harness.plan.cell import Cell
 from harness.registry import did_you_mean
+from harness.suite.options import training_value
 from harness.suite.published import Claim
 
 GIB = 1024**3
@@ -23,8 +24,8 @@ def arithmetic(claim: Claim, cell: Cell) -> float | None:
     if claim.metric is None:
         return None
     if claim.metric == "effective_batch":
-        each = cell.training.get("per_device_train_batch_size", 8)
-        return float(each * cell.training.get("gradient_accumulation_steps", 1))
+        each = training_value(cell.training, "per_device_train_batch_size")
+        return float(each * training_value(cell.training, "gradient_accumulation_steps"))
     shape = shape_of(architecture_of(cell.model))
     if shape is None:
         return None

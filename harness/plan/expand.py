@@ -36,13 +36,13 @@ DEFAULT_GENERATION: Options = {"max_new_tokens": 128, "do_sample": False}
 OVERRIDES = ("training", "evaluation", "generation")
 
 
-def expand(suite: Suite, path: Path) -> list[Cell]:
+def expand(suite: Suite, path: Path, *, backend: str = "hf") -> list[Cell]:
     """Every cell of ``suite``: for each model × quantization × dataset the baseline, then adapters.
 
     Raises:
         HarnessError: a name is unknown, or nothing is left after `exclude`.
     """
-    resolver = _Resolver(suite, path)
+    resolver = _Resolver(suite, path, backend)
     cells = [resolver.cell(point) for point in _points(suite, resolver)]
     if not cells:
         hint = "Relax `exclude`, or fill the axes."
@@ -53,8 +53,9 @@ def expand(suite: Suite, path: Path) -> list[Cell]:
 class _Resolver:
     """Names on the axes to settings, each looked up once."""
 
-    def __init__(self, suite: Suite, path: Path) -> None:
+    def __init__(self, suite: Suite, path: Path, backend: str) -> None:
         self.suite = suite
+        self.backend = backend
         self.path = path
         self.entries = {axis: self._entries(axis) for axis in AXES[:-1]}
         self.sweep: dict[str, Options] = {}
@@ -111,6 +112,7 @@ class _Resolver:
             ),
             generation={**DEFAULT_GENERATION, **merged["generation"]},
             base_folder=str(folder),
+            backend=self.backend,
             serve="attached" if adapter is None else adapter.serve,
         )
 

@@ -20,10 +20,15 @@ from harness.plan.architecture import (
     trainable_params,
 )
 from harness.plan.cell import Cell
+from harness.suite.options import training_value
 
 MIB = 1024**2
 CONTEXT_MIB = 600
 """What a CUDA context and its libraries take beside the allocator."""
+PROMPT_TOKENS = 512
+"""Of a test prompt where the suite says nothing: prompts are not cut, and few are as long."""
+LONGEST_ROW = 1024
+"""Tokens of a training row where `max_length: null` cuts none."""
 CARDS_GIB = (8, 12, 16, 24, 48, 80)
 LORA_INPUT = 5
 """Bytes that training keeps for each input of an adapted layer: a dropped-out copy and the mask."""
@@ -94,7 +99,7 @@ def estimate(cell: Cell) -> Estimate | None:
 def _prompt(cell: Cell) -> int:
     if cell.model.weights == "random":
         return cell.evaluation.prompt_tokens
-    return int(cell.training.get("max_length") or 512)
+    return int(cell.training.get("max_length") or PROMPT_TOKENS)
 
 
 def _cache(shape: Shape, cell: Cell, wide: int) -> float:
@@ -119,8 +124,8 @@ def _decoding(shape: Shape, cell: Cell, wide: int, *, adapted: bool) -> float:
 
 def _activations(shape: Shape, cell: Cell) -> float:
     options = cell.training
-    rows = int(options.get("per_device_train_batch_size", 8))
-    tokens = rows * int(options.get("max_length") or 1024)
+    rows = int(training_value(options, "per_device_train_batch_size"))
+    tokens = rows * int(training_value(options, "max_length") or LONGEST_ROW)
     keys = shape.kv_heads * shape.head_size
     layer = BASE["hidden"] * shape.hidden + BASE["intermediate"] * shape.intermediate
     layer += BASE["keys"] * keys

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
@@ -45,6 +46,7 @@ def make_plan(
     tiny: bool = False,
     max_vram_gib: float | None = None,
     where: Machine | None = None,
+    backend: str = "hf",
 ) -> Plan:
     """What `harness run` would do with the suite in ``path``, or with its tiny twin.
 
@@ -55,7 +57,9 @@ def make_plan(
         tiny: Plan the suite's tiny twin.
         max_vram_gib: Skip cells that are expected to need more.
         where: The machine that cells will run on; default: this one.
+        backend: What loads, answers and measures; see `harness.plan.backends`.
     """
+    BACKENDS.get(backend)  # refuses an unknown name before anything is read
     where = where or machine()
     path = find_suite(path)
     suite = load_suite(path)
@@ -63,7 +67,7 @@ def make_plan(
     if tiny:
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
-    cells = [cell for cell in expand(suite, path) if matches(cell, select)]
+    cells = [cell for cell in expand(suite, path, backend=backend) if matches(cell, select)]
     decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib)
     return Plan(suite, path, run, tuple(decisions), claims)
 

@@ -52,10 +52,9 @@ class Decision:
             "skip": self.reason if self.action == "skip" else None,
         }
 
-    def job(self, environment: dict[str, Any], backend: str) -> dict[str, Any]:
+    def job(self, environment: dict[str, Any]) -> dict[str, Any]:
         """The worker's input, ``cell.json``."""
         return {
-            "backend": backend,
             "cell": cell_record(self.cell),
             "axes": self.cell.axes,
             "key": self.key,

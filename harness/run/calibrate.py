@@ -23,6 +23,7 @@ from harness.results.paths import RunPaths
 from harness.results.result import load_result
 from harness.run.executors.base import Event, executor_of
 from harness.run.runner import run_suite
+from harness.suite.options import training_value
 
 STEPS = 4
 """Training steps of a shortened cell; the first is not counted."""
@@ -140,8 +141,8 @@ def _seconds(cell: Cell, short: dict[str, float], sizes: _Sizes) -> float:
 def _steps(cell: Cell, rows: int) -> int:
     """Optimizer steps of training, as the trainer counts them."""
     options: dict[str, Any] = cell.training
-    if options.get("max_steps", -1) > 0:
+    if training_value(options, "max_steps") > 0:
         return int(options["max_steps"])
-    batches = math.ceil(rows / int(options.get("per_device_train_batch_size", 8)))
-    each = math.ceil(batches / int(options.get("gradient_accumulation_steps", 1)))
-    return math.ceil(each * float(options.get("num_train_epochs", 3.0)))
+    batches = math.ceil(rows / int(training_value(options, "per_device_train_batch_size")))
+    each = math.ceil(batches / int(training_value(options, "gradient_accumulation_steps")))
+    return math.ceil(each * float(training_value(options, "num_train_epochs")))

@@ -20,7 +20,6 @@ def run_suite(
     tell: Callable[[Event], None],
     *,
     fail_fast: bool = False,
-    backend: str = "hf",
 ) -> dict[str, int]:
     """Run the plan's missing cells; one failed cell never stops the others (unless ``fail_fast``).
 
@@ -31,7 +30,7 @@ def run_suite(
     write_plan(plan, surroundings)
     jobs = {d.key: d for d in plan.of("run")}
     for decision in jobs.values():
-        _prepare(plan.run.cell(decision.key), decision.job(surroundings, backend))
+        _prepare(plan.run.cell(decision.key), decision.job(surroundings))
     counts = {
         "ok": 0,
         "failed": 0,
@@ -59,11 +58,10 @@ def run_here(
     executor: str = "local",
     workers: int | None = None,
     fail_fast: bool = False,
-    backend: str = "hf",
 ) -> dict[str, int]:
     """Run the plan by the executor of that name; see `run_suite`."""
     chosen = executor_of(executor, workers)
-    return run_suite(plan, chosen, tell, fail_fast=fail_fast, backend=backend)
+    return run_suite(plan, chosen, tell, fail_fast=fail_fast)
 
 
 def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:

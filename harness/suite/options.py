@@ -190,6 +190,13 @@ def training_keys() -> dict[str, str]:
     return {**_snapshot()["training"], **HARNESS_TRAINING_KEYS}
 
 
+def training_value(training: Options, key: str) -> Any:
+    """The value of ``key`` as the trainer takes it: the suite's, else `SFTConfig`'s own default."""
+    if key in training:
+        return training[key]
+    return _snapshot()["training_defaults"][key]
+
+
 def trainer_keys() -> frozenset[str]:
     """The fields of plain `TrainingArguments`."""
     return frozenset(_snapshot()["trainer"])

@@ -34,8 +34,8 @@ tiny: {model: tiny-llama, dataset: {train: 30, test: 10}, training: {max_steps: 
 @pytest.fixture
 def board(write_suite, tmp_path):
     def make(tiny=False):
-        plan = make_plan(write_suite(SUITE), tmp_path / "out", tiny=tiny)
-        run_here(plan, backend="testing")
+        plan = make_plan(write_suite(SUITE), tmp_path / "out", tiny=tiny, backend="testing")
+        run_here(plan)
         return build_leaderboard(load_run(tmp_path / "out"))
 
     return make

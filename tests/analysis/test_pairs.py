@@ -27,8 +27,8 @@ def runs(write_suite, tmp_path):
 
     def write(name, examples=40):
         suite = write_suite(SUITE.replace("TEST", str(examples)))
-        plan = make_plan(suite, tmp_path / name)
-        run_suite(plan, LocalExecutor(2, 1), lambda _: None, backend="testing")
+        plan = make_plan(suite, tmp_path / name, backend="testing")
+        run_suite(plan, LocalExecutor(2, 1), lambda _: None)
         return tmp_path / name
 
     return write
@@ -117,8 +117,8 @@ matrix:
 
 
 def test_a_failed_seed_leaves_the_others_beside_their_own(write_suite, tmp_path):
-    plan = make_plan(write_suite(SEEDED), tmp_path)
-    run_suite(plan, LocalExecutor(2, 1), lambda _: None, backend="testing")
+    plan = make_plan(write_suite(SEEDED), tmp_path, backend="testing")
+    run_suite(plan, LocalExecutor(2, 1), lambda _: None)
     (whole,) = (p for p in compare_axis(tmp_path, "adapter") if "a → b" in p.name)
     (failed,) = (tmp_path / "cells").glob("*--a--*--s0-*")
     shutil.rmtree(failed)

@@ -29,8 +29,8 @@ class InThisProcess:
 
 @pytest.fixture
 def run(write_suite, tmp_path):
-    plan = make_plan(write_suite(SUITE), tmp_path)
-    run_suite(plan, InThisProcess(), lambda _: None, backend="testing")
+    plan = make_plan(write_suite(SUITE), tmp_path, backend="testing")
+    run_suite(plan, InThisProcess(), lambda _: None)
     return tmp_path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.backends.hf.encoding import prompt_text
 from harness.backends.hf.models.loading import HEADS, load_tokenizer
-from harness.backends.hf.tasks.label_answers import _asked
+from harness.backends.hf.tasks.label_answers import asked as ask
 from harness.backends.hf.training.trainer import arguments_of
 from harness.datasets.splits import load_splits
 from harness.plan.expand import expand
@@ -41,7 +41,7 @@ def settings_of(cell, scratch):
         quantization["bnb_4bit_compute_dtype"] = "float32"
 
     def rows(examples):
-        asked = _asked(examples, task) if task.labels else examples
+        asked = ask(examples, task.labels) if task.labels else examples
         return [
             {
                 "prompt": prompt_text(cell.model, tokenizer, question),

@@ -55,7 +55,7 @@ def against_torch(benchmark, figure, torch_import):
 
 def finished(suite, out, executor):
     """Every cell of ``suite`` run by the backend without torch, and the reports written."""
-    run_suite(make_plan(suite, out), executor, lambda _: None, backend="testing")
+    run_suite(make_plan(suite, out, backend="testing"), executor, lambda _: None)
     write_report(build_leaderboard(load_run(out)), out)
 
 

@@ -31,7 +31,7 @@ def harness(*arguments, **env):
 def gated(write_suite, tmp_path):
     """A run of the testing backend and its baseline beside the suite."""
     suite = write_suite(TWO)
-    run_here(make_plan(suite, tmp_path / "r"), backend="testing")
+    run_here(make_plan(suite, tmp_path / "r", backend="testing"))
     result = harness("baseline", "update", tmp_path / "r", "--reason", "first")
     assert result.exit_code == 0, result.output
     return tmp_path / "r"
@@ -50,7 +50,7 @@ def worsen(run, dataset="ru-calculations"):
 
 def test_without_a_baseline_the_exit_code_is_3(write_suite, tmp_path):
     suite = write_suite(TWO)
-    run_here(make_plan(suite, tmp_path / "r"), backend="testing")
+    run_here(make_plan(suite, tmp_path / "r", backend="testing"))
     result = harness("check", tmp_path / "r")
     assert result.exit_code == 3
     assert "no-baseline" in result.output

@@ -25,7 +25,7 @@ def address(tmp_path_factory, root):
         f"  quantization: [none, nf4]\n  adapter: [{adapters}]\n"
         "  dataset: [{name: ru-calculations, train: 60, test: 40}]\n"
     )
-    run_here(make_plan(folder / "s.yaml", folder / "out"), backend="testing")
+    run_here(make_plan(folder / "s.yaml", folder / "out", backend="testing"))
     CliRunner().invoke(main, ["report", str(folder / "out"), "-o", str(folder / "r")])
     return (folder / "r" / "leaderboard.html").as_uri()
 

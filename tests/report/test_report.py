@@ -39,7 +39,7 @@ def run_dir(tmp_path_factory, root):
     (folder / "models").symlink_to(root / "models")
     (folder / "page.yaml").write_text(SUITE)
     out = folder / "out"
-    run_here(make_plan(folder / "page.yaml", out), backend="testing")
+    run_here(make_plan(folder / "page.yaml", out, backend="testing"))
     path = next(out.rglob("*--a--ru-calculations--s0*/predictions.jsonl"))
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records[:6]:

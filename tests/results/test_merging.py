@@ -25,7 +25,7 @@ def run_of(tmp_path_factory, root):
                 f"name: {name}\nmatrix:\n  model: [tiny-qwen2]\n  adapter: {adapters}\n"
                 f"  dataset: [{{name: ru-calculations, train: 60, test: {test}}}]\n"
             )
-            run_here(make_plan(path, out), backend="testing")
+            run_here(make_plan(path, out, backend="testing"))
         return out
 
     return run

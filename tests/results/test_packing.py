@@ -23,7 +23,7 @@ def run_dir(tmp_path_factory, root):
         "name: s\nmatrix:\n  model: [tiny-qwen2]\n  adapter: [{name: a, config: {r: 4}}]\n"
         "  dataset: [{name: ru-calculations, train: 60, test: 20}]\n"
     )
-    run_here(make_plan(folder / "s.yaml", folder / "out"), backend="testing")
+    run_here(make_plan(folder / "s.yaml", folder / "out", backend="testing"))
     return folder / "out"
 
 

@@ -56,7 +56,7 @@ def test_a_data_set_named_as_on_the_hub_is_packed_and_read_back(tmp_path, root):
         "name: s\nmatrix:\n  model: [tiny-qwen2]\n  adapter: [{name: ../../a, config: {r: 4}}]\n"
         "  dataset: [{name: owner/name, source: ru-calculations, train: 60, test: 20}]\n"
     )
-    run_here(make_plan(tmp_path / "s.yaml", tmp_path / "out"), backend="testing")
+    run_here(make_plan(tmp_path / "s.yaml", tmp_path / "out", backend="testing"))
     here = load_run(tmp_path / "out")
     there = load_run(pack(tmp_path / "out", tmp_path / "run.tar.xz"))
     assert [c.status for c in there.cells] == ["ok", "ok"]

@@ -47,9 +47,9 @@ def without_gpu(monkeypatch):
 
 def told(suite, out, **options):
     events = []
-    plan = make_plan(suite, out)
+    plan = make_plan(suite, out, backend="testing")
     executor = LocalExecutor(2, 1)
-    counts = run_suite(plan, executor, events.append, backend="testing", **options)
+    counts = run_suite(plan, executor, events.append, **options)
     return counts, events
 
 
@@ -81,8 +81,8 @@ def test_interrupting_after_any_cell_and_running_again_gives_the_same_leaderboar
 
         out = tmp_path / f"cut{cells}"
         with pytest.raises(Enough):
-            run_suite(make_plan(suite, out), LocalExecutor(2, 1), stop, backend="testing")
-        before = len(make_plan(suite, out).of("current"))
+            run_suite(make_plan(suite, out, backend="testing"), LocalExecutor(2, 1), stop)
+        before = len(make_plan(suite, out, backend="testing").of("current"))
         assert before >= cells
         told(suite, out)
         texts = [
@@ -98,7 +98,7 @@ def test_a_truncated_result_is_run_again(write_suite, tmp_path):
     told(suite, tmp_path / "r")
     broken = next((tmp_path / "r").rglob("result.json"))
     broken.write_text(broken.read_text()[:40])
-    assert len(make_plan(suite, tmp_path / "r").of("run")) == 1
+    assert len(make_plan(suite, tmp_path / "r", backend="testing").of("run")) == 1
 
 
 def test_a_skipped_cell_is_shown_and_strict_makes_it_a_failure(write_suite, tmp_path, without_gpu):

@@ -20,7 +20,7 @@ matrix:
 
 def run(write_suite, tmp_path):
     suite, out = write_suite(SUITE), tmp_path / "r"
-    run_suite(make_plan(suite, out), LocalExecutor(2, 1), lambda _: None, backend="testing")
+    run_suite(make_plan(suite, out, backend="testing"), LocalExecutor(2, 1), lambda _: None)
     return suite, out
 
 

@@ -14,22 +14,13 @@ from typing import Any
 from harness.backends.hf.chat_template import ChatTemplate, chat_template
 from harness.backends.hf.control_text import OPEN, ControlText, unmarked
 from harness.backends.hf.stop_tokens import StopTokens
-from harness.backends.prompting import messages, render
+from harness.backends.prompting import NOTICES, messages, render
 from harness.datasets.example import Example, Turn
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 
 IGNORED = -100
 """The label that cross-entropy skips."""
-NOTICES = {
-    "rows_end_added": "training rows end in a token that the harness added: the chat template"
-    " ends an assistant's turn with none",
-    "rows_with_control_text": "training rows hold the text of control tokens, encoded as"
-    " characters",
-    "rows_changed_by_template": "training rows hold another answer than the data set: the chat"
-    " template rewrites it",
-}
-"""Count of the audit → what it means, where it is said and never refused."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ GENERATION = {
 """Kinds that `GenerationConfig` does not declare."""
 QUANTIZATION = {"bnb_4bit_quant_type": "=fp4|=nf4"}
 """Narrower than `BitsAndBytesConfig` declares: its two types of four bits."""
+COUNTED = (
+    "gradient_accumulation_steps", "max_length", "max_steps", "num_train_epochs",
+    "per_device_train_batch_size",
+)  # fmt: skip
+"""Training keys whose defaults decide how long a cell trains and what it needs."""
 
 
 def snapshot() -> dict[str, Any]:
@@ -47,6 +52,7 @@ def snapshot() -> dict[str, Any]:
         "quantizers": _quantizers(),
         "trainer": _fields(TrainingArguments),
         "training": _fields(SFTConfig),
+        "training_defaults": {key: _default(SFTConfig, key) for key in COUNTED},
         "versions": {name: version(name) for name in ("peft", "transformers", "trl")},
     }
 
@@ -60,6 +66,10 @@ def _quantizers() -> dict[str, dict[str, str]]:
         for method, config in sorted(AUTO_QUANTIZATION_CONFIG_MAPPING.items())
         if not method.startswith("bitsandbytes")
     }
+
+
+def _default(config: type, key: str) -> Any:
+    return next(field.default for field in dataclasses.fields(config) if field.name == key)
 
 
 def _fields(config: type) -> dict[str, str]:

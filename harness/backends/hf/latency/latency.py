@@ -11,11 +11,11 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.backends.hf.counters.memory import synchronize
 from harness.backends.hf.decoding.decode import fixed_length
@@ -115,7 +115,10 @@ def variation(rounds: Sequence[Round]) -> float | None:
 
 
 def generation_latency(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], new_tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    new_tokens: int,
 ) -> Latency:
     """Greedy decoding of ``new_tokens`` tokens for each prompt, one at a time.
 
@@ -137,7 +140,7 @@ def generation_latency(
     return _in_rounds(timed, prompts, new_tokens, model.device, SECONDS[captured])
 
 
-def forward_latency(model: Any, prompts: Sequence[list[int]]) -> Latency:
+def forward_latency(model: PreTrainedModel, prompts: Sequence[list[int]]) -> Latency:
     """One forward pass for each prompt, one at a time: the latency of a classifier."""
 
     @torch.inference_mode()
@@ -167,6 +170,17 @@ def _warm_up(
             timed(prompt)
         if time.perf_counter() - started >= WARM_SECONDS:
             return
+
+
+def forward_throughput(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]
+) -> dict[str, float]:
+    """Examples per second of one batch of ``ids``."""
+    batch = tokenizer.pad({"input_ids": list(ids)}, return_tensors="pt").to(model.device)
+    started = time.perf_counter()
+    with torch.inference_mode():  # as a decorator it would hide the types
+        model(**batch).logits.cpu()
+    return {"batch_examples_per_s": len(ids) / (time.perf_counter() - started)}
 
 
 def _in_rounds(
@@ -202,13 +216,17 @@ def _round(
 
 
 @torch.inference_mode()
-def _by_generate(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> Timing:
+def _by_generate(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: list[int], new_tokens: int
+) -> Timing:
     first = _generated(model, tokenizer, prompt, 1)
     total = _generated(model, tokenizer, prompt, new_tokens)
     return Timing(first, max(total - first, 0.0) / max(1, new_tokens - 1))
 
 
-def _generated(model: Any, tokenizer: Any, prompt: list[int], new_tokens: int) -> float:
+def _generated(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: list[int], new_tokens: int
+) -> float:
     config = GenerationConfig(
         **fixed_length(new_tokens),
         pad_token_id=tokenizer.pad_token_id,

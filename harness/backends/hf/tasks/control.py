@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from harness.backends.base import EndingScores
 from harness.backends.hf.control_text import ControlText
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import Encoded
 from harness.datasets.control import ControlItem
-from harness.scoring.forgetting import control_records
 
 
-def control(
-    model: Any, tokenizer: Any, items: Sequence[ControlItem], *, batch_size: int
-) -> list[dict[str, Any]]:
-    """One scored record per item; both endings follow the bare beginning."""
+def ending_scores(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    items: Sequence[ControlItem],
+    *,
+    batch_size: int,
+) -> EndingScores:
+    """How likely each item's right and wrong ending is after its bare beginning."""
     rows = [
         _encoded(tokenizer, item.prompt, ending)
         for item in items
         for ending in (item.reference, item.wrong)
     ]
-    found = score_answers(model, rows, pad=tokenizer.pad_token_id, batch_size=batch_size)
-    return control_records(items, [s.nll for s in found[::2]], [s.nll for s in found[1::2]])
+    scores = score_answers(model, rows, pad=tokenizer.pad_token_id, batch_size=batch_size)
+    return EndingScores([s.nll for s in scores[::2]], [s.nll for s in scores[1::2]])
 
 
-def _encoded(tokenizer: Any, prompt: str, ending: str) -> Encoded:
+def _encoded(tokenizer: PreTrainedTokenizerBase, prompt: str, ending: str) -> Encoded:
     """Prompt and ending tokenized as one text; the ending's tokens are those after the prompt's."""
     text = ControlText(tokenizer)
     (before,) = text.ids([text.mark(prompt)], add_special_tokens=True)

@@ -7,98 +7,81 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
+from harness.backends.base import Asking, Record
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import TrainingRows, encode
-from harness.backends.hf.latency.latency import Latency, forward_latency
-from harness.backends.hf.tasks import text as generation
-from harness.backends.hf.training.trainer import Trained, train_text
+from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
+from harness.backends.hf.tasks.label_record import label_record, text_ids
+from harness.backends.hf.tasks.text import TextTask
 from harness.datasets.example import Example
 from harness.metrics.classification import parse_label
-from harness.plan.cell import Cell
-from harness.plan.task import Task
 
 
-def training_rows_of(
-    examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
-) -> TrainingRows:
-    """The question and the label as ids and labels, audited."""
-    return generation.training_rows_of(asked(examples, task), tokenizer, cell, task)
+class LabelAnswers(TextTask):
+    """Labels are answers to a question after the text."""
 
+    def training_rows(self, train: Sequence[Example]) -> TrainingRows:
+        """The question and the label as ids and labels, audited."""
+        return super().training_rows(asked(train, self.cell.task.labels))
 
-def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
-    """The adapter trained on ``rows``."""
-    return train_text(model, tokenizer, cell, rows, scratch)
-
-
-def predict(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example], *,
-    likelihoods: bool = True,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One record per test example with its label, None where an answer names none."""
-    if task.answered_by == "generation":
-        records = generation.predict(
-            model, tokenizer, cell, task, asked(test, task), likelihoods=likelihoods
-        )
+    def predict(
+        self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
+    ) -> list[Record]:
+        """One record per test example with its label, None where an answer names none."""
+        labels = self.cell.task.labels
+        questions = asked(test, labels)
+        if self.cell.task.answered_by == "likelihood":
+            return self._ranked(model, questions, asking.batch_size)
+        records = super().predict(model, questions, asking)
         for record in records:
-            record["predicted_label"] = parse_label(record["prediction"], task.labels)
+            record["predicted_label"] = parse_label(record["prediction"], labels)
         return records
-    return _ranked(model, tokenizer, cell, task, test)
+
+    def _ranked(
+        self, model: PreTrainedModel, questions: Sequence[Example], batch_size: int
+    ) -> list[Record]:
+        """Each label's log-likelihood per byte (lm-evaluation-harness's `acc_norm`)."""
+        labels = self.cell.task.labels
+        answered = [
+            replace(question, reference=label) for question in questions for label in labels
+        ]
+        rows = [row.led for row in encode(self.cell.model, self.tokenizer, answered)]
+        scores = score_answers(model, rows, pad=self.tokenizer.pad_token_id, batch_size=batch_size)
+        sizes = [len(label.encode()) for label in labels]
+        records = []
+        for first in range(0, len(rows), len(labels)):
+            chunk = scores[first : first + len(labels)]
+            per_byte = [-score.nll / size for score, size in zip(chunk, sizes, strict=True)]
+            records.append(label_record(rows[first].prompt, per_byte, labels))
+        return records
+
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+        """How questions are made, what ends an answer, and how answers were decoded."""
+        return super().describe(model, asked(test, self.cell.task.labels))
+
+    def latency(self, model: PreTrainedModel, test: Sequence[Example]) -> Latency:
+        """Seconds of one forward pass over each of the first questions.
+
+        Ranking labels needs one pass for each label; one is timed.
+        """
+        return forward_latency(model, self.prompt_ids(test[: self.cell.evaluation.latency_prompts]))
+
+    def throughput(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, float]:
+        """Tokens per second of one full batch; examples, where the other side has a head."""
+        if self.cell.dataset.classify_by != "head":
+            return super().throughput(model, test)
+        # this is the baseline of cells with a head: both sides are timed on the same pass
+        ids = text_ids(self.tokenizer, test[: self.cell.evaluation.batch_size])
+        return forward_throughput(model, self.tokenizer, ids)
 
 
-def _ranked(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example]
-) -> list[dict[str, Any]]:
-    """Log-likelihood per byte of each label as the answer (lm-evaluation-harness's `acc_norm`)."""
-    questions = asked(test, task)
-    answered = [replace(example, reference=label) for example in questions for label in task.labels]
-    rows = [row.led for row in encode(cell.model, tokenizer, answered)]
-    found = score_answers(
-        model, rows, pad=tokenizer.pad_token_id, batch_size=cell.evaluation.batch_size
-    )
-    step = len(task.labels)
-    sizes = [len(label.encode()) for label in task.labels]
-    records = []
-    for k in range(len(questions)):
-        chunk = found[k * step : (k + 1) * step]
-        scores = [-score.nll / size for score, size in zip(chunk, sizes, strict=True)]
-        records.append(label_record(rows[k * step].prompt, scores, task.labels))
-    return records
-
-
-def label_record(prompt: str, scores: Sequence[float], labels: Sequence[str]) -> dict[str, Any]:
-    """The record of an example whose ``labels`` have ``scores``: the best one is predicted."""
-    best = labels[max(range(len(scores)), key=scores.__getitem__)]
-    return {
-        "prompt": prompt,
-        "prediction": best,
-        "predicted_label": best,
-        "label_scores": dict(zip(labels, scores, strict=True)),
-        "finish_reason": "stop",
-    }
-
-
-def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:
-    """Seconds of one forward pass over each of the first questions.
-
-    Ranking labels needs one pass for each label; one is timed.
-    """
-    count = cell.evaluation.latency_prompts
-    prompts = generation.first_prompts(tokenizer, cell, test, count)
-    found: Latency = forward_latency(model, prompts)
-    return found
-
-
-def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
-    """Tokens per second of one full batch, decoded to a fixed length."""
-    return generation.throughput(model, tokenizer, cell, test)
-
-
-def asked(examples: Sequence[Example], task: Task) -> list[Example]:
-    """``examples`` with the question that names the labels."""
-    choices = ", ".join(task.labels)
+def asked(examples: Sequence[Example], labels: Sequence[str]) -> list[Example]:
+    """``examples`` with the question for their label after the text."""
+    choices = ", ".join(labels)
     return [
         replace(e, prompt=f"{e.prompt}\n\nWhich of these is the text: {choices}?") for e in examples
     ]

@@ -1,90 +1,70 @@
-"""The label task by a trained head; its baseline, which has none, ranks the labels as answers."""
+"""The label task by a trained head on the bare text; its baseline ranks the labels as answers."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
-from harness.backends.hf.control_text import ControlText
+from harness.backends.base import Asking, Record
+from harness.backends.hf.decoding.decode import decoding_facts
 from harness.backends.hf.encoding import TrainingRows
-from harness.backends.hf.latency.latency import Latency, forward_latency
-from harness.backends.hf.tasks import label_answers
+from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
+from harness.backends.hf.tasks.label_record import label_record, text_ids
+from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.training.trainer import Trained, train_labels
 from harness.datasets.example import Example
-from harness.plan.cell import Cell
-from harness.plan.task import Task
+from harness.suite.options import training_value
 
 
-def training_rows_of(
-    examples: Sequence[Example], tokenizer: Any, cell: Cell, task: Task
-) -> TrainingRows:
-    """``examples`` as ids and label indices; rows over `max_length` are cut and counted."""
-    limit = cell.training.get("max_length", 1024)
-    rows, cut, tokens = [], 0, 0
-    for example, ids in zip(examples, _text_ids(tokenizer, examples), strict=True):
-        cut += len(ids) > limit
-        tokens += min(len(ids), limit)
-        rows.append({"input_ids": ids[:limit], "labels": task.labels.index(example.reference)})
-    return TrainingRows(rows, {"rows": len(rows), "rows_cut": cut, "tokens": tokens})
+class LabelHead(PretrainedTask):
+    """A new linear head is trained with the adapter, and answers in one forward pass."""
 
+    def training_rows(self, train: Sequence[Example]) -> TrainingRows:
+        """``train`` as ids and label indices; rows over `max_length` are cut and counted."""
+        limit = training_value(self.cell.training, "max_length")
+        labels = self.cell.task.labels
+        rows, cut, tokens = [], 0, 0
+        for example, ids in zip(train, text_ids(self.tokenizer, train), strict=True):
+            kept = ids if limit is None else ids[:limit]
+            cut += len(ids) > len(kept)
+            tokens += len(kept)
+            rows.append({"input_ids": kept, "labels": labels.index(example.reference)})
+        return TrainingRows(rows, {"rows": len(rows), "rows_cut": cut, "tokens": tokens})
 
-def train(model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path) -> Trained:
-    """The adapter and the head trained on ``rows``."""
-    return train_labels(model, tokenizer, cell, rows, scratch)
+    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
+        """The adapter and the head trained on ``rows``."""
+        return train_labels(model, self.tokenizer, self.cell, rows, scratch)
 
+    @torch.inference_mode()
+    def predict(
+        self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
+    ) -> list[Record]:
+        """One record per test example with the head's log-probability of each label."""
+        ids = text_ids(self.tokenizer, test)
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        scores: dict[int, list[float]] = {}
+        for first in range(0, len(order), asking.batch_size):
+            chunk = order[first : first + asking.batch_size]
+            batch = self.tokenizer.pad({"input_ids": [ids[i] for i in chunk]}, return_tensors="pt")
+            logits = model(**batch.to(model.device)).logits.float().log_softmax(-1)
+            scores.update(zip(chunk, logits.tolist(), strict=True))
+        labels = self.cell.task.labels
+        return [label_record(e.prompt, scores[k], labels) for k, e in enumerate(test)]
 
-def predict(
-    model: Any, tokenizer: Any, cell: Cell, task: Task, test: Sequence[Example], *,
-    likelihoods: bool = True,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One record per test example with a score per label and the best label."""
-    if cell.is_baseline:
-        return label_answers.predict(model, tokenizer, cell, task, test, likelihoods=likelihoods)
-    scores = _by_head(model, tokenizer, cell, test)
-    return [
-        label_answers.label_record(example.prompt, row, task.labels)
-        for example, row in zip(test, scores, strict=True)
-    ]
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+        """The first text as the head sees it."""
+        return {"decoding": decoding_facts(model), "first_prompt": test[0].prompt}
 
+    def latency(self, model: PreTrainedModel, test: Sequence[Example]) -> Latency:
+        """Seconds of one forward pass for each of the first test texts."""
+        first = test[: self.cell.evaluation.latency_prompts]
+        return forward_latency(model, text_ids(self.tokenizer, first))
 
-@torch.inference_mode()
-def _by_head(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> list[list[float]]:
-    """Log-probabilities of the head, in batches of the examples sorted by length."""
-    ids = _text_ids(tokenizer, test)
-    order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-    found: dict[int, list[float]] = {}
-    for first in range(0, len(order), cell.evaluation.batch_size):
-        chunk = order[first : first + cell.evaluation.batch_size]
-        batch = tokenizer.pad({"input_ids": [ids[i] for i in chunk]}, return_tensors="pt")
-        logits = model(**batch.to(model.device)).logits.float().log_softmax(-1)
-        found.update(zip(chunk, logits.tolist(), strict=True))
-    return [found[i] for i in range(len(ids))]
-
-
-def _text_ids(tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
-    texts = [f"{e.prompt}\n{e.context}" if e.context else e.prompt for e in examples]
-    text = ControlText(tokenizer)
-    return text.ids([text.mark(one) for one in texts], add_special_tokens=True)
-
-
-def latency(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> Latency:
-    """Seconds of one forward pass for each of the first test texts."""
-    if cell.is_baseline:
-        return label_answers.latency(model, tokenizer, cell, test)
-    prompts = _text_ids(tokenizer, test[: cell.evaluation.latency_prompts])
-    found: Latency = forward_latency(model, prompts)
-    return found
-
-
-@torch.inference_mode()
-def throughput(model: Any, tokenizer: Any, cell: Cell, test: Sequence[Example]) -> dict[str, float]:
-    """Examples per second of one full batch."""
-    ids = _text_ids(tokenizer, test[: cell.evaluation.batch_size])
-    batch = tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(model.device)
-    started = time.perf_counter()
-    model(**batch).logits.cpu()
-    return {"batch_examples_per_s": len(ids) / (time.perf_counter() - started)}
+    def throughput(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, float]:
+        """Examples per second of one full batch."""
+        ids = text_ids(self.tokenizer, test[: self.cell.evaluation.batch_size])
+        return forward_throughput(model, self.tokenizer, ids)

@@ -7,116 +7,141 @@ kernel costs, so the numbers are those of the published architecture on this dev
 
 from __future__ import annotations
 
-import tempfile
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.backends.base import Device, Seen, elapsed, known
+from harness.backends.base import Asking, BackendResult, Record, without_missing
 from harness.backends.hf.counters.ceilings import (
     decoding_share,
     multiplied_params,
     training_share,
 )
 from harness.backends.hf.counters.energy import energy
-from harness.backends.hf.counters.memory import device_memory, free, memory_peak, weights_mib
+from harness.backends.hf.counters.memory import device_memory, memory_peak
 from harness.backends.hf.decoding.decode import decode, fixed_length
+from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import generation_latency
-from harness.backends.hf.models.loading import add_adapter, census, device
+from harness.backends.hf.models.loading import add_adapter, device
 from harness.backends.hf.models.random import random_model
-from harness.backends.hf.training.trainer import arguments_of, train_rows
+from harness.backends.hf.training.trainer import Trained, arguments_of, train_rows
+from harness.datasets.example import Example
 from harness.plan.cell import Cell
+from harness.suite.options import training_value
 from harness.suite.shipped import shipped
 
 DEFAULT_STEPS = 6
 """Optimizer steps where the suite sets no `max_steps`."""
 
 
-def evaluate_geometry(cell: Cell, owner: Device) -> Seen:
-    """Load, train for some steps (unless `base`), decode and measure; no records."""
-    seen = Seen()
-    where = device()
-    tokenizer = AutoTokenizer.from_pretrained(shipped("models")[0] / "tiny" / "tiny-qwen2")
-    owner.stage("load")
-    with memory_peak("load") as peak:
-        model = random_model(cell, where)
-    seen.measured(peak.values)
-    seen.facts["loaded"] = census(model)
-    seen.measured({"weights_mib": weights_mib(model.requires_grad_(False))})
-    if not cell.is_baseline:
-        owner.stage("train")
-        model = _train(cell, model, tokenizer, owner, seen)
-        model.eval()
-    owner.stage("measure")
-    _infer(cell, model, tokenizer, owner, seen)
-    return seen
+class RandomWeights:
+    """An architecture filled with random numbers: what it costs, without what it knows."""
 
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        # the decoding engine wants one; ids are random, so any does
+        folder = shipped("models")[0] / "tiny" / "tiny-qwen2"
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
 
-def _train(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) -> Any:
-    model = add_adapter(model, cell, classification=False)
-    facts = census(model)
-    length = int(cell.training.get("max_length", 512))
-    steps = cell.training.get("max_steps", DEFAULT_STEPS)
-    with tempfile.TemporaryDirectory() as scratch, memory_peak("train_peak") as peak:
-        options = {**arguments_of(cell, model, Path(scratch)), "max_steps": steps}
-        each = options.get("per_device_train_batch_size", 8)
-        count = steps * each * options.get("gradient_accumulation_steps", 1)
-        rows = [{"input_ids": ids, "labels": ids} for ids in _ids(count, length)]
-        with energy() as used:
-            trained = train_rows(model, tokenizer, options, rows, count * length)
-    seconds = trained.seconds - owner.paused_seconds(trained.started)
-    share = training_share(
-        multiplied_params(model),
-        facts["trainable_params"],
-        count * length,
-        seconds,
-    )
-    seen.measured(known({"train_energy_j": used.joules, "train_flops_share": share}))
-    seen.measured({**peak.values, **trained.cost(facts, seconds)})
-    seen.facts["trained"] = {**facts, "steps": trained.steps}
-    seen.timings |= {"train": seconds, "step": trained.step}
-    free()
-    return model
+    def trainable(self) -> PreTrainedModel:
+        """The random base under a fresh adapter."""
+        return add_adapter(random_model(self.cell, device()), self.cell, classification=False)
 
+    def rows(self, train: Sequence[Example], folder: Path) -> TrainingRows:
+        """As many rows of random ids as the steps need; ``train`` is left alone."""
+        options = self.cell.training
+        length = int(training_value(options, "max_length"))
+        each = int(training_value(options, "per_device_train_batch_size"))
+        steps = self._steps() * int(training_value(options, "gradient_accumulation_steps"))
+        rows = [{"input_ids": ids, "labels": ids} for ids in _ids(steps * each, length)]
+        return TrainingRows(rows, {"rows": len(rows), "tokens": len(rows) * length})
 
-def _infer(cell: Cell, model: Any, tokenizer: Any, owner: Device, seen: Seen) -> None:
-    evaluation, new = cell.evaluation, int(cell.generation["max_new_tokens"])
-    prompts = _ids(max(evaluation.batch_size, evaluation.latency_prompts), evaluation.prompt_tokens)
-    options = fixed_length(new)
-    size = evaluation.batch_size
-    started = time.monotonic()
-    with owner.exclusive():
+    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
+        """A few optimizer steps."""
+        options = {**arguments_of(self.cell, model, scratch), "max_steps": self._steps()}
+        return train_rows(model, self.tokenizer, options, rows.rows, rows.audit["tokens"])
+
+    def _steps(self) -> int:
+        steps = int(self.cell.training.get("max_steps", DEFAULT_STEPS))
+        return steps if steps > 0 else DEFAULT_STEPS
+
+    def cost(
+        self, model: PreTrainedModel, census: Mapping[str, Any], trained: Trained, seconds: float
+    ) -> dict[str, float]:
+        """Time, speed and size, and the share of the device's peak arithmetic."""
+        multiplied = multiplied_params(model, census["total_params"])
+        share = training_share(multiplied, census["trainable_params"], trained.tokens, seconds)
+        return {**without_missing({"train_flops_share": share}), **trained.cost(census, seconds)}
+
+    def save(self, model: PreTrainedModel, folder: Path) -> dict[str, float]:
+        """Nothing: random weights are worth nothing tomorrow."""
+        return {}
+
+    def served(self, adapter: Path) -> PreTrainedModel:
+        """The random base; of an adapter's cell, under a fresh one."""
+        model = random_model(self.cell, device())
+        if self.cell.is_baseline:
+            return model
+        return add_adapter(model, self.cell, classification=False).eval()
+
+    def proof(self, model: PreTrainedModel, probe: Example) -> dict[str, float]:
+        """Nothing: a fresh adapter changes no logit, and need not."""
+        return {}
+
+    def predict(
+        self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
+    ) -> list[Record]:
+        """Nothing: the answers of random weights say nothing."""
+        return []
+
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+        """Nothing: nothing was asked."""
+        return {}
+
+    def measure(self, model: PreTrainedModel, test: Sequence[Example]) -> BackendResult:
+        """Memory, speed and latency of decoding to a fixed length; ``test`` is left alone."""
+        evaluation, new = self.cell.evaluation, int(self.cell.generation["max_new_tokens"])
+        size, timed = evaluation.batch_size, evaluation.latency_prompts
+        prompts = _ids(max(size, timed), evaluation.prompt_tokens)
+        options = fixed_length(new)
         with memory_peak("infer_peak") as peak:
-            decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
+            decode(model, self.tokenizer, prompts[:size], options=options, batch_size=size)
         with energy() as used:
-            decoded = decode(model, tokenizer, prompts[:size], options=options, batch_size=size)
-        chosen = prompts[: evaluation.latency_prompts]
-        latency = generation_latency(model, tokenizer, chosen, evaluation.latency_new_tokens)
-    seen.measured({**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds})
-    seen.measured(latency.values())
-    seen.facts["latency_ms"] = latency.milliseconds()
-    seen.measured(device_memory())
-    if latency.rounds:
-        share = decoding_share(_stored(model), latency.each_token())
-        seen.measured(known({"decode_bandwidth_share": share}))
-    seen.measured(used.per_1k(decoded.new_tokens))
-    seen.measured(known({"kv_cache_mib": decoded.how.get("kv_cache_mib")}))
-    seen.facts["decoding"] = decoded.how
-    seen.timings["measure"] = elapsed(owner, started)
+            decoded = decode(
+                model, self.tokenizer, prompts[:size], options=options, batch_size=size
+            )
+        latency = generation_latency(
+            model, self.tokenizer, prompts[:timed], evaluation.latency_new_tokens
+        )
+        numbers = {**peak.values, "batch_tokens_per_s": decoded.new_tokens / decoded.seconds}
+        numbers |= {**latency.values(), **device_memory()}
+        if latency.rounds:
+            share = decoding_share(_read_each_step(model), latency.each_token())
+            numbers |= without_missing({"decode_bandwidth_share": share})
+        numbers |= used.per_1k(decoded.new_tokens)
+        numbers |= without_missing({"kv_cache_mib": decoded.how.get("kv_cache_mib")})
+        return BackendResult(
+            numbers, {"latency_ms": latency.milliseconds(), "decoding": decoded.how}
+        )
 
 
-def _stored(model: Any) -> int:
+def _tied(model: PreTrainedModel) -> bool:
+    table = model.get_input_embeddings().weight
+    return table is getattr(model.get_output_embeddings(), "weight", None)
+
+
+def _read_each_step(model: PreTrainedModel) -> int:
     """Bytes of weights that a decode step reads: all but an untied embedding's other rows."""
     table = model.get_input_embeddings().weight
-    tied = table is getattr(model.get_output_embeddings(), "weight", None)
     whole = sum(p.numel() * p.element_size() for p in model.parameters())
-    return int(whole - (0 if tied else table.numel() * table.element_size()))
+    return int(whole - (0 if _tied(model) else table.numel() * table.element_size()))
 
 
 def _ids(count: int, length: int) -> list[list[int]]:
     """``count`` sequences of random ids, the same in every cell; special ids are left out."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(10, 4000, (count, length), generator=generator).tolist()  # type: ignore[no-any-return]
+    ids: list[list[int]] = torch.randint(10, 4000, (count, length), generator=generator).tolist()
+    return ids

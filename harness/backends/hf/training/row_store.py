@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from harness.backends.hf.encoding import TrainingRows
 from harness.datasets.example import Example
 from harness.plan.cell import Cell
-from harness.plan.task import Task
 from harness.results.paths import read_json, write_json
 
 
@@ -34,7 +33,7 @@ def stored_rows(folder: Path, key: str, make: Callable[[], TrainingRows]) -> Tra
     return TrainingRows(Dataset.load_from_disk(str(place)), read_json(place / "audit.json"))
 
 
-def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]) -> str:
+def rows_key(cell: Cell, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
     """Sixteen hex digits of what the rows of ``examples`` depend on."""
     digest = hashlib.sha256()
     settings = {
@@ -44,8 +43,8 @@ def rows_key(cell: Cell, task: Task, tokenizer: Any, examples: Sequence[Example]
         "special": tokenizer.special_tokens_map,
         "max_length": cell.training.get("max_length"),
         "loss_on": cell.training.get("loss_on"),
-        "answered_by": task.answered_by,
-        "labels": list(task.labels),
+        "answered_by": cell.task.answered_by,
+        "labels": list(cell.task.labels),
     }
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     digest.update(tokenizer.backend_tokenizer.to_str().encode())

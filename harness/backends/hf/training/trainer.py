@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +35,7 @@ class Trained:
     log: list[dict[str, float]]
     """One record per logged step: loss, learning rate, token accuracy, entropy."""
     seconds: float
-    """Wall-clock seconds of the steps alone: no tokenization, no evaluation."""
+    """Wall-clock seconds of the steps alone: no set-up of the trainer, no tokenization."""
     tokens: int
     """Non-padding tokens in the rows, times epochs trained."""
     steps: int
@@ -46,13 +46,13 @@ class Trained:
     parts: dict[str, float]
     """MiB of gradients and optimizer state; on CUDA of the rest of the peak too."""
 
-    def cost(self, facts: dict[str, Any], seconds: float) -> dict[str, float]:
+    def cost(self, facts: Mapping[str, Any], seconds: float) -> dict[str, float]:
         """Time, speed and size of training a model of which `census` gave ``facts``."""
         trained, total = facts["trainable_params"], facts["total_params"] or 1
         return {
             **self.parts,
             "train_seconds": seconds,
-            "train_tokens_per_s": self.tokens / seconds,
+            "train_tokens_per_s": self.tokens / max(seconds, 1e-9),
             "trainable_params": trained,
             "trainable_percent": 100 * trained / total,
         }
@@ -108,10 +108,20 @@ def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Opt
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
-    """When each optimizer step ended: its loss is read from the device, which waits for it."""
+    """When the first step began and each one ended.
+
+    The loss of a step is read from the device, which waits for it, so an end is an end there too.
+    """
 
     def __init__(self) -> None:
         self._ends: list[float] = []
+        self.began: float | None = None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock at the first step: before it the trainer sets itself up."""
+        if self.began is None:
+            synchronize()
+            self.began = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the time."""
@@ -186,10 +196,10 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
             parameter.data = parameter.data.to(torch.float32)
     steps = _Steps()
     trainer.add_callback(steps)
-    started = time.monotonic()
     output = trainer.train()
     synchronize()
-    seconds = time.monotonic() - started
+    ended = time.monotonic()
+    started = ended if steps.began is None else steps.began
     log = [_numbers(record) for record in trainer.state.log_history if "loss" in record]
     loss = output.training_loss
     if loss != loss:
@@ -197,9 +207,14 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     epochs = trainer.state.epoch or 0.0
     peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
     return Trained(
-        log, seconds, round(tokens * epochs), trainer.state.global_step, started, steps.median(),
-        training_parts(model, trainer.optimizer, peak),
-    )  # fmt: skip
+        log=log,
+        seconds=ended - started,
+        tokens=round(tokens * epochs),
+        steps=trainer.state.global_step,
+        started=started,
+        step=steps.median(),
+        parts=training_parts(model, trainer.optimizer, peak),
+    )
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, float]:

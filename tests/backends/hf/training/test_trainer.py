@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from harness.backends.hf.backend import kind_of
 from harness.backends.hf.counters.memory import MIB
-from harness.backends.hf.models.loading import add_adapter, load_model, load_tokenizer
-from harness.backends.hf.tasks import label_head as classification
-from harness.backends.hf.tasks import text as generation
 from harness.backends.hf.training.row_store import rows_key, stored_rows
 from harness.datasets.splits import load_splits
 from harness.plan.expand import expand
@@ -24,22 +22,20 @@ class Fixed:
     def __init__(self, path, dataset):
         cells = expand(load_suite(path), path)
         self.cell = next(c for c in cells if not c.is_baseline)
-        self.task = self.cell.task
-        self.tokenizer = load_tokenizer(self.cell.model)
-        self.kind = classification if dataset == "finance-labels" else generation
+        self.kind = kind_of(self.cell)
+        self.tokenizer = self.kind.tokenizer
         self.examples = load_splits(self.cell.dataset, path.parent).train[:ROWS]
 
     def rows(self):
-        return self.kind.training_rows_of(self.examples, self.tokenizer, self.cell, self.task)
+        return self.kind.training_rows(self.examples)
 
     def train(self, folder, **options):
         options = {
             "max_steps": 2, "per_device_train_batch_size": ROWS, "max_length": 256, **options
         }  # fmt: skip
         cell = replace(self.cell, training={**self.cell.training, **options})
-        model = add_adapter(load_model(cell, self.tokenizer), cell, classification=False)
-        rows = self.kind.training_rows_of(self.examples, self.tokenizer, cell, self.task)
-        return self.kind.train(model, self.tokenizer, cell, rows, folder)
+        kind = kind_of(cell)
+        return kind.train(kind.trainable(), kind.training_rows(self.examples), folder)
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def test_gradients_and_optimizer_are_counted_from_their_tensors(text, tmp_path):
 def test_rows_are_made_once_and_read_back_as_they_were(write_suite, tmp_path, dataset):
     fixed = Fixed(write_suite(dataset=dataset), dataset)
     made = fixed.rows()
-    key = rows_key(fixed.cell, fixed.task, fixed.tokenizer, fixed.examples)
+    key = rows_key(fixed.cell, fixed.tokenizer, fixed.examples)
     first = stored_rows(tmp_path / "rows", key, fixed.rows)
     again = stored_rows(tmp_path / "rows", key, lambda: pytest.fail("made again"))
     assert list(first.rows) == list(again.rows) == list(made.rows)
@@ -86,7 +82,7 @@ def test_rows_are_made_once_and_read_back_as_they_were(write_suite, tmp_path, da
 
 def test_rows_are_made_anew_when_anything_they_depend_on_changes(text):
     def key(cell=text.cell, examples=text.examples):
-        return rows_key(cell, text.task, text.tokenizer, examples)
+        return rows_key(cell, text.tokenizer, examples)
 
     cut = replace(text.cell, training={**text.cell.training, "max_length": 8})
     card = replace(text.cell, model=text.cell.model.model_copy(update={"prompt": "plain"}))

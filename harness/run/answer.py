@@ -1,0 +1,32 @@
+"""Answers of a finished cell to new prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.backends.base import Alone, Asking, answering_backend
+from harness.datasets.example import Example
+from harness.errors import HarnessError
+from harness.plan.cell import Cell
+from harness.results.paths import CellPaths
+
+
+def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
+    """One answer per prompt, by the cell's own base, adapter, prompt style and decoding.
+
+    Of a classification cell the label; what was said, where it names none.
+
+    Raises:
+        HarnessError: the cell's adapter is gone.
+    """
+    if not cell.is_baseline and not paths.adapter.is_dir():
+        hint = "Run the suite again; the adapter is trained anew."
+        raise HarnessError("the adapter is gone", where=str(paths.adapter), hint=hint)
+    if not prompts:
+        return []
+    examples = [Example(id=str(k), prompt=p, reference="") for k, p in enumerate(prompts)]
+    backend = answering_backend(cell, paths, Alone())
+    backend.load(examples[0])
+    asking = Asking(cell.evaluation.batch_size, cell.evaluation.sampling_seed, likelihoods=False)
+    records = backend.predict(examples, asking).records
+    return [record.get("predicted_label") or record["prediction"] for record in records]
