@@ -72,7 +72,7 @@ class RandomWeights:
         self, model: PreTrainedModel, census: Mapping[str, Any], trained: Trained, seconds: float
     ) -> dict[str, float]:
         """Time, speed and size, and the share of the device's peak arithmetic."""
-        multiplied = multiplied_params(model, census["total_params"])
+        multiplied = multiplied_params(model)
         share = training_share(multiplied, census["trainable_params"], trained.tokens, seconds)
         return {**without_missing({"train_flops_share": share}), **trained.cost(census, seconds)}
 
