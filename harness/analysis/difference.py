@@ -171,6 +171,8 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
         covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
+    if min(base.min(), tuned.min()) >= 0 and max(base.max(), tuned.max()) <= 1:
+        low, high = _within_shares(low, high)
     found = Delta(
         metric, paired.delta, low, high, "undecided", paired.n, paired.won, paired.lost, p, test,
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
@@ -196,6 +198,11 @@ def _verdict(delta: Delta, criteria: Criteria) -> str:
     )  # fmt: skip
     shown = delta.p_value is not None and delta.p_value <= criteria.alpha
     return said if said == "equivalent" or shown else "undecided"
+
+
+def _within_shares(low: float, high: float) -> tuple[float, float]:
+    """The interval of a difference of two shares: a t interval knows no bounds, these do."""
+    return max(-1.0, low), min(1.0, high)
 
 
 def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
@@ -235,8 +242,11 @@ def _corpus_difference(
     covers = covered(before, after, len(pairs)) if len(pairs) > 1 else "examples"
     sides = zip(*pairs, strict=True)
     first, second = (_scores(metric.per_example, shared, side).mean(axis=1) for side in sides)
+    low, high = found.low, found.high
+    if metric.unit in ("share", "F1"):
+        low, high = _within_shares(low, high)
     judged = Delta(
-        metric.name, found.delta, found.low, found.high, "undecided", found.n,
+        metric.name, found.delta, low, high, "undecided", found.n,
         won=int(np.sum(first < second)), lost=int(np.sum(first > second)),
         p_value=found.p_value, test=found.test, covers=covers,
         noise_floor=criteria.floor(metric.name), units=len(set(groups or shared)),

@@ -253,3 +253,28 @@ def test_what_can_be_detected_counts_groups_not_their_copies():
             record["group"] = f"g{int(i) // 4}"
     copied = difference("rougeL", {None: sides[0]}, {0: sides[1]})
     assert copied.detectable == pytest.approx(once.detectable)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_the_difference_of_two_shares_lies_between_minus_1_and_1(size, seeds):
+    groups = [str(k // size) for k in range(10)]
+
+    def side(scores):
+        made = records(scores)
+        for i, group in enumerate(groups):
+            made[str(i)]["group"] = group if size > 1 else None
+        return made
+
+    worse, better = [0.0] * 10, [1.0] * 8 + [0.0, 1.0]
+    after = {seed: side([*better[seed:], *better[:seed]]) for seed in range(seeds)}
+    gain = difference("rougeL", {None: side(worse)}, after)
+    assert -1 <= gain.low <= gain.delta <= gain.high <= 1
+    loss = difference("rougeL", after, {None: side(worse)})
+    assert -1 <= loss.low <= loss.delta <= loss.high <= 1
+    beyond = difference(
+        "rougeL",
+        {None: side([5.0 * x for x in worse])},
+        {seed: side([50.0 * x for x in better]) for seed in range(seeds)},
+    )
+    assert beyond.high > 1  # other scores have no such bounds
