@@ -6,7 +6,7 @@ are averaged within an example for the difference and enter the interval as a cr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import ne
 from typing import Any
@@ -109,19 +109,24 @@ def differences(
     *,
     criteria: Criteria | None = None,
     labels: Sequence[str] = (),
+    also: Collection[str] = (),
 ) -> dict[str, Delta]:
-    """Metric → difference, for every metric that both sides scored on two or more examples."""
+    """Metric → difference, for every metric that both sides scored on two or more examples.
+
+    Of corpus metrics, whose resamples cost most, those that a leaderboard shows unasked and those
+    in ``also``: the primary one.
+    """
     first, criteria = next(iter(before.values())), criteria or Criteria()
     found: dict[str, Delta] = {}
     for metric in sorted({m for record in first.values() for m in record["scores"]}):
         delta = difference(metric, before, after, criteria=criteria)
         if delta:
             found[metric] = delta
-    if labels:
-        for record in registered():
+    for record in registered() if labels else ():
+        wanted = record.name in also or "leaderboard" in record.shown
+        if wanted and isinstance(record.corpus, PairedCorpus):
             delta = difference(record.name, before, after, criteria=criteria, labels=labels)
-            if delta and isinstance(record.corpus, PairedCorpus):
-                found[record.name] = delta
+            found |= {record.name: delta} if delta else {}
     return found
 
 

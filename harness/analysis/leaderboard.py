@@ -75,7 +75,14 @@ def _table(
         groups.setdefault((cell.model, cell.quantization, cell.adapter), []).append(cell)
     firsts = _baselines(groups, baseline_of)
     rows = [
-        _row(run, axes, tuple(members), firsts.get(_others(axes, baseline_of), ()), records)
+        _row(
+            run,
+            axes,
+            tuple(members),
+            firsts.get(_others(axes, baseline_of), ()),
+            records,
+            metric=metric or cells[0].primary_metric,
+        )
         for axes, members in groups.items()
     ]
     metric = metric or cells[0].primary_metric
@@ -149,7 +156,7 @@ def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, i
 
 def _row(
     run: Run, axes: tuple[str, str, str], cells: tuple[CellResult, ...],
-    firsts: tuple[CellResult, ...], records: dict[str, Records],
+    firsts: tuple[CellResult, ...], records: dict[str, Records], *, metric: str,
 ) -> Row:  # fmt: skip
     deltas: dict[str, Delta] = {}
     reason = counts = None
@@ -166,7 +173,7 @@ def _row(
             sides = [*base, *tuned]
             noise = noise_floor(cell.noise.get("floor", {}) for cell in sides)
             criteria = Criteria(margin, noise, directions=stored_directions(sides))
-            deltas = differences(before, after, criteria=criteria, labels=labels)
+            deltas = differences(before, after, criteria=criteria, labels=labels, also=(metric,))
     baseline = firsts[0] if firsts else None
     return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason, counts)
 

@@ -163,7 +163,9 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
         noise = noise_floor(side.result.noise.get("floor", {}) for side in sides)
         directions = stored_directions(side.result for side in sides)
         criteria = Criteria(margin, noise, directions=directions)
-        deltas = differences(before, after, criteria=criteria, labels=labels)
+        deltas = differences(
+            before, after, criteria=criteria, labels=labels, also=(left.result.primary_metric,)
+        )
     counts = (left_out(left.records, side.records) for side in sides[1:])
     return Pair(left, right, reason, deltas, next((text for text in counts if text), None))
 

@@ -1,12 +1,13 @@
 """Accuracy, F1, precision and recall over exactly the declared labels; an unparsed answer is wrong.
 
-Macro-F1 is no mean of scores: its interval, its difference and its p-value resample the whole
-value (`harness.statistics.macro_f1`).
+All but accuracy are no means of scores: their intervals, differences and p-values resample the
+whole value (`harness.statistics.macro_f1`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from harness.metrics.classification import ClassScores, confusion, per_class
 from harness.metrics.record import (
@@ -57,9 +58,10 @@ def _predicted(records: Sequence[Record]) -> list[str | None]:
 
 
 class _OverLabels:
-    """A value made of the per-class scores."""
+    """A value made of the per-class scores, and resampled as a whole."""
 
-    def __init__(self, combine: Callable[[Sequence[ClassScores]], float]) -> None:
+    def __init__(self, name: str, combine: Callable[[Sequence[ClassScores]], float]) -> None:
+        self.name = name
         self.combine = combine
 
     def value(self, records: Sequence[Record], labels: Sequence[str]) -> float | None:
@@ -69,34 +71,33 @@ class _OverLabels:
         matrix = confusion(_predicted(records), _gold(records), labels)
         return self.combine(list(per_class(matrix).values()))
 
-
-class MacroF1(_OverLabels):
-    """Macro-F1, resampled as a whole."""
-
     def interval(
         self, records: Sequence[Record], labels: Sequence[str], *, clusters: Clusters
     ) -> Limits:
         """The BCa interval."""
-        from harness.statistics import macro_f1_interval
+        from harness.statistics import LABEL_STATISTICS, macro_f1_interval
 
-        found = macro_f1_interval(_gold(records), _predicted(records), labels, clusters=clusters)
+        found = macro_f1_interval(
+            _gold(records), _predicted(records), labels, clusters=clusters,
+            of=LABEL_STATISTICS[self.name],
+        )  # fmt: skip
         return Limits(*found)
 
     def difference(
         self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, confidence: float
     ) -> CorpusDifference:
         """Paired over examples; several seeds are crossed with them by jackknife pseudo-values."""
-        from harness.statistics import macro_f1_crossed, macro_f1_difference
+        from harness.statistics import LABEL_STATISTICS, macro_f1_crossed, macro_f1_difference
 
-        gold = _gold(pairs[0][0])
-        before, after = ([_predicted(side) for side in sides] for sides in zip(*pairs, strict=True))
+        of = LABEL_STATISTICS[self.name]
+        gold, before, after = _sides(pairs)
         found = macro_f1_difference(
-            gold, before[0], after[0], labels, clusters=clusters, confidence=confidence
+            gold, before[0], after[0], labels, clusters=clusters, confidence=confidence, of=of
         )
         if len(pairs) == 1:
             return CorpusDifference(*found)
         crossed = macro_f1_crossed(
-            gold, before, after, labels, clusters=clusters, confidence=confidence
+            gold, before, after, labels, clusters=clusters, confidence=confidence, of=of
         )
         return CorpusDifference(
             crossed.delta, crossed.low, crossed.high, crossed.p_value, "crossed seeds, jackknife",
@@ -107,15 +108,29 @@ class MacroF1(_OverLabels):
         self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, resamples: int
     ) -> float:
         """By swaps of predictions within examples; of several seeds by the crossed variance."""
-        from harness.statistics import macro_f1_crossed, macro_f1_swap
+        from harness.statistics import LABEL_STATISTICS, macro_f1_crossed, macro_f1_swap
 
-        gold = _gold(pairs[0][0])
-        before, after = ([_predicted(side) for side in sides] for sides in zip(*pairs, strict=True))
+        of = LABEL_STATISTICS[self.name]
+        gold, before, after = _sides(pairs)
         if len(pairs) > 1:
-            return macro_f1_crossed(gold, before, after, labels, clusters=clusters).p_value
+            crossed = macro_f1_crossed(gold, before, after, labels, clusters=clusters, of=of)
+            return crossed.p_value
         return macro_f1_swap(
-            gold, before[0], after[0], labels, clusters=clusters, resamples=resamples
+            gold, before[0], after[0], labels, clusters=clusters, resamples=resamples, of=of
         )
+
+
+class _Sides(NamedTuple):
+    """Gold labels, and what either side answered in each pair of seeds."""
+
+    gold: list[str]
+    before: list[list[str | None]]
+    after: list[list[str | None]]
+
+
+def _sides(pairs: Pairs) -> _Sides:
+    before, after = ([_predicted(side) for side in sides] for sides in zip(*pairs, strict=True))
+    return _Sides(_gold(pairs[0][0]), before, after)
 
 
 def _mean(take: Callable[[ClassScores], float]) -> Callable[[Sequence[ClassScores]], float]:
@@ -130,7 +145,7 @@ def _weighted_f1(scores: Sequence[ClassScores]) -> float:
 register(
     Metric(
         name="f1_macro", unit="F1", higher_is_better=True, reads="label",
-        settings=_settings, version=_VERSION, corpus=MacroF1(_mean(lambda s: s.f1)),
+        settings=_settings, version=_VERSION, corpus=_OverLabels("f1_macro", _mean(lambda s: s.f1)),
         per_example="accuracy", shown=_SHOWN,
         trivial=("majority", "test_majority"), primary_of="classification",
     )
@@ -143,7 +158,7 @@ for _name, _unit, _combine in (
     register(
         Metric(
             name=_name, unit=_unit, higher_is_better=True, reads="label",
-            settings=_settings, version=_VERSION, corpus=_OverLabels(_combine),
+            settings=_settings, version=_VERSION, corpus=_OverLabels(_name, _combine),
             per_example="accuracy",
         )
     )  # fmt: skip

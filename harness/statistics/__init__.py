@@ -11,6 +11,7 @@ from harness.statistics.intervals import (
     two_proportions,
     wilson,
 )
+from harness.statistics.label_values import LABEL_STATISTICS
 from harness.statistics.macro_f1 import (
     CorpusDifference,
     macro_f1_crossed,
@@ -41,6 +42,7 @@ from harness.statistics.resampling import Interval, repeating
 from harness.statistics.verdict import Verdict, tie_groups, verdict
 
 __all__ = [
+    "LABEL_STATISTICS",
     "CorpusDifference",
     "CrossedDifference",
     "Difference",

@@ -1,4 +1,4 @@
-"""Macro-F1 recomputed as a whole inside each resample or permutation."""
+"""Macro-F1, and its kin over labels, recomputed as a whole inside each resample or permutation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.draws import Floats, coin_draws
+from harness.statistics.label_values import LabelStatistic, macro_f1
 from harness.statistics.resampling import (
     Interval,
     bca_limits,
@@ -52,6 +53,7 @@ def macro_f1_interval(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    of: LabelStatistic = macro_f1,
 ) -> Interval:
     """The BCa interval of macro-F1 over exactly `labels`; a prediction outside them is a miss.
 
@@ -64,7 +66,7 @@ def macro_f1_interval(
     cells = _cells(gold, [predicted], labels)
 
     def statistic(sums: Floats) -> Floats:
-        return _macro_f1(sums @ cells.designs[0])
+        return of(sums @ cells.designs[0])
 
     return _interval(cells, statistic, clusters, confidence, resamples, seed)
 
@@ -79,6 +81,7 @@ def macro_f1_difference(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    of: LabelStatistic = macro_f1,
 ) -> CorpusDifference:
     """The difference of macro-F1, the same examples resampled for both sides.
 
@@ -90,11 +93,11 @@ def macro_f1_difference(
     cells = _cells(gold, [baseline, finetuned], labels)
 
     def statistic(sums: Floats) -> Floats:
-        return _macro_f1(sums @ cells.designs[1]) - _macro_f1(sums @ cells.designs[0])
+        return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])
 
     low, high = _interval(cells, statistic, clusters, confidence, resamples, seed)
     delta = float(statistic(cells.counts[None, :])[0])
-    p = _swap_p(cells, clusters, resamples, seed)
+    p = _swap_p(cells, clusters, resamples, seed, of)
     return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
 
 
@@ -106,6 +109,7 @@ def macro_f1_crossed(
     *,
     clusters: Sequence[Any] | None = None,
     confidence: float = 0.95,
+    of: LabelStatistic = macro_f1,
 ) -> CrossedDifference:
     """The difference of macro-F1 averaged over training seeds, examples crossed with seeds.
 
@@ -120,21 +124,22 @@ def macro_f1_crossed(
         labels: The declared labels.
         clusters: The cluster of each example, shape (examples,).
         confidence: Nominal coverage of the interval.
+        of: The value over labels; macro-F1 unless another one is given.
 
     Raises:
         ValueError: as for `macro_f1_difference`, or seeds that do not pair.
     """
     before = list(baseline) * len(finetuned) if len(baseline) == 1 else list(baseline)
     pairs = list(zip(before, finetuned, strict=True))
-    columns = [_influence(_cells(gold, pair, labels)) for pair in pairs]
+    columns = [_influence(_cells(gold, pair, labels), of) for pair in pairs]
     return crossed_difference(np.stack(columns, axis=1), clusters=clusters, confidence=confidence)
 
 
-def _influence(cells: _Cells) -> Floats:
+def _influence(cells: _Cells, of: LabelStatistic) -> Floats:
     """Pseudo-values of one seed's difference, shifted so that their mean is the difference."""
 
     def statistic(sums: Floats) -> Floats:
-        return _macro_f1(sums @ cells.designs[1]) - _macro_f1(sums @ cells.designs[0])
+        return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])
 
     n = len(cells.of_example)
     whole = float(statistic(cells.counts[None, :])[0])
@@ -152,6 +157,7 @@ def macro_f1_swap(
     clusters: Sequence[Any] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
+    of: LabelStatistic = macro_f1,
 ) -> float:
     """The two-sided p-value under swaps of both predictions within an example (Yeh 2000).
 
@@ -160,7 +166,8 @@ def macro_f1_swap(
     Raises:
         ValueError: lengths differ, fewer than two examples, or an undeclared gold.
     """
-    return _swap_p(_cells(gold, [baseline, finetuned], labels), clusters, resamples, seed)
+    cells = _cells(gold, [baseline, finetuned], labels)
+    return _swap_p(cells, clusters, resamples, seed, of)
 
 
 class _Swaps(NamedTuple):
@@ -175,21 +182,24 @@ class _Swaps(NamedTuple):
     after: Floats
     steps: Floats
     """What swapping one unit moves from `after` to `before`, shape (units, 3 labels)."""
+    of: LabelStatistic
 
     def gaps(self, swapped: Floats) -> Floats:
         """The difference after swapping so many of each unit, shape (k, units) to (k,)."""
         moved = swapped @ self.steps
-        return np.asarray(_macro_f1(self.after - moved) - _macro_f1(self.before + moved))
+        return np.asarray(self.of(self.after - moved) - self.of(self.before + moved))
 
 
-def _swap_p(cells: _Cells, clusters: Sequence[Any] | None, resamples: int, seed: int) -> float:
+def _swap_p(
+    cells: _Cells, clusters: Sequence[Any] | None, resamples: int, seed: int, of: LabelStatistic
+) -> float:
     before, after = cells.designs
     steps, counts = after - before, cells.counts
     clusters = repeating(clusters)
     if clusters is not None:
         steps = _by_cluster(cells, clusters) @ steps
         counts = np.ones(len(steps))
-    swaps = _Swaps(cells.counts @ before, cells.counts @ after, steps)
+    swaps = _Swaps(cells.counts @ before, cells.counts @ after, steps, of)
     gap = float(swaps.gaps(np.zeros(len(counts))))
     if clusters is None:
         drawn = _binomials(counts, resamples, seed)
@@ -214,14 +224,6 @@ def _by_cluster(cells: _Cells, clusters: Sequence[Any]) -> Floats:
     groups = int(codes.max()) + 1
     flat = np.bincount(codes * size + cells.of_example, minlength=groups * size)
     return flat.reshape(groups, size).astype(np.float64)
-
-
-def _macro_f1(sums: Floats) -> Floats:
-    """Macro-F1 of gold, predicted and hit counts, shape (..., 3 labels) to (...)."""
-    gold, predicted, hits = np.split(sums, 3, axis=-1)
-    total = gold + predicted
-    share = np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
-    return np.asarray(share.mean(axis=-1))
 
 
 def _interval(

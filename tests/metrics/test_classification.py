@@ -93,3 +93,29 @@ def test_undeclared_gold_label_is_refused() -> None:
 )
 def test_exact_match(left: str, right: str, score: float) -> None:
     assert exact_match(left, right) == score
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "f1_weighted", "precision_macro", "recall_macro"])
+def test_every_value_over_labels_is_compared_as_it_is_defined(name):
+    from harness.metrics.registry import find
+    from harness.statistics import LABEL_STATISTICS
+
+    labels, gold = ("a", "b", "c"), "aaabbbcc" * 4
+
+    def answered(guesses):
+        pairs = zip(gold, guesses, strict=True)
+        return [{"label": label, "predicted_label": guess} for label, guess in pairs]
+
+    first, second = (
+        answered("aabbbaca" * 4),
+        answered(["a", "a", None, "b", "b", "b", "c", "c"] * 4),
+    )
+    corpus = find(name).corpus
+    values = [corpus.value(side, labels) for side in (first, second)]
+    found = corpus.difference([(first, second)], labels, clusters=None, confidence=0.95)
+    assert found.delta == pytest.approx(values[1] - values[0])
+    low, high = corpus.interval(first, labels, clusters=None)
+    assert low < values[0] < high
+    p = corpus.p_value([(first, second)], labels, clusters=None, resamples=10_000)
+    assert p == pytest.approx(found.p_value)
+    assert set(LABEL_STATISTICS) == {"f1_macro", "f1_weighted", "precision_macro", "recall_macro"}
