@@ -14,6 +14,7 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.results.result import CellResult, Run
+    from harness.scoring.rescoring import Rescored
 
 RUN_DIR = click.Path(exists=True, path_type=Path)
 WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -116,14 +117,35 @@ def pack(run_dir: Path, output: Path) -> None:
 @click.command()
 @click.argument("run_dir", type=WRITABLE)
 def score(run_dir: Path) -> None:
-    """Score the stored predictions of RUN_DIR again and render its reports: no model needed.
+    """Read and score the stored answers of RUN_DIR again: no model needed.
+
+    Says what changed in each cell and renders the reports again. Nothing is written if any
+    predictions are missing, damaged or fewer than their result counted.
 
     Example: harness score runs/finance
     """
     from harness.scoring.rescoring import rescore
 
-    click.echo(f"{len(rescore(load(run_dir)))} cells scored again")
+    cells = rescore(load(run_dir))
+    for cell in cells:
+        for line in _changes(cell):
+            click.echo(line)
+    click.echo(f"{len(cells)} cells scored again")
     write(load(run_dir), run_dir)
+
+
+def _changes(cell: Rescored) -> list[str]:
+    """What scoring a cell again changed, a line a metric; no line where nothing did."""
+    if not cell.changes and not cell.read_differently:
+        return []
+    shown = [
+        tuple("none" if x is None else f"{x:.4g}" for x in (c.before, c.after))
+        for c in cell.changes
+    ]
+    return [
+        f"{cell.key}: {cell.read_differently} of {cell.answers} answers read differently",
+        *(f"  {c.metric} {a} → {b}" for c, (a, b) in zip(cell.changes, shown, strict=True)),
+    ]
 
 
 def write(run: Run, directory: Path) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
+from harness.errors import HarnessError
+from harness.metrics.record import Record
 from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
@@ -14,27 +20,103 @@ from harness.scoring.scoring import score_records, signatures_of
 from harness.suite.schema import Evaluation
 
 
-def rescore(run: Run, *, only_outdated: bool = False) -> list[str]:
-    """Score the finished cells of ``run`` again, on disk; the keys of those that were.
+class Change(NamedTuple):
+    """A metric whose value is another one now."""
 
-    Measurements (latency, memory, training time) stay as they were measured.
+    metric: str
+    before: float | None
+    """None: it was not there."""
+    after: float | None
+    """None: it is not there any more."""
+
+
+class Rescored(NamedTuple):
+    """What scoring a cell again changed."""
+
+    key: str
+    answers: int
+    read_differently: int
+    """Answers of which another label, number or reasoning is read now."""
+    changes: tuple[Change, ...]
+
+
+def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
+    """Read and score the finished cells of ``run`` again, on disk; what changed in each.
+
+    Measurements (latency, memory, training time) stay as they were measured. Nothing is written
+    before the predictions of every cell are known to be whole.
 
     Args:
         run: A run as it was loaded; load it again to see the new scores.
         only_outdated: Leave cells whose metrics were all computed as they are now.
+
+    Raises:
+        HarnessError: predictions are missing, damaged or fewer than the result counted.
     """
+    cells = [
+        cell for cell in run.cells if _is_ours(cell) and (not only_outdated or is_outdated(cell))
+    ]
+    for cell in cells:
+        _whole_predictions(run, cell)
     done = []
-    for cell in run.cells:
-        if not _is_ours(cell) or (only_outdated and not is_outdated(cell)):
-            continue
-        records = run.predictions(cell)
+    for cell in cells:
+        records = _whole_predictions(run, cell)
         if records:
-            paths = RunPaths(run.directory).cell(cell.key)
+            read_before = [_reading(record) for record in records]
             result = _rescored(cell, records)
+            paths = RunPaths(run.directory).cell(cell.key)
             write_predictions(paths.predictions, records)
             save_result(paths, result)
-            done.append(cell.key)
+            done.append(_summary(cell, result, records, read_before))
     return done
+
+
+def _whole_predictions(run: Run, cell: CellResult) -> list[Record]:
+    """The predictions of ``cell``, as many as its result was computed from."""
+    path = run.paths(cell).predictions
+    hint = "Restore the file, or run the cell again. Nothing was scored or overwritten."
+    try:
+        records = run.predictions(cell)
+    except ValueError:
+        raise HarnessError(f"damaged at {_torn_line(path)}", where=str(path), hint=hint) from None
+    counted = max((v.n or 0 for v in cell.values if _counts_answers(v)), default=0)
+    if len(records) != counted:
+        found = f"{len(records)} answers" if path.is_file() else "no such file"
+        what = f"{found}; result.json was computed from {counted}"
+        raise HarnessError(what, where=str(path), hint=hint)
+    return records
+
+
+def _counts_answers(value: Value) -> bool:
+    known = find(value.metric)
+    return value.category is None and known is not None and known.is_scored
+
+
+def _torn_line(path: Path) -> str:
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            json.loads(line)
+        except ValueError:
+            return f"line {number}"
+    return "its end"
+
+
+def _reading(record: Record) -> tuple[object, ...]:
+    keys = ("predicted_label", "extracted", "reasoning_chars")
+    return tuple(record.get(key) for key in keys)
+
+
+def _summary(
+    old: CellResult, new: CellResult, records: Sequence[Record], before: Sequence[object]
+) -> Rescored:
+    was, now = ({v.metric: v.value for v in r.values if v.category is None} for r in (old, new))
+    changes = [
+        Change(name, was.get(name), now.get(name))
+        for name in dict.fromkeys([*now, *was])
+        if was.get(name) != now.get(name)
+    ]
+    differently = sum(a != _reading(r) for a, r in zip(before, records, strict=True))
+    return Rescored(old.key, len(records), differently, tuple(changes))
 
 
 def is_outdated(cell: CellResult) -> bool:
@@ -61,7 +143,7 @@ def _task(result: CellResult) -> Task:
     return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
 
 
-def _rescored(result: CellResult, records: list[dict[str, object]]) -> CellResult:
+def _rescored(result: CellResult, records: list[Record]) -> CellResult:
     task = _task(result)
     score_records(records, task)
     signatures = signatures_of(task)

@@ -1,6 +1,7 @@
 import json
 import re
 
+import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
@@ -54,3 +55,45 @@ def test_older_metrics_are_brought_up_to_date_without_training(write_suite, tmp_
     result = CliRunner().invoke(main, ["run", str(suite), "-o", str(out)])
     assert "4 cells scored again by newer metrics, without training" in result.output
     assert {cell.key: cell.metric_signatures for cell in load_run(out).cells} == now
+
+
+def lines_of(out, index=0):
+    key = load_run(out).cells[index].key
+    path = out / "cells" / key / "predictions.jsonl"
+    return key, path, path.read_text().splitlines()
+
+
+def test_score_says_what_changed_in_each_cell(write_suite, tmp_path):
+    _, out = run(write_suite, tmp_path)
+    key, path, lines = lines_of(out)
+    records = [json.loads(line) for line in lines]
+    golds = [r for r in records if "numeric_accuracy" in r["scores"]]
+    wrong = next(r for r in golds if not r["scores"]["numeric_accuracy"])
+    wrong["prediction"] = f"<think>0</think>Ответ: {wrong['gold']}"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    before = load_run(out).cells[0].value("numeric_accuracy").value
+    output = CliRunner().invoke(main, ["score", str(out)]).output
+    assert f"{key}: " in output
+    assert "answers read differently" in output
+    assert f"  numeric_accuracy {before:.4g} → {before + 1 / len(golds):.4g}" in output
+    assert "  reasoning_chars none → " in output
+    assert output.count("read differently") == 1
+    again = CliRunner().invoke(main, ["score", str(out)]).output
+    assert "read differently" not in again
+
+
+@pytest.mark.parametrize("damage", ["shorter", "torn", "empty", "missing", "longer"])
+def test_damaged_predictions_are_never_scored_over(write_suite, tmp_path, damage):
+    _, out = run(write_suite, tmp_path)
+    key, path, lines = lines_of(out, index=2)
+    text = {
+        "shorter": "\n".join(lines[:-2]), "torn": "\n".join(lines)[:-40], "empty": "",
+        "missing": None, "longer": "\n".join([*lines, lines[0]]),
+    }[damage]  # fmt: skip
+    path.unlink() if text is None else path.write_text(text)
+    kept = {p: p.read_bytes() for p in out.rglob("*.json*")}
+    result = CliRunner().invoke(main, ["score", str(out)])
+    assert result.exit_code == 2
+    assert "predictions.jsonl" in result.output.replace("\n", "")
+    assert key in result.output.replace("\n", "")
+    assert {p: p.read_bytes() for p in out.rglob("*.json*")} == kept
