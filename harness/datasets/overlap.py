@@ -38,12 +38,12 @@ EXACT_PAIRS = 400_000
 BANDS, BAND_ROWS = 40, 5
 """Two prompts that share 60% of their words meet in a band with probability 0.96, at 70% with
 0.9995; unrelated ones, which share some 15%, with 0.003."""
-PER_BUCKET = 8
+PER_BUCKET = 6
 """Candidates taken from one bucket: a template of thousands of rows fills one alone."""
 LEAST_SHARED = 0.4
 """Candidates whose signatures agree in less are not compared."""
 COMPARED = 32
-"""Candidates of a test prompt that are compared, the most similar first."""
+"""Candidates of a test prompt that are compared, those that share the most bands."""
 CHUNK_TOKENS = 20_000
 """Words hashed at a time: 16 MB for 200 hashes."""
 CHUNK_PAIRS = 20_000
@@ -196,44 +196,63 @@ def _ranked(ours: Hashes, theirs: Hashes) -> Iterator[tuple[int, list[int]]]:
     """Each row of ``ours`` that has candidates, with these, the most similar first."""
     import numpy as np
 
-    pairs = _candidates(ours, theirs)
+    pairs = _similar(_candidates(ours, theirs), ours, theirs)
     count = len(theirs)
-    shared = np.empty(len(pairs), dtype=np.float32)
-    for first in range(0, len(pairs), CHUNK_PAIRS):
-        part = pairs[first : first + CHUNK_PAIRS]
-        same = ours[part // count] == theirs[part % count]
-        shared[first : first + CHUNK_PAIRS] = same.mean(axis=1)
-    kept = shared >= LEAST_SHARED
-    pairs, shared = pairs[kept], shared[kept]
     rows = pairs // count
-    order = np.lexsort((-shared, rows))
-    rows, pairs = rows[order], pairs[order]
     bounds = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
     for start, stop in pairwise(bounds):
-        yield int(rows[start]), (pairs[start : min(stop, start + COMPARED)] % count).tolist()
+        yield int(rows[start]), (pairs[start:stop] % count).tolist()
 
 
 def _candidates(ours: Hashes, theirs: Hashes) -> Ints:
-    """Pairs that share a band, each once, as ``row of ours * rows of theirs + row of theirs``."""
+    """At most `COMPARED` pairs a row, ``row of ours * rows of theirs + row of theirs``.
+
+    Those that share the most bands come first.
+    """
     import numpy as np
 
-    count = len(theirs)
-    found: Ints = np.empty(0, dtype=np.int64)
-    offsets = np.arange(PER_BUCKET)
-    for band in range(BANDS):
-        mine, known = (_bucket(side, band) for side in (ours, theirs))
-        order = np.argsort(known, kind="stable")
-        known = known[order]
-        low, high = (np.searchsorted(known, mine, side=side) for side in ("left", "right"))
-        size = high - low
-        # Evenly spaced rows of a bucket that holds more than are taken.
-        step = np.maximum(size, PER_BUCKET)[:, None] * offsets // PER_BUCKET
-        chosen = low[:, None] + np.where(size[:, None] > PER_BUCKET, step, offsets)
-        inside = offsets < np.minimum(size, PER_BUCKET)[:, None]
-        rows = np.broadcast_to(np.arange(len(ours))[:, None], chosen.shape)[inside]
-        fresh = rows * count + order[chosen[inside]]
-        found = np.union1d(found, fresh)
+    met = np.concatenate([_band_pairs(ours, theirs, band) for band in range(BANDS)])
+    pairs, bands = np.unique(met, return_counts=True)
+    rows = pairs // len(theirs)
+    order = np.lexsort((-bands, rows))
+    rows = rows[order]
+    first = np.searchsorted(rows, rows, side="left")
+    kept: Ints = pairs[order][np.arange(len(rows)) - first < COMPARED]
+    return kept
+
+
+def _similar(pairs: Ints, ours: Hashes, theirs: Hashes) -> Ints:
+    """The ``pairs`` whose signatures agree in `LEAST_SHARED` at least."""
+    import numpy as np
+
+    kept = np.empty(len(pairs), dtype=bool)
+    for first in range(0, len(pairs), CHUNK_PAIRS):
+        part = slice(first, first + CHUNK_PAIRS)
+        mine, known = np.divmod(pairs[part], len(theirs))
+        kept[part] = (ours[mine] == theirs[known]).mean(axis=1) >= LEAST_SHARED
+    found: Ints = pairs[kept]
     return found
+
+
+def _band_pairs(ours: Hashes, theirs: Hashes, band: int) -> Ints:
+    """Pairs that are equal in ``band``, at most `PER_BUCKET` of a row."""
+    import numpy as np
+
+    mine, known = (_bucket(side, band) for side in (ours, theirs))
+    order = np.argsort(known, kind="stable")
+    known = known[order]
+    low, high = (np.searchsorted(known, mine, side=side) for side in ("left", "right"))
+    size = high - low
+    met = np.flatnonzero(size)
+    low, size = low[met, None], size[met, None]
+    offsets = np.arange(PER_BUCKET)
+    # Of a bucket that holds more, rows are taken at even distances, begun elsewhere in each band.
+    spread = (offsets * size // PER_BUCKET + band * 7919) % np.maximum(size, 1)
+    chosen = low + np.where(size > PER_BUCKET, spread, offsets)
+    inside = offsets < np.minimum(size, PER_BUCKET)
+    rows = np.broadcast_to(met[:, None], chosen.shape)[inside]
+    pairs: Ints = rows * len(theirs) + order[chosen[inside]]
+    return pairs
 
 
 def _bucket(side: Hashes, band: int) -> NDArray[np.uint64]:
