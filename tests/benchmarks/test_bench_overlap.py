@@ -21,7 +21,7 @@ started = time.perf_counter()
 found = load_splits(DatasetEntry(name="big", source="big.jsonl"), Path(sys.argv[1]))
 seconds = time.perf_counter() - started
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": seconds, "mib": peak, **found.overlap.record()}))
+print(json.dumps({"seconds": seconds, "cpu_seconds": time.process_time(), "mib": peak, **found.overlap.record()}))
 """
 
 
@@ -57,7 +57,7 @@ def test_100_000_rows_are_split_and_compared(tmp_path, benchmark, figure, kind) 
     figure(
         f"100,000 rows of 60 words ({kind}) read, split and compared",
         f"≤ {MAX_SECONDS} s, ≤ {MAX_MIB} MiB",
-        f"{found['seconds']:.1f} s, {found['mib']:.0f} MiB", met, seconds={"harness": found["seconds"]},
+        f"{found['seconds']:.1f} s, {found['mib']:.0f} MiB", met, seconds={"harness": found["seconds"], "harness, of a core": found["cpu_seconds"]},
     )  # fmt: skip
     print(f"\n{kind}: {found}")
     assert met
