@@ -45,7 +45,7 @@ def read_jsonl(text: str, where: str) -> Table:
     for number, line in _numbered(text):
         try:
             value = _DECODER.decode(line.strip())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HarnessError(_reason(error), where=f"{where}:{number}", hint=SHAPES) from None
         rows.append(_row(value, f"{where}:{number}"))
         lines.append(number)
@@ -73,7 +73,7 @@ def read_json(text: str, where: str) -> Table:
     """
     try:
         value = _DECODER.decode(text.strip())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         lines = _numbered(text)
         next(lines, None)
         if next(lines, (0, ""))[1].lstrip().startswith("{") and text.lstrip().startswith("{"):
@@ -152,7 +152,9 @@ def _row(value: object, place: str) -> RawRow:
     raise HarnessError(f"{kind}, where an object is expected", where=place, hint=SHAPES)
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "lists or objects nested too deeply"
     if isinstance(error, json.JSONDecodeError):
         return f"not valid JSON: {error.msg} at column {error.colno}"
     return str(error)

@@ -21,6 +21,7 @@ from harness.suite.schema import (
     AdapterEntry,
     DatasetEntry,
     Evaluation,
+    ModelEntry,
     Options,
     QuantizationEntry,
     Suite,
@@ -98,9 +99,9 @@ class _Resolver:
         return Cell(
             model=card,
             quantization=quantization.name,
-            quantization_config=_quantization_config(quantization),
+            quantization_config=quantization_config(quantization),
             adapter=point["adapter"],
-            adapter_config=_adapter_config(adapter, self.path),
+            adapter_config=adapter_config(adapter, self.path),
             dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
             seed=None if adapter is None else point["seed"],
             training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
@@ -149,15 +150,7 @@ class _Resolver:
 
     def _card(self, name: str) -> ModelCard:
         if name not in self._cards:
-            entry = self._entry("model", {"model": name})
-            folders = model_folders(self.path)
-            if entry.like is not None:
-                like = find_model_card(entry.like, folders).model_dump()
-                self._cards[name] = self._card_in_place(name, {**like, **(entry.card or {})})
-            elif entry.card is None:
-                self._cards[name] = find_model_card(name, folders)
-            else:
-                self._cards[name] = self._card_in_place(name, entry.card)
+            self._cards[name] = card_of(self._entry("model", {"model": name}), self.path)
             self._cards[name] = self._with_template_settings(self._cards[name])
         return self._cards[name]
 
@@ -167,16 +160,33 @@ class _Resolver:
         day = card.template_date or self.suite.template_date
         return card.model_copy(update={"template_kwargs": kwargs, "template_date": day})
 
-    def _card_in_place(self, name: str, card: Options) -> ModelCard:
-        try:
-            made = ModelCard(**{**card, "name": name})
-        except ValidationError as error:
-            text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise HarnessError(f'model "{name}": card: {text}', where=str(self.path)) from None
-        return resolve_source(made, self.path.resolve().parent)
+
+def card_of(entry: ModelEntry, suite: Path) -> ModelCard:
+    """The model card that ``entry`` names or writes in place.
+
+    Raises:
+        HarnessError: there is none of the name, or it is not valid.
+    """
+    folders = model_folders(suite)
+    if entry.like is not None:
+        like = find_model_card(entry.like, folders).model_dump()
+        return _card_in_place(entry.name, {**like, **(entry.card or {})}, suite)
+    if entry.card is None:
+        return find_model_card(entry.name, folders)
+    return _card_in_place(entry.name, entry.card, suite)
 
 
-def _quantization_config(entry: QuantizationEntry) -> Options:
+def _card_in_place(name: str, card: Options, suite: Path) -> ModelCard:
+    try:
+        made = ModelCard(**{**card, "name": name})
+    except ValidationError as error:
+        text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise HarnessError(f'model "{name}": card: {text}', where=str(suite)) from None
+    return resolve_source(made, suite.resolve().parent)
+
+
+def quantization_config(entry: QuantizationEntry) -> Options:
+    """`BitsAndBytesConfig` keys of ``entry``: its own, or those of the built-in of its name."""
     if entry.config is not None:
         return entry.config
     if entry.name not in QUANTIZATIONS:
@@ -185,7 +195,7 @@ def _quantization_config(entry: QuantizationEntry) -> Options:
     return QUANTIZATIONS[entry.name]
 
 
-def _adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
+def adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
     """`peft_type` and its config's keys, or the folder of an adapter that is already trained."""
     if entry is None:
         return {}

@@ -9,13 +9,13 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
+from harness.plan.check import checked_suite, refuse_bad_data
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, machine
 from harness.plan.preflight import Decision, preflight, why_not_here
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, read_json, write_json, write_text
-from harness.suite.loading import load_suite
 from harness.suite.published import Claim
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
@@ -62,13 +62,14 @@ def make_plan(
     BACKENDS.get(backend)  # refuses an unknown name before anything is read
     where = where or machine()
     path = find_suite(path)
-    suite = load_suite(path)
+    suite = checked_suite(path)
     claims = planned_claims(suite, path, where)
     if tiny:
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path, backend=backend) if matches(cell, select)]
     decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib)
+    refuse_bad_data([d.cell for d in decisions if d.action == "run"], path)
     return Plan(suite, path, run, tuple(decisions), claims)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from harness.errors import SuiteError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
 from harness.suite.options import contradictions, key_problems
+from harness.suite.repair import STAND_IN, repaired
 from harness.suite.schema import (
     AXES,
     BASE,
@@ -23,8 +24,10 @@ from harness.suite.schema import (
     Suite,
     axis_names,
 )
-from harness.suite.validation import validated
 from harness.suite.yaml_file import YamlFile, read_yaml
+
+OVERRIDES = ("training", "evaluation", "generation")
+"""Blocks of settings that an entry of `include` may hold."""
 
 
 def load_suite(path: Path) -> Suite:
@@ -33,12 +36,42 @@ def load_suite(path: Path) -> Suite:
     Raises:
         SuiteError: every problem of the file, each as ``file:line: key: message``.
     """
+    read = read_suite(path)
+    if read.problems or read.suite is None:
+        raise SuiteError(read.problems)
+    return read.suite
+
+
+class ReadSuite(NamedTuple):
+    """A suite file: as far as it can be used, and what is wrong with it."""
+
+    file: YamlFile
+    suite: Suite | None
+    problems: list[str]
+
+
+def read_suite(path: Path) -> ReadSuite:
+    """The suite in ``path`` with the problems of its keys, their values and their kinds.
+
+    Raises:
+        HarnessError: the file is absent or no YAML.
+    """
     file = read_yaml(path)
-    suite = validated(Suite, file)
-    problems = [*_option_problems(suite, file), *_exclude_problems(suite, file)]
-    if problems:
-        raise SuiteError(problems)
-    return suite
+    found = repaired(file)
+    problems = list(found.problems)
+    if found.suite is not None:
+        problems += [*_option_problems(found.suite, file), *_exclude_problems(found.suite, file)]
+    return ReadSuite(file, found.suite, by_line(problems))
+
+
+def by_line(problems: Iterable[str]) -> list[str]:
+    """``problems`` (``file:line: …``) each once, in the order of their lines."""
+
+    def line(problem: str) -> int:
+        number = problem.partition(": ")[0].rpartition(":")[2]
+        return int(number) if number.isdecimal() else 0
+
+    return sorted(dict.fromkeys(problems), key=line)
 
 
 class _Block(NamedTuple):
@@ -128,6 +161,10 @@ def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
         f"{name}+{point.name}" for name in names["adapter"] for point in suite.matrix.training
     ]
     names["adapter"].append(BASE)
+    names = {
+        axis: [name for name in there if not str(name).startswith(STAND_IN)]
+        for axis, there in names.items()
+    }
     for number, entry in enumerate(suite.exclude):
         for axis, value in entry.items():
             if axis in AXES and value not in names[axis] and value is not None:
@@ -137,9 +174,12 @@ def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
                     f'{where}: exclude.{number}.{axis}: "{value}" is not on the axis. {hint}'
                 )
     for block in ("include", "exclude"):
-        allowed = {*AXES, *(("training", "evaluation", "generation") if block == "include" else ())}
+        allowed = {*AXES, *(OVERRIDES if block == "include" else ())}
         for number, entry in enumerate(getattr(suite, block)):
             for key in entry:
+                if key in OVERRIDES and not isinstance(entry[key], dict):
+                    where = file.where([block, number, key])
+                    problems.append(f"{where}: {block}.{number}.{key}: expected keys and values")
                 if key not in allowed:
                     where = file.where([block, number, key])
                     hint = did_you_mean(key, allowed)

@@ -165,6 +165,10 @@ OWN_KEYS = {
 BITS_AND_BYTES = "bitsandbytes"
 """The `quant_method` where a quantization names none."""
 
+LOSS_TYPES = "=nll|=dft|=chunked_nll"
+"""What `SFTTrainer` takes as `loss_type`. The field is a plain text: the trainer refuses others
+when the model is loaded, which is late. `chunked_nll` is deprecated and read as `nll`."""
+
 FULL = "full"
 """The `peft_type` of full fine-tuning: no adapter, every weight is trained."""
 
@@ -187,7 +191,7 @@ def _snapshot() -> dict[str, Any]:
 
 def training_keys() -> dict[str, str]:
     """What `training` takes: `SFTConfig`'s fields and the harness's own, each with its kind."""
-    return {**_snapshot()["training"], **HARNESS_TRAINING_KEYS}
+    return {**_snapshot()["training"], "loss_type": LOSS_TYPES, **HARNESS_TRAINING_KEYS}
 
 
 def training_value(training: Options, key: str) -> Any:

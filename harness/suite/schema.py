@@ -199,7 +199,7 @@ class Matrix(Part):
             names = axis_names(getattr(self, axis))
             twice = sorted({str(name) for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{axis}: {', '.join(twice)} stands twice")
+                raise ValueError(f"{axis}: duplicate {', '.join(twice)}")
         return self
 
 

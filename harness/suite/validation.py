@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,14 +26,56 @@ def validated(model: type[M], file: YamlFile) -> M:
     try:
         return model.model_validate(file.value)
     except ValidationError as error:
-        raise SuiteError([_problem(model, file, e) for e in error.errors()]) from None
+        raise SuiteError([p.text for p in problems_of(model, file, error)]) from None
 
 
-def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class Problem:
+    """One complaint, in words and as a place."""
+
+    text: str
+    path: tuple[str | int, ...]
+    """The key that is wrong, by its path in the file."""
+    kind: str
+    """Pydantic's name for what is wrong, such as `missing`."""
+
+
+def problems_of(model: type[BaseModel], file: YamlFile, error: ValidationError) -> list[Problem]:
+    """Each complaint of ``error`` once."""
+    errors = error.errors()
+    # Of `str | Entry` pydantic reports both attempts; an entry that was written is meant as one.
+    entries = {e["loc"][:k] for e in errors for k, part in enumerate(e["loc"]) if _is_entry(part)}
+    # An axis whose items are all wrong is also "too short": its items say what is wrong.
+    within = {e["loc"][:k] for e in errors for k in range(len(e["loc"]))}
+    kept = [
+        e
+        for e in errors
+        if not (_is_entry_or_text(e) and e["loc"][:-1] in entries)
+        and not (e["type"] == "too_short" and e["loc"] in within)
+    ]
+    return [
+        Problem(_problem(model, file, e), tuple(_path(e)), str(e["type"])) for e in kept or errors
+    ]
+
+
+def _is_entry(part: str | int) -> bool:
+    """Whether ``part`` of a place says that an entry was tried, with or without a validator."""
+    return isinstance(part, str) and _is_union_tag(part) and "Entry" in part
+
+
+def _is_entry_or_text(error: Mapping[str, Any]) -> bool:
+    return error["loc"][-1:] == ("str",) and isinstance(error.get("input"), dict)
+
+
+def _path(error: Mapping[str, Any]) -> list[str | int]:
     inner, last = error["loc"][:-1], error["loc"][-1:]
     keeps_last = error["type"] in ("extra_forbidden", "missing")
     path = [part for part in inner if not _is_union_tag(part)]
-    path += [part for part in last if keeps_last or not _is_union_tag(part)]
+    return path + [part for part in last if keeps_last or not _is_union_tag(part)]
+
+
+def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -> str:
+    path = _path(error)
     place = f"{file.where(path)}: {'.'.join(map(str, path)) or 'file'}"
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, path[:-1])

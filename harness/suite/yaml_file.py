@@ -90,8 +90,12 @@ def read_yaml(path: Path) -> YamlFile:
         raise HarnessError(f"cannot be read: {error}", where=str(path)) from None
     try:
         node = yaml.compose(text, Loader=_Loader)
-        _refuse_duplicates(path, node)
+        _check_nodes(path, node)
         return YamlFile(path, yaml.load(text, Loader=_Loader), node)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        # What PyYAML itself does not catch: a date of month 13, a number of 5,000 digits.
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise HarnessError(f"not valid YAML: {reason[:200]}", where=str(path)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -99,15 +103,40 @@ def read_yaml(path: Path) -> YamlFile:
         raise HarnessError(f"not valid YAML: {problem}", where=where) from None
 
 
-def _refuse_duplicates(path: Path, node: yaml.Node | None) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicates(path, item)
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                where = f"{path}:{key.start_mark.line + 1}"
-                raise HarnessError(f'the key "{key.value}" stands twice', where=where)
-            seen.add(key.value)
-            _refuse_duplicates(path, value)
+def _check_nodes(path: Path, root: yaml.Node | None) -> None:
+    """Refuse keys that are no texts or are there twice, and an anchor within itself.
+
+    Each node is visited once: ten anchors that repeat each other ten times are 10^10 places.
+    """
+    done: set[int] = set()
+    above: set[int] = set()
+
+    def visit(node: yaml.Node | None) -> None:
+        if node is None or id(node) in done:
+            return
+        if id(node) in above:
+            where = f"{path}:{node.start_mark.line + 1}"
+            raise HarnessError("an anchor that contains itself", where=where)
+        above.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                visit(item)
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(path, node)
+            for _, value in node.value:
+                visit(value)
+        above.discard(id(node))
+        done.add(id(node))
+
+    visit(root)
+
+
+def _check_keys(path: Path, node: yaml.MappingNode) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        where = f"{path}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise HarnessError("a key is a list or a mapping", where=where, hint="Quote it.")
+        if key.value in seen:
+            raise HarnessError(f'duplicate key "{key.value}"', where=where)
+        seen.add(key.value)

@@ -94,6 +94,7 @@ def test_a_file_is_read_whatever_its_shape(tmp_path, name, content):
         ("t.jsonl", '\n{"a": 1}\nnull\n', r"t.jsonl:3: null, where an object"),
         ("t.jsonl", '{"a": 1}\n{"a": \n', r"t.jsonl:2: not valid JSON"),
         ("t.jsonl", '{"a": 1, "a": 2}\n', r't.jsonl:1: the key "a" is there twice'),
+        ("t.jsonl", '{"a": ' + "[" * 50_000 + "]" * 50_000 + "}\n", r"t.jsonl:1: lists or objects nested too"),
         ("t.jsonl", '[\n{"a": 1}\n]\n', r"t.jsonl:1: not valid JSON"),
         ("t.json", "7", r"holds no list of objects but int"),
         ("t.json", '"text"', r"holds no list of objects but str"),

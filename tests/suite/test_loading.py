@@ -66,7 +66,7 @@ def test_include_extends_what_it_matches(write_suite):
         ("[none, nf4]", "[]", "empty"),
         ("[ru-calculations]", "[ru-calculation]", 'Did you mean "ru-calculations"?'),
         ("seed: [0, 1]", "seeds: [0, 1]", 'Did you mean "seed"?'),
-        ("name: x\n", "name: x\nname: y\n", "stands twice"),
+        ("name: x\n", "name: x\nname: y\n", "duplicate key"),
         ("{learning_rate: 2e-4}", "{output_dir: x}", "the harness sets this key itself"),
         ("name: x", "name: [", "not valid YAML"),
         ("learning_rate: 2e-4", "learning_rate: fast", "expected a number, got 'fast'"),

@@ -1,0 +1,266 @@
+"""Every problem of a suite in one go: keys, names, data, metrics, modules; nothing is run.
+
+Reading a file as a suite finds wrong keys and values. What is left of it is looked up here: the
+models, quantizations, adapters and data sets that it names, the rows of the data, the modules that
+adapters target. Each problem carries its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.datasets.sources import entry_of_test, source_of
+from harness.datasets.splits import prepare
+from harness.errors import HarnessError, SkipCell, SuiteError
+from harness.plan.architecture import architecture_of
+from harness.plan.cell import Cell
+from harness.plan.expand import adapter_config, card_of, expand, quantization_config
+from harness.plan.modules import layer_names, matched, short_names
+from harness.plan.task import Task, resolve_task
+from harness.registry import did_you_mean
+from harness.suite.loading import by_line, read_suite
+from harness.suite.model_card import ModelCard
+from harness.suite.repair import STAND_IN
+from harness.suite.schema import (
+    AXES,
+    BASE,
+    AdapterEntry,
+    DatasetEntry,
+    Entry,
+    Evaluation,
+    Suite,
+    axis_names,
+    entry_of,
+)
+from harness.suite.tiny_twin import tiny_twin
+from harness.suite.yaml_file import YamlFile
+
+MetricCheck = Callable[[Evaluation, Task], None]
+"""Loads the extra metrics of an evaluation; raises where one cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of a suite found."""
+
+    problems: tuple[str, ...]
+    """Each as ``file:line: key: what``, in the order of the lines."""
+    notes: tuple[str, ...]
+    """Data that was not read, and how files were read where they decided."""
+    suite: Suite | None
+    """The suite, where nothing is wrong with it."""
+    cells: int = 0
+    """Cells of the suite, where they were asked for."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How far a check goes."""
+
+    data: bool = True
+    """Read the rows of the data sets."""
+    hub: bool = False
+    """Fetch data sets from the hub for it."""
+    metrics: MetricCheck | None = None
+    """Load extra metrics by this."""
+    cells: bool = True
+    """Expand the suite to its cells."""
+
+
+def checked_suite(path: Path) -> Suite:
+    """The suite in ``path``, its keys and names checked; its data only where these are wrong.
+
+    Raises:
+        SuiteError: something is wrong with it: all of it, the data's problems among them.
+    """
+    found = check_suite(path, Depth(data=False, cells=False))
+    if found.suite is None:
+        raise SuiteError(check_suite(path, Depth(cells=False)).problems)
+    return found.suite
+
+
+def refuse_bad_data(cells: Sequence[Cell], path: Path) -> None:
+    """Read the data of ``cells``, each set once, but for sets on the hub.
+
+    Raises:
+        SuiteError: every problem of it.
+    """
+    entries = {cell.dataset.model_dump_json(): cell for cell in cells}
+    problems: list[str] = []
+    for cell in entries.values():
+        folder = Path(cell.base_folder)
+        test = entry_of_test(cell.dataset)
+        sources = [source_of(entry, folder) for entry in (cell.dataset, test) if entry]
+        if any(source.needs_network for source in sources):
+            continue
+        try:
+            prepare(cell.dataset, folder)
+        except HarnessError as error:
+            problems += error.problems if isinstance(error, SuiteError) else [str(error)]
+    if problems:
+        hint = "`harness validate` names the lines of the suite."
+        raise SuiteError([f"{path}: the data cannot be used:", *problems, f"  {hint}"])
+
+
+def check_suite(path: Path, depth: Depth) -> Checked:
+    """Every problem of the suite in ``path``, as far as ``depth`` looks.
+
+    Raises:
+        HarnessError: the file is absent, no YAML, or holds no keys.
+    """
+    read = read_suite(path)
+    if read.suite is None:
+        return Checked(tuple(read.problems), (), None)
+    check = _Check(read.file, read.suite, depth)
+    problems = by_line([*read.problems, *check.problems()])
+    cells = 0
+    if depth.cells and not problems:
+        try:
+            cells = len(expand(read.suite, path))
+        except HarnessError as error:  # what only whole cells show, such as an empty matrix
+            problems = [str(error)]
+    suite = None if problems else read.suite
+    return Checked(tuple(problems), tuple(dict.fromkeys(check.notes)), suite, cells)
+
+
+class _Check:
+    """The checks of one suite that need more than its keys."""
+
+    def __init__(self, file: YamlFile, suite: Suite, depth: Depth) -> None:
+        self.file = file
+        self.suite = suite
+        self.depth = depth
+        self.folder = file.path.resolve().parent
+        self.notes: list[str] = []
+        self.cards: dict[str, ModelCard] = {}
+
+    def problems(self) -> Iterator[str]:
+        """Each as ``file:line: key: what``."""
+        for axis in AXES[:-1]:
+            for number, item in enumerate(getattr(self.suite.matrix, axis)):
+                name = item if isinstance(item, str) else item.name
+                if name == BASE or str(name).startswith(STAND_IN):
+                    continue
+                place: list[str | int] = ["matrix", axis, number]
+                try:
+                    yield from self._entry(axis, entry_of(axis, item), place)
+                except HarnessError as error:
+                    yield self._problem(place, error)
+        yield from self._included()
+        yield from self._targets()
+        yield from self._tiny()
+
+    def _problem(self, place: list[str | int], error: HarnessError) -> str:
+        where = f"{self.file.where(place)}: {'.'.join(map(str, place))}: "
+        if isinstance(error, SuiteError):
+            return where + "\n  ".join(error.problems)
+        return where + str(error)
+
+    def _entry(self, axis: str, entry: Entry, place: list[str | int]) -> Iterator[str]:
+        if axis == "model":
+            self.cards[entry.name] = card_of(entry, self.file.path)  # type: ignore[arg-type]
+        elif axis == "quantization":
+            quantization_config(entry)  # type: ignore[arg-type]
+        elif axis == "adapter":
+            adapter_config(entry, self.file.path)  # type: ignore[arg-type]
+        elif isinstance(entry, DatasetEntry):
+            yield from self._dataset(entry, place)
+
+    def _dataset(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
+        source = source_of(entry, self.folder)
+        test = entry_of_test(entry)
+        sources = [source, *([source_of(test, self.folder)] if test else [])]
+        yield from self._metrics(entry, place)
+        if not self.depth.data:
+            return
+        if any(each.needs_network for each in sources) and not self.depth.hub:
+            return
+        try:
+            found = prepare(entry, self.folder)
+        except SkipCell as reason:
+            self.notes.append(f"{entry.name}: not read: {reason}")
+            return
+        train, tested = found.counts["train_rows"], found.counts["test_rows"]
+        how = f"; {', '.join(found.notes)}" if found.notes else ""
+        self.notes.append(f"{entry.name}: {train} training rows, {tested} test rows{how}")
+
+    def _metrics(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
+        """Extra metrics that cannot be loaded, for the suite's and the entry's own evaluation."""
+        if self.depth.metrics is None:
+            return
+        settings = {**self.suite.evaluation.model_dump(), **entry.evaluation}
+        try:
+            evaluation = Evaluation(**settings)
+        except ValueError:
+            return  # reading the file has said so
+        task = resolve_task(entry, self.folder, evaluation, baseline=False)
+        try:
+            self.depth.metrics(evaluation, task)
+        except HarnessError as error:
+            own = "metrics" in entry.evaluation
+            yield self._problem([*place, "evaluation"] if own else ["evaluation", "metrics"], error)
+
+    def _included(self) -> Iterator[str]:
+        """Names in `include` that no axis has; a new cell may name what the axis has not."""
+        points = self.suite.matrix.training
+        for number, rule in enumerate(self.suite.include):
+            for axis in AXES[:-1]:
+                known = [n for n in axis_names(getattr(self.suite.matrix, axis)) if n != BASE]
+                if axis == "adapter":
+                    known = [f"{n}+{p.name}" for n in known for p in points] or known
+                    known.append(BASE)
+                value = rule.get(axis)
+                if value is not None and value not in known:
+                    shown = [str(n) for n in known if not str(n).startswith(STAND_IN)]
+                    hint = did_you_mean(str(value), shown)
+                    error = HarnessError(f'"{value}" is not on the axis. {hint}')
+                    yield self._problem(["include", number, axis], error)
+
+    def _targets(self) -> Iterator[str]:
+        """Adapters whose `target_modules` match no layer of a model that they are paired with."""
+        for number, entry in enumerate(self.suite.matrix.adapter):
+            if not isinstance(entry, AdapterEntry) or not entry.config.get("target_modules"):
+                continue
+            targets = entry.config["target_modules"]
+            for card in self.cards.values():
+                names = layer_names(architecture_of(card))
+                if names is None or matched(names, targets):
+                    continue
+                if self._excluded(card.name, entry.name):
+                    continue
+                has = ", ".join(short_names(names))
+                error = HarnessError(
+                    f"{targets} match no layer of {card.name}, so nothing would be trained",
+                    hint=f"It has: {has}.",
+                )
+                place: list[str | int] = ["matrix", "adapter", number, "config", "target_modules"]
+                yield self._problem(place, error)
+
+    def _excluded(self, model: str, adapter: str) -> bool:
+        """Whether a rule of `exclude` takes out every cell of the pair."""
+        pair = {"model": model, "adapter": adapter}
+        return any(
+            rule and all(pair.get(axis) == value for axis, value in rule.items())
+            for rule in self.suite.exclude
+        )
+
+    def _tiny(self) -> Iterator[str]:
+        """What `--tiny` would meet."""
+        if self.suite.tiny is None:
+            return
+        place: list[str | int] = ["tiny"]
+        try:
+            twin = tiny_twin(self.suite, str(self.file.path))
+            card_of(entry_of("model", self.suite.tiny.model), self.file.path)
+            for item in twin.matrix.dataset:
+                entry = entry_of("dataset", item)
+                if not entry.name.startswith(STAND_IN) and "source" in self.suite.tiny.dataset:
+                    place = ["tiny", "dataset"]
+                    if not source_of(entry, self.folder).needs_network and self.depth.data:
+                        prepare(entry, self.folder)
+        except HarnessError as error:
+            yield self._problem(place, error)
+        except ValueError as error:
+            yield self._problem(["tiny", "dataset"], HarnessError(str(error).splitlines()[0]))
