@@ -152,6 +152,8 @@ class Encoder:
         return render(self.card, example, self.style)
 
     def _answer(self, example: Example, prompt: str) -> str:
+        if not example.reference:  # a question without an answer: nothing to render
+            return ""
         if self.template:
             turns = messages(self.card, example)
             return self.template.answer(turns, prompt, example.reference)
