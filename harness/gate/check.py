@@ -155,7 +155,7 @@ def _check(
     metric = _metric(rule, [*(new or ()), *(old or ())])
     found = _missing(rule, new, old)
     if found is None and rule.test != "static":
-        found = _incomparable(metric, new or [], old or [])
+        found = _incomparable(metric, new or [], old or [], measured=rule.test == "percentage")
     if found is None:
         lanes: dict[str, Lane] = {
             "paired": partial(paired, family=family),
@@ -195,15 +195,20 @@ def _missing(
     return None
 
 
-def _incomparable(metric: str, new: list[CellSnapshot], old: list[CellSnapshot]) -> Finding | None:
-    """Why the two sides of a row cannot be compared; None if they can."""
+def _incomparable(
+    metric: str, new: list[CellSnapshot], old: list[CellSnapshot], *, measured: bool = False
+) -> Finding | None:
+    """Why the two sides of a row cannot be compared; None if they can.
+
+    What was measured needs no examples: random weights and some imported results have none.
+    """
     if [cell.seed for cell in new] != [cell.seed for cell in old]:
         return Finding("not-comparable", "the training seeds differ")
     for now, then in zip(new, old, strict=True):
         if then.status != "ok":
             text = f"{then.name} has no result in the baseline: {then.status}"
             return Finding("not-comparable", text)
-        if not now.examples.get("id"):
+        if not measured and not now.examples.get("id"):
             return Finding("no-examples", f"{now.name} has no scored example")
         if now.data_hash != then.data_hash:
             return Finding("not-comparable", "the data set changed: other examples or references")

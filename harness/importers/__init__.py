@@ -14,6 +14,7 @@ from harness.errors import HarnessError
 from harness.importers import answers, lm_eval, peft_comparison
 from harness.importers.answers import Reading
 from harness.importers.imported import Imported, write_run
+from harness.suite.schema import BASE
 
 __all__ = ["Reading", "import_answers", "import_results"]
 
@@ -41,8 +42,20 @@ def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> li
             " --columns prompt=question,reference=answer,prediction=output"
         )
         raise HarnessError(f"nothing to import in {', '.join(map(str, sources))}", hint=hint)
+    found = _baselines_first(found)
     write_run(directory, name, found)
     return found
+
+
+def _baselines_first(cells: Sequence[Imported]) -> list[Imported]:
+    """``cells`` in their order, each base in front of the adapters on it, as a suite has them."""
+    places: dict[tuple[str, str, str], int] = {}
+    for cell in cells:
+        places.setdefault((cell.dataset, cell.model, cell.quantization), len(places))
+    return sorted(
+        cells,
+        key=lambda c: (places[c.dataset, c.model, c.quantization], c.adapter != BASE),
+    )
 
 
 def import_answers(
@@ -56,7 +69,7 @@ def import_answers(
     """
     files = [path for source in sources for path in _files(source, "*")]
     found = answers.read([path for path in files if answers.recognises(path)], reading)
-    tuned = any(cell.adapter != "base" for cell in found.cells)
+    tuned = any(cell.adapter != BASE for cell in found.cells)
     write_run(directory, name, found.cells, baseline_of="adapter" if tuned else "model")
     return found
 

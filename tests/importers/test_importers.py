@@ -200,3 +200,28 @@ def test_the_same_cell_twice_is_refused(tmp_path):
     result = imported(tmp_path / "a", tmp_path / "b", out=tmp_path / "run")
     assert result.exit_code == 2
     assert "the same cell as" in result.output
+
+
+def test_a_base_comes_before_its_adapters_whatever_the_folders_are_called(tmp_path):
+    write_log(tmp_path / "a", "pretrained=m,peft=x/lora", [1, 0])
+    write_log(tmp_path / "b", "pretrained=m", [1, 0])
+    write_log(tmp_path / "c", "pretrained=n", [1, 0])
+    imported(tmp_path, out=tmp_path / "run")
+    cells = load_run(tmp_path / "run").cells
+    assert [(c.model, c.adapter) for c in cells] == [("m", "base"), ("m", "lora"), ("n", "base")]
+
+
+@pytest.mark.parametrize(("gib", "code"), [(16, 0), (20, 1)])
+def test_the_gate_compares_the_memory_of_results_without_examples(tmp_path, gib, code):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{metric: train_reserved_vram_mib, test: percentage, tolerance: 5}]\n")
+    for folder, size in (("first", 16), ("second", gib)):
+        record = peft_result(660 / 1319)
+        record["train_info"]["accelerator_memory_max"] = size * 2**30
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "lora--a.json").write_text(json.dumps(record))
+        imported(tmp_path / folder, out=tmp_path / f"{folder}-run")
+    command = ["check", str(tmp_path / "second-run"), "--against", str(tmp_path / "first-run")]
+    gate = CliRunner().invoke(main, [*command, "--rules", str(rules)])
+    assert gate.exit_code == code, gate.output
+    assert CliRunner().invoke(main, command).exit_code == 3  # no example to pair
