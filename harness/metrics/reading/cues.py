@@ -71,6 +71,10 @@ class Cues:
     """Nouns before an option's name: "option B", "class 2"."""
     out_of: str
     """Between a rating and its maximum."""
+    points: str
+    """What a rating counts."""
+    adverbs: str
+    """Words that shade the label that an answer opens with."""
 
 
 @cache

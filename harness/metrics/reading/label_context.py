@@ -106,7 +106,7 @@ def _patterns() -> _Patterns:
         carried=re.compile(rf"[\s\"'*_`)]+{cues.carried}(?!\w)"),
         behind=re.compile(rf"[\"'*_`)\]}}$\s]*(?:\Z|[^\w\s]|\s{cues.behind}(?!\w)|{cues.behind}(?!\w))"),
         choice=re.compile(rf"(?<!\w){cues.choices}\s*[#№]?{_QUOTE}\Z"),
-        out_of=re.compile(rf"\s*(?:/\s*|{cues.out_of}\s+)\d"),
+        out_of=re.compile(rf"\s*(?:/\s*|{cues.out_of}\s+)\d|[\s-]+{cues.points}(?!\w)"),
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _listed(text: str, mentions: Sequence[Mention]) -> set[int]:
     for k, (first, second) in enumerate(itertools.pairwise(mentions)):
         between = text[first.end : second.start]
         dash = re.fullmatch(r"\s+[-–—]\s+", between) and _stands_alone(text, second)
-        if first.index == second.index:
+        if first.index == second.index or _is_maximum(text, mentions, k + 1):
             continue
         if not between or dash or _patterns().joiner.fullmatch(between):
             joined |= {k, k + 1}
@@ -200,7 +200,9 @@ def _is_open(text: str, mention: Mention) -> bool:
     if patterns.approved.match(text, mention.end):
         return False
     start, end = sentence_of(text, mention)
-    if text[end - 1] == "?":
+    # "Neutral, I guess?" answers; "Neutral?" and "is it neutral?" ask.
+    opens = not any(c.isalnum() for c in text[start : mention.start])
+    if text[end - 1] == "?" and not (opens and "," in text[mention.end : end]):
         return True
     clause = max([m.end() for m in _CLAUSE_END.finditer(text, start, mention.start)], default=start)
     if patterns.whether.search(text, clause, mention.start):
@@ -233,7 +235,8 @@ def _grade(text: str, mention: Mention, forms: Forms) -> Grade:
         claimed = answered = False
     if claimed and patterns.concluding.search(before):
         return Grade.CONCLUDED
-    if patterns.maybe.search(before) and not answered:
+    clause = max([m.end() for m in _CLAUSE_END.finditer(before)], default=0)
+    if patterns.maybe.search(before, clause):
         return Grade.POSSIBLE
     if (answered and fits) or named:
         return Grade.ANSWERED

@@ -12,7 +12,9 @@ from harness.metrics.reading.label_forms import Forms, Mention, Text
 from harness.metrics.reading.label_lines import opening, value_span, whole
 from harness.metrics.reading.label_prose import prose
 
-_BOX = re.compile(r"\\boxed\s*\{|<(?:answer|label|sentiment|final_answer|solution|response)>\s*")
+_BOX = re.compile(
+    r"\\boxed\s*\{(?:\s*\\(?:text|textbf|mathrm|mathbf)\s*\{)?|<(?:answer|label|sentiment|final_answer|solution|response)>\s*"
+)
 _VALUE_REACH = 300
 """Characters of a field's value that are read: a label stands at its beginning."""
 

@@ -76,10 +76,21 @@ class Forms:
         found = []
         for match in self.pattern.finditer(text):
             index = int(str(match.lastgroup)[1:])
-            if index in self.short and raw[match.start() : match.end()] != self.labels[index]:
+            as_declared = raw[match.start() : match.end()] == self.labels[index]
+            if index in self.short and not as_declared and not _is_chosen(text, match):
                 continue
             found.append(Mention(*match.span(), index))
         return found
+
+
+def _is_chosen(text: str, match: re.Match[str]) -> bool:
+    """Whether a letter in the wrong case is the answer all the same: "the answer is c."."""
+    before = text[max(0, match.start() - 24) : match.start()]
+    chosen = re.search(r"(?:answer|option|choice|вариант|ответ)\s+(?:is\s+)?[\"'*(]*\Z", before)
+    return (
+        chosen is not None
+        and re.match(r"[\"'*)]*\s*(?:[.,;\n]|\Z)", text[match.end() :]) is not None
+    )
 
 
 @lru_cache(maxsize=64)

@@ -38,8 +38,11 @@ def opening(text: Text, forms: Forms) -> Mention | None:
     """The label that ``text`` opens with, if what follows does not make it part of something."""
     head = re.compile(rf"{OPEN}{_OPTION}{OPEN}").match(text.folded)
     bare = re.compile(OPEN).match(text.folded)
-    for opened in (bare, head):
-        position = opened.end() if opened else 0
+    shaded = re.compile(rf"{OPEN}(?:{both().adverbs}\s+){{1,2}}{OPEN}").match(text.folded)
+    for opened in (bare, head, shaded):
+        if opened is None:
+            continue
+        position = opened.end()
         named = forms.value.match(text.folded, position)
         if named and _ends_well(text, named, forms):
             return Mention(*named.span(), int(str(named.lastgroup)[1:]))

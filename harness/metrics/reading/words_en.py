@@ -53,7 +53,8 @@ ENGLISH = Cues(
     not_only="not (?:only|just|merely|simply)|no doubt|without (?:a )?doubt|not sure|no question",
     concluding=(
         "therefore|thus|hence|so|overall|consequently|accordingly|in conclusion|to conclude|"
-        "in summary|to sum up|in short|all in all|as a result|ultimately|finally|conclusion|"
+        "in summary|to sum up|on balance|on the whole|"
+        "in short|all in all|as a result|ultimately|finally|conclusion|"
         "i conclude|we conclude|conclude that|in the end|taken together|altogether|which means|"
         "final answer|final label|in this case|based on this|given this|my answer|=>|→|⇒"
     ),
@@ -108,4 +109,9 @@ ENGLISH = Cues(
     joiners=r"and|or|nor|to|vs\.?|versus|&|and/or",
     choices="option|choice|class|label|category|level|rating|score|grade|number|answer",
     out_of="of|out of",
+    points="stars?|points?",
+    adverbs=(
+        "mostly|slightly|somewhat|very|clearly|definitely|probably|likely|overall|generally|"
+        "strongly|mildly|fairly|rather|quite|largely|moderately|it's|it is|that's"
+    ),
 )

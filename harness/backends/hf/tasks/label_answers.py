@@ -18,7 +18,7 @@ from harness.backends.hf.latency.latency import Latency, forward_latency, forwar
 from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.text import TextTask
 from harness.datasets.example import Example
-from harness.metrics.classification import parse_label
+from harness.metrics.reading.answers import read_answers
 
 
 class LabelAnswers(TextTask):
@@ -37,8 +37,7 @@ class LabelAnswers(TextTask):
         if self.cell.task.answered_by == "likelihood":
             return self._ranked(model, questions, asking.batch_size)
         records = super().predict(model, questions, asking)
-        for record in records:
-            record["predicted_label"] = parse_label(record["prediction"], labels)
+        read_answers(records, self.cell.task)
         return records
 
     def _ranked(
