@@ -101,10 +101,14 @@ def can_draw() -> bool:
 
 
 def anchor(*parts: str) -> str:
-    """``parts`` as one name that a link can hold; the same parts give the same name."""
+    """``parts`` as one name that a link can hold; the same parts give the same name.
+
+    A checksum tells apart what its letters do not: several parts, or another script than Latin.
+    """
     text = "-".join(parts).lower()
     kept = re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60]
-    return f"{kept}-{zlib.crc32(text.encode()):08x}" if len(parts) > 1 else kept or "section"
+    lost = len(parts) > 1 or any(c.isalnum() and not c.isascii() for c in text)
+    return f"{kept}-{zlib.crc32(text.encode()):08x}" if lost else kept or "section"
 
 
 def speaking(mark: Spec) -> Spec:

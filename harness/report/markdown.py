@@ -10,9 +10,9 @@ from harness.results.text import printable
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
     """One Markdown document."""
-    parts = [f"# {title}\n"]
+    parts = [f"# {_escaped(title)}\n"]
     for section in (section.short() for section in sections if not section.page_only):
-        parts.append(f"## {section.title}\n")
+        parts.append(f"## {_escaped(section.title)}\n")
         parts += [*(f"- {_escaped(note)}" for note in section.notes), *[""][: len(section.notes)]]
         for figure in section.figures:
             parts += [f"![{_escaped(figure.text)}](charts/{figure.name}.svg)", ""]
@@ -24,7 +24,7 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of one table, every cell escaped."""
     body = [_line([_escaped(text) for text in row]) for row in rows]
-    return [_line(columns), _line(["---"] * len(columns)), *body]
+    return [_line([_escaped(name) for name in columns]), _line(["---"] * len(columns)), *body]
 
 
 def _line(texts: Sequence[str]) -> str:
@@ -33,6 +33,9 @@ def _line(texts: Sequence[str]) -> str:
 
 def _escaped(text: str) -> str:
     text = printable(text)
-    for raw, safe in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"), ("\n", "<br>")):
+    # `](` would make an answer a link, or an image that calls home when the file is looked at
+    for raw, safe in (
+        ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"), ("\n", "<br>"), ("](", "]\\("),
+    ):  # fmt: skip
         text = text.replace(raw, safe)
     return text

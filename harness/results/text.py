@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 """C0 without tab and newline, DEL, C1 (0x9b starts a sequence, too), marks that turn the direction
-of what follows, and lone surrogates, which no stream can encode."""
+of what follows, lone surrogates, which no stream can encode, and what XML cannot hold."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet read a cell as a formula (OWASP, CSV injection)."""
 
