@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.analysis.leaderboard import build_leaderboard
-from harness.report import write_report
+from harness.report.files import write_report
 from harness.results.merging import merged
 from harness.results.result import load_run
 

@@ -57,7 +57,7 @@ def report(
     Example: harness report runs/finance -o reports/finance
     """
     from harness.analysis.leaderboard import build_leaderboard
-    from harness.report import write_report
+    from harness.report.files import write_report
     from harness.results.merging import merged
     from harness.suite.schema import Objectives
 
@@ -151,7 +151,7 @@ def _changes(cell: Rescored) -> list[str]:
 def write(run: Run, directory: Path) -> None:
     """Render the reports of ``run`` and name their files."""
     from harness.analysis.leaderboard import build_leaderboard
-    from harness.report import write_report
+    from harness.report.files import write_report
 
     for path in write_report(build_leaderboard(run), directory):
         click.echo(str(path))

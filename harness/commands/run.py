@@ -80,7 +80,7 @@ def run(
 def _nothing_changed(plan_: Plan) -> bool:
     """Whether every cell is current or skipped, and the reports are of these very cells."""
     from harness.plan.plan import is_planned
-    from harness.report import is_written
+    from harness.report.files import is_written
     from harness.results.result import load_run
     from harness.scoring.rescoring import is_outdated
 
@@ -101,7 +101,7 @@ def _write_reports(plan_: Plan) -> None:
     from rich.console import Console
 
     from harness.analysis.leaderboard import build_leaderboard
-    from harness.report import write_report
+    from harness.report.files import write_report
     from harness.report.terminal import print_leaderboard
     from harness.results.result import load_run
     from harness.scoring.rescoring import rescore

@@ -8,7 +8,7 @@ import pytest
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.plan.plan import make_plan
-from harness.report import write_report
+from harness.report.files import write_report
 from harness.results.result import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
 from harness.plan.plan import make_plan
-from harness.report import write_report
+from harness.report.files import write_report
 from harness.report.charts.heat import heat_maps
 from harness.report.charts.latency import distribution
 from harness.report.charts.of_table import forest

@@ -1,0 +1,86 @@
+"""The files of a report: Markdown, the page, charts, and the results as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.leaderboard import Leaderboard
+from harness.report.latex import render_latex
+from harness.report.markdown import render_markdown
+from harness.report.page.examples import Shown, shown
+from harness.report.page.html import render_html
+from harness.report.sections import sections_of
+from harness.results.paths import write_bytes, write_json, write_text
+from harness.results.text import csv_cell
+from harness.results.tidy import TIDY_COLUMNS, tidy_records
+
+__all__ = ["is_written", "write_report"]
+
+
+MAX_EXAMPLES = 300
+"""Examples in a page; every answer is in predictions.jsonl."""
+FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
+
+
+def is_written(directory: Path) -> bool:
+    """Whether every file of a report stands in ``directory``."""
+    return all((directory / name).is_file() for name in FILES)
+
+
+def write_report(
+    board: Leaderboard, directory: Path, *, title: str | None = None, latex: bool = False,
+    templates: Path | None = None,
+) -> list[Path]:  # fmt: skip
+    """Write the leaderboards, charts and the results table of ``board`` to ``directory``.
+
+    Args:
+        board: What is reported.
+        directory: Where the files go; charts go to ``charts/`` in it.
+        title: Instead of the suite's name.
+        latex: Write ``leaderboard.tex`` too.
+        templates: A folder whose Jinja templates replace or extend the shipped ones.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    run, sections = board.run, sections_of(board)
+    title = title or f"{run.suite['name']}: leaderboard"
+    figures = [figure for section in sections for figure in section.figures]
+    drawn = {figure.name: figure.svg for figure in figures}
+    page = render_html(title, sections, drawn=drawn, examples=_examples(board), templates=templates)
+    texts = {"leaderboard.md": render_markdown(title, sections), "leaderboard.html": page}
+    texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
+    if latex:
+        texts["leaderboard.tex"] = render_latex(title, sections)
+    records = tidy_records(run)
+    for name, text in texts.items():
+        write_text(directory / name, text)
+    write_json(directory / "results.json", records)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, TIDY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: csv_cell(value) for key, value in r.items()} for r in records)
+    write_text(directory / "results.csv", table.getvalue())
+    _write_parquet(records, directory / "results.parquet")
+    return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
+
+
+def _examples(board: Leaderboard) -> list[Shown]:
+    """Examples of every data set, as many of each."""
+    share = MAX_EXAMPLES // max(1, len(board.tables))
+    return [e for table in board.tables for e in islice(shown(board, table), share)]
+
+
+def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:
+    """The results table with columns typed even where a run has no value in them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"seed": pa.int64(), "n": pa.int64(), "higher_is_better": pa.bool_()}
+    kinds |= dict.fromkeys(("value", "ci_low", "ci_high"), pa.float64())
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in TIDY_COLUMNS])
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(records, schema=schema), content)
+    write_bytes(path, content.getvalue())
