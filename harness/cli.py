@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness import __version__
 from harness.commands.check import baseline, check
 from harness.commands.compare import compare
 from harness.commands.import_ import import_
@@ -20,18 +21,18 @@ from harness.results.text import say
 
 
 class _Group(click.Group):
-    """Prints what a user can fix without a traceback, and exits with 2."""
+    """Prints what a user can fix without a traceback, and exits with the error's code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except HarnessError as error:
             say(f"error: {error}", err=True)
-            ctx.exit(2)
+            ctx.exit(error.exit_code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="finetune-harness")
+@click.version_option(__version__)
 def main() -> None:
     """Which fine-tuned variant to ship, and is the gain real."""
 

@@ -1,7 +1,8 @@
 """Errors a user can fix, printed without a traceback.
 
 HarnessError            anything the user can put right: what, where, what to do next
-└── SuiteError          all problems of one suite or model file, reported in one go
+├── SuiteError          all problems of one suite or model file, reported in one go
+└── NoBaseline          the gate has nothing to compare with: exit code 3, not 2
 SkipCell                a cell cannot run on this machine: its reason goes to the leaderboard
 """
 
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 
 class HarnessError(Exception):
     """A problem that the user can fix: what is wrong, where, and what to do."""
+
+    exit_code = 2
+    """What a command that meets it ends with."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what = what
@@ -30,6 +34,12 @@ class SuiteError(HarnessError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class NoBaseline(HarnessError):
+    """There is no baseline to compare with: nothing is wrong, and nothing is known."""
+
+    exit_code = 3
 
 
 class SkipCell(Exception):

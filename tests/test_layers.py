@@ -73,3 +73,27 @@ def test_no_module_imports_a_higher_layer(root, files):
 def test_every_module_has_a_layer(root, files):
     names = {top(root, path) for path in files} - {"__init__", "__main__"}
     assert names <= {name for layer in LAYERS for name in layer}
+
+
+PRINTING = {
+    "harness", "harness.errors", "harness.gate.render", "harness.report.markdown",
+    "harness.report.section", "harness.report.sections.answers", "harness.report.terminal",
+    "harness.results.paths", "harness.results.text", "harness.run.progress",
+}  # fmt: skip
+"""What a command may use besides the API: how results and progress are put into words."""
+
+
+def test_commands_and_the_pytest_plug_in_call_the_api_and_nothing_else(root, files):
+    wrong = []
+    for path in files:
+        if top(root, path) not in ("commands", "pytest_plugin"):
+            continue
+        tree = ast.parse(path.read_text())
+        typing = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+        for_types = {id(n) for i in typing if "TYPE_CHECKING" in ast.dump(i.test) for n in i.body}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and id(node) not in for_types:
+                module = node.module or ""
+                if module.startswith("harness") and not module.startswith("harness.api"):
+                    wrong += [(path.name, module)] if module not in PRINTING else []
+    assert wrong == []

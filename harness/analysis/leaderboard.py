@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from harness.analysis.difference import (
     Criteria,
@@ -20,6 +21,9 @@ from harness.analysis.ties import Side, Ties, ties
 from harness.metrics.registry import direction_of
 from harness.results.result import CellResult, Run, by_id, stored_directions
 from harness.suite.schema import Objectives
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,23 @@ class Leaderboard:
     def records(self, cell: CellResult) -> Records:
         """The prediction records of ``cell`` by example id."""
         return _read(self.run, cell, self.stored)
+
+    def to_frame(self) -> DataFrame:
+        """A tidy pandas table: a row for each variant and metric.
+
+        ``value`` is the mean over seeds, ``delta`` the difference to the baseline with its 95%
+        interval. A variant without a result has one row, with its ``status`` and ``reason``.
+        """
+        from pandas import DataFrame
+
+        from harness.analysis.notebook import leaderboard_records
+
+        return DataFrame(leaderboard_records(self))
+
+    def _repr_html_(self) -> str:
+        from harness.analysis.notebook import leaderboard_html
+
+        return leaderboard_html(self)
 
 
 def build_leaderboard(

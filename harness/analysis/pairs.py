@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from harness.analysis.difference import (
     Criteria,
@@ -23,6 +23,7 @@ from harness.errors import HarnessError
 from harness.results.paths import CellPaths
 from harness.results.result import (
     CellResult,
+    Run,
     by_id,
     load_result,
     load_run,
@@ -30,6 +31,9 @@ from harness.results.result import (
     stored_directions,
 )
 from harness.suite.schema import AXES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -70,29 +74,65 @@ class Pair:
         return flips(self.first.records, self.second.records, metric, directions=directions)
 
 
-def compare(first: Path, second: Path, *, margin: float = 0.0) -> list[Pair]:
-    """The pairs of ``first`` and ``second``: both run directories, or both cell directories.
+@dataclass(frozen=True)
+class Comparison:
+    """Pairs of variants; in a notebook it shows itself."""
+
+    pairs: tuple[Pair, ...]
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, place: int) -> Pair:
+        return self.pairs[place]
+
+    def to_frame(self) -> DataFrame:
+        """A pandas table: a row for each pair and metric, or for a pair without a comparison."""
+        from pandas import DataFrame
+
+        return DataFrame(self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """One plain record per pair and metric, or per pair that cannot be compared."""
+        return [record for pair in self.pairs for record in _records(pair)]
+
+    def _repr_html_(self) -> str:
+        from harness.analysis.notebook import comparison_html
+
+        return comparison_html(self)
+
+
+Side = Run | Path
+"""A run, its directory or packed file, or the directory of one cell."""
+
+
+def compare(first: Side, second: Side, *, margin: float = 0.0) -> Comparison:
+    """The pairs of ``first`` and ``second``: both runs, or both cell directories.
 
     Raises:
         HarnessError: a directory is neither, or the two runs share no cell.
     """
     if _is_cell(first) and _is_cell(second):
-        return [_pair([_cell(first)], [_cell(second)], margin)]
-    left, right = (_rows(_run(path), None) for path in (first, second))
+        return Comparison((_pair([_cell(first)], [_cell(second)], margin),))
+    left, right = (_rows(_scored(side), None) for side in (first, second))
     shared = [axes for axes in left if axes in right]
     if not shared:
         hint = "Compare two cells instead: RUN/cells/KEY_A RUN/cells/KEY_B."
-        raise HarnessError(f"{first} and {second} share no scored cell", hint=hint)
+        names = " and ".join(str(_place(side)) for side in (first, second))
+        raise HarnessError(f"{names} share no scored cell", hint=hint)
     return _holm([_pair(left[axes], right[axes], margin) for axes in shared])
 
 
-def compare_axis(run: Path, axis: str, *, margin: float = 0.0) -> list[Pair]:
+def compare_axis(run: Side, axis: str, *, margin: float = 0.0) -> Comparison:
     """The pairs of variants in ``run`` that differ along ``axis`` alone, in matrix order.
 
     Raises:
         HarnessError: the directory holds no run, or the axis has a single value.
     """
-    rows = _rows(_run(run), axis)
+    rows = _rows(_scored(run), axis)
     families: dict[tuple[Any, ...], list[list[Scored]]] = {}
     for axes, cells in rows.items():
         others = tuple(v for name, v in zip(AXES, axes, strict=True) if name != axis)
@@ -104,7 +144,9 @@ def compare_axis(run: Path, axis: str, *, margin: float = 0.0) -> list[Pair]:
     ]
     if not pairs:
         hint = f"Axes: {', '.join(AXES)}."
-        raise HarnessError(f"no two variants differ in {axis} alone", where=str(run), hint=hint)
+        raise HarnessError(
+            f"no two variants differ in {axis} alone", where=str(_place(run)), hint=hint
+        )
     return _holm(pairs)
 
 
@@ -117,28 +159,24 @@ def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], li
     return found
 
 
-def _holm(pairs: list[Pair]) -> list[Pair]:
+def _holm(pairs: list[Pair]) -> Comparison:
     """``pairs`` with p-values adjusted over all of them, metric by metric."""
     family = holm_over(pair.deltas for pair in pairs)
-    return [replace(pair, deltas=deltas) for pair, deltas in zip(pairs, family, strict=True)]
+    return Comparison(
+        tuple(replace(pair, deltas=deltas) for pair, deltas in zip(pairs, family, strict=True))
+    )
 
 
-def as_records(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """One plain record per pair and metric, or per pair that cannot be compared."""
-    found: list[dict[str, Any]] = []
-    for pair in pairs:
-        shared = {
-            "first": pair.first.result.key,
-            "second": pair.second.result.key,
-            "pair": pair.name,
-            "not_comparable": pair.reason,
-            "left_out": pair.left_out,
-        }
-        deltas = [
-            {**asdict(delta), **_counts(pair, metric)} for metric, delta in pair.deltas.items()
-        ]
-        found += [{**shared, **delta} for delta in deltas] or [shared]
-    return found
+def _records(pair: Pair) -> list[dict[str, Any]]:
+    shared = {
+        "first": pair.first.result.key,
+        "second": pair.second.result.key,
+        "pair": pair.name,
+        "not_comparable": pair.reason,
+        "left_out": pair.left_out,
+    }
+    deltas = [{**asdict(delta), **_counts(pair, metric)} for metric, delta in pair.deltas.items()]
+    return [{**shared, **delta} for delta in deltas] or [shared]
 
 
 def _counts(pair: Pair, metric: str) -> dict[str, Any]:
@@ -183,8 +221,12 @@ def _other_settings(first: Scored, second: Scored) -> str | None:
     return f"generation settings differ: {a} and {b}" if a != b else None
 
 
-def _is_cell(path: Path) -> bool:
-    return CellPaths(path).result.is_file()
+def _place(side: Side) -> Path:
+    return side.directory if isinstance(side, Run) else side
+
+
+def _is_cell(side: Side) -> TypeGuard[Path]:
+    return isinstance(side, Path) and CellPaths(side).result.is_file()
 
 
 def _cell(path: Path) -> Scored:
@@ -194,12 +236,12 @@ def _cell(path: Path) -> Scored:
     return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
 
 
-def _run(path: Path) -> Iterator[Scored]:
+def _scored(side: Side) -> Iterator[Scored]:
     try:
-        run = load_run(path)
+        run = side if isinstance(side, Run) else load_run(side)
     except FileNotFoundError:
         hint = "Give two directories that `harness run` wrote, or two of their cells/KEY folders."
-        raise HarnessError("neither a run nor a cell", where=str(path), hint=hint) from None
+        raise HarnessError("neither a run nor a cell", where=str(side), hint=hint) from None
     for cell in run.cells:
         if cell.status == "ok":
             yield Scored(cell, by_id(run.predictions(cell)))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.report import RUN_DIR, load
 from harness.errors import HarnessError
-from harness.results.text import say
+from harness.results.text import console, say
 
 if TYPE_CHECKING:
-    from harness.gate.check import Verdict
+    from harness.gate.check import GateVerdict
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+RUN_DIR = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
@@ -32,43 +32,40 @@ def check(
     run_dir: Path, against: str | None, rules: Path | None, junit: Path | None,
     summary: Path | None, as_json: bool, verbose: bool,
 ) -> None:  # fmt: skip
-    """Compare RUN_DIR with a baseline: the regression gate.
+    """Compare a run with its baseline: the regression gate.
 
     Exit code 0: nothing is shown to be worse; 1: a regression; 2: wrong usage; 3: no baseline, or
     not comparable; 4: a cell failed.
 
     Example: harness check runs/ci --against suites/ci.baseline.json
     """
-    from harness.gate import render as views
-    from harness.gate.check import baseline_path, gate_run
+    from harness.api.gate import check as check_run
+    from harness.api.runs import load_run
+    from harness.gate.render import as_json as json_of
+    from harness.gate.render import as_junit, as_markdown, workflow_commands
     from harness.results.paths import write_text
 
     try:
-        run = load(run_dir)
-        verdict = gate_run(run, against, rules)
-    except (HarnessError, click.ClickException):
+        run = load_run(run_dir)
+        verdict = check_run(run, against=against, rules=rules)
+    except HarnessError:
         raise
     except Exception as error:  # Python's own exit code would be 1: a regression
         traceback.print_exc()
         say(f"not checked, the comparison failed: {type(error).__name__}: {error}", err=True)
         sys.exit(3)
-    if verdict is None:
-        where = against or baseline_path(run)
-        hint = f'Write one: harness baseline update {run_dir} --reason "first baseline".'
-        click.echo(f"no-baseline: there is no {where}\n  {hint}", err=True)
-        sys.exit(3)
     if junit:
-        write_text(junit, views.as_junit(verdict, run))
+        write_text(junit, as_junit(verdict, run))
     step = summary or _step_summary()
     if step:
         with step.open("a", encoding="utf-8") as file:
-            file.write(views.as_markdown(verdict, run))
+            file.write(as_markdown(verdict, run))
     if as_json:
-        click.echo(views.as_json(verdict), nl=False)
+        click.echo(json_of(verdict), nl=False)
     else:
         _print(verdict, verbose)
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            click.echo("\n".join(views.workflow_commands(verdict)))
+            say("\n".join(workflow_commands(verdict)))
     sys.exit(verdict.exit_code)
 
 
@@ -77,30 +74,29 @@ def _step_summary() -> Path | None:
     return Path(named) if named else None
 
 
-def _print(verdict: Verdict, verbose: bool) -> None:
+def _print(verdict: GateVerdict, verbose: bool) -> None:
     """Problems and warnings in full, the rest counted by rule, then the summary."""
     from collections import Counter
 
-    from rich.console import Console
     from rich.padding import Padding
 
-    console = Console()
+    screen = console()
     quiet: Counter[str] = Counter()
     for item in verdict.ordered():
         rule = f"{item.metric} ({item.rule.test})"
-        if item.level or verbose:
-            console.print(f"{item.outcome}: {item.row}: {rule}", highlight=False, markup=False)
-            console.print(Padding(item.text, (0, 0, 0, 4)), highlight=False, markup=False)
+        if verbose or not item.passed:
+            screen.print(f"{item.outcome}: {item.row}: {rule}")
+            screen.print(Padding(item.text, (0, 0, 0, 4)))
         else:
             quiet[f"{item.outcome}: {rule}"] += 1
-    for said, count in quiet.items():
-        console.print(f"{said}, {count} cells", highlight=False, markup=False)
-    console.print(verdict.summary, highlight=False, markup=False)
+    for outcome, count in quiet.items():
+        screen.print(f"{outcome}, {count} cells")
+    screen.print(verdict.summary)
 
 
 @click.group()
 def baseline() -> None:
-    """Write and read the baselines that `check` compares with."""
+    """Write and read the baselines of `check`."""
 
 
 @baseline.command()
@@ -108,30 +104,30 @@ def baseline() -> None:
 @click.option("--reason", required=True, help="Why the baseline changes; kept in the file.")
 @click.option("-o", "--output", type=FILE, help="Default: beside the suite, NAME.baseline.json.")
 def update(run_dir: Path, reason: str, output: Path | None) -> None:
-    """Record RUN_DIR as the baseline: scores per example, values, hashes, hardware.
+    """Record a run as the baseline of later checks.
+
+    The file keeps scores per example, values, hashes, hardware and the reason.
 
     Example: harness baseline update runs/ci --reason "rank 8 to 16"
     """
-    from harness.gate.check import baseline_path, update_baseline
+    from harness.api.gate import update_baseline
 
-    run = load(run_dir)
-    path = output or baseline_path(run)
-    count = update_baseline(run, path, reason)
-    click.echo(f"{path}: {count} cells")
+    recorded = update_baseline(run_dir, reason, path=output)
+    say(f"{recorded.path}: {recorded.cells} cells")
 
 
 @baseline.command()
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def show(path: Path) -> None:
-    """Print what the baseline in PATH holds, and the reasons why it was taken.
+    """Print what a baseline holds, and why it was taken.
 
     Example: harness baseline show suites/ci.baseline.json
     """
-    from harness.gate.baseline import load_snapshot
+    from harness.api.gate import load_baseline
 
-    found = load_snapshot(str(path), path)
+    found = load_baseline(path)
     for entry in found.history:
-        click.echo(f"{entry['revision'][:12]:<12} {entry['reason']}")
+        say(f"{entry['revision'][:12]:<12} {entry['reason']}")
     for cell in found.cells:
         size = len(cell.examples.get("id", ()))
-        click.echo(f"{cell.status:<8} {cell.name}: {size} examples, {cell.primary_metric}")
+        say(f"{cell.status:<8} {cell.name}: {size} examples, {cell.primary_metric}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,9 @@ def compare(
     first: Path, second: Path | None, axis: str | None, metrics: tuple[str, ...], margin: float,
     flips: int, as_json: bool, markdown: bool,
 ) -> None:  # fmt: skip
-    """Compare two runs, two cells, or one run along an axis: SECOND minus FIRST.
+    """Compare two runs, two cells, or a run along an axis.
+
+    Differences are SECOND minus FIRST, example by example.
 
     Example: harness compare runs/monday runs/tuesday
 
@@ -36,38 +38,24 @@ def compare(
     """
     import json
 
-    from harness.analysis.pairs import as_records
+    from harness.api.runs import compare as compare_runs
+    from harness.results.text import say
 
-    pairs = _pairs(first, second, axis, margin)
+    found = compare_runs(first, second, axis=axis, margin=margin)
     if as_json:
-        click.echo(json.dumps(as_records(pairs), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(found.records(), indent=1, ensure_ascii=False))
         return
-    lines = [f"{pair.name}: {pair.left_out}" for pair in pairs if pair.left_out]
-    lines += [line for pair in pairs for line in _worst(pair, metrics, flips)]
+    lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
+    lines += [line for pair in found for line in _worst(pair, metrics, flips)]
     if markdown:
         from harness.report.markdown import markdown_table
 
-        click.echo("\n".join(markdown_table(COLUMNS, _rows(pairs, metrics))))
-        click.echo("".join(f"\n- {line}" for line in lines), nl=bool(lines))
+        say("\n".join(markdown_table(COLUMNS, _rows(found, metrics))))
+        say("".join(f"\n- {line}" for line in lines), nl=bool(lines))
     else:
-        _print(_rows(pairs, metrics))
+        _print(_rows(found, metrics))
         for line in lines:
-            click.echo(line)
-
-
-def _pairs(first: Path, second: Path | None, axis: str | None, margin: float) -> list[Pair]:
-    from harness.analysis.pairs import compare as compare_two
-    from harness.analysis.pairs import compare_axis
-    from harness.registry import did_you_mean
-    from harness.suite.schema import AXES
-
-    if (second is None) == (axis is None):
-        raise click.UsageError("give a second run or cell, or --axis")
-    if second is not None:
-        return compare_two(first, second, margin=margin)
-    if axis not in AXES:
-        raise click.UsageError(f'no axis "{axis}". {did_you_mean(str(axis), AXES)}')
-    return compare_axis(first, axis, margin=margin)
+            say(line)
 
 
 def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
@@ -85,7 +73,7 @@ def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
 COLUMNS = ("pair", "metric", "Δ [95%]", "p (Holm)", "won:lost", "verdict")
 
 
-def _rows(pairs: Sequence[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _rows(pairs: Iterable[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ...]]:
     from harness.report.section import MISSING
 
     rows: list[tuple[str, ...]] = []
@@ -110,13 +98,14 @@ def _print(rows: Sequence[tuple[str, ...]]) -> None:
     """Each pair's name on a line of its own, so that 80 columns hold the numbers."""
     import itertools
 
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from harness.results.text import console
+
+    screen = console()
     for pair, group in itertools.groupby(rows, key=lambda row: row[0]):
-        console.print(pair, markup=False, highlight=False)
+        screen.print(pair)
         table = Table.grid(padding=(0, 2))
-        for _, metric, delta, p, counts, said in group:
-            table.add_row("", metric, delta, f"p {p}", counts, said)
-        console.print(table, markup=False, highlight=False)
+        for _, metric, delta, p, counts, verdict in group:
+            table.add_row("", metric, delta, f"p {p}", counts, verdict)
+        screen.print(table)

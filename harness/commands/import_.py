@@ -22,34 +22,33 @@ def import_(
     labels: str | None, dataset: str | None, language: str, metric: str | None,
     baseline: str | None,
 ) -> None:  # fmt: skip
-    """Read SOURCES, results of other tools or your own answers, as a run for report and compare.
+    """Read other tools' results or your answers as a run.
 
-    Known: per-sample logs of lm-evaluation-harness, result files of PEFT's method comparison, and
-    tables (CSV, JSON, JSONL, Parquet) of answers. Columns of a table: id, model, prompt, reference,
-    prediction, and label or gold; also category, group, adapter, quantization, dataset, seed.
+    `report`, `compare` and `check` then work on it. Known: per-sample logs of
+    lm-evaluation-harness, result files of PEFT's method comparison, and tables (CSV, JSON, JSONL,
+    Parquet) of answers. Columns of a table: id, model, prompt, reference, prediction, and label or
+    gold; also category, group, adapter, quantization, dataset, seed.
 
     Example: harness import lm_eval_output/ -o runs/imported
 
     Example: harness import answers.csv --columns prompt=question,prediction=output -o runs/mine
     """
-    from harness.commands.report import load, write
-    from harness.importers import Reading, import_answers, import_results, is_table
+    from harness.api.importing import import_answers, import_results, is_table
     from harness.results.text import say
 
-    run = name or output.name
     if columns or labels or any(is_table(path) for path in sources):
-        reading = Reading(
-            _named(columns), _listed(labels), dataset or run, "ru" if language == "ru" else "en",
-            metric, baseline,
+        found = import_answers(
+            sources, output, name=name, columns=_named(columns), labels=_listed(labels),
+            dataset=dataset, language="ru" if language == "ru" else "en", metric=metric,
+            baseline=baseline,
         )  # fmt: skip
-        found = import_answers(sources, output, reading, name=run)
-        cells = list(found.cells)
-        for note in found.notes:
-            say(f"note: {note}", err=True)
     else:
-        cells = import_results(sources, output, name=run)
-    say(f"{len(cells)} cells imported")
-    write(load(output), output)
+        found = import_results(sources, output, name=name)
+    for note in found.notes:
+        say(f"note: {note}", err=True)
+    say(f"{len(found.run.cells)} cells imported")
+    for path in found.report.files:
+        say(path)
 
 
 def _named(columns: tuple[str, ...]) -> dict[str, str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from harness.results.text import say
 
 
 @click.group()
@@ -14,23 +17,17 @@ def models() -> None:
 
 @models.command("list")
 def list_models() -> None:
-    """Print every model card: name, source, what it requires.
+    """Print every model card: name, source, requirements.
 
     Example: harness models list
     """
-    from harness.suite.model_card import load_model_card, model_folders
+    from harness.api.models import list_models as cards
 
-    found: dict[str, Path] = {}
-    for folder in model_folders(Path("suites/any.yaml")):
-        for path in sorted(folder.glob("*.yaml")):
-            found.setdefault(path.stem, path)
-    for path in found.values():
-        card = load_model_card(path)
-        needs = card.requires
+    for card in cards():
         where = "in this repository" if card.is_local else card.source
-        gpu = "; needs CUDA" if needs.accelerator == "cuda" else ""
+        gpu = "; needs CUDA" if card.requires.accelerator == "cuda" else ""
         gated = "; gated" if card.gated else ""
-        click.echo(f"{card.name:<26} {where}{gpu}{gated}; {card.licence}")
+        say(f"{card.name:<26} {where}{gpu}{gated}; {card.licence}")
 
 
 @models.command()
@@ -39,7 +36,7 @@ def list_models() -> None:
 @click.option("--set", "settings", multiple=True, help="A key of its config: --set r=16.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) -> None:
-    """Print NAME's parameters, bytes under each quantization, and an adapter's share of them.
+    """Print a model's parameters and bytes, and an adapter's.
 
     Nothing is downloaded: the architecture is built on the meta device from the card's numbers.
 
@@ -47,20 +44,18 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
     """
     import json
 
-    from harness.backends.hf.models.random import described
-    from harness.suite.model_card import find_model_card, model_folders
+    from harness.api.models import describe_model
 
-    card = find_model_card(name, model_folders(Path("suites/any.yaml")))
-    found = described(card, {"peft_type": peft_type, **_settings(settings)})
+    found = describe_model(name, peft_type=peft_type, **_settings(settings))
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
     for key, value in found.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-        click.echo(f"{key:<28} {text}")
+        say(f"{key:<28} {text}")
 
 
-def _settings(pairs: tuple[str, ...]) -> dict[str, object]:
+def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """`key=value` texts, each value read as YAML."""
     import yaml
 
@@ -86,17 +81,15 @@ def build(
     name: str, output: Path | None, steps: int | None, tokens: int | None, batch: int | None,
     processes: int,
 ) -> None:  # fmt: skip
-    """Pretrain the tiny model NAME from the project's own text.
+    """Pretrain a tiny model from the project's own text.
 
     The recipe's 36,000 steps are for a GPU (about eight minutes on an H200).
 
     Example: harness models build tiny-qwen2 --steps 200 --tokens 400000
     """
-    from harness.tiny_models.pretraining import Recipe
-    from harness.tiny_models.pretraining import build as build_model
+    from harness.api.models import build_model
 
     asked = {"steps": steps, "tokens": tokens, "batch": batch}
-    recipe = Recipe(name, **{key: value for key, value in asked.items() if value})
-    out = output or Path("runs/models") / name
-    account = build_model(recipe, out, processes=processes)
-    click.echo(f"{out}: {account['parameters']} parameters, loss {account['final_loss']}")
+    recipe = {key: value for key, value in asked.items() if value}
+    made = build_model(name, output, processes=processes, **recipe)
+    say(f"{made['folder']}: {made['parameters']} parameters, loss {made['final_loss']}")

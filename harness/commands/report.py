@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import HarnessError
+from harness.results.text import say
 
 if TYPE_CHECKING:
     from harness.results.result import CellResult, Run
@@ -49,47 +46,24 @@ def report(
     baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
     max_memory_mib: float | None, latex: bool, template: Path | None, open_: bool,
 ) -> None:  # fmt: skip
-    """Render the leaderboards of one or several RUN_DIRS again, from their files alone.
+    """Render the leaderboards of one or several runs.
 
-    A run may be a file that `harness pack` wrote. Runs of other machines stand side by side; their
-    speed is not compared.
+    They come from the runs' files alone. A run may be a file that `harness pack` wrote. Runs of
+    other machines are shown side by side; their speed is not compared.
 
     Example: harness report runs/finance -o reports/finance
     """
-    from harness.analysis.leaderboard import build_leaderboard
-    from harness.report.files import write_report
-    from harness.results.merging import merged
-    from harness.suite.schema import Objectives
+    from harness.api.runs import report as write_report
 
-    if output is None and (len(run_dirs) > 1 or run_dirs[0].is_file()):
-        raise click.UsageError("several runs, or a packed one, need -o: where the report goes")
-    run = merged([load(path) for path in run_dirs], name=title)
-    asked = {
-        "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
-    }  # fmt: skip
-    wanted = {key: value for key, value in asked.items() if value is not None}
-    objectives = Objectives(**{**run.suite.get("objectives", {}), **wanted})
-    with _uncollected():
-        board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
-        files = write_report(
-            board, output or run_dirs[0], title=title, latex=latex, templates=template
-        )
-    for path in files:
-        click.echo(str(path))
+    written = write_report(
+        run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
+        max_latency_ms=max_latency_ms, max_memory_mib=max_memory_mib, latex=latex,
+        templates=template,
+    )  # fmt: skip
+    for path in written.files:
+        say(path)
     if open_:
-        click.launch(str(files[1]))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Looks for no cycles: the many records of a run hold none, and looking takes a second."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+        click.launch(str(written.page))
 
 
 @click.command()
@@ -98,40 +72,39 @@ def _uncollected() -> Iterator[None]:
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file: run.tar.xz."
 )
 def pack(run_dir: Path, output: Path) -> None:
-    """Write what a report reads of RUN_DIR to one small file: the same run, the same bytes.
+    """Write a run to one small file.
 
-    `report`, `compare`, `check` and `show` take the file as a run. Adapters and logs are left out,
-    and folders of this machine are cut to their names.
+    It holds what a report reads; the same run gives the same bytes. `report`, `compare`, `check`
+    and `show` take the file as a run. Adapters and logs are left out, and folders of this machine
+    are cut to their names.
 
     Example: harness pack runs/finance -o reports/finance/run.tar.xz
     """
-    from harness.results.packing import SUFFIX
-    from harness.results.packing import pack as write_pack
+    from harness.api.runs import pack as write_pack
 
-    if not output.name.endswith(SUFFIX):
-        raise click.UsageError(f"a packed run's name ends with {SUFFIX}")
     size = write_pack(run_dir, output).stat().st_size
-    click.echo(f"{output}: {size / 1024:.0f} KiB")
+    say(f"{output}: {size / 1024:.0f} KiB")
 
 
 @click.command()
 @click.argument("run_dir", type=WRITABLE)
 def score(run_dir: Path) -> None:
-    """Read and score the stored answers of RUN_DIR again: no model needed.
+    """Read and score a run's stored answers again.
 
-    Says what changed in each cell and renders the reports again. Nothing is written if any
-    predictions are missing, damaged or fewer than their result counted.
+    No model is needed. Says what changed in each cell and renders the reports again. Nothing is
+    written if any predictions are missing, damaged or fewer than their result counted.
 
     Example: harness score runs/finance
     """
-    from harness.scoring.rescoring import rescore
+    from harness.api.runs import score as score_again
 
-    cells = rescore(load(run_dir))
-    for cell in cells:
+    scored = score_again(run_dir)
+    for cell in scored.cells:
         for line in _changes(cell):
-            click.echo(line)
-    click.echo(f"{len(cells)} cells scored again")
-    write(load(run_dir), run_dir)
+            say(line)
+    say(f"{len(scored.cells)} cells scored again")
+    for path in scored.report.files:
+        say(path)
 
 
 def _changes(cell: Rescored) -> list[str]:
@@ -148,69 +121,34 @@ def _changes(cell: Rescored) -> list[str]:
     ]
 
 
-def write(run: Run, directory: Path) -> None:
-    """Render the reports of ``run`` and name their files."""
-    from harness.analysis.leaderboard import build_leaderboard
-    from harness.report.files import write_report
-
-    for path in write_report(build_leaderboard(run), directory):
-        click.echo(str(path))
-
-
-def load(run_dir: Path) -> Run:
-    """The run in ``run_dir``, or one clear error."""
-    from harness.results.packing import no_run
-    from harness.results.result import load_run
-
-    try:
-        return load_run(run_dir)
-    except FileNotFoundError:
-        raise no_run(run_dir) from None
-
-
 @click.command()
 @click.argument("run_dir", type=RUN_DIR)
 @click.argument("cell")
 def show(run_dir: Path, cell: str) -> None:
-    """Print one CELL of RUN_DIR: its status, values, audit and first prediction.
+    """Print a cell: status, values, audit, first answer.
+
+    CELL is the beginning of its key; every cell that has it is printed.
 
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
-    loaded = load(run_dir)
-    for item in _named(loaded, cell):
-        _show_cell(loaded, item)
+    from harness.api.runs import find_cells, load_run
+
+    run = load_run(run_dir)
+    for found in find_cells(run, cell):
+        _show_cell(run, found)
 
 
-def one_cell(run: Run, name: str) -> CellResult:
-    """The one cell of ``run`` whose key begins with ``name``."""
-    found = _named(run, name)
-    if len(found) > 1:
-        hint = f"It fits {', '.join(c.key for c in found[:4])}."
-        raise HarnessError(f'"{name}" names {len(found)} cells', hint=hint)
-    return found[0]
-
-
-def _named(run: Run, name: str) -> list[CellResult]:
-    found = [c for c in run.cells if c.key.startswith(name)]
-    if not found:
-        from harness.registry import did_you_mean
-
-        hint = did_you_mean(name, [c.key for c in run.cells])
-        raise HarnessError(f'no cell "{name}"', where=str(run.directory), hint=hint)
-    return found
-
-
-def _show_cell(loaded: Run, item: CellResult) -> None:
-    click.echo(f"{item.key}: {item.status}{f' ({item.reason})' if item.reason else ''}")
-    for value in item.values:
+def _show_cell(run: Run, cell: CellResult) -> None:
+    say(f"{cell.key}: {cell.status}{f' ({cell.reason})' if cell.reason else ''}")
+    for value in cell.values:
         if value.category is None and value.value is not None:
             interval = (
                 f" [{value.ci_low:.4g}, {value.ci_high:.4g}]" if value.ci_low is not None else ""
             )
-            click.echo(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
-    for warning in item.audit.get("warnings", []):
-        click.echo(f"  warning: {warning}")
-    for record in loaded.predictions(item)[:1]:
-        click.echo(f"  prompt:     {record['prompt']!r}")
-        click.echo(f"  reference:  {record['reference']!r}")
-        click.echo(f"  prediction: {record['prediction']!r}")
+            say(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
+    for warning in cell.audit.get("warnings", []):
+        say(f"  warning: {warning}")
+    for record in run.predictions(cell)[:1]:
+        say(f"  prompt:     {record['prompt']!r}")
+        say(f"  reference:  {record['reference']!r}")
+        say(f"  prediction: {record['prediction']!r}")

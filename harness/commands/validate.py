@@ -7,37 +7,33 @@ from pathlib import Path
 
 import click
 
-from harness.errors import HarnessError, SuiteError
+from harness.errors import HarnessError
+from harness.results.text import say
 
 
 @click.command()
 @click.argument("suites", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--no-data", is_flag=True, help="Check the file alone: read no data, load no metric.")
 def validate(suites: tuple[Path, ...], no_data: bool) -> None:
-    """Check SUITES without running anything; every problem with its line.
+    """Check suites without running anything.
 
-    Keys, names, the rows of every data set, extra metrics and target modules are checked.
+    Keys, names, the rows of every data set, extra metrics and target modules are checked; every
+    problem is named with its line.
 
     Example: harness validate suites/finance.yaml
     """
-    from harness.plan.check import Depth, check_suite
-    from harness.scoring.extra import check_extra_metrics
-    from harness.suite.shipped import find_suite
+    from harness.api.suites import validate as check_suite
 
-    depth = Depth(data=False) if no_data else Depth(hub=True, metrics=check_extra_metrics)
     failed = False
     for path in suites:
         try:
-            path = find_suite(path)
-            found = check_suite(path, depth)
-            if found.problems:
-                raise SuiteError(found.problems)
-            click.echo(f"{path}: ok, {found.cells} cells")
+            found = check_suite(path, data=not no_data)
+            say(f"{found.path}: ok, {found.cells} cells")
             for note in found.notes:
-                click.echo(f"  {note}")
+                say(f"  {note}")
         except HarnessError as error:
             failed = True
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
     sys.exit(2 if failed else 0)
 
 
@@ -49,6 +45,6 @@ def schema() -> None:
     """
     import json
 
-    from harness.suite.json_schema import suite_schema
+    from harness.api.suites import schema as suite_schema
 
     click.echo(json.dumps(suite_schema(), indent=2, ensure_ascii=False))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from harness.analysis.difference import Delta
 from harness.errors import HarnessError
@@ -28,26 +29,28 @@ from harness.gate.rule_kinds import Finding, Lane, exact, paired, percentage, st
 from harness.results.result import Run
 from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
 
-PASS, WARN, REGRESSION, INCOMPARABLE, FAILURE = 0, -1, 1, 3, 4
-OUTCOMES = {
-    "pass": PASS,
-    "improved": PASS,
-    "new-cell": PASS,
-    "undecided": WARN,
-    "not-compared": WARN,
-    "known-failure": WARN,
-    "warned": WARN,
-    "regression": REGRESSION,
-    "baseline-outdated": REGRESSION,
-    "new-cell-refused": INCOMPARABLE,
-    "missing-cell": INCOMPARABLE,
-    "skipped-cell": INCOMPARABLE,
-    "not-comparable": INCOMPARABLE,
-    "no-examples": INCOMPARABLE,
-    "not-a-number": INCOMPARABLE,
-    "cell-failed": FAILURE,
+Severity = Literal["pass", "warning", "regression", "failure", "incomparable"]
+OUTCOMES: dict[str, Severity] = {
+    "pass": "pass",
+    "improved": "pass",
+    "new-cell": "pass",
+    "undecided": "warning",
+    "not-compared": "warning",
+    "known-failure": "warning",
+    "warned": "warning",
+    "regression": "regression",
+    "baseline-outdated": "regression",
+    "new-cell-refused": "incomparable",
+    "missing-cell": "incomparable",
+    "skipped-cell": "incomparable",
+    "not-comparable": "incomparable",
+    "no-examples": "incomparable",
+    "not-a-number": "incomparable",
+    "cell-failed": "failure",
 }
-"""Outcome of a check → the exit code it asks for; -1 warns and passes."""
+"""Outcome of a check → how grave it is."""
+EXIT_CODES: dict[Severity, int] = {"regression": 1, "failure": 4, "incomparable": 3}
+"""Severity → exit code. Where several apply the first here decides; the others pass."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,23 @@ class Check:
         return f"{self.metric} ({self.rule.test})"
 
     @property
-    def level(self) -> int:
-        """0 pass, -1 warning, else the exit code that the outcome asks for."""
+    def severity(self) -> Severity:
+        """How grave the outcome is."""
         return OUTCOMES[self.outcome]
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether the check makes the gate fail."""
+        return self.severity in EXIT_CODES
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is nothing to say of it, not even a warning."""
+        return self.severity == "pass"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """Every check of a run."""
 
     suite: str
@@ -84,13 +97,13 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """1 for a regression, else 4 for a failed cell, else 3 for what cannot be told, else 0."""
-        levels = {check.level for check in self.checks}
-        return next((c for c in (REGRESSION, FAILURE, INCOMPARABLE) if c in levels), PASS)
+        """1: a regression; else 4: a failed cell; else 3: something not comparable; else 0."""
+        found = {check.severity for check in self.checks}
+        return next((code for severity, code in EXIT_CODES.items() if severity in found), 0)
 
     def ordered(self) -> list[Check]:
         """The checks: problems first, then warnings, then the rest."""
-        return sorted(self.checks, key=lambda c: (-(c.level > 0), c.level == PASS))
+        return sorted(self.checks, key=lambda check: (not check.is_problem, check.passed))
 
     @property
     def summary(self) -> str:
@@ -100,7 +113,7 @@ class Verdict:
             counts[check.outcome] = counts.get(check.outcome, 0) + 1
         said = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
         deltas = [check.delta for check in self.checks if check.delta]
-        if self.exit_code != PASS or not deltas:
+        if self.exit_code or not deltas:
             return f"{self.suite}: {said}"
         moved = [delta for delta in deltas if delta.won or delta.lost]
         if not moved:
@@ -114,7 +127,7 @@ def _largest_loss(delta: Delta) -> float:
     return max(0.0, -delta.low if delta.higher_is_better else delta.high)
 
 
-def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> Verdict:
+def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
     """Every rule of ``gate`` on every row of ``run`` or ``baseline`` that it names.
 
     Raises:
@@ -130,7 +143,7 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> Verdict:
     ]
     family = max(1, sum(rule.test == "paired" for rule, _ in plan))
     checks = [_check(rule, row, new.get(row), old.get(row), family) for rule, row in plan]
-    return Verdict(run.suite, tuple(checks))
+    return GateVerdict(run.suite, tuple(checks))
 
 
 def _named(rule: Rule, rows: Sequence[str]) -> list[str]:
@@ -229,7 +242,7 @@ def baseline_path(run: Run) -> Path:
     return Path(run.suite["path"]).with_suffix(".baseline.json")
 
 
-def gate_run(run: Run, against: str | None = None, rules: Path | None = None) -> Verdict | None:
+def gate_run(run: Run, against: str | None = None, rules: Path | None = None) -> GateVerdict | None:
     """The verdict on ``run``; None when there is no baseline.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.gate.check import Check, Verdict
+from harness.gate.check import Check, GateVerdict
 from harness.report.markdown import markdown_table
 from harness.report.section import shortened
 from harness.results.result import Run, by_id
@@ -18,7 +18,7 @@ EXAMPLES = 3
 """Flipped examples written out for a check."""
 
 
-def as_json(verdict: Verdict) -> str:
+def as_json(verdict: GateVerdict) -> str:
     """Every check as a record, with the exit code and the summary."""
     checks = [
         {
@@ -33,19 +33,19 @@ def as_json(verdict: Verdict) -> str:
     return json.dumps(record, ensure_ascii=False, indent=1) + "\n"
 
 
-def as_markdown(verdict: Verdict, run: Run) -> str:
+def as_markdown(verdict: GateVerdict, run: Run) -> str:
     """A step summary: the sentence, the checks with problems first, the examples that lost."""
     rows = [(c.outcome, c.row, c.name, c.text) for c in verdict.ordered()]
     lines = [f"## {verdict.summary}", "", *markdown_table(COLUMNS, rows)]
     for check in verdict.checks:
-        examples = _examples(check, run) if check.level > 0 else []
+        examples = _examples(check, run) if check.is_problem else []
         if examples:
             lines += ["", f"### {check.row}: examples that lost {check.metric}", ""]
             lines += markdown_table(("prompt", "reference", "answer now"), examples)
     return "\n".join(lines) + "\n"
 
 
-def as_junit(verdict: Verdict, run: Run) -> str:
+def as_junit(verdict: GateVerdict, run: Run) -> str:
     """JUnit XML: a test case per check; what cannot be told is an error, a warning is skipped."""
     suite = ElementTree.Element("testsuite", name=f"harness check {verdict.suite}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
@@ -67,17 +67,17 @@ def as_junit(verdict: Verdict, run: Run) -> str:
 
 
 def _tag(check: Check) -> str | None:
-    if check.level == 1:
-        return "failure"
-    return {0: None, -1: "skipped"}.get(check.level, "error")
+    """JUnit's element for a check that did not pass: what is not known to be worse is an error."""
+    tags = {"pass": None, "warning": "skipped", "regression": "failure"}
+    return tags.get(check.severity, "error")
 
 
-def workflow_commands(verdict: Verdict) -> list[str]:
+def workflow_commands(verdict: GateVerdict) -> list[str]:
     """GitHub's workflow commands: an error per problem, a warning per warning."""
     found = []
     for check in verdict.checks:
-        if check.level:
-            kind = "warning" if check.level < 0 else "error"
+        if not check.passed:
+            kind = "error" if check.is_problem else "warning"
             title = _property(f"{check.outcome}: {check.row}")
             found.append(f"::{kind} title={title}::{_data(f'{check.metric}: {check.text}')}")
     return found

@@ -167,7 +167,7 @@ def card_of(entry: ModelEntry, suite: Path) -> ModelCard:
     Raises:
         HarnessError: there is none of the name, or it is not valid.
     """
-    folders = model_folders(suite)
+    folders = model_folders(suite.parent)
     if entry.like is not None:
         like = find_model_card(entry.like, folders).model_dump()
         return _card_in_place(entry.name, {**like, **(entry.card or {})}, suite)

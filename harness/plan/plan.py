@@ -32,6 +32,8 @@ class Plan:
     decisions: tuple[Decision, ...]
     claims: tuple[dict[str, Any], ...] = ()
     """Published claims, with what arithmetic says of them."""
+    executor: str = "local"
+    """Where it will run; the decisions are for the machine of this executor."""
 
     def of(self, action: str) -> list[Decision]:
         """The decisions whose action is ``action``."""

@@ -9,13 +9,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import HarnessError
 from harness.metrics.registry import find
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, read_json, write_json, write_text
 from harness.suite.schema import AXES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCHEMA = 1
 Status = Literal["ok", "failed", "skipped", "missing"]
@@ -153,6 +156,17 @@ class Run:
     cells: tuple[CellResult, ...]
     homes: dict[str, Path] = field(default_factory=dict)
     """Cell key → the cell's folder, of a run that was merged from several."""
+
+    def to_frame(self) -> DataFrame:
+        """A tidy pandas table: a row for each cell and metric, and for each category.
+
+        It is what ``results.csv`` holds. A cell without a result has one row with its status.
+        """
+        from pandas import DataFrame
+
+        from harness.results.tidy import TIDY_COLUMNS, tidy_records
+
+        return DataFrame(tidy_records(self), columns=list(TIDY_COLUMNS))
 
     def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
         """The prediction records of ``cell``, in example order; empty when there are none."""

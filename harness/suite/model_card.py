@@ -108,9 +108,9 @@ def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     return card
 
 
-def model_folders(suite_path: Path) -> list[Path]:
-    """Where model cards are looked for: beside the suite, above it, then what ships."""
-    folder = suite_path.resolve().parent
+def model_folders(folder: Path) -> list[Path]:
+    """Where the model cards of a suite in ``folder`` are: there, above, then what ships."""
+    folder = folder.resolve()
     beside = [parent / "models" for parent in (folder, *list(folder.parents)[:3])]
     return [p for p in [*beside, *shipped("models")] if p.is_dir()]
 

@@ -126,7 +126,7 @@ def test_a_seed_that_failed_in_the_baseline_is_named():
     old = [replace(FAILED, seed=0), cell(HIGH, seed=1)]
     new = [cell(HIGH, seed=s) for s in range(2)]
     found = check(snapshot(*new), snapshot(*old), Gate()).checks[0]
-    assert (found.outcome, found.level) == ("not-comparable", 3)
+    assert (found.outcome, found.severity) == ("not-comparable", "incomparable")
     assert "m--none--x--d--s0 has no result in the baseline: failed" in found.text
 
 

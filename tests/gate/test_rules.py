@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from harness import assert_no_regression
 from harness.cli import main
 from harness.plan.plan import make_plan
-from harness.pytest_plugin import assert_no_regression
 from harness.results.result import load_run
 from harness.run.runner import run_here
 
@@ -53,7 +53,7 @@ def test_without_a_baseline_the_exit_code_is_3(write_suite, tmp_path):
     run_here(make_plan(suite, tmp_path / "r", backend="testing"))
     result = harness("check", tmp_path / "r")
     assert result.exit_code == 3
-    assert "no-baseline" in result.output
+    assert "no baseline" in result.output
     assert "harness baseline update" in result.output
 
 

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
 from harness.plan.plan import make_plan
-from harness.report.files import write_report
 from harness.report.charts.heat import heat_maps
 from harness.report.charts.latency import distribution
 from harness.report.charts.of_table import forest
+from harness.report.files import write_report
 from harness.report.latex import escaped
 from harness.report.page.examples import word_diff
 from harness.report.section import anchor

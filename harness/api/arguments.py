@@ -1,0 +1,43 @@
+"""What the functions of the API take: a run as a `Run` or a path, and paths as text or `Path`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.plugins import load_plugins
+from harness.results.packing import no_run
+from harness.results.result import Run
+from harness.results.result import load_run as read_run
+
+StrPath = str | os.PathLike[str]
+"""A path, as text or as a `Path`."""
+RunLike = Run | StrPath
+"""A run, or where it is: its directory, or the file that `harness pack` wrote."""
+
+
+def load_run(directory: StrPath) -> Run:
+    """The run in ``directory``, or in a file that `harness pack` wrote.
+
+    Raises:
+        HarnessError: there is no run.
+    """
+    load_plugins()
+    try:
+        return read_run(Path(directory))
+    except FileNotFoundError:
+        raise no_run(Path(directory)) from None
+
+
+def run_of(run: RunLike) -> Run:
+    """``run``, read if it is a path."""
+    if isinstance(run, Run):
+        load_plugins()
+        return run
+    return load_run(run)
+
+
+def listed(runs: RunLike | Sequence[RunLike]) -> list[RunLike]:
+    """``runs`` as a list: one run is a list of one."""
+    return [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)

@@ -1,0 +1,103 @@
+"""The regression gate: compare a run with a baseline, and record baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.api.arguments import RunLike, StrPath, run_of
+from harness.api.suites import execute, plan
+from harness.errors import NoBaseline
+from harness.gate import check as gate
+from harness.gate.baseline import Snapshot, load_snapshot
+from harness.gate.check import GateVerdict
+
+
+def check(
+    run: RunLike, *, against: StrPath | None = None, rules: StrPath | None = None
+) -> GateVerdict:
+    """Compare ``run`` with a baseline by the rules of its gate.
+
+    Args:
+        run: A run, or where it is.
+        against: A baseline file, a run directory or ``git:REF[:PATH]``; default: the file beside
+            the suite.
+        rules: A YAML file of rules; default: the suite's `gate`.
+
+    Returns:
+        Every check; its ``exit_code`` is 0 where nothing is shown to be worse.
+
+    Raises:
+        NoBaseline: there is none.
+        HarnessError: a rule is broken, or names no row.
+    """
+    read = run_of(run)
+    source = None if against is None else str(against)
+    verdict = gate.gate_run(read, source, Path(rules) if rules else None)
+    if verdict is None:
+        hint = f'Write one: harness baseline update {read.directory} --reason "first baseline".'
+        raise NoBaseline(
+            f"no baseline: there is no {source or gate.baseline_path(read)}", hint=hint
+        )
+    return verdict
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A baseline that was written."""
+
+    path: Path
+    cells: int
+    """Cells with a result in it."""
+
+
+def update_baseline(run: RunLike, reason: str, *, path: StrPath | None = None) -> Recorded:
+    """Record ``run`` as the baseline that later runs are checked against.
+
+    Args:
+        run: A run, or where it is.
+        reason: Why the baseline changes; it is kept in the file.
+        path: Default: beside the suite, ``<suite>.baseline.json``.
+
+    Raises:
+        HarnessError: a cell of the run failed or has no result.
+    """
+    read = run_of(run)
+    place = Path(path) if path else gate.baseline_path(read)
+    return Recorded(place, gate.update_baseline(read, place, reason))
+
+
+def load_baseline(path: StrPath) -> Snapshot:
+    """The baseline in the file ``path``: its cells, and the reasons why it was taken."""
+    return load_snapshot(str(path), Path(path))
+
+
+def assert_no_regression(
+    suite: StrPath,
+    *,
+    baseline: StrPath | None = None,
+    output: StrPath | None = None,
+    update: str | None = None,
+) -> GateVerdict:
+    """Run ``suite`` and compare it with its baseline by its `gate` rules.
+
+    Args:
+        suite: A suite's path, or the name of a shipped one.
+        baseline: A file, a run directory or ``git:REF[:PATH]``; default: beside the suite.
+        output: The run directory; default ``runs/<suite>``.
+        update: A reason: the run is recorded as the baseline before it is compared.
+
+    Raises:
+        AssertionError: a regression, a failed cell, or something that cannot be compared.
+    """
+    run = execute(plan(suite, output=output)).run
+    if update:
+        update_baseline(run, update, path=baseline)
+    try:
+        verdict = check(run, against=baseline)
+    except NoBaseline as error:
+        raise AssertionError(str(error)) from None
+    found = [check for check in verdict.ordered() if not check.passed]
+    problems = [f"{c.outcome}: {c.row}: {c.metric}: {c.text}" for c in found]
+    assert verdict.exit_code == 0, "\n".join([verdict.summary, *problems])
+    return verdict

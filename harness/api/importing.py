@@ -1,0 +1,82 @@
+"""Results of other tools and your own answers, read as a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness import importers
+from harness.api.arguments import StrPath, load_run
+from harness.api.runs import Report, report
+from harness.plugins import load_plugins
+from harness.results.result import Run
+
+
+@dataclass(frozen=True)
+class ImportedRun:
+    """Somebody's results as a run."""
+
+    run: Run
+    report: Report
+    notes: tuple[str, ...] = ()
+    """What was left out, with counts."""
+
+
+def import_results(
+    sources: Sequence[StrPath], output: StrPath, *, name: str | None = None
+) -> ImportedRun:
+    """Read results of other tools as a run, write it to ``output`` and render its reports.
+
+    Known: per-sample logs of lm-evaluation-harness, result files of PEFT's method comparison.
+
+    Args:
+        sources: Files, or folders that are searched for them.
+        output: The run directory.
+        name: The run's name; default: the output folder's.
+    """
+    load_plugins()
+    paths = [Path(source) for source in sources]
+    importers.import_results(paths, Path(output), name=name or Path(output).name)
+    return ImportedRun(load_run(output), report(output))
+
+
+def import_answers(
+    sources: Sequence[StrPath],
+    output: StrPath,
+    *,
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    labels: Sequence[str] = (),
+    dataset: str | None = None,
+    language: Literal["en", "ru"] = "en",
+    metric: str | None = None,
+    baseline: str | None = None,
+) -> ImportedRun:
+    """Read tables of your own answers as a run, score them by our metrics, render the reports.
+
+    Args:
+        sources: Tables (CSV, JSON, JSONL, Parquet), or folders of them.
+        output: The run directory.
+        name: The run's name; default: the output folder's.
+        columns: Field → the table's column: ``{"prompt": "question", "prediction": "output"}``.
+        labels: The labels of a classification set, in the order of the confusion matrix.
+        dataset: The data set's name; default: the run's.
+        language: Of number formats.
+        metric: The metric shown first; default: by the kind of answers.
+        baseline: The model that others are compared with; default: the first.
+    """
+    load_plugins()
+    title = name or Path(output).name
+    reading = importers.Reading(
+        dict(columns or {}), tuple(labels), dataset or title, language, metric, baseline
+    )
+    paths = [Path(source) for source in sources]
+    found = importers.import_answers(paths, Path(output), reading, name=title)
+    return ImportedRun(load_run(output), report(output), tuple(found.notes))
+
+
+def is_table(source: StrPath) -> bool:
+    """Whether ``source`` is a table of answers, for `import_answers`, and no other tool's file."""
+    return importers.is_table(Path(source))

@@ -1,0 +1,64 @@
+"""Model cards: which there are, what a model takes, and how the tiny ones are built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.api.arguments import StrPath
+from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
+
+
+def list_models(folder: StrPath = ".") -> list[ModelCard]:
+    """Every model card that a suite in ``folder`` can name.
+
+    Looked for in ``models/`` of that folder and of those above it, then among those that ship; the
+    first of a name counts.
+    """
+    found: dict[str, Path] = {}
+    for place in model_folders(Path(folder)):
+        for path in sorted(place.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return [load_model_card(path) for path in found.values()]
+
+
+def describe_model(
+    name: str, *, peft_type: str = "lora", folder: StrPath = ".", **adapter: object
+) -> dict[str, int | float]:
+    """Parameters of a model, GiB of its weights under each quantization, an adapter's share.
+
+    Nothing is downloaded: the architecture is built on the meta device from the card's numbers.
+    This imports torch.
+
+    Args:
+        name: A model card's.
+        peft_type: The adapter's PEFT method.
+        folder: Where cards are looked for; see `list_models`.
+        adapter: Keys of the adapter's config: ``r=8, target_modules="all-linear"``.
+
+    Raises:
+        HarnessError: no such card, it has no architecture, or the adapter does not fit it.
+    """
+    from harness.backends.hf.models.random import described
+
+    card = find_model_card(name, model_folders(Path(folder)))
+    return described(card, {"peft_type": peft_type, **adapter})
+
+
+def build_model(
+    name: str, output: StrPath | None = None, *, processes: int = 1, **recipe: int
+) -> dict[str, Any]:
+    """Pretrain the tiny model ``name`` from the project's own text; an account of it.
+
+    This imports torch.
+
+    Args:
+        name: `tiny-qwen2` or `tiny-llama`.
+        output: The model's folder; default ``runs/models/<name>``.
+        processes: Processes that make the text.
+        recipe: `steps`, `tokens` and `batch` in place of the recipe's.
+    """
+    from harness.tiny_models.pretraining import Recipe, build
+
+    place = Path(output) if output else Path("runs/models") / name
+    return {**build(Recipe(name, **recipe), place, processes=processes), "folder": str(place)}

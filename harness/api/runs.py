@@ -1,0 +1,249 @@
+"""Runs: read them, rank and compare their variants, render, score, pack and import them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.analysis import pairs
+from harness.analysis.leaderboard import Leaderboard, build_leaderboard
+from harness.analysis.pairs import Comparison
+from harness.api.arguments import RunLike, StrPath, listed, load_run, run_of
+from harness.errors import HarnessError
+from harness.plugins import load_plugins
+from harness.registry import did_you_mean
+from harness.results.result import CellResult, Run
+from harness.scoring.rescoring import Rescored, rescore
+from harness.suite.schema import AXES, Objectives
+
+__all__ = [
+    "compare", "find_cells", "leaderboard", "load_run", "pack", "predict", "report", "score",
+]  # fmt: skip
+
+
+def leaderboard(
+    runs: RunLike | Sequence[RunLike],
+    *,
+    metric: str | None = None,
+    baseline_of: str | None = None,
+    objectives: Objectives | None = None,
+    title: str | None = None,
+) -> Leaderboard:
+    """The variants of one run or several, each with its difference to the baseline.
+
+    ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself.
+
+    Args:
+        runs: One run or several, each a `Run` or where it is.
+        metric: Compare by this metric instead of the primary ones.
+        baseline_of: The axis whose first value is the baseline: `model`, `quantization` or
+            `adapter`; default: `adapter`, the untouched model.
+        objectives: What is wanted of a variant; default: as the suite says.
+        title: The name of several runs together.
+    """
+    from harness.results.merging import merged
+
+    run = merged([run_of(one) for one in listed(runs)], name=title)
+    return build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
+
+
+def compare(
+    first: RunLike,
+    second: RunLike | None = None,
+    *,
+    axis: str | None = None,
+    margin: float = 0.0,
+) -> Comparison:
+    """Two runs or two cells, or the variants of one run along ``axis``: second minus first.
+
+    ``comparison.to_frame()`` is a table in pandas; in a notebook the comparison shows itself.
+
+    Args:
+        first: A run, where it is, or the folder of one of its cells.
+        second: The other side; leave it out with ``axis``.
+        axis: Pair the variants of ``first`` that differ in this axis alone.
+        margin: The smallest difference that matters.
+
+    Raises:
+        HarnessError: the two have nothing in common, or the axis has a single value.
+    """
+    load_plugins()
+    if (second is None) == (axis is None):
+        raise HarnessError("give a second run or cell, or an axis")
+    if second is not None:
+        return pairs.compare(_side(first), _side(second), margin=margin)
+    if axis not in AXES:
+        raise HarnessError(f'no axis "{axis}"', hint=did_you_mean(str(axis), AXES))
+    return pairs.compare_axis(run_of(first), axis, margin=margin)
+
+
+def _side(side: RunLike) -> Run | Path:
+    return side if isinstance(side, Run) else Path(side)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The files of a report."""
+
+    page: Path
+    """The HTML page."""
+    files: tuple[Path, ...]
+    """All files but the charts; the page among them."""
+
+
+def report(
+    runs: RunLike | Sequence[RunLike],
+    output: StrPath | None = None,
+    *,
+    title: str | None = None,
+    metric: str | None = None,
+    baseline_of: str | None = None,
+    order_by: str | None = None,
+    max_latency_ms: float | None = None,
+    max_memory_mib: float | None = None,
+    latex: bool = False,
+    templates: StrPath | None = None,
+) -> Report:
+    """Render the leaderboards of one run or several, from their files alone.
+
+    Args:
+        runs: One run or several, each a `Run` or where it is.
+        output: Where the files go; default: the run's directory, if it is one run.
+        title: The page's title.
+        metric: Compare by this metric instead of the primary ones.
+        baseline_of: The axis whose first value is the baseline; default: `adapter`.
+        order_by: `quality` or `quality_per_gib`; default: as the suite says, like the bounds.
+        max_latency_ms: Rows above are outside the bounds.
+        max_memory_mib: Rows above are outside the bounds.
+        latex: Write ``leaderboard.tex``, too.
+        templates: A folder of Jinja templates that replace or extend the shipped ones.
+
+    Raises:
+        HarnessError: several runs, or a packed one, without ``output``.
+    """
+    from harness.report.files import write_report
+
+    given = listed(runs)
+    if output is None:
+        output = _own_directory(given)
+    asked = {
+        "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
+    }  # fmt: skip
+    with _uncollected():
+        read = [run_of(one) for one in given]
+        wanted = {key: value for key, value in asked.items() if value is not None}
+        objectives = Objectives(**{**read[0].suite.get("objectives", {}), **wanted})
+        board = leaderboard(
+            read, metric=metric, baseline_of=baseline_of, objectives=objectives, title=title
+        )
+        folder = Path(templates) if templates else None
+        files = write_report(board, Path(output), title=title, latex=latex, templates=folder)
+    return Report(Path(output) / "leaderboard.html", tuple(files))
+
+
+def _own_directory(runs: Sequence[RunLike]) -> Path:
+    (run, *more) = runs
+    place = run.directory if isinstance(run, Run) else Path(run)
+    if more or place.is_file():
+        hint = "Say where the report goes: `-o FOLDER`, in Python `output=`."
+        raise HarnessError("several runs, or a packed one, have no folder of their own", hint=hint)
+    return place
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Looks for no cycles: the many records of a run hold none, and looking takes a second."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was scored again."""
+
+    cells: tuple[Rescored, ...]
+    """What changed in each cell."""
+    report: Report
+
+
+def score(run: RunLike) -> Scored:
+    """Read and score the stored answers of ``run`` again by the present metrics, and report them.
+
+    Raises:
+        HarnessError: predictions are missing, damaged or fewer than their result counted; nothing
+            is written then.
+    """
+    found = run_of(run)
+    cells = rescore(found)
+    return Scored(tuple(cells), report(found.directory))
+
+
+def pack(run: RunLike, output: StrPath) -> Path:
+    """Write what a report reads of ``run`` to one small file: the same run, the same bytes.
+
+    Raises:
+        HarnessError: the file's name does not end with ``.tar.xz``.
+    """
+    from harness.results import packing
+
+    if not Path(output).name.endswith(packing.SUFFIX):
+        hint = f"For example run{packing.SUFFIX}."
+        raise HarnessError(
+            f"a packed run's name ends with {packing.SUFFIX}", where=str(output), hint=hint
+        )
+    return packing.pack(run_of(run).directory, Path(output))
+
+
+def find_cells(run: RunLike, name: str) -> list[CellResult]:
+    """The cells of ``run`` whose key begins with ``name``.
+
+    Raises:
+        HarnessError: there is none; the message carries the nearest key.
+    """
+    read = run_of(run)
+    found = [cell for cell in read.cells if cell.key.startswith(name)]
+    if not found:
+        hint = did_you_mean(name, [cell.key for cell in read.cells])
+        raise HarnessError(f'no cell "{name}"', where=str(read.directory), hint=hint)
+    return found
+
+
+def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
+    """Answer ``prompts`` with a cell of ``run``: its base, adapter, prompt style and decoding.
+
+    Args:
+        run: A run, or where it is.
+        cell: The beginning of a cell's key; it must name one cell.
+        prompts: At least one; those of white space alone are left out.
+
+    Raises:
+        HarnessError: no prompt, no such cell, several of them, or its adapter is gone.
+    """
+    read = run_of(run)
+    result = _one_cell(read, cell)
+    if result.status != "ok" or "cell" not in result.provenance:
+        raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
+    texts = [text for text in prompts if text.strip()]
+    if not texts:
+        raise HarnessError("no prompt", hint="Give --prompt, --file or lines on standard input.")
+    from harness.plan.cell import cell_of_record
+    from harness.run.answer import answers
+
+    asked = cell_of_record(result.provenance["cell"])
+    return answers(asked, read.paths(result), texts)
+
+
+def _one_cell(run: Run, name: str) -> CellResult:
+    found = find_cells(run, name)
+    if len(found) > 1:
+        hint = f"It fits {', '.join(cell.key for cell in found[:4])}."
+        raise HarnessError(f'"{name}" names {len(found)} cells', hint=hint)
+    return found[0]

@@ -1,0 +1,234 @@
+"""Suites: read, check, plan and run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.arguments import StrPath, load_run
+from harness.errors import HarnessError, SuiteError
+from harness.plan.check import Depth, check_suite, checked_suite
+from harness.plan.plan import Plan, is_planned, make_plan
+from harness.plugins import load_plugins
+from harness.results.result import Run
+from harness.run.executors.base import Event, executor_of
+from harness.scoring.extra import check_extra_metrics
+from harness.suite.schema import Suite
+from harness.suite.shipped import find_suite
+
+if TYPE_CHECKING:
+    from harness.analysis.leaderboard import Leaderboard
+    from harness.run.calibrate import Expected
+
+
+def _ignore(_: Event) -> None:
+    """Show nothing."""
+
+
+def load_suite(path: StrPath) -> Suite:
+    """The suite in ``path``, or the shipped one of that name.
+
+    Raises:
+        SuiteError: every problem of the file, each as ``file:line: key: message``.
+    """
+    load_plugins()
+    return checked_suite(find_suite(Path(path)))
+
+
+@dataclass(frozen=True)
+class ValidSuite:
+    """A suite without problems."""
+
+    path: Path
+    cells: int
+    """Cells of its matrix."""
+    notes: tuple[str, ...]
+    """Data that was not read, and how files were read where they decided."""
+
+
+def validate(path: StrPath, *, data: bool = True) -> ValidSuite:
+    """Check the suite in ``path`` without running anything.
+
+    Args:
+        path: The suite, or the name of a shipped one.
+        data: Read the rows of its data sets and load its extra metrics, too.
+
+    Raises:
+        SuiteError: every problem of the file, each with its line.
+    """
+    load_plugins()
+    place = find_suite(Path(path))
+    depth = Depth(hub=True, metrics=check_extra_metrics) if data else Depth(data=False)
+    found = check_suite(place, depth)
+    if found.problems:
+        raise SuiteError(found.problems)
+    return ValidSuite(place, found.cells, tuple(found.notes))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a suite, for editors."""
+    from harness.suite.json_schema import suite_schema
+
+    return suite_schema()
+
+
+def plan(
+    suite: StrPath,
+    *,
+    output: StrPath | None = None,
+    select: str | None = None,
+    tiny: bool = False,
+    max_vram_gib: float | None = None,
+    executor: str = "local",
+) -> Plan:
+    """What `run` would do: which cells run, which are current, which cannot run and why.
+
+    Args:
+        suite: A suite's path, or the name of a shipped one.
+        output: The run directory; default ``runs/<suite>``.
+        select: Which cells: ``model=tiny-*,adapter=base|lora-r8``.
+        tiny: Plan the suite's tiny twin, which runs on a CPU in minutes.
+        max_vram_gib: Skip cells that are expected to need more.
+        executor: Where cells will run; its machine decides what can run.
+
+    Raises:
+        HarnessError: the suite, ``select`` or ``executor`` is wrong.
+    """
+    load_plugins()
+    found = make_plan(
+        Path(suite), Path(output) if output else None, select=select, tiny=tiny,
+        max_vram_gib=max_vram_gib, where=executor_of(executor).machine(),
+    )  # fmt: skip
+    return replace(found, executor=executor)
+
+
+def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = _ignore) -> Expected:
+    """Estimate how long ``plan`` takes, from some of its cells cut short."""
+    from harness.run import calibrate as calibrating
+
+    load_plugins()
+    return calibrating.calibrate(plan, on_event, executor=plan.executor)
+
+
+def cells_to_calibrate(plan: Plan) -> int:
+    """How many cells `calibrate` runs cut short."""
+    from harness.run.calibrate import shortened
+
+    return shortened(plan)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an invocation of `run` did."""
+
+    directory: Path
+    """The run directory."""
+    counts: dict[str, int]
+    """Cells by what became of them: `ok`, `failed`, `skipped`, `current`."""
+    board: Leaderboard | None
+    """The leaderboard; None where nothing had changed since it was written."""
+    rescored: int = 0
+    """Cells that were scored again by newer metrics, without training."""
+
+    @cached_property
+    def run(self) -> Run:
+        """Its cells, read back; a run of which nothing was to do is read only here."""
+        return self.board.run if self.board else load_run(self.directory)
+
+    @property
+    def page(self) -> Path:
+        """The rendered page."""
+        return self.directory / "leaderboard.html"
+
+    @property
+    def summary(self) -> str:
+        """The counts in words, and where the page is."""
+        text = ", ".join(f"{number} {kind}" for kind, number in self.counts.items() if number)
+        if self.board is None:
+            text = f"{text}: nothing to do"
+        return f"{text or 'nothing to do'}; {self.page}"
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """1 if a cell failed, or, if ``strict``, was skipped; else 0."""
+        return 1 if self.counts["failed"] or (strict and self.counts["skipped"]) else 0
+
+
+def run(
+    suite: StrPath | Plan,
+    *,
+    output: StrPath | None = None,
+    select: str | None = None,
+    workers: int | None = None,
+    executor: str | None = None,
+) -> Run:
+    """Train and score the missing cells of a suite, and render its leaderboards.
+
+    A cell that fails does not raise: its status and reason are in the run.
+
+    Args:
+        suite: What `plan` returned, a suite's path, or the name of a shipped one.
+        output: The run directory; default ``runs/<suite>``.
+        select: Which cells: ``model=tiny-*,adapter=base|lora-r8``.
+        workers: Cells at a time; default: 1 on a GPU, else one for each core.
+        executor: `local` or `in_process`, or a plug-in's; default: the plan's, or `local`.
+
+    Raises:
+        HarnessError: the suite or an argument is wrong.
+    """
+    if isinstance(suite, Plan):
+        given = {"output": output, "select": select, "executor": executor}
+        names = [name for name, value in given.items() if value is not None]
+        if names:
+            hint = f"Pass it to harness.plan instead: plan(…, {names[0]}=…)."
+            raise HarnessError(f"{', '.join(names)}: the plan has settled that", hint=hint)
+        return execute(suite, workers=workers).run
+    made = plan(suite, output=output, select=select, executor=executor or "local")
+    return execute(made, workers=workers).run
+
+
+def execute(
+    plan: Plan,
+    *,
+    on_event: Callable[[Event], None] = _ignore,
+    workers: int | None = None,
+    fail_fast: bool = False,
+) -> Outcome:
+    """Run ``plan`` and render its leaderboards; what became of every cell.
+
+    Args:
+        plan: What `plan` returned.
+        on_event: Is called with the news of each cell.
+        workers: Cells at a time.
+        fail_fast: Stop at the first cell that fails.
+    """
+    load_plugins()
+    if _is_up_to_date(plan):
+        counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip"))}
+        counts["current"] = len(plan.of("current"))
+        return Outcome(plan.run.directory, counts, None)
+    from harness.analysis.leaderboard import build_leaderboard
+    from harness.report.files import write_report
+    from harness.run.runner import run_here
+    from harness.scoring.rescoring import rescore
+
+    counts = run_here(plan, on_event, executor=plan.executor, workers=workers, fail_fast=fail_fast)
+    found = load_run(plan.run.directory)
+    rescored = rescore(found, only_outdated=True)
+    if rescored:
+        found = load_run(plan.run.directory)
+    board = build_leaderboard(found)
+    write_report(board, plan.run.directory)
+    return Outcome(plan.run.directory, counts, board, len(rescored))
+
+
+def _is_up_to_date(plan: Plan) -> bool:
+    """Whether every cell is current or skipped, and the reports are of these very cells."""
+    from harness.report.files import is_written
+    from harness.scoring.rescoring import is_outdated
+
+    if plan.of("run") or not is_planned(plan) or not is_written(plan.run.directory):
+        return False
+    return not any(is_outdated(cell) for cell in load_run(plan.run.directory).cells)
