@@ -79,7 +79,11 @@ def test_an_unknown_name_is_an_attribute_error():
         harness.no_such  # noqa: B018
 
 
-PACKAGES = {"plan": "harness.plan.plan", "report": "harness.report.files", "run": "harness.run.runner"}
+PACKAGES = {
+    "plan": "harness.plan.plan",
+    "report": "harness.report.files",
+    "run": "harness.run.runner",
+}
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -93,7 +97,9 @@ def test_a_function_and_a_package_share_a_name_whatever_was_imported_first(name)
     print(inspect.signature(harness.{name}), inspect.getdoc(harness.{name}))
     """
     function = getattr(__import__(harness._HOMES[name], fromlist=[name]), name)
-    assert python(textwrap.dedent(code)) == f"{inspect.signature(function)} {inspect.getdoc(function)}"
+    assert (
+        python(textwrap.dedent(code)) == f"{inspect.signature(function)} {inspect.getdoc(function)}"
+    )
 
 
 def test_importing_it_is_light():

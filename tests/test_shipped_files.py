@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness import assert_no_regression as gate
 from harness.gate.baseline import load_snapshot
 from harness.plan.expand import expand
-from harness import assert_no_regression as gate
 from harness.suite.loading import load_suite
 from harness.suite.model_card import load_model_card
 
