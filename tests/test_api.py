@@ -35,14 +35,13 @@ print("torch" in sys.modules)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, request):
     """A run directory, by the backend without torch."""
-    from harness.run.runner import run_here
-
     folder = tmp_path_factory.mktemp("api")
     (folder / "models").symlink_to(request.config.rootpath / "models")
     (folder / "suite.yaml").write_text(SUITE)
-    plan = harness.plan(folder / "suite.yaml", output=folder / "run", executor="in_process")
-    run_here(plan, executor="in_process", backend="testing")
-    return folder / "run"
+    suite, out = folder / "suite.yaml", folder / "run"
+    plan = harness.plan(suite, output=out, executor="in_process", backend="testing")
+    harness.run(plan)
+    return out
 
 
 def python(code, *arguments):

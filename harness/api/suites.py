@@ -83,6 +83,7 @@ def plan(
     tiny: bool = False,
     max_vram_gib: float | None = None,
     executor: str = "local",
+    backend: str = "hf",
 ) -> Plan:
     """What `run` would do: which cells run, which are current, which cannot run and why.
 
@@ -93,6 +94,7 @@ def plan(
         tiny: Plan the suite's tiny twin, which runs on a CPU in minutes.
         max_vram_gib: Skip cells that are expected to need more.
         executor: Where cells will run; its machine decides what can run.
+        backend: What trains, answers and measures: `hf`, or a plug-in's.
 
     Raises:
         HarnessError: the suite, ``select`` or ``executor`` is wrong.
@@ -100,7 +102,7 @@ def plan(
     load_plugins()
     found = make_plan(
         Path(suite), Path(output) if output else None, select=select, tiny=tiny,
-        max_vram_gib=max_vram_gib, where=executor_of(executor).machine(),
+        max_vram_gib=max_vram_gib, where=executor_of(executor).machine(), backend=backend,
     )  # fmt: skip
     return replace(found, executor=executor)
 
@@ -163,6 +165,7 @@ def run(
     select: str | None = None,
     workers: int | None = None,
     executor: str | None = None,
+    backend: str | None = None,
 ) -> Run:
     """Train and score the missing cells of a suite, and render its leaderboards.
 
@@ -174,18 +177,21 @@ def run(
         select: Which cells: ``model=tiny-*,adapter=base|lora-r8``.
         workers: Cells at a time; default: 1 on a GPU, else one for each core.
         executor: `local` or `in_process`, or a plug-in's; default: the plan's, or `local`.
+        backend: What trains, answers and measures; default: the plan's, or `hf`.
 
     Raises:
         HarnessError: the suite or an argument is wrong.
     """
     if isinstance(suite, Plan):
-        given = {"output": output, "select": select, "executor": executor}
+        given = {"output": output, "select": select, "executor": executor, "backend": backend}
         names = [name for name, value in given.items() if value is not None]
         if names:
             hint = f"Pass it to harness.plan instead: plan(…, {names[0]}=…)."
             raise HarnessError(f"{', '.join(names)}: the plan has settled that", hint=hint)
         return execute(suite, workers=workers).run
-    made = plan(suite, output=output, select=select, executor=executor or "local")
+    made = plan(
+        suite, output=output, select=select, executor=executor or "local", backend=backend or "hf"
+    )
     return execute(made, workers=workers).run
 
 

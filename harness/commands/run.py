@@ -40,6 +40,12 @@ EXECUTOR = click.option(
     metavar="NAME",
     help="Where cells run: local (default), in_process for a debugger, or a plug-in's.",
 )
+BACKEND = click.option(
+    "--backend",
+    default="hf",
+    metavar="NAME",
+    help="What trains and answers: hf (default), or a plug-in's.",
+)
 
 
 @click.command()
@@ -52,6 +58,7 @@ EXECUTOR = click.option(
     help="Cells at a time; default: 1 on a GPU, else the cores.",
 )
 @EXECUTOR
+@BACKEND
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin: the same path on a CPU.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
@@ -59,7 +66,7 @@ EXECUTOR = click.option(
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
-    tiny: bool, max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
+    backend: str, tiny: bool, max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
@@ -72,8 +79,9 @@ def run(
     from harness.run.progress import SuiteProgress
 
     found = make_plan(
-        suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor
-    )
+        suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
+        backend=backend,
+    )  # fmt: skip
     if dry_run:
         _print_plan(found)
         return
@@ -98,12 +106,13 @@ def run(
 @click.option("--select", help="Cells to plan: 'model=tiny-*'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @EXECUTOR
+@BACKEND
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
 def plan(
-    suite: Path, select: str | None, output: Path | None, executor: str, tiny: bool,
-    max_vram: float | None, calibrate: bool,
+    suite: Path, select: str | None, output: Path | None, executor: str, backend: str,
+    tiny: bool, max_vram: float | None, calibrate: bool,
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
@@ -117,8 +126,9 @@ def plan(
     from harness.api.suites import plan as make_plan
 
     found = make_plan(
-        suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor
-    )
+        suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
+        backend=backend,
+    )  # fmt: skip
     _print_plan(found, _expected(found) if calibrate else None)
 
 

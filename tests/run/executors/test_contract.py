@@ -16,6 +16,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.plan.machine import environment
 from harness.plan.plan import make_plan
+from harness.plugins import load_plugins
 from harness.run.executors.base import EXECUTORS, executor_of
 
 SUITE = """\
@@ -28,16 +29,25 @@ matrix:
 BACKEND = """\
 import json, os, sys, time
 from pathlib import Path
-from harness.backends import testing
-from harness.backends.base import BACKENDS
+from harness.backends.testing import TestingBackend
 from harness.errors import HarnessError, SkipCell
+from harness.plan.backends import BACKENDS, BackendSpec
 
-BACKENDS.add("scripted", __name__)
+BACKENDS.add("scripted", BackendSpec(__name__, trained_by="scripted"))
 
-def evaluate_cell(cell, task, splits, paths, device):
-    script = json.loads((paths.directory / "script.json").read_text())
-    exec(script["code"])
-    return testing.evaluate_cell(cell, task, splits, paths, device)
+class Scripted(TestingBackend):
+    def __init__(self, cell, paths, device):
+        super().__init__(cell, paths)
+        self.paths = paths
+        self.script = json.loads((paths.directory / "script.json").read_text())
+        exec(self.script["code"])
+
+    def measure(self, test):
+        paths = self.paths
+        exec(self.script["measure"])
+        return super().measure(test)
+
+open_backend = Scripted
 """
 COUNT = """
 device.stage("count")
@@ -48,19 +58,19 @@ while not stop.exists() and time.monotonic() < end:
     number += 1
     Path({counter!r}).write_text(str(number))
 """
-MEASURE = """
-device.stage("measure")
-counter = Path({counter!r})
+WAIT = """
 end = time.monotonic() + 60
-while not counter.exists() and {beside} and time.monotonic() < end:
+while not Path({counter!r}).exists() and time.monotonic() < end:
     time.sleep(0.01)
-with device.exclusive():
-    seen = []
-    for _ in range(20):
-        seen.append(counter.read_text() if counter.exists() else "")
-        time.sleep(0.02)
-assert len(set(seen)) == 1, f"another cell ran: {{sorted(set(seen))}}"
+"""
+MEASURE = """
+counter = Path({counter!r})
+seen = []
+for _ in range(20):
+    seen.append(counter.read_text() if counter.exists() else "")
+    time.sleep(0.02)
 Path({stop!r}).touch()
+assert len(set(seen)) == 1, f"another cell ran: {{sorted(set(seen))}}"
 """
 
 
@@ -73,18 +83,21 @@ def name(request):
 def jobs(name, write_suite, tmp_path, install_plugin):
     """Makes jobs, each of which runs its lines of Python and then the testing backend."""
     install_plugin("contract_backend", BACKEND)
-    plan = make_plan(write_suite(SUITE), tmp_path / "run")
+    load_plugins()
+    plan = make_plan(write_suite(SUITE), tmp_path / "run", backend="scripted")
     surroundings = environment(tmp_path, executor_of(name).machine())
     (decision,) = plan.decisions
 
     def make(*codes):
+        """Each code runs when the cell's model is loaded; of a pair the second when it measures."""
         found = []
         for number, code in enumerate(codes):
+            first, measure = code if isinstance(code, tuple) else (code, "")
             paths = plan.run.cell(f"job{number}")
             paths.directory.mkdir(parents=True)
-            job = {**decision.job(surroundings, "scripted"), "key": f"job{number}"}
+            job = {**decision.job(surroundings), "key": f"job{number}"}
             paths.cell.write_text(json.dumps(job))
-            script = {"code": textwrap.dedent(code)}
+            script = {"code": textwrap.dedent(first), "measure": textwrap.dedent(measure)}
             (paths.directory / "script.json").write_text(json.dumps(script))
             found.append((f"job{number}", paths))
         return found
@@ -182,15 +195,15 @@ def test_no_other_cell_runs_while_one_measures(name, jobs, tmp_path):
     """The other cell counts as fast as it can, and the number does not move."""
     beside = executor_of(name).at_once() > 1 or name == "local"
     places = {"counter": str(tmp_path / "counter"), "stop": str(tmp_path / "stop")}
-    count, measure = COUNT.format(**places), MEASURE.format(**places, beside=beside)
-    made = jobs(count, measure) if beside else jobs(measure)
+    count, wait, measure = (code.format(**places) for code in (COUNT, WAIT, MEASURE))
+    made = jobs(count, (wait, measure)) if beside else jobs(("", measure))
     found = events(name, made, workers=2 if beside else None)
     assert {kind for kind, _ in ends(found).values()} == {"done"}, found
     last = json.loads(made[-1][1].result.read_text())
     seen = last["facts"]["exclusive"]
     assert seen.get("running", 0) == 0
     assert seen.get("stopped") == len(made) - 1
-    assert "warnings" not in last["audit"]
+    assert not [text for text in last["audit"]["warnings"] if "measured alone" in text]
 
 
 def test_it_says_which_machine_cells_run_on(name):
@@ -231,7 +244,8 @@ def test_a_worker_s_child_processes_are_stopped_as_well(name, jobs, tmp_path):
         'device.stage("count")', ""
     )
     parent = f"import subprocess\nsubprocess.run([sys.executable, '-c', {counting!r}], check=True)"
-    found = events(name, jobs(parent, MEASURE.format(**places, beside=True)), workers=2)
+    measuring = (WAIT.format(**places), MEASURE.format(**places))
+    found = events(name, jobs(parent, measuring), workers=2)
     assert {kind for kind, _ in ends(found).values()} == {"done"}, found
 
 
@@ -245,14 +259,15 @@ def test_no_worker_starts_while_another_measures(name, jobs, tmp_path):
         time.sleep(0.01)
     raise ValueError("a cell that fails asks the executor nothing more")
     """
-    measure = f"""
+    second = f"""
     device.stage("ready")
     Path({str(ready)!r}).touch()
-    with device.exclusive():
-        time.sleep(3)
-        assert not (paths.directory.parent / "job2" / "cell.log").exists()
     """
-    found, made = [], jobs(first, measure, "")
+    measure = """
+    time.sleep(3)
+    assert not (paths.directory.parent / "job2" / "cell.log").exists()
+    """
+    found, made = [], jobs(first, (second, measure), "")
     for event in executor_of(name, 2).run(made):
         found.append(event)
         if event.text == "ready":
