@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from harness.metrics.reading.latex import evaluate, is_expression
-from harness.metrics.reading.number_forms import Found, Language, find_numbers, in_range
+from harness.metrics.reading.number_forms import Found, Language, find_numbers, in_range, in_sum
 from harness.metrics.reading.reasoning import split_reasoning
 from harness.metrics.reading.run_on import segments
 from harness.metrics.reading.words_numbers import ASKED_FOR, CONCLUDING, HEADINGS, MARKS, NOTES
@@ -28,6 +28,7 @@ _BOLD = re.compile(r"\*\*([^*\n]*\d[^*\n]*)\*\*(?P<colon>\s*:)?")
 _HEADING = re.compile(rf"\W*(?:{HEADINGS})(?!\w)|.*:\s*\Z", re.IGNORECASE)
 _CONCLUDING = re.compile(rf"(?<!\w)(?:{CONCLUDING})(?!\w)", re.IGNORECASE)
 _ASKED_FOR = re.compile(rf"(?<!\w)(?:{ASKED_FOR})(?!\w)", re.IGNORECASE)
+_SO = re.compile(r"(?<!\w)(?:so|therefore|thus|hence|значит|поэтому)(?!\w)", re.IGNORECASE)
 _NOTE = re.compile(rf"\W*(?:{NOTES})", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|\Z)|\n")
 _REACH = 24
@@ -67,7 +68,7 @@ def _choose(text: str, language: Language) -> NumberAnswer:
         return _NONE
     strong = [n for n in numbers if not n.weak] or numbers
     chosen = _marked(text, strong) or _bold(text, strong) or _last(text, strong)
-    if chosen.found and in_range(text, chosen.found):
+    if chosen.found and (in_range(text, chosen.found) or in_sum(text, chosen.found)):
         return NumberAnswer(None, True)
     return chosen
 
@@ -182,7 +183,7 @@ def _of_sentence(text: str, numbers: Sequence[Found]) -> tuple[Found, str]:
     asked = [
         m.end() for m in _ASKED_FOR.finditer(text, first, last) if m.end() <= numbers[-1].start
     ]
-    if asked and asked[-1] > equals:
+    if asked and asked[-1] > equals and not _SO.search(text, asked[-1], numbers[-1].start):
         return next(n for n in numbers if n.end > asked[-1]), "asked"
     after = [n for n in numbers if n.start > equals] if equals >= 0 else []
     return (after[0], "equation") if after else (numbers[-1], "last")

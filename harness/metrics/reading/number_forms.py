@@ -65,6 +65,9 @@ _NUMBERED = re.compile(rf"(?:(?<!\w)(?:{NUMBERED})|№|±|\\pm)\s*\Z", re.IGNORE
 _GLUED = re.compile(r"[^\W\d_]+\Z")
 _MINUS_WORD = re.compile(rf"(?<!\w)(?:{MINUS})\s+\Z", re.IGNORECASE)
 _ACCOUNT = re.compile(rf"(?<!\w)(?:{ACCOUNTS})[\s:=—–]*\\?[$€₽£¥]?\s*\Z", re.IGNORECASE)
+_LETTER = re.compile(r"(\s?)[kmb](?!\w)(\s*[/^²³])?", re.IGNORECASE)
+_SUM = re.compile(r"\s*(?:[*×·÷+^]|\\times|\\cdot|\\div)\s*[\d({]")
+_SUM_BEFORE = re.compile(r"[\d)}]\s*(?:[*×·÷+^]|\\times|\\cdot|\\div)\s*\Z")
 _RANGE = re.compile(
     r"\d\s?%?\s?[-–—]\s?\\?[$€₽£¥]?\Z|(?<!\w)(?:between|между)\s[^.\n]{1,30}\s(?:and|и)\s+\Z"
 )
@@ -120,6 +123,12 @@ def in_range(text: str, number: Found) -> bool:
     return _RANGE.search(text, max(0, number.start - 40), number.start) is not None
 
 
+def in_sum(text: str, number: Found) -> bool:
+    """Whether the number is part of something that is not worked out: "7 * 8", "10^6"."""
+    before = text[max(0, number.start - 12) : number.start]
+    return bool(_SUM.match(text, number.end) or _SUM_BEFORE.search(before))
+
+
 def _digits_at(match: re.Match[str]) -> int:
     """Where the digits begin, behind bracket, sign and currency."""
     return next(
@@ -150,12 +159,18 @@ def _found(text: str, match: re.Match[str], language: Language) -> Found | None:
     if sign in ("-", "−", "–") or inner in ("-", "−") or loss or _MINUS_WORD.search(before):
         value = value.copy_negate()
     unit = "%" if match["post"] else (match["pre"] or "").strip(" \\(-−") or None
-    scale = Decimal(1) if unit == "%" else scale_after(text, end)
+    scale = Decimal(1) if unit == "%" or _is_unit(text, end, unit) else scale_after(text, end)
     piece = text[start:end]
     return Found(
         value, start, end, piece, unit, scale=scale,
         weak=_is_weak(text, start, end, unit), fraction=match["body"] is None,
     )  # fmt: skip
+
+
+def _is_unit(text: str, end: int, unit: str | None) -> bool:
+    """Whether the letter behind a number is a metre or a byte and not a million: "5 m", "5m/s"."""
+    letter = _LETTER.match(text, end)
+    return letter is not None and bool((letter[1] and not unit) or letter[2])
 
 
 def _is_weak(text: str, start: int, end: int, unit: str | None) -> bool:
