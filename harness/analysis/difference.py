@@ -178,12 +178,15 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
         covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
     if min(base.min(), tuned.min()) >= 0 and max(base.max(), tuned.max()) <= 1:
         low, high = _within_shares(low, high)
+    direction = direction_of(metric, criteria.directions)
+    counts = (paired.won, paired.lost)  # more and less: of a loss or an error, less is won
+    won, lost = counts[::-1] if direction is False else counts
     found = Delta(
-        metric, paired.delta, low, high, "undecided", paired.n, paired.won, paired.lost, p, test,
+        metric, paired.delta, low, high, "undecided", paired.n, won, lost, p, test,
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
         effect_size=paired.effect_size, correlation=paired.correlation,
         noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
-        higher_is_better=direction_of(metric, criteria.directions),
+        higher_is_better=direction,
     )  # fmt: skip
     return replace(found, verdict=_verdict(found, criteria))
 

@@ -103,6 +103,8 @@ def test_a_verdict_needs_a_direction(metric, said, verdict):
     criteria = Criteria(directions=said)
     found = difference(metric, {None: before}, {0: after}, criteria=criteria)
     assert found.verdict == verdict
+    gains = {"better": (12, 0), "worse": (0, 12)}.get(verdict, (12, 0))
+    assert (found.won, found.lost) == gains
     assert holm_over([{metric: found}])[0][metric].verdict == verdict
 
 
