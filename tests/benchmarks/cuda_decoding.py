@@ -4,6 +4,7 @@
 
 Random weights of Qwen2-0.5B's geometry, 128-token prompts, 128 new tokens, greedy, LoRA of rank 8 on
 all linear layers. Both sides decode the same prompts in the same run; captures are counted.
+`--real FOLDER` adds a pretrained model's answers (`real_model.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
+from real_model import VARIANTS as VARIANTS_OF_REAL
+from real_model import checked
 from transformers import set_seed
 
 from harness.backends.hf.counters.memory import synchronize
@@ -127,32 +130,49 @@ def main():
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "reports" / "benchmarks")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--prompts", type=int, default=256)
+    parser.add_argument("--real", type=Path, help="folder of a pretrained model")
+    parser.add_argument("--only-real", action="store_true", help="leave the random weights out")
+    parser.add_argument("--tokens", type=int, default=64, help="of each real answer")
     options = parser.parse_args()
-    records = []
+    real = []
+    if options.real:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        for variant in VARIANTS_OF_REAL:
+            count = min(options.prompts, 192)
+            real.append(
+                checked(options.real, variant, count=count, tokens=options.tokens, device=device)
+            )
+            print(json.dumps(real[-1]), flush=True)
+    records = [] if options.only_real else list(with_random_weights(options))
+    about = {
+        "device": machine().gpu, "torch": torch.__version__,
+        "transformers": __import__("transformers").__version__,
+        "command": "python tests/benchmarks/cuda_decoding.py -o reports/benchmarks --real FOLDER",
+        "geometry": "Qwen2-0.5B, random weights, LoRA r8 on all linear layers, unmerged unless said",
+        "prompt_tokens": TOKENS, "new_tokens": TOKENS,
+    }  # fmt: skip
+    if options.real:
+        about["real_model"] = options.real.name
+    options.output.mkdir(parents=True, exist_ok=True)
+    record = {"about": about, "decoding": records, "real": real}
+    (options.output / "cuda_decoding.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.output / "cuda_decoding.md").write_text(page(about, records, real))
+
+
+def with_random_weights(options):
     for name, quantization in VARIANTS.items():
         model = model_of(quantization)
         exact = by_generate(model_of({}).float(), prompts(64), 64) if name == "bf16" else ()
         sizes = options.sizes if name != "int8, threshold 0" else [64, 256]
-        records += measured(name, model, sizes, options.prompts, exact)
+        yield from measured(name, model, sizes, options.prompts, exact)
         del model
         torch.cuda.empty_cache()
     exact = by_generate(model_of({}, merged=True).float(), prompts(64), 64)
     model = model_of({}, merged=True)
-    records += measured("bf16, merged", model, [64, 256], options.prompts, exact)
-    about = {
-        "device": machine().gpu, "torch": torch.__version__,
-        "transformers": __import__("transformers").__version__,
-        "command": "python tests/benchmarks/cuda_decoding.py -o reports/benchmarks",
-        "geometry": "Qwen2-0.5B, random weights, LoRA r8 on all linear layers, unmerged unless said",
-        "prompt_tokens": TOKENS, "new_tokens": TOKENS,
-    }  # fmt: skip
-    options.output.mkdir(parents=True, exist_ok=True)
-    record = {"about": about, "decoding": records}
-    (options.output / "cuda_decoding.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.output / "cuda_decoding.md").write_text(page(about, records))
+    yield from measured("bf16, merged", model, [64, 256], options.prompts, exact)
 
 
-def page(about, records):
+def page(about, records, real=()):
     columns = (
         "variant", "batch", "prompts", "generate, tokens/s", "engine, tokens/s", "ratio",
         "equal to each other", "generate equal to float32", "engine equal to float32",
@@ -180,10 +200,30 @@ def page(about, records):
         for name in dict.fromkeys(r["variant"] for r in records)
     ]
     said = [f"- {key}: {value}" for key, value in about.items()]
-    return (
-        "\n".join(["# Decoding on CUDA", "", *said, "", *markdown_table(columns, rows), "", *ends])
-        + "\n"
-    )
+    lines = ["# Decoding on CUDA", "", *said, "", *markdown_table(columns, rows), "", *ends]
+    return "\n".join([*lines, *real_section(real)]) + "\n"
+
+
+def real_section(real):
+    if not real:
+        return []
+    columns = (
+        "variant", "questions", "tokens", "float32: equal answers", "without kernels",
+        "bfloat16: generate follows float32", "engine follows float32", "difference",
+        "engine without kernels follows generate",
+    )  # fmt: skip
+    rows = [
+        (
+            r["variant"], str(r["questions"]), str(r["tokens"]),
+            str(r["float32_equal_with_kernels"]), str(r["float32_equal_plain"]),
+            f"{r['bfloat16_generate_follows']:.3f}", f"{r['bfloat16_engine_follows']:.3f}",
+            f"{r['difference']:+.3f} ± {r['half_width']:.3f}",
+            f"{r['bfloat16_plain_is_generate']:.3f}",
+        )
+        for r in real
+    ]  # fmt: skip
+    said = "To follow: the share of an answer's tokens before the first difference."
+    return ["", "## A pretrained model", "", said, "", *markdown_table(columns, rows)]
 
 
 if __name__ == "__main__":
