@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness.plugins import load_plugins
+
 PACKAGES = (
     "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
     "tokenizers", "accelerate", "numpy",
@@ -105,12 +107,13 @@ def _memory_bytes() -> int:
 
 
 def environment(folder: Path, where: Machine) -> dict[str, Any]:
-    """Packages, Python, the git revision of ``folder``, and ``where`` cells run."""
+    """Packages and plug-ins, Python, the git revision of ``folder``, and ``where`` cells run."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "machine": asdict(where),
         "packages": {name: _version(name) for name in PACKAGES},
+        "plugins": load_plugins(),
         "git": _git(folder),
     }
 
