@@ -15,11 +15,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from harness.datasets.registry import ALPACA_COLUMNS, dataset
 from harness.datasets.ru_texts import TEXTS
 from harness.datasets.table import RawRow
+from harness.errors import HarnessError
 from harness.suite.dataset_entry import DatasetEntry
 
 NBSP = "\u00a0"
 TEXT_ROWS = 10
 """Rows of each category that is not a calculation."""
+MOST_MISSES = 500
+"""Draws in a row that gave known numbers, after which no more are looked for."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class RuRow:
     """The result as a plain decimal; None outside calculations."""
     family: str
     group: str
-    """The same numbers in another wording share a group."""
+    """The template: prompts of one differ in their numbers alone, so it is never split."""
     inputs: tuple[str, ...] = ()
     """The operands as plain decimals, in the order of the formula."""
 
@@ -52,16 +55,32 @@ def generate(rows: int = 505, *, seed: int = 42) -> list[RuRow]:
     """``rows`` rows: ten of each text category, calculations for the rest; shuffled."""
     rng = random.Random(seed)
     texts = [row for category in TEXTS for row in _texts(category, rng, min(TEXT_ROWS, rows // 10))]
-    found: dict[str, RuRow] = {row.instruction: row for row in texts}
-    families = list(FAMILIES)
-    turn = 0
-    while len(found) < rows:
-        row = _calculation(families[turn % len(families)], rng)
-        turn += 1
-        found.setdefault(row.instruction, row)
-    made = list(found.values())
+    made = [*texts, *_calculations(rows - len(texts), rng)]
     rng.shuffle(made)
     return made
+
+
+def _calculations(rows: int, rng: random.Random) -> list[RuRow]:
+    """``rows`` calculations, the families in turn, no family with the same numbers twice.
+
+    So the numbers of a test prompt are in no training prompt of its family, whatever its wording.
+
+    Raises:
+        HarnessError: the families have fewer different numbers.
+    """
+    found: dict[tuple[str, ...], RuRow] = {}
+    families = list(FAMILIES)
+    turn = misses = 0
+    while len(found) < rows:
+        family = families[turn % len(families)]
+        row = _calculation(family, rng)
+        turn += 1
+        misses = misses + 1 if (family, *row.inputs) in found else 0
+        found.setdefault((family, *row.inputs), row)
+        if misses > MOST_MISSES:
+            hint = "Lower `rows`."
+            raise HarnessError(f"ru-calculations: {len(found)} rows at most", hint=hint)
+    return list(found.values())
 
 
 def format_ru(number: Decimal, *, group_separator: str = NBSP) -> str:
@@ -78,7 +97,8 @@ def _calculation(family: str, rng: random.Random) -> RuRow:
     money = rng.choice(["млн руб.", "млн руб.", "тыс. руб.", "млрд руб."])
     gap = rng.choice([NBSP, NBSP, " ", "\u2009"])
     shown = {key: format_ru(value, group_separator=gap) for key, value in drawn.shown.items()}
-    text = rng.choice(wordings).format(m=money, **shown).replace("..", ".")
+    wording = rng.randrange(len(wordings))
+    text = wordings[wording].format(m=money, **shown).replace("..", ".")
     answer = f"{format_ru(drawn.result)}{drawn.unit}"
     inputs = tuple(f"{value.normalize():f}" for value in drawn.shown.values())
     return RuRow(
@@ -87,7 +107,7 @@ def _calculation(family: str, rng: random.Random) -> RuRow:
         category="calculation",
         gold=f"{drawn.result.normalize():f}",
         family=family,
-        group=f"{family} {' '.join(inputs)}",
+        group=f"{family} {wording + 1}",
         inputs=inputs,
     )
 
@@ -96,7 +116,7 @@ def _texts(category: str, rng: random.Random, count: int) -> list[RuRow]:
     found: dict[str, RuRow] = {}
     while len(found) < count:
         instruction, output = TEXTS[category](rng)
-        found[instruction] = RuRow(instruction, output, category, None, category, instruction)
+        found[instruction] = RuRow(instruction, output, category, None, category, category)
     return list(found.values())
 
 

@@ -41,7 +41,7 @@ BLOCKS: dict[str, tuple[str, tuple[str, ...]]] = {
 """`model_type` → where its blocks are and the layers with weights in one. A test builds each."""
 OUTSIDE = {
     "transformer.h": ("transformer.wte", "transformer.word_embeddings", "lm_head"),
-    "gpt_neox.layers": ("gpt_neox.embed_in", "embed_out"),
+    "gpt_neox.layers": ("gpt_neox.embed_in", "embed_out", "lm_head"),
     "model.decoder.layers": ("model.decoder.embed_tokens", "lm_head"),
     "model.layers": ("model.embed_tokens", "lm_head"),
 }

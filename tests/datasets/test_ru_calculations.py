@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from harness.datasets.ru_calculations import FAMILIES, format_ru, generate
+from harness.errors import HarnessError
 from harness.metrics.numbers import numeric_match
 
 ROWS = generate()
@@ -55,3 +56,26 @@ def test_another_seed_gives_other_rows():
 
 def test_numbers_are_written_the_russian_way():
     assert format_ru(Decimal("12345.60")) == "12\u00a0345,6"
+
+
+def test_no_template_and_no_numbers_cross_the_split():
+    from pathlib import Path
+
+    from harness.datasets.splits import load_splits
+    from harness.suite.schema import DatasetEntry
+
+    found = load_splits(DatasetEntry(name="ru-calculations", train=220, test=90), Path())
+    assert not {e.group for e in found.train} & {e.group for e in found.test}
+    assert (found.overlap.exact, found.overlap.near) == (0, 0)
+    assert len({e.group for e in found.test}) >= 10
+
+
+def test_no_family_has_the_same_numbers_twice():
+    numbers = [(row.family, *row.inputs) for row in ROWS if row.gold]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_more_rows_than_there_are_numbers_is_refused(monkeypatch):
+    monkeypatch.setattr("harness.datasets.ru_calculations.MOST_MISSES", 2)
+    with pytest.raises(HarnessError, match="rows at most"):
+        generate(200_000)

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.suite.options import contradictions, kind_problem
+from harness.suite.options import contradictions, kind_problem, training_keys
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,15 @@ def test_a_value_of_another_kind_is_told_what_is_expected(value, kinds, said):
 def test_sampling_keys_are_fine_with_sampling():
     assert list(contradictions("generation", {"do_sample": True, "temperature": 0.7})) == []
     assert [k for k, _ in contradictions("generation", {"temperature": 0.7})] == ["temperature"]
+
+
+def test_the_loss_types_are_those_that_the_trainer_takes():
+    import inspect
+    import re
+
+    from trl import SFTConfig, SFTTrainer
+
+    source = inspect.getsource(SFTTrainer) + inspect.getsource(SFTConfig)
+    taken = set(re.findall(r"loss_type (?:==|not in|in) (\(.*?\)|\".*?\")", source))
+    names = {name for group in taken for name in re.findall(r"\"(\w+)\"", group)}
+    assert {f"={name}" for name in names} == set(training_keys()["loss_type"].split("|"))
