@@ -61,7 +61,7 @@ def check(
         with step.open("a", encoding="utf-8") as file:
             file.write(as_markdown(verdict, run))
     if as_json:
-        click.echo(json_of(verdict), nl=False)
+        say(json_of(verdict), nl=False)
     else:
         _print(verdict, verbose)
         if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -43,7 +43,7 @@ def compare(
 
     found = compare_runs(first, second, axis=axis, margin=margin)
     if as_json:
-        click.echo(json.dumps(found.records(), indent=1, ensure_ascii=False))
+        say(json.dumps(found.records(), indent=1, ensure_ascii=False))
         return
     lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
     lines += [line for pair in found for line in _worst(pair, metrics, flips)]

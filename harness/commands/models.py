@@ -48,7 +48,7 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
 
     found = describe_model(name, peft_type=peft_type, **_settings(settings))
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        say(json.dumps(found, indent=1))
         return
     for key, value in found.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

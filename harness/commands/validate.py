@@ -47,4 +47,4 @@ def schema() -> None:
 
     from harness.api.suites import schema as suite_schema
 
-    click.echo(json.dumps(suite_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(suite_schema(), indent=2, ensure_ascii=False))

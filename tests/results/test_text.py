@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.padding import Padding
@@ -68,3 +69,14 @@ def test_a_cell_that_a_spreadsheet_would_run_is_quoted_and_a_number_is_not(value
     table = io.StringIO()
     csv.writer(table).writerow([csv_cell(value), "end"])
     assert next(csv.reader(io.StringIO(table.getvalue(), newline="")))[0] == written
+
+
+def test_commands_print_through_say_and_console_alone(root):
+    paths = [root / "harness" / "cli.py", *(root / "harness" / "commands").rglob("*.py")]
+    paths += [
+        *(root / "harness" / "report").rglob("*.py"),
+        *(root / "harness" / "gate").rglob("*.py"),
+    ]
+    calls = re.compile(r"click\.echo\(|(?<![\w.])print\(|(?<!\w)Console\(")
+    wrong = [str(path) for path in paths if calls.search(path.read_text())]
+    assert wrong == []
