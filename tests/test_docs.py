@@ -24,8 +24,16 @@ def test_the_readme_s_suite_is_valid(root, tmp_path):
     assert expand(load_suite(path), path)
 
 
+def test_the_reference_pages_are_those_of_the_program(root):
+    import runpy
+
+    folder = root / "docs" / "reference"
+    for name, page in runpy.run_path(str(folder / "generate.py"))["PAGES"].items():
+        assert (folder / name).read_text() == page().rstrip("\n") + "\n", name
+
+
 def test_links_in_documents_exist(root):
-    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+    for page in [root / "README.md", *(root / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page}: {link}"
 
