@@ -1,6 +1,5 @@
 """Every suite and model card that is shipped, and the baseline that the project gates itself by."""
 
-from harness import assert_no_regression as gate
 from harness.gate.baseline import load_snapshot
 from harness.plan.expand import expand
 from harness.suite.loading import load_suite

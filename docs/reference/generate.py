@@ -188,7 +188,9 @@ def metrics_page() -> str:
         rows = [record for record in records if record.reads == reads]
         if rows:
             lines += [f"## {title}", "", "| metric | unit | better |", "|---|---|---|"]
-            lines += [f"| `{r.name}` | {r.unit or '–'} | {_better(r.higher_is_better)} |" for r in rows]
+            lines += [
+                f"| `{r.name}` | {r.unit or '–'} | {_better(r.higher_is_better)} |" for r in rows
+            ]
             lines.append("")
     return "\n".join(lines)
 
