@@ -179,7 +179,7 @@ def metrics_page() -> str:
 
     lines = [
         NOTE, "# Metric reference", "",
-        "Names are those of `primary_metric`, of gate rules and of `results.csv`. A metric without a",
+        "Names are those of `primary_metric`, gate rules and `results.csv`. A metric without a",
         "direction is shown but never ranked. [Scoring](../scoring.md) says how answers are read,",
         "[measuring](../measuring.md) how times and memory are taken.", "",
     ]  # fmt: skip
