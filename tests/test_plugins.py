@@ -1,4 +1,4 @@
-"""A package outside adds a metric, a data set and an executor, and a suite uses them end to end."""
+"""A package outside adds a metric, a data set, an executor and a section; a suite uses them."""
 
 import json
 import os
@@ -49,6 +49,16 @@ class Announced(InProcessExecutor):
 EXECUTORS.add("announced", lambda workers: Announced())
 '''
 
+SECTION = '''\
+from harness.report.section import Section
+from harness.report.sections import section
+
+@section("closing")
+def from_outside(board):
+    """How many cells there are, once more."""
+    return Section("From outside", (f"{len(board.run.cells)} cells, says the package",))
+'''
+
 
 @pytest.fixture
 def command(write_suite, tmp_path):
@@ -92,6 +102,13 @@ def test_an_executor_of_a_package_runs_the_cells(install_plugin, command, tmp_pa
     install_plugin("plugged_executor", EXECUTOR)
     assert stored(command("announced"))["status"] == "ok"
     assert (tmp_path / "announced").read_text() == "1"
+
+
+def test_a_report_section_of_a_package_is_in_every_report(install_plugin, command):
+    install_plugin("plugged_section", SECTION)
+    out = command("in_process")
+    for name in ("leaderboard.md", "leaderboard.html"):
+        assert "1 cells, says the package" in (out / name).read_text()
 
 
 BROKEN = {
