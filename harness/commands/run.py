@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from harness.plan.preflight import Decision
     from harness.run.calibrate import Expected
 
+WORDS = ("train", "predict", "measure", "score", "current", "skip")
+"""What becomes of a cell: the first stage to be done, nothing, or nothing here."""
 PATH = click.Path(path_type=Path)
 
 
@@ -116,8 +119,9 @@ def plan(
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
-    For each cell: run, current or skip with the reason, and the memory it takes, estimated from
-    the architecture's numbers; the card is the smallest usual one that holds it. With --calibrate
+    A cell starts at `train`, `predict`, `measure` or `score`, whichever comes first of what has
+    changed, keeps what does not depend on it, or is `current` or skipped. The memory it takes is
+    estimated from the architecture's numbers; the card is the smallest usual one that holds it. With --calibrate
     the time too: one cell of every model × quantization × data set trains for four steps and
     answers one batch.
 
@@ -158,11 +162,13 @@ def _duration(seconds: float) -> str:
 def _print_plan(plan_: Plan, expected: Expected | None = None) -> None:
     cells = expected.cells if expected else {}
     for decision in plan_.decisions:
-        reason = f"  ({decision.reason})" if decision.reason else ""
+        why = decision.reason or (f"kept: {', '.join(decision.kept)}" if decision.kept else "")
+        reason = f"  ({why})" if why else ""
         time = f"; {_duration(cells[decision.key])}" if decision.key in cells else ""
-        say(f"{decision.action:<8} {decision.key}{reason}{_memory(decision)}{time}")
-    counts = {a: len(plan_.of(a)) for a in ("run", "current", "skip")}
-    say(", ".join(f"{number} {action}" for action, number in counts.items()))
+        say(f"{decision.word:<8} {decision.key}{reason}{_memory(decision)}{time}")
+    counts = Counter(decision.word for decision in plan_.decisions)
+    shown = [word for word in WORDS if counts[word] or word in ("current", "skip")]
+    say(", ".join(f"{counts[word]} {word}" for word in shown))
     if expected:
         say(
             f"about {_duration(expected.total)}, {expected.at_once} at a time"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
+from harness.datasets.splits import Prepared, prepare
+from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
 from harness.plan.hub import (
     gated_reason,
@@ -22,8 +25,18 @@ from harness.plan.hub import (
 )
 from harness.plan.machine import Machine
 from harness.plan.memory import Estimate, estimate
+from harness.plan.stages import (
+    LEFT_BY,
+    VERSIONS,
+    Stage,
+    Surroundings,
+    hardware_of,
+    stage_keys,
+    stages_of,
+)
 from harness.results.paths import RunPaths
 from harness.results.result import SCHEMA, load_result
+from harness.results.stages import stage_index
 from harness.suite.model_card import ModelCard
 
 
@@ -40,6 +53,21 @@ class Decision:
     """Hashes of model and data, and versions, that the fingerprint covers."""
     memory: Estimate | None = None
     """What it is expected to need; None for architectures that are not known."""
+    stages: tuple[Stage, ...] = ()
+    """What is still to be done; nothing for a cell that does not run."""
+    reuse: Mapping[str, str] = field(default_factory=dict)
+    """Stage → the folder under ``cells/`` of an earlier cell that has done it."""
+    hardware: str = ""
+
+    @property
+    def kept(self) -> list[str]:
+        """What earlier cells have done for this one, in words."""
+        return [LEFT_BY[stage] for stage in stages_of(self.cell) if stage in self.reuse]
+
+    @property
+    def word(self) -> str:
+        """What `plan` prints: the first stage to be done, else the action."""
+        return self.stages[0] if self.stages else self.action
 
     def plan_entry(self) -> dict[str, Any]:
         """The cell's line in ``plan.json``."""
@@ -61,6 +89,8 @@ class Decision:
             "fingerprint": self.fingerprint,
             "content": self.content,
             "environment": environment,
+            "hardware": self.hardware,
+            "reuse": dict(self.reuse),
         }
 
 
@@ -68,15 +98,54 @@ def preflight(
     cells: list[Cell], machine: Machine, run: RunPaths, *, max_vram_gib: float | None = None
 ) -> list[Decision]:
     """One decision per cell, in matrix order; cells above ``max_vram_gib`` are skipped."""
-    return [_decide(cell, machine, run, max_vram_gib) for cell in cells]
+    earlier = _Earlier(run, hardware_of(machine))
+    return [_decide(cell, machine, earlier, max_vram_gib) for cell in cells]
 
 
-def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | None) -> Decision:
+class _Earlier:
+    """What earlier invocations left in a run directory; looked at when a cell is not current."""
+
+    def __init__(self, run: RunPaths, hardware: str) -> None:
+        self.run = run
+        self.hardware = hardware
+        self._splits: dict[str, Prepared | None] = {}
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str], str]:
+        return stage_index(self.run.cells)
+
+    def stages(self, cell: Cell, content: Mapping[str, str]) -> dict[str, str]:
+        """Stage of ``cell`` → the folder of a cell that has done it."""
+        if not self._index:
+            return {}  # a first run reads no rows before its workers do
+        rows = self._rows(cell)
+        if rows is None:
+            return {}
+        keys = stage_keys(cell, Surroundings(content, self.hardware), rows.train, rows.test)
+        wanted = [stage for stage in stages_of(cell) if stage != "score"]
+        found = {stage: self._index.get((stage, keys.of(stage))) for stage in wanted}
+        return {stage: folder for stage, folder in found.items() if folder is not None}
+
+    def _rows(self, cell: Cell) -> Prepared | None:
+        """The rows of the cell's data set; None where they cannot be read: the worker says why."""
+        name = cell.dataset.model_dump_json()
+        if name not in self._splits:
+            try:
+                self._splits[name] = prepare(cell.dataset, Path(cell.base_folder))
+            except (HarnessError, SkipCell):
+                self._splits[name] = None
+        return self._splits[name]
+
+
+def _decide(
+    cell: Cell, machine: Machine, earlier: _Earlier, max_vram_gib: float | None
+) -> Decision:
     folder = Path(cell.base_folder)
     content = {
         "data": content_hash(cell.dataset, folder),
         "model": model_hash(cell.model.source, cell.model.revision),
         "schema": str(SCHEMA),
+        "stages": ".".join(map(str, VERSIONS.values())),
     }
     if cell.evaluation.control:
         content["control"] = control_hash(cell.evaluation.control, folder)
@@ -88,14 +157,19 @@ def _decide(cell: Cell, machine: Machine, run: RunPaths, max_vram_gib: float | N
         "content": content,
         "memory": estimate(cell),
     }
-    stored = load_result(run.cell(key).result)
+    stored = load_result(earlier.run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == print_:
         return Decision(cell, key, print_, "current", **shared)
     reason = _too_large(shared["memory"], max_vram_gib)
     reason = reason or why_not_here(cell, machine)
     if reason:
         return Decision(cell, key, print_, "skip", reason, **shared)
-    return Decision(cell, key, print_, "run", **shared)
+    reuse = earlier.stages(cell, content)
+    todo = tuple(stage for stage in stages_of(cell) if stage not in reuse)
+    return Decision(
+        cell, key, print_, "run", None, **shared,
+        stages=todo, reuse=reuse, hardware=earlier.hardware,
+    )  # fmt: skip
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:

@@ -72,6 +72,15 @@ class CellPaths:
         return self.directory / "control.jsonl"
 
     @property
+    def repeats(self) -> Path:
+        """One line per answer that was only given again, for the noise floor."""
+        return self.directory / "repeats.jsonl"
+
+    def stage(self, name: str) -> Path:
+        """What the stage `train`, `predict` or `measure` found out; written when it is done."""
+        return self.directory / f"{name}.json"
+
+    @property
     def train_log(self) -> Path:
         """One line per logged training step."""
         return self.directory / "train_log.jsonl"

@@ -20,7 +20,9 @@ from harness.suite.schema import AXES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
+READABLE = frozenset({1, SCHEMA})
 Status = Literal["ok", "failed", "skipped", "missing"]
 
 
@@ -106,6 +108,8 @@ class CellResult:
     metric_signatures: dict[str, str] = field(default_factory=dict)
     """Metric → how it was computed. Where that differs from how it is computed now, `harness run`
     and `harness score` bring the cell up to date."""
+    stages: dict[str, str] = field(default_factory=dict)
+    """Stage → its fingerprint: what another cell's result must share to be used for this one."""
     schema: int = SCHEMA
 
     @property
@@ -197,8 +201,9 @@ def load_result(path: Path) -> CellResult | None:
         record = read_json(path)
     except (OSError, ValueError):
         return None
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+    if not isinstance(record, dict) or record.get("schema") not in READABLE:
         return None
+    record["schema"] = SCHEMA  # what 2 added has defaults
     record.pop("metrics_version", None)  # one number for all metrics, of an older version
     try:
         record["values"] = tuple(Value(**value) for value in record["values"])

@@ -22,6 +22,7 @@ from harness.plan.preflight import Decision, preflight
 from harness.results.paths import RunPaths
 from harness.results.result import load_result
 from harness.run.executors.base import Event, executor_of
+from harness.run.repeats import repeats_of
 from harness.run.runner import run_suite
 from harness.suite.options import training_value
 
@@ -78,10 +79,8 @@ def calibrate(
         if found is not None and found.status == "ok"
     }
     known = [decision for decision in todo if _kind(decision.cell) in timings]
-    cells = {
-        d.key: _seconds(d.cell, timings[_kind(d.cell)], sizes[d.cell.dataset.name]) for d in known
-    }
-    alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known)
+    cells = {d.key: _seconds(d, timings[_kind(d.cell)], sizes[d.cell.dataset.name]) for d in known}
+    alone = sum(timings[_kind(d.cell)].get("measure", 0.0) for d in known if "measure" in d.stages)
     start = heard[0] - began if heard else 0.0
     return Expected(cells, alone, start, time.monotonic() - began, where.at_once())
 
@@ -123,19 +122,30 @@ def _shortened(cell: Cell, test: int) -> Cell:
     )
 
 
-def _seconds(cell: Cell, short: dict[str, float], sizes: _Sizes) -> float:
-    """What ``cell`` takes, from the ``short`` timings of its kind."""
-    batch = short.get("predict", 0.0)
-    each = min(sizes.test, cell.evaluation.batch_size)
-    answered = sizes.test
-    seconds = short["total"] - batch - short.get("train", 0.0)
-    if cell.is_baseline:
-        seconds -= short.get("prepare", 0.0)
-        answered += 2 * min(cell.evaluation.noise_examples, sizes.test)
-    else:
+def _seconds(decision: Decision, short: dict[str, float], sizes: _Sizes) -> float:
+    """What the cell of ``decision`` takes, from the ``short`` timings of its kind."""
+    cell, todo = decision.cell, decision.stages
+    each = {
+        name: short.get(name, 0.0) for name in ("train", "prepare", "load", "predict", "measure")
+    }
+    seconds = short["total"] - sum(each.values())
+    if "train" in todo:
         further = _steps(cell, sizes.train) - STEPS
-        seconds += short.get("train", 0.0) + further * short.get("step", 0.0)
-    return seconds + batch * answered / each
+        seconds += each["prepare"] + each["train"] + further * short.get("step", 0.0)
+    if "predict" in todo:
+        repeats = repeats_of(
+            sizes.test,
+            batch_size=cell.evaluation.batch_size,
+            examples=cell.evaluation.noise_examples,
+            tuned=not cell.is_baseline,
+        )
+        answered = sizes.test + sum(repeat.examples for repeat in repeats)
+        seconds += each["predict"] * answered / min(sizes.test, cell.evaluation.batch_size)
+    if "measure" in todo:
+        seconds += each["measure"]
+    if "predict" in todo or "measure" in todo:
+        seconds += each["load"]
+    return seconds
 
 
 def _steps(cell: Cell, rows: int) -> int:

@@ -8,96 +8,62 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from harness.backends.base import (
     Alone,
     AnsweringBackend,
     Asking,
-    BackendResult,
     Device,
     Record,
     ScoresEndings,
-    answering_backend,
     elapsed,
     training_backend,
 )
 from harness.datasets.control import load_control
-from harness.datasets.example import Splits
 from harness.datasets.splits import load_splits
 from harness.errors import HarnessError
 from harness.plan.cell import Cell, cell_of_record
 from harness.plan.machine import keep_one_gpu
+from harness.plan.stages import Stage, stages_of
 from harness.results.paths import CellPaths, read_json, write_text
-from harness.results.result import CellResult, save_result, value_of, write_predictions
+from harness.results.result import (
+    CellResult,
+    save_result,
+    write_predictions,
+)
+from harness.results.stages import StageRecord, clear_stage, copy_stage, load_stage, save_stage
 from harness.run.adapter_card import adapter_card
 from harness.run.audit import check_leakage, check_rows
-from harness.scoring.aggregation import aggregate, confusion_record
+from harness.run.outcome import outcome_of
+from harness.run.repeats import repeats_of
+from harness.run.story import Story, read_answers, write_answers
 from harness.scoring.extra import check_extra_metrics
-from harness.scoring.forgetting import control_records, control_values
-from harness.scoring.noise import noise_of
-from harness.scoring.scoring import complete, score_records, signatures_of
-from harness.scoring.trivial import trivial_answers
-
-OTHERS_SECONDS = 0.02
-"""Processor seconds of other cells that a latency may have been measured beside: two ticks of the
-kernel's clock, by which they are counted."""
-
-
-@dataclass
-class _Story:
-    """One cell on its way, and what was found out so far."""
-
-    cell: Cell
-    paths: CellPaths
-    device: Device
-    splits: Splits
-    records: list[Record] = field(default_factory=list)
-    """One per test example."""
-    repeats: dict[str, list[Record]] = field(default_factory=dict)
-    """How an unchanged evaluation was repeated → records of the first test examples."""
-    control: list[Record] = field(default_factory=list)
-    """Scored records of the control set."""
-    audit: dict[str, Any] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-
-    def keep(self, result: BackendResult) -> None:
-        """Add what a verb of the backend found out."""
-        self.numbers |= result.numbers
-        self.facts |= result.facts
-
-    @contextmanager
-    def timed(self, phase: str) -> Iterator[None]:
-        """Note the seconds of the enclosed ``phase``, without those that it stood still."""
-        started = time.monotonic()
-        yield
-        self.timings[phase] = elapsed(self.device, started)
+from harness.scoring.forgetting import control_records
 
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
-    """The result of the cell in ``paths``: data, training, answers, measurements, scores."""
+    """The result of the cell in ``paths``: data, training, answers, measurements, scores.
+
+    A stage that this cell, or an earlier one of other settings, has done under the same
+    fingerprint is not done again.
+    """
     started = time.monotonic()
     job = read_json(paths.cell)
     cell = cell_of_record(job["cell"])
     device.stage("data")
     splits = load_splits(cell.dataset, Path(cell.base_folder), cache=paths.overlap)
     check_extra_metrics(cell.evaluation, cell.task)  # a mistake in one must not cost a training
-    story = _Story(cell, paths, device, splits)
-    story.audit["warnings"] = check_leakage(story.splits.counts, cell.evaluation)
-    if not cell.is_baseline:
-        _train(story)
-    backend = _load(story)
-    if cell.has_answers:
-        _predict(story, backend)
-    if cell.is_measured:
-        _measure(story, backend)
-    result = _score(story, job)
+    check_leakage(splits.counts, cell.evaluation)
+    story = Story(cell, paths, device, splits, job)
+    for stage in stages_of(cell):
+        if stage != "score":
+            _pass(story, stage)
+    story.__dict__.pop("loaded", None)  # scoring needs no model
+    result = outcome_of(story)
     whole = {"total": elapsed(device, started), "paused": device.paused_seconds(started)}
     result.timings.update(whole)
     if paths.adapter.is_dir():
@@ -106,67 +72,88 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     return result
 
 
-def _train(story: _Story) -> None:
+def _pass(story: Story, stage: Stage) -> None:
+    """Take ``stage`` from where it was done under the same fingerprint, or do it and record it."""
+    paths, key = story.paths, story.keys.of(stage)
+    record = load_stage(paths, stage, key)
+    folder = story.job["reuse"].get(stage)
+    if record is None and folder is not None:
+        source = CellPaths(paths.directory.parent / folder)
+        if load_stage(source, stage, key) is not None:
+            copy_stage(source, paths, stage)
+            record = load_stage(paths, stage, key)
+    if record is not None and (stage != "predict" or read_answers(story)):
+        story.reused[stage] = folder or paths.directory.name
+        story.done[stage] = record
+        return
+    clear_stage(paths, stage)
+    work = {"train": _train, "predict": _predict, "measure": _measure}[stage]
+    found = replace(work(story), key=key, environment=story.job["environment"])
+    story.done[stage] = save_stage(paths, stage, found)
+
+
+def _train(story: Story) -> StageRecord:
     """The adapter on disk: trained on audited rows, or a copy of the one that the suite names."""
     cell, paths = story.cell, story.paths
-    if paths.adapter.is_dir():  # of an attempt that ended early
-        shutil.rmtree(paths.adapter)
     if "source" in cell.adapter_config:
         shutil.copytree(cell.adapter_config["source"], paths.adapter)
-        return
+        return StageRecord("")
     story.device.stage("train")
     began = time.monotonic()
     backend = training_backend(cell, paths, story.device)
-    trained = backend.fine_tune(story.splits.train, lambda a: _accept(a, cell))
-    story.timings |= {
+    trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
+    timings = {
         "train": trained.seconds,
         "step": trained.step,
         "prepare": elapsed(story.device, began) - trained.seconds,
     }
-    story.audit |= trained.audit
-    story.audit["warnings"] += check_rows(trained.audit, cell.evaluation)
-    story.keep(trained)
-    write_train_log(paths, trained.log)
+    write_predictions(paths.train_log, trained.log)
+    return StageRecord("", trained.numbers, trained.facts, timings, trained.audit)
 
 
-def _accept(audit: Any, cell: Cell) -> None:
+def _accept(cell: Cell, audit: Mapping[str, int]) -> None:
     check_rows(audit, cell.evaluation)
 
 
-def _load(story: _Story) -> AnsweringBackend:
-    """The backend with what the cell serves: a fresh base, the saved adapter attached."""
-    story.device.stage("load")
-    backend = answering_backend(story.cell, story.paths, story.device)
-    with story.timed("load"):
-        story.keep(backend.load(story.splits.test[0]))
-    return backend
-
-
-def _predict(story: _Story, backend: AnsweringBackend) -> None:
-    """The answers to the test examples; of a baseline some twice more; the control set."""
+def _predict(story: Story) -> StageRecord:
+    """The answers to the test examples, some of them again, and the control set."""
+    backend, loaded = story.loaded
     evaluation = story.cell.evaluation
     story.device.stage("predict")
-    with story.timed("predict"):
-        asking = Asking(evaluation.batch_size, evaluation.sampling_seed)
-        answers = backend.predict(story.splits.test, asking)
-    story.keep(answers)
+    started = time.monotonic()
+    asking = Asking(evaluation.batch_size, evaluation.sampling_seed)
+    answers = backend.predict(story.splits.test, asking)
     story.records = answers.records
-    if story.cell.is_baseline and evaluation.noise_examples:
-        with story.timed("repeat"):
-            _repeat(story, backend)
+    timings = {"predict": elapsed(story.device, started)}
+    started = time.monotonic()
+    _repeat(story, backend)
+    if story.repeats:
+        timings["repeat"] = elapsed(story.device, started)
     if evaluation.control and story.cell.task.answered_by != "head":
         story.control = _control(story.cell, backend, evaluation.control)
+    write_answers(story)
+    return StageRecord(
+        "",
+        {**loaded.numbers, **answers.numbers},
+        {**loaded.facts, **answers.facts},
+        {**loaded.timings, **timings},
+    )
 
 
-def _repeat(story: _Story, backend: AnsweringBackend) -> None:
-    """The first examples answered again, at the same batch size and at half of it."""
+def _repeat(story: Story, backend: AnsweringBackend) -> None:
+    """The first examples answered again in other batches: what changes by itself is noise."""
     evaluation = story.cell.evaluation
-    size = evaluation.batch_size
-    test = story.splits.test[: evaluation.noise_examples]
-    for name, batch_size in (("again", size), ("half batch", max(1, size // 2))):
+    repeats = repeats_of(
+        len(story.splits.test),
+        batch_size=evaluation.batch_size,
+        examples=evaluation.noise_examples,
+        tuned=not story.cell.is_baseline,
+    )
+    for repeat in repeats:
         # sampled answers are drawn with another seed: the same one would only repeat itself
-        asking = Asking(batch_size, evaluation.sampling_seed + 1, likelihoods=False)
-        story.repeats[name] = backend.predict(test, asking).records
+        asking = Asking(repeat.batch_size, evaluation.sampling_seed + 1, likelihoods=False)
+        test = story.splits.test[: repeat.examples]
+        story.repeats[repeat.name] = backend.predict(test, asking).records
 
 
 def _control(cell: Cell, backend: AnsweringBackend, name: str) -> list[Record]:
@@ -178,71 +165,25 @@ def _control(cell: Cell, backend: AnsweringBackend, name: str) -> list[Record]:
     return control_records(items, scores.right, scores.wrong)
 
 
-def _measure(story: _Story, backend: AnsweringBackend) -> None:
+def _measure(story: Story) -> StageRecord:
     """Latency, throughput and memory, with the device to itself."""
+    backend, loaded = story.loaded
     story.device.stage("measure")
-    with story.timed("measure"), story.device.exclusive():
-        story.keep(backend.measure(story.splits.test))
-    _note_exclusivity(story)
-
-
-def _note_exclusivity(story: _Story) -> None:
-    """Keep how alone the cell was while it measured, and warn where it was not."""
-    seen = story.device.exclusivity()
-    if not seen:
-        return
-    story.facts["exclusive"] = seen
-    running, used = seen.get("running", 0), seen.get("others_cpu_seconds", 0.0)
-    if running or used > OTHERS_SECONDS:
-        text = f"{running:g} other cells did not stop; together they used {used:.2f} s of processor"
-        story.audit["warnings"].append(f"latency was not measured alone: {text}")
-
-
-def _score(story: _Story, job: dict[str, Any]) -> CellResult:
-    """Every number that follows from the answers, beside what was measured."""
-    task, paths, records = story.cell.task, story.paths, story.records
-    story.device.stage("score")
-    for answered in (records, *story.repeats.values()):
-        complete(answered, story.splits.test, task)
-        score_records(answered, task)
-    trivial = trivial_answers(story.splits, task)
-    scores = aggregate(records, task, trivial) if records else []
-    scores += control_values(story.control)
-    measured = [value_of(name, number) for name, number in story.numbers.items()]
-    write_predictions(paths.predictions, records)
-    if story.control:
-        write_predictions(paths.control, story.control)
-    return CellResult(
-        **job["axes"],
-        key=job["key"],
-        status="ok",
-        fingerprint=job["fingerprint"],
-        task=task.task,
-        primary_metric=task.primary_metric,
-        values=(*scores, *measured),
-        audit=story.audit,
-        data=_data_record(story.splits, job["content"]),
-        facts=story.facts,
-        timings=story.timings,
-        answered_by=task.answered_by,
-        trivial=trivial,
-        noise=noise_of(records, story.repeats, task.labels),
-        confusion=confusion_record(records, task.labels) if task.labels and records else None,
-        metric_signatures=signatures_of(task),
-        provenance={"cell": job["cell"], "environment": job["environment"]},
+    started = time.monotonic()
+    with story.device.exclusive():
+        found = backend.measure(story.splits.test)
+    timings = {"measure": elapsed(story.device, started)}
+    facts = dict(found.facts)
+    if exclusive := story.device.exclusivity():
+        facts["exclusive"] = exclusive
+    if story.cell.has_answers:  # what was loaded was noted with the answers
+        return StageRecord("", found.numbers, facts, timings)
+    return StageRecord(
+        "",
+        {**loaded.numbers, **found.numbers},
+        {**loaded.facts, **facts},
+        {**loaded.timings, **timings},
     )
-
-
-def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:
-    """Rows counted on their way, how files were read, and what train and test share."""
-    overlap = {"overlap": splits.overlap.record()} if splits.overlap else {}
-    notes = {"notes": list(splits.notes)} if splits.notes else {}
-    return {**splits.counts, **overlap, **notes, "content": content}
-
-
-def write_train_log(paths: CellPaths, log: Iterable[dict[str, float]]) -> None:
-    """One JSON line per logged step."""
-    write_predictions(paths.train_log, log)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_a_skipped_cell_is_shown_and_strict_makes_it_a_failure(write_suite, tmp_
 def test_dry_run_prints_the_plan_and_writes_nothing(write_suite, tmp_path):
     out = tmp_path / "r"
     result = CliRunner().invoke(main, ["run", str(write_suite(MANY)), "-o", str(out), "--dry-run"])
-    assert "7 run, 0 current, 0 skip" in result.output
+    assert "6 train, 1 predict, 0 current, 0 skip" in result.output
     assert not out.exists()
 
 

@@ -1,0 +1,97 @@
+"""What a cell leaves behind: scores of its answers, measurements, warnings, where they are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.datasets.example import Splits
+from harness.plan.stages import stages_of
+from harness.results.result import (
+    CellResult,
+    value_of,
+    write_predictions,
+)
+from harness.run.audit import check_leakage, check_rows
+from harness.run.story import Story
+from harness.scoring.aggregation import aggregate, confusion_record
+from harness.scoring.forgetting import control_values
+from harness.scoring.noise import noise_of
+from harness.scoring.scoring import score_records, signatures_of
+from harness.scoring.trivial import trivial_answers
+
+OTHERS_SECONDS = 0.02
+"""Processor seconds of other cells that a latency may have been measured beside: two ticks of the
+kernel's clock, by which they are counted."""
+
+
+def outcome_of(story: Story) -> CellResult:
+    """Every number that follows from the answers, beside what was measured."""
+    task, job, records = story.cell.task, story.job, story.records
+    story.device.stage("score")
+    for answered in (records, *story.repeats.values()):
+        score_records(answered, task)
+    trivial = trivial_answers(story.splits, task)
+    scores = aggregate(records, task, trivial) if records else []
+    scores += control_values(story.control)
+    done = story.done.values()
+    measured = [value_of(name, n) for record in done for name, n in record.numbers.items()]
+    if records:
+        write_predictions(story.paths.predictions, records)
+    return CellResult(
+        **job["axes"],
+        key=job["key"],
+        status="ok",
+        fingerprint=job["fingerprint"],
+        task=task.task,
+        primary_metric=task.primary_metric,
+        values=(*scores, *measured),
+        audit=_audit(story),
+        data=_data_record(story.splits, job["content"]),
+        facts={name: fact for record in done for name, fact in record.facts.items()},
+        timings={name: seconds for record in done for name, seconds in record.timings.items()},
+        answered_by=task.answered_by,
+        trivial=trivial,
+        noise=noise_of(records, story.repeats, task.labels),
+        confusion=confusion_record(records, task.labels) if task.labels and records else None,
+        metric_signatures=signatures_of(task),
+        provenance=_provenance(story),
+        stages={stage: story.keys.of(stage) for stage in stages_of(story.cell) if stage != "score"},
+    )
+
+
+def _audit(story: Story) -> dict[str, Any]:
+    """What was counted of the training rows, and every warning, by the suite's present policies."""
+    evaluation = story.cell.evaluation
+    warnings = check_leakage(story.splits.counts, evaluation)
+    counts = story.done["train"].audit if "train" in story.done else {}
+    warnings += check_rows(counts, evaluation)
+    if "measure" in story.done:
+        warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
+    return {"warnings": warnings, **counts}
+
+
+def _not_alone(exclusive: Mapping[str, float]) -> list[str]:
+    """A warning where other cells ran while this one measured."""
+    running, used = exclusive.get("running", 0), exclusive.get("others_cpu_seconds", 0.0)
+    if not running and used <= OTHERS_SECONDS:
+        return []
+    text = f"{running:g} other cells did not stop; together they used {used:.2f} s of processor"
+    return [f"latency was not measured alone: {text}"]
+
+
+def _provenance(story: Story) -> dict[str, Any]:
+    """Settings and surroundings of this result, and of the stages that were done earlier."""
+    reused = {
+        stage: {"cell": folder, "environment": story.done[stage].environment}
+        for stage, folder in story.reused.items()
+    }
+    found = {"cell": story.job["cell"], "environment": story.job["environment"]}
+    return {**found, "reused": reused} if reused else found
+
+
+def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:
+    """Rows counted on their way, how files were read, and what train and test share."""
+    overlap = {"overlap": splits.overlap.record()} if splits.overlap else {}
+    notes = {"notes": list(splits.notes)} if splits.notes else {}
+    return {**splits.counts, **overlap, **notes, "content": content}

@@ -1,0 +1,94 @@
+"""One cell on its way: what it is, what was found out so far, and its answers on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from harness.backends.base import (
+    AnsweringBackend,
+    Device,
+    Record,
+    answering_backend,
+    elapsed,
+)
+from harness.datasets.example import Splits
+from harness.errors import HarnessError
+from harness.plan.cell import Cell
+from harness.plan.stages import StageKeys, Surroundings, stage_keys
+from harness.results.paths import CellPaths
+from harness.results.result import (
+    read_predictions,
+    write_predictions,
+)
+from harness.results.stages import StageRecord
+from harness.scoring.scoring import complete
+
+
+@dataclass
+class Story:
+    """One cell on its way, and what was found out so far."""
+
+    cell: Cell
+    paths: CellPaths
+    device: Device
+    splits: Splits
+    job: Mapping[str, Any]
+    """``cell.json``."""
+    records: list[Record] = field(default_factory=list)
+    """One per test example."""
+    repeats: dict[str, list[Record]] = field(default_factory=dict)
+    """How an unchanged evaluation was repeated → records of the first test examples."""
+    control: list[Record] = field(default_factory=list)
+    """Scored records of the control set."""
+    done: dict[str, StageRecord] = field(default_factory=dict)
+    """Stage → what it found out, now or earlier."""
+    reused: dict[str, str] = field(default_factory=dict)
+    """Stage → the folder of the cell that had done it."""
+
+    @cached_property
+    def keys(self) -> StageKeys:
+        """The fingerprints of the stages, from the rows as they are."""
+        around = Surroundings(self.job["content"], self.job["hardware"])
+        return stage_keys(self.cell, around, self.splits.train, self.splits.test)
+
+    @cached_property
+    def loaded(self) -> tuple[AnsweringBackend, StageRecord]:
+        """The backend with what the cell serves, a fresh base; loaded when a stage asks for it."""
+        self.device.stage("load")
+        started = time.monotonic()
+        backend = answering_backend(self.cell, self.paths, self.device)
+        found = backend.load(self.splits.test[0])
+        seconds = {"load": elapsed(self.device, started)}
+        return backend, StageRecord("", found.numbers, found.facts, seconds)
+
+
+def write_answers(story: Story) -> None:
+    """Keep the answers before they are scored, so that scoring again needs no model."""
+    for answered in (story.records, *story.repeats.values()):
+        complete(answered, story.splits.test, story.cell.task)
+    write_predictions(story.paths.predictions, story.records)
+    if story.repeats:
+        lines = ({"repeat": n, **r} for n, records in story.repeats.items() for r in records)
+        write_predictions(story.paths.repeats, lines)
+    if story.control:
+        write_predictions(story.paths.control, story.control)
+
+
+def read_answers(story: Story) -> bool:
+    """Read back what `write_answers` wrote; False where it is not of these examples."""
+    try:
+        records = read_predictions(story.paths.predictions)
+    except HarnessError:
+        return False
+    if [record["id"] for record in records] != [example.id for example in story.splits.test]:
+        return False
+    story.records = records
+    complete(records, story.splits.test, story.cell.task)  # categories may have been renamed
+    for record in read_predictions(story.paths.repeats):
+        story.repeats.setdefault(record.pop("repeat"), []).append(record)
+    story.control = read_predictions(story.paths.control)
+    return True
