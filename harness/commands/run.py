@@ -121,9 +121,9 @@ def plan(
 
     A cell starts at `train`, `predict`, `measure` or `score`, whichever comes first of what has
     changed, keeps what does not depend on it, or is `current` or skipped. The memory it takes is
-    estimated from the architecture's numbers; the card is the smallest usual one that holds it. With --calibrate
-    the time too: one cell of every model × quantization × data set trains for four steps and
-    answers one batch.
+    estimated from the architecture's numbers; the card is the smallest usual one that holds it.
+    With --calibrate the time too: one cell of every model × quantization × data set trains for
+    four steps and answers one batch.
 
     Example: harness plan suites/finance.yaml
     """

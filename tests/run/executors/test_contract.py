@@ -260,6 +260,8 @@ def test_no_worker_starts_while_another_measures(name, jobs, tmp_path):
     raise ValueError("a cell that fails asks the executor nothing more")
     """
     second = f"""
+    while not (paths.directory.parent / "job0" / "pid").exists():
+        time.sleep(0.01)
     device.stage("ready")
     Path({str(ready)!r}).touch()
     """
