@@ -68,6 +68,9 @@ def _audit(story: Story) -> dict[str, Any]:
     warnings += check_rows(counts, evaluation)
     if "measure" in story.done:
         warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
+    for record in story.done.values():  # what loading found out of the model, in whatever stage
+        loaded = record.facts.get("loaded", {})
+        warnings += [note for note in loaded.get("notes", []) if note not in warnings]
     return {"warnings": warnings, **counts}
 
 

@@ -54,8 +54,8 @@ class Evaluation(Part):
     sampling_seed: int = 0
     """The seed of answers under `do_sample`; greedy answers have none."""
     noise_examples: int = Field(32, ge=0)
-    """Examples that a baseline answers again, at this batch size and at half of it: the changes
-    are the noise floor of its differences. 0 measures none."""
+    """Examples that a baseline answers again in batches of three quarters and of half the size, a
+    tuned cell in half: the changes are the noise floor of differences. 0 measures none."""
     prompt_tokens: int = Field(128, ge=1)
     """Tokens of the synthetic prompts of a model with random weights."""
     control: str | None = None

@@ -54,7 +54,7 @@ def engine_reason(model: Any, config: GenerationConfig, options: Options) -> str
     extra = sorted(k for k, v in options.items() if k not in ENGINE_OPTIONS and v is not None)
     if extra:
         return f"generation keys {', '.join(extra)}"
-    if _is_prompt_learning(model):
+    if is_prompt_learning(model):
         return "prompt learning"
     settings = model.config.get_text_config(decoder=True)
     kinds = _layer_kinds(settings)
@@ -75,7 +75,7 @@ def engine_reason(model: Any, config: GenerationConfig, options: Options) -> str
 
 def padding_reason(model: Any) -> str | None:
     """Return why prompts of different lengths must not share a batch; None if they may."""
-    if _is_prompt_learning(model):
+    if is_prompt_learning(model):
         # the virtual tokens stand before the padding: positions would depend on the batch
         return "prompt learning"
     settings = model.config.get_text_config(decoder=True)
@@ -89,7 +89,8 @@ def padding_reason(model: Any) -> str | None:
     return None
 
 
-def _is_prompt_learning(model: Any) -> bool:
+def is_prompt_learning(model: Any) -> bool:
+    """Whether the adapter is virtual tokens in front of the prompt."""
     peft = getattr(model, "active_peft_config", None)
     return peft is not None and bool(peft.is_prompt_learning)
 

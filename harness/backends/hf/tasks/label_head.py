@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 
 from harness.backends.base import Asking, Record
 from harness.backends.hf.decoding.decode import decoding_facts
+from harness.backends.hf.decoding.heads import head_scores
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
 from harness.backends.hf.tasks.label_record import label_record, text_ids
@@ -39,19 +39,12 @@ class LabelHead(PretrainedTask):
         """The adapter and the head trained on ``rows``."""
         return train_labels(model, self.tokenizer, self.cell, rows, scratch)
 
-    @torch.inference_mode()
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
     ) -> list[Record]:
         """One record per test example with the head's log-probability of each label."""
         ids = text_ids(self.tokenizer, test)
-        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        scores: dict[int, list[float]] = {}
-        for first in range(0, len(order), asking.batch_size):
-            chunk = order[first : first + asking.batch_size]
-            batch = self.tokenizer.pad({"input_ids": [ids[i] for i in chunk]}, return_tensors="pt")
-            logits = model(**batch.to(model.device)).logits.float().log_softmax(-1)
-            scores.update(zip(chunk, logits.tolist(), strict=True))
+        scores = head_scores(model, self.tokenizer, ids, batch_size=asking.batch_size)
         labels = self.cell.task.labels
         return [label_record(e.prompt, scores[k], labels) for k, e in enumerate(test)]
 

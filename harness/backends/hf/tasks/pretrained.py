@@ -13,6 +13,7 @@ from harness.backends.base import BackendResult
 from harness.backends.hf.counters.memory import MIB, device_memory
 from harness.backends.hf.encoding import TrainingRows, encode_prompts
 from harness.backends.hf.latency.latency import Latency
+from harness.backends.hf.models.adapters import write_record
 from harness.backends.hf.models.loading import (
     add_adapter,
     load_model,
@@ -73,6 +74,7 @@ class PretrainedTask:
         """Write adapter and tokenizer; the size of the weights."""
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        write_record(folder, self.cell, self.tokenizer)
         size = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
         return {"adapter_mib": size / MIB}
 

@@ -21,6 +21,7 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
+from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.packing import check_packing
@@ -152,6 +153,8 @@ def train_labels(
     model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
+    check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
+    tokenizer.padding_side = training_side(model)
     known = trainer_keys()
     options = {k: v for k, v in arguments_of(cell, model, scratch).items() if k in known}
     trainer = Trainer(
@@ -160,7 +163,10 @@ def train_labels(
         train_dataset=_dataset(rows.rows),
         data_collator=DataCollatorWithPadding(tokenizer),
     )
-    return _train(trainer, model, rows.audit["tokens"])
+    try:
+        return _train(trainer, model, rows.audit["tokens"])
+    finally:
+        tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
 
 def _dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
