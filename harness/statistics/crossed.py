@@ -103,10 +103,14 @@ def _two_way(d: Floats) -> _Components:
     of_rows = float(s * np.sum((rows - grand) ** 2) / df[0])
     of_columns = float(n * np.sum((columns - grand) ** 2) / df[1])
     within = float(np.sum(residuals**2) / df[2])
+    # Variance components by the method of moments. It can give a negative one; that is an estimate
+    # of 0 (Searle, Casella and McCulloch 1992).
     example = max(0.0, of_rows - within) / s
     seed = max(0.0, of_columns - within) / n
     total = example / n + seed / s + within / (n * s)
     squares = of_rows**2 / df[0] + of_columns**2 / df[1] + within**2 / df[2]
+    # Satterthwaite's value falls below both factors' degrees of freedom when the components are
+    # near 0. The smaller of the two is then the honest one: fewer would widen without reason.
     floor = float(min(df[0], df[1]))
     freedom = max(floor, (total * n * s) ** 2 / squares) if squares > 0 else floor
     return _Components(example, seed, within, total, freedom)

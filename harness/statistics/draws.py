@@ -18,13 +18,17 @@ Draws = NDArray[Any]
 """Resamples × examples: how often each is drawn, whether its sign is kept, or a uniform number."""
 
 ROWS = 200
-"""Resamples drawn and multiplied at a time: in a core's cache, below what BLAS spreads on threads.
+"""Resamples drawn and multiplied at a time.
 
-Threads cost more than they gain on products of this size, most where other processes compute too.
+Such a block fits a core's cache, and BLAS computes it on one thread. On products of this size
+threads cost more than they gain, above all where other processes compute too.
 """
 
 KEPT_CELLS = 32_000_000
-"""Up to so many draws are kept for the next contrast: 3,200 examples × 10,000, of a byte each."""
+"""Largest set of draws that is kept for the next contrast: 3,200 examples × 10,000 resamples.
+
+A draw is one byte (a uniform number four), and four sets are kept: at most 128 MB of counts.
+"""
 
 
 def bootstrap_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
@@ -32,9 +36,9 @@ def bootstrap_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
     return _draws(_counts, n, resamples, seed)
 
 
-def coin_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
-    """A fair coin for each of n examples, 0 or 1, in chunks of resamples."""
-    return _draws(_coins, n, resamples, seed)
+def sign_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
+    """1 (sign kept) or 0 (flipped) with equal chances for each of n examples, in chunks."""
+    return _draws(_signs, n, resamples, seed)
 
 
 def uniform_draws(n: int, resamples: int, seed: int) -> Iterable[Draws]:
@@ -66,13 +70,14 @@ def _kept(drawing: Drawing, n: int, resamples: int, seed: int) -> tuple[Draws, .
 
 
 def _counts(rng: np.random.Generator, rows: int, n: int) -> Draws:
-    """How often each of n examples is drawn; no count comes near 255, its mean being 1."""
+    """How often each of n examples is drawn, as bytes: with a mean of 1 no count comes near 255."""
     places = rng.integers(0, n, (rows, n)) + np.arange(0, rows * n, n)[:, None]
-    found = np.bincount(places.ravel(), minlength=rows * n)
-    return found.reshape(rows, n).astype(np.uint8)
+    counts = np.bincount(places.ravel(), minlength=rows * n)
+    return counts.reshape(rows, n).astype(np.uint8)
 
 
-def _coins(rng: np.random.Generator, rows: int, n: int) -> Draws:
+def _signs(rng: np.random.Generator, rows: int, n: int) -> Draws:
+    # each random byte gives eight signs
     packed = np.frombuffer(rng.bytes(rows * -(-n // 8)), np.uint8)
     return np.unpackbits(packed.reshape(rows, -1), axis=1, count=n)
 

@@ -1,9 +1,9 @@
-"""Small permutation p-values, from coins loaded towards what was observed.
+"""Small permutation p-values by importance sampling.
 
-Fair coins reach a rare difference in too few resamples to say how rare it is: of 10,000 a p-value
-of 0.0003 has three hits, and Holm's correction multiplies their noise. Coins loaded so that the
-observed difference is their mean (exponential tilting) reach it half the time; each hit counts by
-its likelihood under fair coins over that under loaded ones (importance sampling).
+Plain random sign flips seldom reach a rare difference: at p = 0.0003, three of 10,000 do, and
+Holm's correction multiplies the noise of those three. So the signs are drawn from a tilted
+distribution whose mean is the observed sum (exponential tilting; Siegmund 1976). About half of its
+patterns reach the observed sum, and each is weighted by its likelihood ratio, fair over tilted.
 """
 
 from __future__ import annotations
@@ -15,59 +15,66 @@ import numpy as np
 from harness.statistics.draws import Floats
 
 FEW_HITS = 100
-"""With fewer hits a plain permutation p-value has a relative error above 10%."""
+"""With fewer hits the relative error of a plain permutation p-value exceeds 10%: 1/sqrt(hits)."""
 
-LOADED_RESAMPLES = 2_000
-"""Keep the relative error at 2 to 7% for p-values from 0.01 down to 1e-10."""
+TILTED_RESAMPLES = 2_000
+"""Keep the relative error at 2 to 7% for p-values from 0.01 down to 1e-10 (measured)."""
 
 REACH = 0.99
-"""Share of the largest possible sum above which coins are loaded no further."""
+"""Largest mean that is aimed for, as a share of the largest possible sum.
+
+The largest sum itself would need an infinite tilt: every sign kept with certainty.
+"""
 
 
-class Loaded(NamedTuple):
-    """Coins of which the side that keeps a sign is the likelier where that adds to the sum."""
+class TiltedSigns(NamedTuple):
+    """A sign-flip distribution tilted so that its mean is the observed sum."""
 
     keep: Floats
-    """Chance that each sign is kept."""
+    """Probability that each sign is kept, instead of 1/2."""
     tilt: float
+    """The parameter of the exponential tilting."""
     cumulant: float
-    """Of the sum under fair coins, at `tilt`."""
+    """Cumulant generating function of the sum under fair flips, at `tilt`."""
 
     def weights(self, sums: Floats) -> Floats:
-        """How much likelier patterns of these sums are under fair coins."""
+        """Likelihood ratios, fair over tilted, of patterns with these sums."""
         return np.asarray(np.exp(self.cumulant - self.tilt * sums))
 
 
-def loaded(effects: Floats, target: float) -> Loaded:
-    """Coins whose signed sum of ``effects`` has the mean ``target``.
+def tilt_signs(effects: Floats, target: float) -> TiltedSigns:
+    """The tilted distribution under which the signed sum of ``effects`` has the mean ``target``.
 
     Args:
-        effects: What each sign adds to the sum when kept; flipped it takes as much away.
+        effects: What each sign adds to the sum when kept, and takes away when flipped.
         target: The observed sum, positive.
     """
     goal = min(target, REACH * float(np.abs(effects).sum()))
     tilt = goal / float(effects @ effects)
-    for _ in range(60):  # the mean is concave in the tilt: Newton's steps never pass the root
+    # The mean, Σ |e| tanh(tilt |e|), is concave in the tilt and the start lies below the root, so
+    # Newton's method approaches it from below and never overshoots. 60 only bounds the loop.
+    for _ in range(60):
         means = np.tanh(tilt * effects)
         step = (goal - float(effects @ means)) / float(effects**2 @ (1 - means**2))
         tilt += step
         if abs(step) <= 1e-9 * tilt:
             break
     powers = tilt * effects
-    cumulant = float(np.sum(np.logaddexp(powers, -powers) - np.log(2)))
-    return Loaded(1 / (1 + np.exp(-2 * powers)), tilt, cumulant)
+    cumulant = float(np.sum(np.logaddexp(powers, -powers) - np.log(2)))  # Σ log cosh, no overflow
+    return TiltedSigns(1 / (1 + np.exp(-2 * powers)), tilt, cumulant)
 
 
-def rare_p(coins: Loaded, observed: float, sums: Floats, bound: float) -> float:
-    """The two-sided p-value of a sum of signed effects.
+def rare_p(signs: TiltedSigns, observed: float, sums: Floats, bound: float) -> float:
+    """The two-sided p-value of an observed sum, from sums drawn under ``signs``.
 
     The observed pattern counts as one more resample, which keeps the level (Harrison 2012).
 
     Args:
-        coins: What was thrown.
-        observed: The signed sum of effects as observed.
-        sums: Signed sums of loaded patterns.
-        bound: The least sum that counts as being as far as the observed one.
+        signs: The distribution that the patterns were drawn from.
+        observed: The observed sum.
+        sums: Signed sums of the drawn patterns.
+        bound: The smallest sum that counts as extreme as the observed one.
     """
-    far = np.append(sums[sums >= bound], observed)
-    return min(1.0, 2 * float(np.sum(coins.weights(far))) / (len(sums) + 1))
+    extreme = np.append(sums[sums >= bound], observed)
+    # twice one tail: flipping every sign maps one tail of a sign-flip distribution on the other
+    return min(1.0, 2 * float(np.sum(signs.weights(extreme))) / (len(sums) + 1))

@@ -79,8 +79,8 @@ def bca(
 ) -> Interval:
     """The bias-corrected and accelerated bootstrap interval of a mean (Efron 1987).
 
-    Equal values give an interval of width 0, which says nothing of unseen values. Ends that fewer
-    than `IN_TAIL` resamples lie beyond come from the saddlepoint approximation instead.
+    Equal values give an interval of width 0, which does not bound unseen values. If fewer than
+    `IN_TAIL` resamples lie beyond an end, the saddlepoint approximation gives the interval instead.
 
     Raises:
         ValueError: there are fewer than two values, or one is not finite.
@@ -136,9 +136,9 @@ def clustered_t(
     """
     from scipy.special import stdtrit
 
-    found = clustered_mean(values, clusters)
-    half = float(stdtrit(found.groups - 1, 0.5 + confidence / 2) * found.error)
-    return Interval(found.mean - half, found.mean + half)
+    mean = clustered_mean(values, clusters)
+    half = float(stdtrit(mean.groups - 1, 0.5 + confidence / 2) * mean.error)
+    return Interval(mean.mean - half, mean.mean + half)
 
 
 def clustered_share(
@@ -153,28 +153,29 @@ def clustered_share(
     Raises:
         ValueError: there are fewer than two values or clusters, or one value is not finite.
     """
-    found = clustered_mean(values, clusters)
+    mean = clustered_mean(values, clusters)
     n = len(values)
-    spread = found.mean * (1 - found.mean)
-    effective = spread / found.error**2 if found.error > 0 else float(found.groups)
-    return _wilson(found.mean, min(max(effective, float(found.groups)), float(n)), confidence)
+    spread = mean.mean * (1 - mean.mean)
+    # p(1 - p)/n is the variance of n independent examples, so p(1 - p)/error² is how many there are
+    effective = spread / mean.error**2 if mean.error > 0 else float(mean.groups)
+    return _wilson(mean.mean, min(max(effective, float(mean.groups)), float(n)), confidence)
 
 
 def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:
-    """The two-sided p-value of a mean of 0 that belongs to `clustered_t`.
+    """The two-sided p-value of the hypothesis that the mean is 0; it belongs to `clustered_t`.
 
-    Without any spread between clusters it is 1 for a mean of 0, else that of a sign flip of so many
-    clusters: a t-test would claim certainty of the smallest sample.
+    Where the clusters do not differ at all, a t-test would claim p = 0 from two clusters. The
+    value is then 1 for a mean of 0, else the smallest that a sign-flip test of them can give.
 
     Raises:
         ValueError: as for `clustered_t`.
     """
     from scipy.special import stdtr
 
-    found = clustered_mean(values, clusters)
-    if found.error <= 1e-12 * abs(found.mean):
-        return sign_flip_floor(found.groups) if found.mean else 1.0
-    return float(2 * stdtr(found.groups - 1, -abs(found.mean) / found.error))
+    mean = clustered_mean(values, clusters)
+    if mean.error <= 1e-12 * abs(mean.mean):  # rounding leaves an error where there is none
+        return sign_flip_floor(mean.groups) if mean.mean else 1.0
+    return float(2 * stdtr(mean.groups - 1, -abs(mean.mean) / mean.error))
 
 
 class ClusteredMean(NamedTuple):
@@ -196,6 +197,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Any]) -> Clustere
     codes = cluster_codes(clusters, len(x))
     groups = int(codes.max()) + 1
     sums = np.bincount(codes, weights=x - x.mean())
+    # groups / (groups - 1) corrects for few clusters, as Stata's and statsmodels' CR1 do
     error = np.sqrt(groups / (groups - 1) * np.sum(sums**2)) / len(x)
     return ClusteredMean(float(x.mean()), float(error), groups)
 

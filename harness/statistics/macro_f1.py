@@ -1,4 +1,7 @@
-"""Macro-F1, and its kin over labels, recomputed as a whole inside each resample or permutation."""
+"""Macro-F1 and other statistics over labels, recomputed inside each resample or permutation.
+
+They are no means of example scores, so a bootstrap of scores would not be valid for them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
-from harness.statistics.draws import Floats, coin_draws
+from harness.statistics.draws import Floats, sign_draws
 from harness.statistics.label_values import LabelStatistic, macro_f1
 from harness.statistics.resampling import (
     Interval,
@@ -144,6 +147,8 @@ def _influence(cells: _Cells, of: LabelStatistic) -> Floats:
     n = len(cells.of_example)
     whole = float(statistic(cells.counts[None, :])[0])
     without = statistic(cells.counts - np.eye(len(cells.counts)))
+    # Pseudo-values average to the bias-corrected difference. The reported one is uncorrected, so
+    # they are shifted to it; their spread, which is what the interval needs, stays.
     values = (n * whole - (n - 1) * without)[cells.of_example]
     return np.asarray(values - values.mean() + whole)
 
@@ -171,10 +176,10 @@ def macro_f1_swap(
 
 
 class _Swaps(NamedTuple):
-    """Units whose predictions are swapped together, by a fair coin each.
+    """Units whose two predictions are swapped together, each with a chance of 1/2.
 
-    Loaded coins (`importance`) need a statistic that is a sum: a pattern far out in
-    macro-F1 may lie anywhere in its linear approximation, and its weight then has no bound.
+    `importance` is not valid here. It needs a statistic that is a sum of per-example effects;
+    macro-F1 is not one, and the weight of an extreme pattern would have no bound.
     """
 
     before: Floats
@@ -204,13 +209,14 @@ def _swap_p(
     if clusters is None:
         drawn = _binomials(counts, resamples, seed)
     else:
-        drawn = iter(coin_draws(len(counts), resamples, seed))
+        drawn = iter(sign_draws(len(counts), resamples, seed))
+    # the tolerance counts a pattern that equals the observed one in spite of rounding
     hits = sum(int(np.sum(np.abs(swaps.gaps(d)) >= abs(gap) - 1e-12)) for d in drawn)
     return (hits + 1) / (resamples + 1)
 
 
 def _binomials(counts: Floats, resamples: int, seed: int) -> Iterator[Floats]:
-    """How many of each cell are swapped, the distribution of a fair coin per example."""
+    """How many examples of each cell are swapped: binomial, as if each were swapped on its own."""
     rng = np.random.default_rng(seed)
     whole = counts.astype(np.int64)
     for size in chunk_sizes(resamples, 3 * len(whole)):

@@ -7,16 +7,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.statistics.draws import Floats, coin_draws, uniform_draws
-from harness.statistics.importance import FEW_HITS, LOADED_RESAMPLES, loaded, rare_p
+from harness.statistics.draws import Floats, sign_draws, uniform_draws
+from harness.statistics.importance import FEW_HITS, TILTED_RESAMPLES, rare_p, tilt_signs
 from harness.statistics.intervals import bca, clustered_t
 from harness.statistics.resampling import Interval, cluster_codes, repeating
 
 EXACT_FLIPS = 12
-"""Up to this many non-zero differences, all 2^n sign patterns are enumerated."""
+"""Up to this many non-zero differences, all 2^n sign patterns are enumerated: 4,096 of them.
+
+That is fewer than the 10,000 random patterns drawn otherwise, and exact.
+"""
 
 SURELY_RARE = 0.005
-"""Half the p-value that `FEW_HITS` of 10,000 resamples give: no need to try them first."""
+"""Below this bound importance sampling is used at once.
+
+It is half the p-value of `FEW_HITS` in 10,000 resamples: plain resampling would hit too seldom.
+"""
 
 
 class Difference(NamedTuple):
@@ -67,6 +73,8 @@ def paired_difference(
         raise ValueError(f"need two or more pairs, got {len(before)} and {len(after)}")
     d = after - before
     won, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
+    # Tests and intervals go from the most to the least dependent data: repeated clusters make
+    # examples dependent, so neither McNemar's test nor a bootstrap over examples is valid for them.
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
     clusters = repeating(clusters)
     if clusters is not None:
@@ -89,6 +97,7 @@ def paired_difference(
 def cohen_dz(differences: Floats) -> float | None:
     """Mean over standard deviation (n - 1) of paired differences (Cohen 1988)."""
     spread = float(np.std(differences, ddof=1))
+    # equal differences can have a spread of rounding errors alone, which is not a spread
     return float(np.mean(differences)) / spread if spread > 1e-15 else None
 
 
@@ -137,33 +146,36 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     """The two-sided p-value of a mean under flips of each difference's sign (Fisher 1935).
 
     All patterns are enumerated up to `EXACT_FLIPS` non-zero differences; beyond, the value is
-    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010), or, where these hit
-    too seldom or would, that of `rare_p`.
+    (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010). Where fewer than
+    `FEW_HITS` of them are as extreme as the observed mean, importance sampling gives the value.
     """
     d = np.asarray(differences, dtype=np.float64)
     changed = d[d != 0]
     if len(changed) == 0:
         return 1.0
+    # A sum in another order differs in its last bits. Without the tolerance a pattern that equals
+    # the observed one would count as less extreme, and p would come out too small.
     bound = abs(float(d.sum())) - 1e-12 * float(np.abs(d).sum())
     if len(changed) <= EXACT_FLIPS:
         patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
         return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
-    # Hoeffding 1963: 2 exp(-S² / 2Σd²) bounds the p-value
+    # Hoeffding (1963): the p-value is at most 2 exp(-S² / 2Σd²).
     if 2 * np.exp(-(bound**2) / (2 * float(d @ d))) <= SURELY_RARE:
         return _rare_flip(d, bound, seed)
-    # differences of 0 stay in: all contrasts of one size then share their coins
-    sums = np.concatenate([coins @ d for coins in coin_draws(len(d), resamples, seed)])
+    # Differences of 0 stay in: all contrasts of one size then share their draws (`draws`).
+    sums = np.concatenate([kept @ d for kept in sign_draws(len(d), resamples, seed)])
     hits = int(np.sum(np.abs(2 * sums - d.sum()) >= bound))
     return (hits + 1) / (resamples + 1) if hits >= FEW_HITS else _rare_flip(d, bound, seed)
 
 
 def _rare_flip(differences: Floats, bound: float, seed: int) -> float:
     effects = differences * np.sign(differences.sum())
-    whole = float(effects.sum())
-    coins = loaded(effects, whole)
-    uniforms = uniform_draws(len(effects), LOADED_RESAMPLES, seed)
-    sums = np.concatenate([(u < coins.keep) @ effects for u in uniforms]) * 2 - whole
-    return rare_p(coins, whole, sums, bound)
+    observed = float(effects.sum())
+    signs = tilt_signs(effects, observed)
+    uniforms = uniform_draws(len(effects), TILTED_RESAMPLES, seed)
+    # kept minus flipped = 2 × kept - all
+    sums = np.concatenate([(u < signs.keep) @ effects for u in uniforms]) * 2 - observed
+    return rare_p(signs, observed, sums, bound)
 
 
 def paired_bootstrap(

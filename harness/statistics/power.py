@@ -58,7 +58,7 @@ def sign_flip_floor(seeds: int) -> float:
 
 def sign_flip_units(alpha: float) -> int:
     """The fewest differences whose signs can reach `alpha`: six for 0.05, two-sided."""
-    return math.ceil(1 - math.log2(alpha) - 1e-9)
+    return math.ceil(1 - math.log2(alpha) - 1e-9)  # rounding must not add one at 1/32
 
 
 def noether_runs(probability: float = 0.75, *, alpha: float = 0.05, beta: float = 0.05) -> int:

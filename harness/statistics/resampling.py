@@ -15,10 +15,16 @@ CELLS_PER_CHUNK = 1_000_000
 """Random counts held at a time: 8 MB of float64."""
 
 IN_TAIL = 25
-"""Resamples beyond each end of an interval, for an end whose own error is small."""
+"""Resamples that should lie beyond each end of an interval.
+
+A quantile with k resamples beyond it has a relative error of its tail of 1/sqrt(k): 20% at 25.
+"""
 
 FEW_VALUES = 32
-"""Up to this many distinct values, long samples are drawn as multinomial counts."""
+"""Long samples with at most this many distinct values are drawn as multinomial counts.
+
+The cost of a resample is then the number of distinct values: two for right-or-wrong scores.
+"""
 
 
 class Interval(NamedTuple):
@@ -75,7 +81,7 @@ def resampled_statistic(
 
 
 def enough(confidence: float) -> int:
-    """Resamples of which `IN_TAIL` lie beyond each end of an interval."""
+    """How many resamples it takes for `IN_TAIL` to lie beyond each end of an interval."""
     return math.ceil(2 * IN_TAIL / (1 - confidence) - 1e-6)
 
 
@@ -104,15 +110,19 @@ def bca_limits(
     from scipy.special import ndtr, ndtri
 
     size = len(replicates)
+    # Replicates equal to the observed value count half on each side. Discrete scores give many of
+    # them, and counting them as not below would shift the interval.
     tolerance = 1e-12 * max(1.0, abs(observed))
     equal = np.abs(replicates - observed) <= tolerance
     below = (np.sum((replicates < observed) & ~equal) + 0.5 * np.sum(equal)) / size
+    # all replicates on one side would give an infinite bias
     bias = ndtri(np.clip(below, 1 / size, 1 - 1 / size))
     w = np.ones(len(jackknife)) if weights is None else weights
     gap = np.average(jackknife, weights=w) - jackknife
     spread = float(np.sum(w * gap**2))
     scale = 6 * spread**1.5  # 0 for spreads so small that their power underflows
     acceleration = float(np.sum(w * gap**3)) / scale if scale > 0 else 0.0
+    # the usual formula has a pole at acceleration × z = 1; far skewed samples come near it
     z = bias + ndtri(np.array([0.5 - confidence / 2, 0.5 + confidence / 2]))
     levels = ndtr(bias + z / np.maximum(1 - acceleration * z, 1e-6))
     low, high = np.quantile(replicates, levels)
@@ -120,7 +130,10 @@ def bca_limits(
 
 
 def repeating(clusters: Sequence[Any] | None) -> Sequence[Any] | None:
-    """``clusters`` where they say something: two or more differ, and one holds two examples."""
+    """``clusters`` if they repeat (one holds two examples or more) and two differ; else None.
+
+    Clusters of one example each are examples; one cluster of everything leaves nothing to resample.
+    """
     if clusters is None or not 1 < len(set(clusters)) < len(clusters):
         return None
     return clusters

@@ -1,9 +1,9 @@
-"""Far quantiles of a bootstrap mean, without resamples.
+"""Extreme quantiles of a bootstrap mean, without resamples.
 
-An interval that holds together with hundreds of others lies in tails that hardly one of 10,000
-resamples reaches. The saddlepoint approximation gives the bootstrap distribution there to about a
-per cent of the tail, from the sample's cumulants (Davison and Hinkley 1988; Barndorff-Nielsen's
-form of the tail).
+Correcting an interval for hundreds of others needs quantiles so extreme that hardly one of 10,000
+resamples lies beyond them. The saddlepoint approximation gives the tail of the bootstrap
+distribution from the sample's cumulants, to about 1% of the tail (Davison and Hinkley 1988; the
+tail in Barndorff-Nielsen's form).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.statistics.draws import Floats
 from harness.statistics.resampling import Interval
 
 STEEPEST = 500.0
-"""Beyond this the tilted sample is its largest value alone."""
+"""Largest exponent of a tilted weight: beyond exp(500) only the largest value has any weight."""
 
 
 def bca_mean(values: Floats, confidence: float) -> Interval:
@@ -35,6 +35,8 @@ def mean_quantile(values: Floats, z: float) -> float:
     spread = float(y.std())
     scaled = y / spread
     low, high = 0.0, 1e-3
+    # The normal score rises with the tilt: bracket the wanted one, then bisect. 40 halvings reach
+    # the precision of a float from any bracket that the loop can leave.
     while _tilted(scaled, high)[1] < abs(z):
         low, high = high, 1.3 * high
         if high * float(scaled.max()) > STEEPEST:
@@ -46,9 +48,9 @@ def mean_quantile(values: Floats, z: float) -> float:
 
 
 def _tilted(y: Floats, tilt: float) -> tuple[float, float]:
-    """The mean of a sample tilted so, and the normal score of a resample's mean up to it."""
+    """The mean of the sample under ``tilt``, and a bootstrap mean's normal score there."""
     n, powers = len(y), tilt * y
-    top = float(powers.max())
+    top = float(powers.max())  # taken out of the exponents, which would overflow
     weights = np.exp(powers - top)
     total = float(weights.sum())
     mean = float(weights @ y) / total

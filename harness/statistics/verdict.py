@@ -1,4 +1,4 @@
-"""What an interval says of a difference, and which variants tie."""
+"""Verdicts from the interval of a difference, and letters of variants that tie."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def verdict(
     noise_floor: float = 0.0,
     delta: float | None = None,
 ) -> Verdict:
-    """Reads the interval of a difference against a margin.
+    """Return `better`, `worse`, `equivalent` or `undecided` from the interval of a difference.
 
     `better` or `worse` when the whole interval lies beyond the margin, `equivalent` when it lies
-    within plus or minus a margin above 0, else `undecided`. A difference not above the noise floor
-    is never better or worse.
+    within plus or minus a margin above 0, else `undecided`. A difference at or below the noise
+    floor is never better or worse: two identical runs differ by as much.
 
     Args:
         low: Lower end of the interval of fine-tuned minus baseline.
@@ -38,6 +38,7 @@ def verdict(
         raise ValueError(f"no verdict on [{low}, {high}] at {margin} and {noise_floor}")
     if margin > 0 and -margin <= low and high <= margin:
         return "equivalent"
+    # A strict comparison: an interval that touches the margin has not cleared it.
     point = (low + high) / 2 if delta is None else delta
     if -margin <= high and low <= margin:
         return "undecided"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.statistics import bca, clustered_bootstrap, draws, sign_flip
-from harness.statistics.draws import bootstrap_draws, coin_draws
+from harness.statistics.draws import bootstrap_draws, sign_draws
 from harness.statistics.resampling import bca_limits
 
 RESAMPLES = 10_000
@@ -56,7 +56,7 @@ def test_neither_the_order_nor_what_is_kept_changes_a_result(monkeypatch):
     assert [(bca(d), sign_flip(d)) for d in mixed] == once
 
 
-def test_contrasts_that_share_coins_are_found_at_the_nominal_rate():
+def test_contrasts_that_share_signs_are_found_at_the_nominal_rate():
     rng = np.random.default_rng(3)
     found = [sign_flip(rng.normal(0, 1, 60), resamples=999) <= 0.05 for _ in range(2000)]
     assert np.mean(found) == pytest.approx(0.05, abs=0.015)
@@ -70,13 +70,13 @@ def test_every_resample_holds_as_many_examples_as_the_sample():
     assert counts.var(axis=0) == pytest.approx(36 / 37, abs=0.12)
 
 
-def test_coins_are_fair_and_independent():
-    coins = np.concatenate(list(coin_draws(19, 8000, 0))).astype(float)
-    assert coins.shape == (8000, 19)
-    assert coins.mean(axis=0) == pytest.approx(0.5, abs=0.025)
-    other = np.corrcoef(coins.T) - np.eye(19)
+def test_signs_are_fair_and_independent():
+    signs = np.concatenate(list(sign_draws(19, 8000, 0))).astype(float)
+    assert signs.shape == (8000, 19)
+    assert signs.mean(axis=0) == pytest.approx(0.5, abs=0.025)
+    other = np.corrcoef(signs.T) - np.eye(19)
     assert np.abs(other).max() < 0.05
-    assert not np.array_equal(coins, np.concatenate(list(coin_draws(19, 8000, 1))))
+    assert not np.array_equal(signs, np.concatenate(list(sign_draws(19, 8000, 1))))
 
 
 def test_a_count_reaches_the_size_of_a_tiny_sample():

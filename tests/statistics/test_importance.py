@@ -54,7 +54,7 @@ def test_the_level_is_kept_where_p_values_are_small():
         assert np.mean(found <= level) <= level + 3 * np.sqrt(level / 3000)
 
 
-def test_loaded_coins_have_the_observed_sum_as_their_mean():
+def test_tilted_signs_have_the_observed_sum_as_their_mean():
     effects = np.random.default_rng(4).normal(0.3, 1, 50)
-    coins = rare.loaded(effects, 20.0)
-    assert float((2 * coins.keep - 1) @ effects) == pytest.approx(20.0)
+    signs = rare.tilt_signs(effects, 20.0)
+    assert float((2 * signs.keep - 1) @ effects) == pytest.approx(20.0)
