@@ -58,8 +58,13 @@ class Example:
     @property
     def asked(self) -> str:
         """All that the model is asked, as one text: system, earlier turns, prompt, context."""
+        return "\n".join(self.parts)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The texts of `asked`, one by one, without empty ones."""
         turns = (turn.content for turn in self.history)
-        return "\n".join(part for part in (self.system, *turns, self.prompt, self.context) if part)
+        return tuple(part for part in (self.system, *turns, self.prompt, self.context) if part)
 
     @property
     def content_hash(self) -> str:

@@ -1,9 +1,10 @@
 """How many test prompts are also in training: exactly after normalising, or nearly.
 
 Two prompts are near duplicates when `rapidfuzz.fuzz.ratio` of their normalised texts is at least
-90. Small sets are compared pair by pair. Large ones by MinHash (Broder 1997): words are hashed,
-rows that share a band of their signatures are candidates, and `fuzz.ratio` decides; so what is
-counted is a near duplicate for certain, and a few may be missed.
+90; parts that most rows share, such as a system message, are left out of it. Small sets are
+compared pair by pair. Large ones by MinHash (Broder 1997): words are hashed, rows that share a band
+of their signatures are candidates, and `fuzz.ratio` decides; so what is counted is a near duplicate
+for certain, and a few may be missed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -88,10 +90,26 @@ def overlap_of(
     place = None if cache is None else cache / f"{_key(train, test)}.json"
     if place is not None and place.is_file():
         return Overlap(**json.loads(place.read_text("utf-8")))
-    found = _counted([normalised(e.asked) for e in train], [normalised(e.asked) for e in test])
+    found = _counted(*_compared(train, test))
     if place is not None:
         _store(place, json.dumps(asdict(found)))
     return found
+
+
+def _compared(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[str], list[str]]:
+    """The normalised prompts of both sides, without the parts that most rows have alike.
+
+    A system message or an instruction that every row repeats makes any two prompts similar, and
+    says nothing of whether the rest is.
+    """
+    counts = Counter(part for example in train for part in set(example.parts))
+    shared = {part for part, count in counts.items() if count > len(train) / 2}
+
+    def text(example: Example) -> str:
+        own = "\n".join(part for part in example.parts if part not in shared)
+        return normalised(own or example.asked)
+
+    return [text(example) for example in train], [text(example) for example in test]
 
 
 def _key(train: Sequence[Example], test: Sequence[Example]) -> str:

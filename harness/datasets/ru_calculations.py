@@ -297,7 +297,14 @@ FAMILIES: dict[str, tuple[Draw, list[str]]] = {
     group_by="group", generated=True,
 )  # fmt: skip
 def ru_calculations(entry: DatasetEntry) -> list[RawRow]:
-    """The rows of `generate`, as many as the entry asks for."""
+    """The rows of `generate`, as many as the entry asks for.
+
+    `group_by: numbers` splits by the operands alone: templates are then on both sides, and tests
+    are of numbers that were not seen.
+    """
     keys = ("instruction", "output", "category", "gold", "group")
     rows = generate(entry.rows or 505, seed=42)
-    return [{key: getattr(row, key) for key in keys} for row in rows]
+    return [
+        {**{key: getattr(row, key) for key in keys}, "numbers": " ".join((row.family, *row.inputs))}
+        for row in rows
+    ]

@@ -90,3 +90,14 @@ def test_a_count_is_made_once_for_all_cells(tmp_path, monkeypatch):
     first = overlap_of(train, test, cache=tmp_path)
     monkeypatch.setattr(module, "_counted", None)
     assert overlap_of(train, test, cache=tmp_path) == first
+
+
+def test_a_part_that_most_rows_share_makes_no_prompts_similar():
+    rule = "Answer the question in one sentence, and name the source of every number in brackets."
+    questions = ["What is a bond?", "Who pays tax?", "Why do banks fail?", "How is a share priced?"]
+    rows = [Example(str(k), q, "x", system=rule) for k, q in enumerate(questions)]
+    assert overlap_of(rows[:3], rows[3:]) == Overlap(exact=0, near=0, tested=1)
+    same = [Example("9", "Who pays tax", "x", system=rule)]
+    assert overlap_of(rows[:3], same).exact == 1
+    alike = [Example(str(k), rule, "x", context=q) for k, q in enumerate(questions)]
+    assert overlap_of(alike[:3], alike[3:]).near == 0

@@ -137,7 +137,7 @@ matrix:
   model: [{name: tiny-qwen2, training: {learning_rate: RATE}}]
   adapter: [{name: tuned, ADAPTER}]
   dataset:
-    - {name: ru-calculations, rows: 260, train: 120, test: 40}
+    - {name: ru-calculations, rows: 260, train: 120, test: 40, group_by: numbers}
     - {name: finance-labels, train: 160, test: 60, training: {num_train_epochs: 2, learning_rate: 3e-3}}
 training: {per_device_train_batch_size: 4, max_length: 256, lr_scheduler_type: cosine, warmup_steps: 4}
 evaluation: {latency_prompts: 0, noise_examples: 0}
@@ -210,7 +210,7 @@ def test_damaged_adapter_weights_are_caught(trained, write_suite, tmp_path):
     def noise(tensors):
         torch.manual_seed(0)
         for tensor in tensors.values():
-            tensor += torch.randn_like(tensor) * tensor.std() * 2
+            tensor += torch.randn_like(tensor) * tensor.std() * 10
 
     adapter = damage(trained, "ru-calculations", tmp_path, noise)
     suite = real(write_suite, adapter=adapter, drop="finance-labels")
