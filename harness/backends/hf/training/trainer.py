@@ -25,6 +25,7 @@ from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.packing import check_packing
+from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
 
@@ -77,6 +78,7 @@ def train_rows(
     ratio = options.pop("loraplus_lr_ratio", None)
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
+    check_head(model)
     arguments = _on_one_device(SFTConfig(**options))
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=_dataset(rows),
@@ -84,6 +86,21 @@ def train_rows(
         optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
     return _train(trainer, model, tokens)
+
+
+def check_head(model: Any) -> None:
+    """Refuse a head that PEFT computes: TRL multiplies with its own weight, past the adapter.
+
+    Raises:
+        HarnessError: `trainable_token_indices` on tied embeddings, which wraps the head too.
+    """
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    if type(head).__module__.startswith("peft."):
+        raise HarnessError(
+            "the adapter changes the language head, which TRL's loss would pass by",
+            hint="Leave out `trainable_token_indices` (or `lm_head`) for a model with tied"
+            " embeddings; with an untied head it is trained.",
+        )
 
 
 def _on_one_device(arguments: Any) -> Any:
