@@ -109,10 +109,15 @@ def fitting_batch(model: PreTrainedModel, length: int, wanted: int) -> int:
 
 
 def _cache_bytes(config: Any) -> int:
-    """Bytes of a token's keys and values in 16 bits; of full heads where they are not told."""
+    """Bytes of a token's keys and values in 16 bits; of full heads where they are not declared.
+
+    Configurations whose layers differ raise an error of their own class when such a number is
+    read (Gemma 4), in some versions a `RuntimeError`: it is only an estimate, so any of them
+    means full heads.
+    """
     try:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(4 * config.num_hidden_layers * heads * size)
-    except (AttributeError, TypeError):  # no heads, or other ones in each layer
+    except Exception:
         return int(4 * config.num_hidden_layers * config.hidden_size)
