@@ -1,4 +1,4 @@
-"""Which of several rows costs least, where its measurements can tell: noise is no difference."""
+"""The cheapest of several rows, if its lead exceeds the noise of the measurement."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from harness.analysis.table import Row, Table
 from harness.metrics.measurements import STABLE_CV
 
 MEMORY_SHARE = 0.005
-"""What an allocator counts differs by so much from one process to the next."""
+"""Noise of the GPU allocator's peak between processes, as a share of it."""
 RSS_SHARE = 0.1
-"""A process's resident memory differs by more: it holds the libraries and what the C allocator
-keeps. On the shipped CPU run adapted rows lie 4 to 19% below their own base."""
+"""Noise of a process's resident memory, which includes libraries and memory the C allocator keeps.
+
+In the shipped CPU run, rows with an adapter lie 4 to 19% below their own base, which is impossible
+as an effect of the adapter.
+"""
 RSS = MEMORY[1]
 GRANULE_MIB = 2.0
-"""CUDA's allocator takes blocks of 2 MiB: a smaller difference may be one tensor's rounding."""
+"""PyTorch's CUDA allocator rounds to blocks of 2 MiB: a smaller difference may be rounding."""
 
 
 @dataclass(frozen=True)
 class Cheapest:
-    """The row that costs least, or how many rows the measurements do not tell apart."""
+    """The cheapest row, or how many rows are too close to call."""
 
     standing: Standing | None
     within: int = 0
-    """Rows whose cost lies within the noise of the least, where there is no one row."""
+    """How many rows cost no more than the cheapest plus the noise."""
     noise: float = 0.0
-    """How large a difference says nothing, in the cost's unit."""
+    """Differences up to this may be noise, in the cost's unit."""
 
 
 def least_memory(table: Table, among: Sequence[Standing]) -> Cheapest:
-    """The row of ``among`` that takes least memory."""
+    """The row of ``among`` that needs the least memory."""
     costs = [(s.memory_mib, s) for s in among if s.memory_mib is not None]
     return _least(costs, memory_noise(table, [s.row for _, s in costs]))
 
@@ -55,10 +58,11 @@ def _least(costs: list[tuple[float, Standing]], noise: float) -> Cheapest:
 
 
 def memory_noise(table: Table, rows: Sequence[Row]) -> float:
-    """MiB that the memory of ``rows`` differs by without a reason.
+    """The noise of the memory of ``rows``, in MiB: the largest of four estimates.
 
-    The largest of a share of it, the allocator's granule, twice the spread over seeds, and what
-    an adapted row lies below its own base: an adapter on top of a model takes no memory away.
+    They are a share of the memory, the allocator's block size, twice the spread over seeds, and how
+    far an adapted row lies below its own base. The last must be noise, because an adapter on top of
+    a model can only add memory.
     """
     names = memory_metrics(table)
     sizes = [size for row in rows if (size := _memory(row, names)) is not None]
@@ -78,10 +82,10 @@ def _spread(rows: Sequence[Row], names: Sequence[str]) -> float:
 
 
 def _below_base(row: Row, names: Sequence[str]) -> float:
-    """How far an attached adapter's memory lies below its base's; 0 where it does not.
+    """How far the memory of a row with an attached adapter lies below its base's; else 0.
 
-    A row that answers otherwise than its base (a trained head against ranked labels) does other
-    work, and merged weights are other weights: there, less memory can be real.
+    It can be lower for a real reason, and then counts as 0: a trained head does other work than a
+    base that ranks labels, and merged weights are other weights.
     """
     base = row.baseline
     own = next(iter(row.finished), None)

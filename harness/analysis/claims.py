@@ -1,4 +1,4 @@
-"""Published claims held against what was measured here."""
+"""Published claims compared with what was computed or measured here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.suite.published import Claim
 
 @dataclass(frozen=True)
 class Judgement:
-    """One claim and what became of it."""
+    """One claim with its verdict."""
 
     claim: Claim
     model: str
@@ -29,7 +29,7 @@ class Judgement:
 
 
 def judge(planned: Sequence[Mapping[str, Any]], board: Leaderboard) -> list[Judgement]:
-    """Every claim of a run's plan, decided where it can be."""
+    """A verdict on every claim of a run's plan."""
     return [_judged(record, board) for record in planned]
 
 
@@ -40,8 +40,8 @@ def _judged(record: Mapping[str, Any], board: Leaderboard) -> Judgement:
         return Judgement(claim, record["model"], None, "read", verdict, claim.finding)
     if record["arithmetic"] is not None:
         return _compared(claim, record["model"], record["arithmetic"], "arithmetic")
-    wanted = {"model": record["model"], **claim.cell}
-    rows = [row for table in board.tables for row in table.rows if fits(wanted, _axes(row))]
+    axes = {"model": record["model"], **claim.cell}
+    rows = [row for table in board.tables for row in table.rows if fits(axes, _axes(row))]
     means = [m for row in rows if claim.metric and (m := row.mean(claim.metric)) is not None]
     if means:
         return _compared(claim, record["model"], means[0], "measured")

@@ -1,7 +1,8 @@
-"""Two variants on the same examples: comparable or not, the difference, its interval, a verdict.
+"""The paired difference of two variants: whether they are comparable, interval, p-value, verdict.
 
-A side is one variant's records by training seed. Seeds of the same number stand together; several
-are averaged within an example for the difference and enter the interval as a crossed factor.
+A side is one variant's records by training seed. Equal seeds of both sides are paired. For the
+difference, scores are averaged over seeds within an example; in the interval, seeds are a second
+random factor crossed with the examples.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ Record = dict[str, Any]
 Records = dict[str, Record]
 """Example id → record."""
 Seeds = Mapping[int | None, Records]
-"""Training seed → records; None is the seed of what nothing trained, or of none that is known."""
+"""Training seed → records. The key None stands for an untrained model, or for an unknown seed."""
 _NO_SEEDS: tuple[float, ...] = ()
 NO_DIRECTION = "no direction"
-"""The verdict on a metric of which nobody says whether a rise is a gain."""
+"""The verdict if it is not declared whether higher values of the metric are better."""
 TRAINING_NOISE_UNKNOWN = "one seed: training noise unknown"
 
 
@@ -49,7 +50,7 @@ class Delta:
     high: float
     verdict: str
     """`better`, `worse`, `equivalent` or `undecided`, by interval, test, margin and noise floor;
-    `no direction` for a metric that is neither good nor bad, or of which nobody says it."""
+    `no direction` if higher is neither better nor worse, or if the direction is not declared."""
     n: int
     won: int
     lost: int
@@ -57,23 +58,23 @@ class Delta:
     test: str = ""
     """The test of the p-value, as `harness.statistics` names it."""
     detectable: float | None = None
-    """The smallest difference found with 80% power, groups and seeds counted as in the interval."""
+    """The smallest difference detectable with 80% power, from the interval's standard error."""
     covers: str = ""
     """What the interval covers: `examples`, or `examples and N seeds`, and how the seeds pair."""
     p_adjusted: float | None = None
-    """Holm's, over the family that the table declares."""
+    """The p-value after Holm's correction over the table's family; None outside a family."""
     effect_size: float | None = None
     """Cohen's d_z over examples, seeds averaged."""
     correlation: float | None = None
     """Pearson's r of the two sides' scores over examples."""
     noise_floor: float = 0.0
-    """How far the baseline moves when nothing changes; a smaller difference is undecided."""
+    """How far the baseline's score moves when it is evaluated again; a smaller Δ is undecided."""
     units: int = 0
     """Independent examples: groups count as one each."""
     per_seed: tuple[float, ...] = ()
     """The difference of each training seed, where there are several."""
     higher_is_better: bool | None = None
-    """Whether a gain is a rise; None: nobody says."""
+    """None if the direction is not declared."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Criteria:
     """Metric → noise floor."""
     confidence: float = 0.95
     directions: Mapping[str, bool | None] | None = None
-    """Metric → direction, of metrics that are not registered, as results say."""
+    """Metric → whether higher is better, stored with the results of unregistered metrics."""
 
     @property
     def alpha(self) -> float:
@@ -95,7 +96,7 @@ class Criteria:
 
     @property
     def fewest(self) -> int:
-        """With fewer independent examples everything is undecided, even if all of them agree."""
+        """The fewest independent examples that can reach the level: 6 at 95%, all in agreement."""
         return sign_flip_units(self.alpha)
 
     def floor(self, metric: str) -> float:
@@ -113,21 +114,21 @@ def differences(
 ) -> dict[str, Delta]:
     """Metric → difference, for every metric that both sides scored on two or more examples.
 
-    Of corpus metrics, whose resamples cost most, those that a leaderboard shows unasked and those
-    in ``also``: the primary one.
+    Corpus metrics are resampled as a whole, which is slow. Only those that a leaderboard shows by
+    default are compared, and those in ``also`` (the primary metric).
     """
     first, criteria = next(iter(before.values())), criteria or Criteria()
-    found: dict[str, Delta] = {}
+    deltas: dict[str, Delta] = {}
     for metric in sorted({m for record in first.values() for m in record["scores"]}):
         delta = difference(metric, before, after, criteria=criteria)
         if delta:
-            found[metric] = delta
+            deltas[metric] = delta
     for record in registered() if labels else ():
-        wanted = record.name in also or "leaderboard" in record.shown
-        if wanted and isinstance(record.corpus, PairedCorpus):
+        compared = record.name in also or "leaderboard" in record.shown
+        if compared and isinstance(record.corpus, PairedCorpus):
             delta = difference(record.name, before, after, criteria=criteria, labels=labels)
-            found |= {record.name: delta} if delta else {}
-    return found
+            deltas |= {record.name: delta} if delta else {}
+    return deltas
 
 
 def difference(
@@ -138,7 +139,7 @@ def difference(
     criteria: Criteria | None = None,
     labels: Sequence[str] = (),
 ) -> Delta | None:
-    """The paired difference in ``metric``; None below two examples that every side scored.
+    """The paired difference in ``metric``; None if fewer than two examples have it on all sides.
 
     Args:
         metric: A metric with a score per example, or a corpus metric.
@@ -170,6 +171,8 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
     gaps = tuned - base
     over_examples = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters)
     error = over_examples.standard_error
+    # Crossing adds the noise between trainings. With few seeds its estimate of that noise can be 0
+    # by chance, so the interval and p-value over examples alone stay the lower limit of both.
     if len(pairs) > 1:
         crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
         error = max(error, crossed.standard_error)
@@ -179,37 +182,38 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
     if min(base.min(), tuned.min()) >= 0 and max(base.max(), tuned.max()) <= 1:
         low, high = _within_shares(low, high)
     direction = direction_of(metric, criteria.directions)
-    counts = (paired.won, paired.lost)  # more and less: of a loss or an error, less is won
+    counts = (paired.won, paired.lost)  # higher and lower scores: for a loss, lower means won
     won, lost = counts[::-1] if direction is False else counts
-    found = Delta(
+    delta = Delta(
         metric, paired.delta, low, high, "undecided", paired.n, won, lost, p, test,
         detectable_mean_gap(1, error) if error > 1e-15 else None, covers,
         effect_size=paired.effect_size, correlation=paired.correlation,
         noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
         higher_is_better=direction,
     )  # fmt: skip
-    return replace(found, verdict=_verdict(found, criteria))
+    return replace(delta, verdict=_verdict(delta, criteria))
 
 
 def _verdict(delta: Delta, criteria: Criteria) -> str:
-    """What the interval says, where there are examples enough and the test agrees.
+    """The verdict of the interval, if there are enough examples and the test agrees.
 
-    A bootstrap of a few equal differences has no width: on its own it would be certain.
+    The interval alone is not enough: a bootstrap of a few equal differences has width 0.
     """
     if delta.higher_is_better is None:
         return NO_DIRECTION
     if delta.units < criteria.fewest:
         return "undecided"
-    said = verdict(
+    by_interval = verdict(
         delta.low, delta.high, criteria.margin, higher_is_better=delta.higher_is_better,
         noise_floor=delta.noise_floor, delta=delta.delta,
     )  # fmt: skip
-    shown = delta.p_value is not None and delta.p_value <= criteria.alpha
-    return said if said == "equivalent" or shown else "undecided"
+    significant = delta.p_value is not None and delta.p_value <= criteria.alpha
+    # equivalence is a claim about the interval; the test is of a difference and has no say in it
+    return by_interval if by_interval == "equivalent" or significant else "undecided"
 
 
 def _within_shares(low: float, high: float) -> tuple[float, float]:
-    """The interval of a difference of two shares: a t interval knows no bounds, these do."""
+    """The interval clipped to what a difference of two shares can be; a t interval ignores it."""
     return max(-1.0, low), min(1.0, high)
 
 
@@ -241,7 +245,7 @@ def _corpus_difference(
     if len(shared) < 2:
         return None
     groups = repeating([pairs[0][0][i].get("group") or i for i in shared])
-    found = metric.corpus.difference(
+    corpus = metric.corpus.difference(
         [([b[i] for i in shared], [a[i] for i in shared]) for b, a in pairs],
         labels,
         clusters=groups,
@@ -250,33 +254,33 @@ def _corpus_difference(
     covers = covered(before, after, len(pairs)) if len(pairs) > 1 else "examples"
     sides = zip(*pairs, strict=True)
     first, second = (_scores(metric.per_example, shared, side).mean(axis=1) for side in sides)
-    low, high = found.low, found.high
+    low, high = corpus.low, corpus.high
     if metric.unit in ("share", "F1"):
         low, high = _within_shares(low, high)
-    judged = Delta(
-        metric.name, found.delta, low, high, "undecided", found.n,
+    delta = Delta(
+        metric.name, corpus.delta, low, high, "undecided", corpus.n,
         won=int(np.sum(first < second)), lost=int(np.sum(first > second)),
-        p_value=found.p_value, test=found.test, covers=covers,
+        p_value=corpus.p_value, test=corpus.test, covers=covers,
         noise_floor=criteria.floor(metric.name), units=len(set(groups or shared)),
-        per_seed=found.per_seed, higher_is_better=metric.higher_is_better,
+        per_seed=corpus.per_seed, higher_is_better=metric.higher_is_better,
     )  # fmt: skip
-    return replace(judged, verdict=_verdict(judged, criteria))
+    return replace(delta, verdict=_verdict(delta, criteria))
 
 
 def incomparable(first: Records, second: Records) -> str | None:
     """Why two sides cannot be compared example by example; None if they can.
 
-    Examples are paired by their id; what one side alone has is left out, and `left_out` counts it.
-    The prompts that the models saw must be equal too, unless the sides answer in different ways
-    (a trained head reads the bare text, a baseline is asked a question).
+    Examples are paired by id. Those of one side only are left out, and `left_out` counts them. The
+    prompts that the models saw must be equal too, unless the sides answer in different ways: a
+    trained head reads the bare text, while a baseline is asked a question.
     """
     if not first or not second:
         return "one side has no predictions"
     shared = [i for i in first if i in second]
     if not shared:
-        return f"no example is on both sides: {len(first)} and {len(second)} others"
+        return f"no example in common: {len(first)} ids on one side, {len(second)} on the other"
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
-    checks["data_hash"] = "examples hold other data"
+    checks["data_hash"] = "examples differ in their data"
     if _answered_by(first) == _answered_by(second):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
@@ -288,7 +292,7 @@ def incomparable(first: Records, second: Records) -> str | None:
 
 
 def left_out(first: Records, second: Records) -> str | None:
-    """How many examples were paired where a side has others, too; None where all were."""
+    """How many examples were paired and how many left out; None if all were paired."""
     if first.keys() == second.keys():
         return None
     shared = len(first.keys() & second.keys())

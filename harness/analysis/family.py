@@ -1,4 +1,4 @@
-"""What every comparison decides in the same way: its noise floor, and Holm over its family."""
+"""Noise floor and Holm's correction: the same rule for the leaderboard, `compare` and the gate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from harness.analysis.difference import Delta
 from harness.statistics import holm
 
 ALPHA = 0.05
-"""An adjusted p-value above it leaves a difference undecided."""
+"""With an adjusted p-value above this level a difference is undecided."""
 
 
 def noise_floor(noise: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Metric → the largest noise floor that was measured on any cell of either side.
+    """Metric → the largest noise floor measured on any cell of either side.
 
-    A floor that is too low calls noise a gain, one that is too high leaves a gain undecided: of
-    several the largest is the safe one.
+    The largest is the safe choice: a floor too low would call noise a gain, one too high only
+    leaves a gain undecided.
     """
     floors: dict[str, float] = {}
     for measured in noise:
@@ -30,16 +30,16 @@ def holm_over(
 ) -> list[dict[str, Delta]]:
     """The differences of each member with p-values adjusted over all members, metric by metric.
 
-    A difference whose adjusted p-value is above `ALPHA`, or that has none, is never better or
-    worse. One without a p-value stays out of the family.
+    A difference is better or worse only with an adjusted p-value of at most `ALPHA`. One without a
+    p-value does not count as a member of the family.
 
     Args:
         members: Metric → difference of each member of the family.
         metrics: The metrics that are judged as a family; default all.
     """
     family = [dict(deltas) for deltas in members]
-    wanted = {metric for deltas in family for metric in deltas} if metrics is None else metrics
-    for metric in sorted(wanted):
+    judged = {metric for deltas in family for metric in deltas} if metrics is None else metrics
+    for metric in sorted(judged):
         _adjust(family, metric)
     return family
 
@@ -54,6 +54,6 @@ def _adjust(family: Sequence[dict[str, Delta]], metric: str) -> None:
 
 
 def _with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:
-    shown = p_adjusted is not None and p_adjusted <= ALPHA
-    open_ = delta.verdict not in ("better", "worse") or shown
-    return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if open_ else "undecided")
+    significant = p_adjusted is not None and p_adjusted <= ALPHA
+    stays = delta.verdict not in ("better", "worse") or significant
+    return replace(delta, p_adjusted=p_adjusted, verdict=delta.verdict if stays else "undecided")

@@ -29,12 +29,12 @@ class Flips:
     won: int
     lost: int
     both_right: int | None
-    """None where scores are not right or wrong; see `tied`."""
+    """None if scores are not simply right or wrong; see `tied`."""
     both_wrong: int | None
     tied: int
     """Equal scores, right and wrong ones included."""
     unparsed_first: int | None
-    """Answers without what was looked for; None where nothing is looked for."""
+    """Answers in which no number or label was found; None if none is looked for."""
     unparsed_second: int | None
     regressions: tuple[Flip, ...]
     """Worst first, ties by id."""
@@ -49,14 +49,14 @@ def flips(
 ) -> Flips | None:
     """The flips from ``first`` to ``second`` in ``metric``.
 
-    A corpus metric has no score per example: the flips of macro-F1 are those of `accuracy`. None
-    without any score, or where nobody says which direction is better.
+    A corpus metric has no score per example: macro-F1 uses the flips of `accuracy`. None if there
+    are no scores, or if the metric's direction is not declared.
 
     Args:
         first: The records of one side.
-        second: Those of the other.
+        second: The records of the other.
         metric: The metric.
-        directions: Of metrics that are not registered, as results say.
+        directions: Directions of unregistered metrics, as stored with the results.
     """
     name = example_metric(metric)
     direction = direction_of(name, directions)
@@ -87,5 +87,5 @@ def flips(
 
 
 def _unparsed(side: Records, shared: list[str]) -> int | None:
-    found = [parsed for i in shared if (parsed := is_parsed(side[i])) is not None]
-    return found.count(False) if found else None
+    flags = [parsed for i in shared if (parsed := is_parsed(side[i])) is not None]
+    return flags.count(False) if flags else None

@@ -1,4 +1,4 @@
-"""A run as comparable rows: seeds aggregated, baselines joined, differences paired by example."""
+"""From a run to its leaderboard: aggregate seeds, find each row's baseline, pair by example."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.analysis.difference import (
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
-from harness.analysis.ties import Side, Ties, ties
+from harness.analysis.ties import RowScores, Ties, ties
 from harness.metrics.registry import direction_of
 from harness.results.result import CellResult, Run, by_id, stored_directions
 from harness.suite.schema import Objectives
@@ -83,8 +83,8 @@ def build_leaderboard(
     names = list(dict.fromkeys(cell.dataset for cell in run.cells))
     stored: dict[str, Records] = {}
     tables = tuple(_table(run, name, stored, metric, baseline_of) for name in names)
-    wanted = objectives or Objectives(**run.suite.get("objectives", {}))
-    return Leaderboard(run, tables, wanted, stored)
+    objectives = objectives or Objectives(**run.suite.get("objectives", {}))
+    return Leaderboard(run, tables, objectives, stored)
 
 
 def _table(
@@ -107,19 +107,19 @@ def _table(
         for axes, members in groups.items()
     ]
     metric = metric or cells[0].primary_metric
-    made = Table(
+    table = Table(
         dataset, cells[0].task, metric, tuple(_holm(rows, metric)),
         higher_is_better=direction_of(metric, stored_directions(cells)),
         test_sets=max(1, _test_sets(run, rows, records)),
     )  # fmt: skip
-    return replace(made, ties=_ties(run, made, records))
+    return replace(table, ties=_ties(run, table, records))
 
 
 def _test_sets(run: Run, rows: list[Row], records: dict[str, Records]) -> int:
     """How many different sets of examples the rows were scored on; cells without records aside."""
-    found = (_read(run, cell, records) for row in rows for cell in row.finished)
+    sides = (_read(run, cell, records) for row in rows for cell in row.finished)
     return len(
-        {frozenset((i, r.get("data_hash")) for i, r in side.items()) for side in found if side}
+        {frozenset((i, r.get("data_hash")) for i, r in side.items()) for side in sides if side}
     )
 
 
@@ -127,7 +127,7 @@ Axes = tuple[str, str, str]
 
 
 def _others(axes: Axes, axis: str) -> tuple[str, ...]:
-    """``axes`` (model, quantization, adapter) without the one that is compared along."""
+    """``axes`` (model, quantization, adapter) without ``axis``."""
     place = ("model", "quantization", "adapter").index(axis)
     return (*axes[:place], *axes[place + 1 :])
 
@@ -135,18 +135,18 @@ def _others(axes: Axes, axis: str) -> tuple[str, ...]:
 def _baselines(
     groups: dict[Axes, list[CellResult]], axis: str
 ) -> dict[tuple[str, ...], tuple[CellResult, ...]]:
-    """What is shared → the cells that the others along ``axis`` are compared with."""
-    found: dict[tuple[str, ...], tuple[CellResult, ...]] = {}
+    """Values of the other axes → the cells that all others along ``axis`` are compared with."""
+    baselines: dict[tuple[str, ...], tuple[CellResult, ...]] = {}
     for axes, members in groups.items():
         if axis != "adapter" or members[0].is_baseline:
-            found.setdefault(_others(axes, axis), tuple(members))
-    return found
+            baselines.setdefault(_others(axes, axis), tuple(members))
+    return baselines
 
 
 def _holm(rows: list[Row], metric: str) -> list[Row]:
-    """``rows`` with p-values adjusted over the family: all contrasts to a baseline of the table.
+    """``rows`` with p-values adjusted over the family: the table's contrasts to a baseline.
 
-    The primary metric alone is judged as a family; the others are shown beside it, unadjusted.
+    Only the primary metric is judged as a family. The others are shown without adjustment.
     """
     family = holm_over([row.deltas for row in rows], [metric])
     return [replace(row, deltas=deltas) for row, deltas in zip(rows, family, strict=True)]
@@ -155,7 +155,7 @@ def _holm(rows: list[Row], metric: str) -> list[Row]:
 def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
     scored = [row for row in table.rows if row.values(table.primary_metric)]
     sides = [
-        Side(
+        RowScores(
             row.name,
             {c.seed: _read(run, c, records) for c in row.finished},
             _share(row, table.primary_metric, records),
@@ -167,10 +167,10 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
 
 
 def _share(row: Row, metric: str, records: dict[str, Records]) -> tuple[float, int] | None:
-    """A row's share of right answers, where it is one and no example is kept."""
+    """A row's share of right answers and its n, if it has one seed and no records were kept."""
     values = [v for c in row.finished if (v := c.value(metric))]
-    kept = any(records.get(cell.key) for cell in row.cells)
-    if kept or len(values) != 1 or values[0].unit != "share":
+    has_records = any(records.get(cell.key) for cell in row.cells)
+    if has_records or len(values) != 1 or values[0].unit != "share":
         return None
     return (values[0].value or 0.0, values[0].n) if values[0].n else None
 

@@ -18,7 +18,7 @@ Cells = Sequence[str]
 
 
 def leaderboard_records(board: Leaderboard) -> list[dict[str, Any]]:
-    """One record for each variant and metric; of one without values its status alone."""
+    """One record per variant and metric; a variant without values has one with its status."""
     return [
         _record(table, row, metric)
         for table in board.tables
@@ -63,14 +63,14 @@ def _record(table: Table, row: Row, metric: str) -> dict[str, Any]:
 
 
 def _p(delta: Delta | None) -> float | None:
-    """Holm's p-value, or the plain one of a comparison that is no family's."""
+    """The p-value after Holm's correction, or the plain one if the comparison is in no family."""
     if delta is None:
         return None
     return delta.p_value if delta.p_adjusted is None else delta.p_adjusted
 
 
 def leaderboard_html(board: Leaderboard) -> str:
-    """A table for each data set: what the terminal shows after a run."""
+    """A table for each data set, with the columns that the terminal shows."""
     columns = ("model", "quantization", "adapter", "value", "tie", "Δ", "95%", "p", "verdict")
     return "".join(
         html_table(
@@ -114,7 +114,7 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def html_table(caption: str, columns: Cells, rows: Iterable[Cells]) -> str:
-    """A table in HTML; every text is escaped, for models and data sets name themselves."""
+    """A table in HTML. All text is escaped: names of models and data sets come from outside."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in cells)}</tr>" for cells in rows

@@ -1,7 +1,7 @@
-"""Rows by what a user wants of them: quality, quality per GiB, quality under a bound; the front.
+"""Rows ordered by the suite's objective, and the Pareto front of quality, memory and latency.
 
-Means decide the order and the Pareto front; the tie letters beside them say which rows the examples
-tell apart. Speed measured on different hardware is left out.
+Order and front use means; the tie letters show which rows differ significantly. Speeds measured on
+different hardware are left out.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from harness.analysis.table import Row, Table
 from harness.suite.schema import Objectives
 
 MEMORY = ("infer_peak_vram_mib", "infer_peak_rss_mib")
-"""Where a row's memory is read from: the device's peak, else the process's."""
+"""Metrics of a row's memory, in order of preference: the device's peak, else the process's."""
 RESERVED = "train_reserved_vram_mib"
-"""Read where no row was measured answering: what an imported run says of its memory."""
+"""Used if no row was measured while answering: the peak of training, from imported runs."""
 LATENCY = "latency_p50_ms"
 
 
@@ -28,19 +28,19 @@ class Standing:
     quality: float
     memory_mib: float | None
     latency_ms: float | None
-    """None also where the table's rows were measured on different hardware."""
+    """None too if the table's rows were measured on different hardware."""
     per_gib: float | None
     """Quality per GiB of peak memory; None for metrics where lower is better."""
     outside: str | None
     """The bound that the row breaks, if any."""
     on_front: bool
-    """Whether no other row within the bounds is as good in everything and better in something."""
+    """Whether no row within the bounds is at least as good in all and better in something."""
 
 
 def standings(table: Table, objectives: Objectives) -> list[Standing]:
     """The table's scored rows, best first: within the bounds, by `order_by`.
 
-    Empty where the rows were tested on different examples: their means have no order.
+    Empty if the rows were tested on different examples: their means are not comparable.
     """
     if table.test_sets > 1:
         return []
@@ -48,17 +48,17 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
     speed = len(table.machines()) < 2
     plain = [_standing(table, row, objectives, speed=speed) for row in rows]
     points = {_costs(s, table) for s in plain if s.outside is None}
-    found = [
-        replace(s, on_front=s.outside is None and not _beaten(_costs(s, table), points))
+    ranked = [
+        replace(s, on_front=s.outside is None and not _dominated(_costs(s, table), points))
         for s in plain
     ]
-    if table.higher_is_better is None:  # nobody says what is good: no order and no front
+    if table.higher_is_better is None:  # without a direction there is neither order nor front
         return [replace(s, on_front=False) for s in plain]
-    return sorted(found, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
+    return sorted(ranked, key=lambda s: (s.outside is not None, _rank(s, table, objectives)))
 
 
 def memory_metrics(table: Table) -> tuple[str, ...]:
-    """The metrics that a row's memory is read from, the first that it has."""
+    """The metrics to read a row's memory from; the first one that the row has is used."""
     measured = any(row.values(name) for row in table.rows for name in MEMORY)
     return MEMORY if measured else (RESERVED,)
 
@@ -86,22 +86,22 @@ def _outside(memory: float | None, latency: float | None, bounds: Objectives) ->
     return None
 
 
-def _beaten(mine: tuple[float, ...], points: Collection[tuple[float, ...]]) -> bool:
+def _dominated(point: tuple[float, ...], points: Collection[tuple[float, ...]]) -> bool:
     return any(
-        theirs != mine and all(t <= m for t, m in zip(theirs, mine, strict=True))
-        for theirs in points
+        other != point and all(o <= p for o, p in zip(other, point, strict=True))
+        for other in points
     )
 
 
 def _costs(standing: Standing, table: Table) -> tuple[float, ...]:
-    """Everything as a cost; what was not measured is no advantage over what was."""
+    """Quality and costs, smaller is better. A missing measurement counts as the worst possible."""
     quality = -standing.quality if table.higher_is_better else standing.quality
     measured = (standing.memory_mib, standing.latency_ms)
     return (quality, *(math.inf if cost is None else cost for cost in measured))
 
 
 def _rank(standing: Standing, table: Table, objectives: Objectives) -> tuple[bool, float]:
-    """Smaller is better; what has no quality per GiB stands after what has, by quality."""
+    """Sort key, smaller is better. Rows without a quality per GiB follow the others, by quality."""
     if objectives.order_by == "quality_per_gib" and standing.per_gib is not None:
         return (False, -standing.per_gib)
     return (True, -standing.quality if table.higher_is_better else standing.quality)

@@ -1,4 +1,4 @@
-"""Two runs, two cells, or one run along an axis: joined and compared example by example."""
+"""`harness compare`: two runs, two cells or one run along an axis, compared by example."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Pair:
     deltas: dict[str, Delta]
     """Metric → second minus first."""
     left_out: str | None = None
-    """How many examples were paired, where a side has others, too."""
+    """How many examples were paired and left out; None if all were paired."""
 
     @property
     def name(self) -> str:
-        """What the two share, and what sets them apart."""
+        """Axis values that both share, and `first → second` for those that differ."""
         parts = []
         for axis in AXES:
             a, b = (getattr(side.result, axis) for side in (self.first, self.second))
@@ -69,14 +69,14 @@ class Pair:
         return ", ".join(parts)
 
     def flips(self, metric: str) -> Flips | None:
-        """Who won which examples, in the first seed that both have."""
+        """Examples won and lost, in the first pair of seeds."""
         directions = stored_directions((self.first.result, self.second.result))
         return flips(self.first.records, self.second.records, metric, directions=directions)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Pairs of variants; in a notebook it shows itself."""
+    """Pairs of variants. A notebook displays it as a table."""
 
     pairs: tuple[Pair, ...]
 
@@ -105,11 +105,11 @@ class Comparison:
         return comparison_html(self)
 
 
-Side = Run | Path
+Comparable = Run | Path
 """A run, its directory or packed file, or the directory of one cell."""
 
 
-def compare(first: Side, second: Side, *, margin: float = 0.0) -> Comparison:
+def compare(first: Comparable, second: Comparable, *, margin: float = 0.0) -> Comparison:
     """The pairs of ``first`` and ``second``: both runs, or both cell directories.
 
     Raises:
@@ -122,11 +122,11 @@ def compare(first: Side, second: Side, *, margin: float = 0.0) -> Comparison:
     if not shared:
         hint = "Compare two cells instead: RUN/cells/KEY_A RUN/cells/KEY_B."
         names = " and ".join(str(_place(side)) for side in (first, second))
-        raise HarnessError(f"{names} share no scored cell", hint=hint)
+        raise HarnessError(f"{names} have no scored cell in common", hint=hint)
     return _holm([_pair(left[axes], right[axes], margin) for axes in shared])
 
 
-def compare_axis(run: Side, axis: str, *, margin: float = 0.0) -> Comparison:
+def compare_axis(run: Comparable, axis: str, *, margin: float = 0.0) -> Comparison:
     """The pairs of variants in ``run`` that differ along ``axis`` alone, in matrix order.
 
     Raises:
@@ -151,12 +151,12 @@ def compare_axis(run: Side, axis: str, *, margin: float = 0.0) -> Comparison:
 
 
 def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], list[Scored]]:
-    """Cells by their axes; seeds together, unless they are what is compared."""
-    found: dict[tuple[Any, ...], list[Scored]] = {}
+    """Cells by their axes, all seeds of a variant together unless seeds are compared."""
+    rows: dict[tuple[Any, ...], list[Scored]] = {}
     for scored in cells:
         axes = scored.result.axes if axis == "seed" else {**scored.result.axes, "seed": None}
-        found.setdefault(tuple(axes.values()), []).append(scored)
-    return found
+        rows.setdefault(tuple(axes.values()), []).append(scored)
+    return rows
 
 
 def _holm(pairs: list[Pair]) -> Comparison:
@@ -180,9 +180,9 @@ def _records(pair: Pair) -> list[dict[str, Any]]:
 
 
 def _counts(pair: Pair, metric: str) -> dict[str, Any]:
-    found = pair.flips(metric)
+    flipped = pair.flips(metric)
     keys = ("both_right", "both_wrong", "unparsed_first", "unparsed_second")
-    return {key: getattr(found, key) for key in keys} if found else {}
+    return {key: getattr(flipped, key) for key in keys} if flipped else {}
 
 
 def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
@@ -216,16 +216,16 @@ def _other_settings(first: Scored, second: Scored) -> str | None:
     )
     for metric in ours.keys() & theirs.keys():
         if ours[metric] != theirs[metric]:
-            return f"{metric} was computed as {ours[metric]} and as {theirs[metric]}"
+            return f"{metric} was computed in two ways: {ours[metric]} and {theirs[metric]}"
     a, b = (side.result.provenance.get("cell", {}).get("generation") for side in (first, second))
     return f"generation settings differ: {a} and {b}" if a != b else None
 
 
-def _place(side: Side) -> Path:
+def _place(side: Comparable) -> Path:
     return side.directory if isinstance(side, Run) else side
 
 
-def _is_cell(side: Side) -> TypeGuard[Path]:
+def _is_cell(side: Comparable) -> TypeGuard[Path]:
     return isinstance(side, Path) and CellPaths(side).result.is_file()
 
 
@@ -236,12 +236,12 @@ def _cell(path: Path) -> Scored:
     return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
 
 
-def _scored(side: Side) -> Iterator[Scored]:
+def _scored(side: Comparable) -> Iterator[Scored]:
     try:
         run = side if isinstance(side, Run) else load_run(side)
     except FileNotFoundError:
         hint = "Give two directories that `harness run` wrote, or two of their cells/KEY folders."
-        raise HarnessError("neither a run nor a cell", where=str(side), hint=hint) from None
+        raise HarnessError("this is neither a run nor a cell", where=str(side), hint=hint) from None
     for cell in run.cells:
         if cell.status == "ok":
             yield Scored(cell, by_id(run.predictions(cell)))

@@ -1,21 +1,20 @@
-"""Which training seeds of two sides stand together."""
+"""How the training seeds of two sides are paired."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-Side = TypeVar("Side")
+T = TypeVar("T")
+"""What a side holds for a seed: its records, or something computed from them."""
 
 
-def seed_pairs(
-    before: Mapping[int | None, Side], after: Mapping[int | None, Side]
-) -> list[tuple[Side, Side]]:
-    """The sides seed by seed: those of one number together, the others left out.
+def seed_pairs(before: Mapping[int | None, T], after: Mapping[int | None, T]) -> list[tuple[T, T]]:
+    """Pair equal seeds and leave out the others.
 
-    A side without a seed has no training noise and stands beside every seed of the other. Where
-    no number is shared, seeds stand together in their order: trainings are exchangeable, so that
-    one pairing is as good as another. A seed's side is its records, or what was made of them.
+    A side whose only seed is None was not trained; it is paired with every seed of the other. If
+    the sides share no seed, they are paired in order: trainings are exchangeable, so any pairing
+    is as valid as another.
     """
     if set(before) == {None}:
         return [(before[None], side) for side in after.values()]
@@ -28,6 +27,6 @@ def seed_pairs(
 def covered(
     before: Mapping[int | None, object], after: Mapping[int | None, object], count: int
 ) -> str:
-    """What an interval over ``count`` pairs of seeds covers, and how they pair."""
-    strangers = {None} not in (set(before), set(after)) and not before.keys() & after.keys()
-    return f"examples and {count} seeds{', paired in order: none is shared' if strangers else ''}"
+    """What an interval over ``count`` pairs of seeds covers, and how the seeds are paired."""
+    unshared = {None} not in (set(before), set(after)) and not before.keys() & after.keys()
+    return f"examples and {count} seeds{', paired in order: none is shared' if unshared else ''}"

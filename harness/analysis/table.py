@@ -1,4 +1,4 @@
-"""Rows and tables of a leaderboard: what seeds say together, and what rows are set beside."""
+"""A leaderboard's tables and their rows: one row per variant, its seeds aggregated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.results.result import CellResult, Value, stored_directions
 
 @dataclass(frozen=True)
 class Row:
-    """One model × quantization × adapter on one data set, its seeds together."""
+    """One variant (model × quantization × adapter) on one data set, with all its seeds."""
 
     model: str
     quantization: str
@@ -25,11 +25,11 @@ class Row:
     baseline: CellResult | None
     deltas: dict[str, Delta]
     control: dict[str, Delta] = field(default_factory=dict)
-    """The same differences on the control set: what was forgotten."""
+    """Differences on the control set, which show what fine-tuning made the model forget."""
     incomparable: str | None = None
-    """Why there is no difference to the baseline, where both have results."""
+    """Why the row cannot be compared with its baseline, though both have results."""
     left_out: str | None = None
-    """How many examples were paired with the baseline's, where a side has others, too."""
+    """How many examples were paired with the baseline's and left out; None if all were paired."""
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def noise(self) -> dict[str, Any]:
-        """What evaluating the row again changed; empty for rows that are no baseline."""
+        """Noise measured by evaluating a baseline again; empty for rows that are not baselines."""
         return next((cell.noise for cell in self.cells if cell.noise), {})
 
     def machines(self) -> set[str]:
@@ -63,8 +63,8 @@ class Row:
 
     def values(self, metric: str) -> list[float]:
         """The metric's value of every seed that has one."""
-        found = (cell.value(metric) for cell in self.finished)
-        return [v.value for v in found if v is not None and v.value is not None]
+        values = (cell.value(metric) for cell in self.finished)
+        return [v.value for v in values if v is not None and v.value is not None]
 
     def mean(self, metric: str) -> float | None:
         """The mean over seeds, or None."""
@@ -86,12 +86,11 @@ class Table:
     primary_metric: str
     rows: tuple[Row, ...]
     higher_is_better: bool | None = True
-    """Whether a gain is a rise of the primary metric. None where nobody says: then nothing is
-    ranked, and no row is best."""
+    """Direction of the primary metric; if undeclared (None), no row is ranked or best."""
     ties: Ties | None = None
     """Tie groups on the primary metric."""
     test_sets: int = 1
-    """Different sets of examples that the rows were tested on: means of several are not ranked."""
+    """How many different sets of examples the rows were tested on; with several, none is best."""
 
     def machines(self) -> set[str]:
         """The hardware that the table's cells were measured on."""
@@ -102,7 +101,7 @@ class Table:
         return [row for row in self.rows if self.primary_metric in row.deltas]
 
     def trivial(self) -> dict[str, float]:
-        """What a trivial baseline answers → its score in the primary metric."""
+        """Trivial answer, such as always the majority label → its score in the primary metric."""
         record = find(self.primary_metric)
         found = {}
         for answer in record.trivial if record else ():
@@ -113,7 +112,7 @@ class Table:
         return found
 
     def _trivial(self, answer: str) -> Value | None:
-        """The stored score of a trivial answer; of the test's majority, else from the counts."""
+        """The stored score of a trivial answer; the test majority's is counted in older runs."""
         cells = [cell for row in self.rows for cell in row.finished]
         metric = f"{self.primary_metric}_{answer}"
         stored = next((value for cell in cells if (value := cell.value(metric))), None)
@@ -123,10 +122,10 @@ class Table:
         return _majority_of_counts(counted, self.primary_metric) if counted else None
 
     def best(self) -> Row | None:
-        """The row with the best mean of the primary metric; a tie group says what that means.
+        """The row with the best mean of the primary metric; see `ties` for what that is worth.
 
-        None without scores, where nobody says which direction is good, and where the rows were
-        tested on different examples: an easier set is no better variant.
+        None without scores, without a declared direction, and if the rows were tested on different
+        examples: the best mean may then be that of the easiest set.
         """
         if self.test_sets > 1 or self.higher_is_better is None:
             return None
@@ -135,9 +134,9 @@ class Table:
         return max(scored, key=lambda r: sign * (r.mean(self.primary_metric) or 0.0), default=None)
 
     def metrics(self) -> list[str]:
-        """The metrics that a leaderboard shows unasked, the primary one first.
+        """The metrics that a leaderboard shows by default, the primary one first.
 
-        A suite's own extra metrics are among them: whoever names one wants to see it.
+        A suite's own extra metrics are among them: they were asked for by name.
         """
         seen = self.scored()
         chosen = [*shown_in("leaderboard", *SCORES), *(m for m in seen if find(m) is None)]
@@ -145,18 +144,18 @@ class Table:
         return [self.primary_metric, *rest]
 
     def more_metrics(self) -> list[str]:
-        """Every other metric that some row was scored by: columns that a reader may ask for."""
+        """Every other metric that some row has: columns hidden until a reader selects them."""
         shown = self.metrics()
         return [m for m in self.scored() if m not in shown]
 
     def scored(self) -> list[str]:
-        """Every metric of quality that some row has: the registered ones in order, then others."""
+        """Every quality metric that some row has: registered ones in their order, then others."""
         seen = self._names()
         ours = [m.name for m in registered() if m.reads in SCORES and m.name in seen]
         return [*ours, *(name for name in seen if _is_foreign(name))]
 
     def accounts(self) -> list[str]:
-        """What some row has that tells how its answers came out: cut, unparsed, empty."""
+        """The accounting metrics that some row has: share of cut, unparsed or empty answers."""
         seen = self._names()
         return [m.name for m in registered() if m.reads == "answer" and m.scorer and m.name in seen]
 
@@ -169,29 +168,29 @@ class Table:
         return flips(first, second, self.primary_metric, directions=directions)
 
     def direction(self, metric: str) -> bool | None:
-        """Whether a gain is a rise of ``metric``; None where nobody says."""
+        """Whether a higher ``metric`` is better; None if it is not declared."""
         cells = [cell for row in self.rows for cell in row.cells]
         return direction_of(metric, stored_directions(cells))
 
 
 def _majority_of_counts(counted: dict[str, Any], metric: str) -> Value | None:
-    """What the test's most frequent label scores, of a run that was scored before it was stored."""
+    """The score of always giving the most frequent test label, for runs that did not store it."""
     record, labels = find(metric), counted["labels"]
     sizes = [sum(row) for row in counted["matrix"]]
     label = labels[sizes.index(max(sizes))]
-    supposed = [
+    answers = [
         {"label": gold, "predicted_label": label}
         for gold, size in zip(labels, sizes, strict=True)
         for _ in range(size)
     ]
-    if record is None or not supposed:
+    if record is None or not answers:
         return None
-    share = max(sizes) / len(supposed)
-    value = record.corpus.value(supposed, labels) if record.corpus else share
-    return Value(metric, value, n=len(supposed), note=f'always "{label}"')
+    share = max(sizes) / len(answers)
+    value = record.corpus.value(answers, labels) if record.corpus else share
+    return Value(metric, value, n=len(answers), note=f'always "{label}"')
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a metric is a suite's extra one, or another tool's."""
+    """Whether a metric is an extra one of the suite, or comes from another tool."""
     record = find(name)
     return record is None or record.reads == "none"

@@ -1,7 +1,7 @@
 """Which rows of a table tie: every pair compared on the same examples, Holm over the family.
 
-A letter shared by two rows means that they are not shown to differ. Ranks would claim more than
-the examples can carry.
+Two rows that share a letter are not significantly different. Ranks would claim an order that the
+examples do not support.
 """
 
 from __future__ import annotations
@@ -30,22 +30,29 @@ from harness.statistics import (
 
 Floats = NDArray[np.float64]
 MAX_ROWS = 60
-"""Above this many rows no tie groups are made: the family of pairs would find nothing."""
+"""Above this many rows there are no tie groups.
+
+60 rows make 1,770 pairs, and Holm's first step divides the level by so many: hardly any pair of
+realistic size would differ. Each pair also costs a test.
+"""
 MAX_UNPAIRED_ROWS = 150
-"""The same for rows without records, whose pairs are cheap."""
+"""The same limit for rows without records, where a pair costs one formula."""
 SWAPS, SWAPS_PER_PAIR = 2_000, 30
-"""Permutations of a pair in a corpus metric: at least, and for each pair of the family. So many
-pass Holm's first step."""
+"""Permutations for a pair in a corpus metric: the minimum, and the number per pair of the family.
+
+A permutation p-value cannot be below 1/(permutations + 1). Holm multiplies the smallest by the
+number of pairs, so with 30 per pair the smallest adjusted value is 0.033, below `ALPHA`.
+"""
 
 
 @dataclass(frozen=True)
-class Side:
-    """One row's records by seed, averaged within an example by the comparison."""
+class RowScores:
+    """One row's records by seed."""
 
     name: str
     seeds: Seeds
     share: tuple[float, int] | None = None
-    """A share of right answers and its number of examples, where no record is kept."""
+    """Share of right answers and number of examples, for a row whose records were not kept."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,13 @@ class Ties:
     """Tie groups of a table."""
 
     letters: dict[str, str]
-    """Row → letters, in descending order of the mean; rows that share one are not told apart."""
+    """Row → letters, from the best mean down. Rows that share one do not differ significantly."""
     p_values: Mapping[tuple[str, str], float]
-    """Two rows, in matrix order → the p-value of no difference, adjusted for all pairs."""
+    """Two rows, in matrix order → p-value of their difference, adjusted for all pairs."""
     least: float = 0.0
-    """The least adjusted p-value that permutations (of a corpus metric) can give."""
+    """The smallest adjusted p-value that permutations of a corpus metric can give; 0 elsewhere."""
     paired: bool = True
-    """Whether the rows were compared example by example."""
+    """Whether rows were compared by example, or by their shares alone."""
 
     @property
     def pairs(self) -> int:
@@ -68,11 +75,16 @@ class Ties:
 
 
 def ties(
-    sides: Sequence[Side], metric: str, *, higher_is_better: bool | None, labels: Sequence[str] = ()
+    sides: Sequence[RowScores],
+    metric: str,
+    *,
+    higher_is_better: bool | None,
+    labels: Sequence[str] = (),
 ) -> Ties | None:
-    """The tie groups of ``sides`` on ``metric``; None when they are too few, too many or differ.
+    """The tie groups of ``sides`` on ``metric``.
 
-    None too where nobody says which direction is better: letters follow the order of the means.
+    None if there are too few or too many rows, if their examples differ, or if the metric's
+    direction is not declared: letters follow the order of the means.
     """
     if higher_is_better is None:
         return None
@@ -83,7 +95,7 @@ def ties(
     record = find(metric)
     corpus = record.corpus if record and isinstance(record.corpus, PairedCorpus) else None
     if record and record.corpus and not (corpus and labels):
-        return None  # no score per example, and nothing that compares the whole
+        return None  # no score per example, and no test of the corpus value
     name = example_metric(metric)
     scored = [_ids(records, name) for side in sides for records in side.seeds.values()]
     if not scored[0] or any(ids != scored[0] for ids in scored):
@@ -112,7 +124,7 @@ def _letters(ranked: Sequence[str], adjusted: Mapping[tuple[str, str], float]) -
     return tie_groups(ranked, [pair for pair, p in adjusted.items() if p <= ALPHA])
 
 
-def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
+def _unpaired(sides: Sequence[RowScores], *, higher_is_better: bool) -> Ties | None:
     """Ties of shares without records: a two-proportion score test for each pair, Holm."""
     if not 2 <= len(sides) <= MAX_UNPAIRED_ROWS:
         return None
@@ -125,17 +137,17 @@ def _unpaired(sides: Sequence[Side], *, higher_is_better: bool) -> Ties | None:
 
 
 def _ids(records: Records, metric: str) -> set[str]:
-    """The examples that have a score: a category may have no gold number."""
+    """The examples that have a score; one without a gold number has none."""
     return {i for i, record in records.items() if metric in record["scores"]}
 
 
-def _groups(side: Side, order: Sequence[str]) -> list[str]:
+def _groups(side: RowScores, order: Sequence[str]) -> list[str]:
     records = next(iter(side.seeds.values()))
     return [records[i].get("group") or i for i in order]
 
 
-def _scores(side: Side, name: str, order: Sequence[str]) -> dict[int | None, Floats]:
-    """Scores of the examples by seed; of a corpus metric those of its per-example metric."""
+def _scores(side: RowScores, name: str, order: Sequence[str]) -> dict[int | None, Floats]:
+    """Scores of the examples by seed; for a corpus metric, those of its per-example metric."""
     return {
         seed: np.array([records[i]["scores"][name] for i in order])
         for seed, records in side.seeds.items()
@@ -154,7 +166,8 @@ def _differences(first: Mapping[int | None, Floats], second: Mapping[int | None,
 def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
     """Two-sided p: McNemar for right or wrong, else a t-test with clustered standard error.
 
-    Of several seeds it is the larger of that over examples and the one that crosses both.
+    With several seeds it is the larger of the value over examples and that of the crossed design.
+    A t-test, not `sign_flip`: there may be 1,770 pairs.
     """
     d = differences.mean(axis=1)
     seeds = differences.shape[1]
@@ -169,7 +182,7 @@ def _mean_p(differences: Floats, groups: Sequence[str]) -> float:
 
 def _corpus_p(
     corpus: PairedCorpus,
-    sides: tuple[Side, Side],
+    sides: tuple[RowScores, RowScores],
     order: Sequence[str],
     labels: Sequence[str],
     resamples: int,

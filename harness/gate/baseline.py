@@ -1,7 +1,7 @@
-"""What a comparison over time needs of a run: scores per example, values, settings, hardware.
+"""Baseline files: what is kept of a run so that a later run can be compared with it.
 
-A baseline file is a snapshot with the reasons why it was taken: small enough to be committed, and
-enough for paired comparisons without the run that it came from.
+A baseline holds scores per example, values, settings and hardware, and why it was recorded. It is
+small enough to be committed, and paired comparisons need nothing else of the run it came from.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from harness.results.result import CellResult, Run, load_run, stored_directions
 
 SCHEMA = 1
 DIGITS = 6
-"""Decimals of a stored score."""
+"""Decimals of a stored score: far below any margin, and a short file."""
 SHARED = ("id", "label", "predicted_label")
-"""Fields of a prediction that a snapshot keeps, besides its cluster, scores and text's hash."""
+"""Fields of a prediction that a snapshot keeps, besides its cluster, scores and the text's hash."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,13 @@ class CellSnapshot:
     def records(self) -> Records:
         """Example id → what `harness.analysis.difference` needs of a record."""
         columns = self.examples
-        found = {}
+        records = {}
         for k, example in enumerate(columns.get("id", ())):
             scores = {m: v[k] for m, v in self.scores.items() if v[k] is not None}
             shared = {key: column[k] for key, column in columns.items()}
-            found[example] = {**shared, "scores": scores, "prediction": columns["text"][k]}
-        return found
+            # equality is all that a comparison asks of an answer, so its hash serves as the text
+            records[example] = {**shared, "scores": scores, "prediction": columns["text"][k]}
+        return records
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class Snapshot:
 
     def rows(self) -> dict[str, list[CellSnapshot]]:
         """Row → its cells by seed."""
-        found: dict[str, list[CellSnapshot]] = {}
+        rows: dict[str, list[CellSnapshot]] = {}
         for cell in self.cells:
-            found.setdefault(cell.row, []).append(cell)
-        return {row: sorted(cells, key=lambda c: c.seed or 0) for row, cells in found.items()}
+            rows.setdefault(cell.row, []).append(cell)
+        return {row: sorted(cells, key=lambda c: c.seed or 0) for row, cells in rows.items()}
 
 
 def snapshot_of(run: Run) -> Snapshot:
@@ -127,21 +128,24 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
 
 
 def _clusters(records: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
-    """The number of each example's cluster, where a cluster holds several."""
+    """Each example's cluster as a number; empty if every cluster holds one example.
+
+    Numbers, because a group may be a whole passage of text.
+    """
     groups = [r.get("group") or r["id"] for r in records]
     numbers = {group: k for k, group in enumerate(dict.fromkeys(groups), start=1)}
     return {} if len(numbers) == len(groups) else {"group": [numbers[g] for g in groups]}
 
 
-def slim(snapshot: Snapshot, metrics: Iterable[str]) -> Snapshot:
-    """``snapshot`` with the scores and signatures of ``metrics`` and the primary ones alone."""
-    kept = set(metrics)
+def only_metrics(snapshot: Snapshot, metrics: Iterable[str]) -> Snapshot:
+    """``snapshot`` reduced to the scores and signatures of ``metrics`` and the primary metrics."""
+    asked = set(metrics)
     cells = []
     for cell in snapshot.cells:
-        named = {*kept, cell.primary_metric}
-        wanted = {*named, *map(example_metric, named)}
-        scores = {m: column for m, column in cell.scores.items() if m in wanted}
-        signatures = {m: text for m, text in cell.signatures.items() if m in wanted}
+        named = {*asked, cell.primary_metric}
+        used = {*named, *map(example_metric, named)}
+        scores = {m: column for m, column in cell.scores.items() if m in used}
+        signatures = {m: text for m, text in cell.signatures.items() if m in used}
         cells.append(replace(cell, scores=scores, signatures=signatures))
     return replace(snapshot, cells=tuple(cells))
 
@@ -198,7 +202,7 @@ def load_snapshot(source: str, default: Path) -> Snapshot:
 
 
 def exists(source: str) -> bool:
-    """Whether ``source`` is there; a git reference is looked up when it is read."""
+    """Whether ``source`` exists. A git reference counts as existing until it is read."""
     return source.startswith("git:") or Path(source).exists()
 
 
@@ -206,17 +210,17 @@ def _git_show(reference: str, path: Path) -> str:
     folder, name = path.resolve().parent, path.name
     command = ["git", "-C", str(folder), "show", f"{reference}:./{name}"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
-        hint = "Fetch the reference first, or give a file."
-        raise HarnessError(f"git has no {path} at {reference}: {reason}", hint=hint) from None
-    return found.stdout
+        hint = "Fetch the reference first (`git fetch`), or give --against a baseline file."
+        raise HarnessError(f"git cannot show {path} at {reference}: {reason}", hint=hint) from None
+    return shown.stdout
 
 
 def _no_baseline(source: str, why: str) -> HarnessError:
-    hint = "Write one by `harness baseline update RUN --reason …`."
-    return HarnessError(f"not a baseline that can be read: {why}", where=source, hint=hint)
+    hint = "Write one with `harness baseline update RUN --reason …`."
+    return HarnessError(f"this baseline cannot be read: {why}", where=source, hint=hint)
 
 
 def _parsed(text: str, source: str) -> Snapshot:
@@ -228,37 +232,38 @@ def _parsed(text: str, source: str) -> Snapshot:
         raise _no_baseline(source, str(error)) from None
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema != SCHEMA:
-        raise _no_baseline(source, f"it is of schema {schema}, not {SCHEMA}")
+        raise _no_baseline(source, f"its schema is {schema}, this version reads {SCHEMA}")
     record.pop("schema")
     known = {f.name for f in fields(CellSnapshot)}
     for k, cell in enumerate(record["cells"] if isinstance(record.get("cells"), list) else ()):
         if isinstance(cell, dict):
-            cell.setdefault("seed", None)  # what is empty is not written
+            cell.setdefault("seed", None)  # empty fields are not written, and this one is required
             if unknown := sorted(set(cell) - known):
                 raise _no_baseline(source, f"cells.{k}.{unknown[0]}: unknown field")
     try:
-        # as JSON: lists may stand for tuples there, and strict types refuse the rest
-        found = TypeAdapter(Snapshot).validate_json(json.dumps(record), strict=True)
+        # Validated as JSON, where a list may become a tuple; `strict` still refuses a string for a
+        # number and the like.
+        snapshot = TypeAdapter(Snapshot).validate_json(json.dumps(record), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise _no_baseline(source, f"{key}: {first['msg']}") from None
-    for cell in found.cells:
+    for cell in snapshot.cells:
         if problem := _broken_columns(cell):
             raise _no_baseline(source, f"{cell.name}: {problem}")
-    return found
+    return snapshot
 
 
 def _broken_columns(cell: CellSnapshot) -> str | None:
-    """Why the columns of a cell do not belong together; None if they do."""
+    """What is wrong with the columns of a cell; None if nothing is."""
     ids = cell.examples.get("id", [])
     if cell.examples and "text" not in cell.examples:
         return "the column `text` is missing"
     strange = [i for i in ids if not isinstance(i, str)]
     if strange:
-        return f"{strange[0]!r} is no example's id"
+        return f"{strange[0]!r} is not a valid example id"
     if len(set(ids)) < len(ids):
-        return f"{len(ids) - len(set(ids))} ids are there twice"
+        return f"{len(ids) - len(set(ids))} duplicate ids"
     for name, column in {**cell.examples, **cell.scores}.items():
         if len(column) != len(ids):
             return f"the column `{name}` has {len(column)} entries for {len(ids)} examples"

@@ -1,7 +1,7 @@
-"""The gate: a run against a baseline, rule by rule; what is not shown to be well never passes.
+"""The gate: compare a run with a baseline, rule by rule. What cannot be compared never passes.
 
-The paired intervals of one check hold together (Bonferroni), so that a mere re-run fails in at
-most 2.5% of checks however many rules there are. A rule's outcome is one of `OUTCOMES`.
+The paired intervals of one check are corrected together (Bonferroni): repeating a run without any
+change fails at most 2.5% of checks, however many rules there are.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from harness.gate.baseline import (
     Snapshot,
     exists,
     load_snapshot,
+    only_metrics,
     save_baseline,
-    slim,
     snapshot_of,
     updated,
 )
-from harness.gate.rule_kinds import Finding, Lane, exact, paired, percentage, static
+from harness.gate.rule_kinds import Finding, RuleKind, exact, paired, percentage, static
 from harness.results.result import Run
 from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
 
@@ -48,9 +48,12 @@ OUTCOMES: dict[str, Severity] = {
     "not-a-number": "incomparable",
     "cell-failed": "failure",
 }
-"""Outcome of a check → how grave it is."""
+"""Outcome of a check → its severity."""
 EXIT_CODES: dict[Severity, int] = {"regression": 1, "failure": 4, "incomparable": 3}
-"""Severity → exit code. Where several apply the first here decides; the others pass."""
+"""Severity → exit code; other severities pass.
+
+The first one here that occurs decides: a failed cell must not hide a regression.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Check:
     metric: str
     outcome: str
     text: str
-    """What was found, in one sentence."""
+    """The finding in one sentence."""
     delta: Delta | None = None
     regressions: tuple[str, ...] = ()
     """Ids of the examples that lost most, the worst first."""
@@ -74,7 +77,7 @@ class Check:
 
     @property
     def severity(self) -> Severity:
-        """How grave the outcome is."""
+        """Severity of the outcome."""
         return OUTCOMES[self.outcome]
 
     @property
@@ -84,7 +87,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether there is nothing to say of it, not even a warning."""
+        """Whether the check passed without even a warning."""
         return self.severity == "pass"
 
 
@@ -107,19 +110,19 @@ class GateVerdict:
 
     @property
     def summary(self) -> str:
-        """One sentence; it never says "no regression"."""
+        """One sentence. It never claims "no regression", only how large a loss is excluded."""
         counts: dict[str, int] = {}
         for check in self.checks:
             counts[check.outcome] = counts.get(check.outcome, 0) + 1
-        said = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+        totals = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
         deltas = [check.delta for check in self.checks if check.delta]
         if self.exit_code or not deltas:
-            return f"{self.suite}: {said}"
+            return f"{self.suite}: {totals}"
         moved = [delta for delta in deltas if delta.won or delta.lost]
         if not moved:
-            return f"{self.suite}: {said}; every paired score is unchanged"
+            return f"{self.suite}: {totals}; every paired score is unchanged"
         bound = max(_largest_loss(delta) for delta in moved)
-        return f"{self.suite}: {said}; losses larger than {bound:.3g} are excluded"
+        return f"{self.suite}: {totals}; losses larger than {bound:.3g} are excluded"
 
 
 def _largest_loss(delta: Delta) -> float:
@@ -150,12 +153,12 @@ def _named(rule: Rule, rows: Sequence[str]) -> list[str]:
     found = [row for row in rows if fnmatchcase(row, rule.cells)]
     if not found:
         hint = f"Rows: {', '.join(rows[:3])}, …" if rows else "The run has no cells."
-        raise HarnessError(f'gate: "{rule.cells}" names no row', hint=hint)
+        raise HarnessError(f'gate: no row matches "{rule.cells}"', hint=hint)
     return found
 
 
 def _applies(rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None) -> bool:
-    """Measurements that neither side has (GPU memory on a CPU) are no checks."""
+    """False for a measurement that neither side has, such as GPU memory on a CPU."""
     if rule.test != "percentage":
         return True
     return any(rule.metric in cell.values for cell in (*(new or ()), *(old or ())))
@@ -166,16 +169,16 @@ def _check(
     family: int,
 ) -> Check:  # fmt: skip
     metric = _metric(rule, [*(new or ()), *(old or ())])
-    found = _missing(rule, new, old)
-    if found is None and rule.test != "static":
-        found = _incomparable(metric, new or [], old or [], measured=rule.test == "percentage")
-    if found is None:
-        lanes: dict[str, Lane] = {
+    finding = _missing(rule, new, old)
+    if finding is None and rule.test != "static":
+        finding = _incomparable(metric, new or [], old or [], measured=rule.test == "percentage")
+    if finding is None:
+        kinds: dict[str, RuleKind] = {
             "paired": partial(paired, family=family),
             "exact": exact, "percentage": percentage, "static": static,
         }  # fmt: skip
-        found = lanes[rule.test](rule, metric, new or [], old or [])
-    return Check(rule, row, metric, *found)
+        finding = kinds[rule.test](rule, metric, new or [], old or [])
+    return Check(rule, row, metric, *finding)
 
 
 def _metric(rule: Rule, cells: Sequence[CellSnapshot]) -> str:
@@ -187,11 +190,11 @@ def _metric(rule: Rule, cells: Sequence[CellSnapshot]) -> str:
 def _missing(
     rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None
 ) -> Finding | None:
-    """Outcomes of rows that one side lacks, skipped or failed; None where both have results."""
+    """The finding for a row that one side lacks, skipped or failed; None if both have results."""
     before = {cell.status for cell in old or ()}
     if new is None or any(cell.status == "missing" for cell in new):
         outcome = "missing-cell" if rule.on_missing == "fail" else "warned"
-        return Finding(outcome, "in the baseline, and without a result in the run")
+        return Finding(outcome, "in the baseline, but the run has no result for it")
     failed = next((cell for cell in new if cell.status == "failed"), None)
     if failed is not None:
         outcome = "known-failure" if "failed" in before else "cell-failed"
@@ -201,7 +204,7 @@ def _missing(
         if "ok" not in before:
             return Finding("not-compared", f"skipped: {skipped.reason}")
         outcome = "skipped-cell" if rule.on_missing == "fail" else "warned"
-        return Finding(outcome, f"skipped, and in the baseline: {skipped.reason}")
+        return Finding(outcome, f"skipped, though the baseline has it: {skipped.reason}")
     if rule.test != "static" and "ok" not in before:
         outcome = "new-cell" if rule.on_new == "record" else "new-cell-refused"
         return Finding(outcome, "not in the baseline; `harness baseline update` records it")
@@ -213,8 +216,9 @@ def _incomparable(
 ) -> Finding | None:
     """Why the two sides of a row cannot be compared; None if they can.
 
-    What was measured needs no examples: random weights and some imported results have none.
+    ``measured`` values need no examples: random weights and some imported results have none.
     """
+    # From the most to the least fundamental difference: the first one explains the later ones.
     if [cell.seed for cell in new] != [cell.seed for cell in old]:
         return Finding("not-comparable", "the training seeds differ")
     for now, then in zip(new, old, strict=True):
@@ -224,16 +228,19 @@ def _incomparable(
         if not measured and not now.examples.get("id"):
             return Finding("no-examples", f"{now.name} has no scored example")
         if now.data_hash != then.data_hash:
-            return Finding("not-comparable", "the data set changed: other examples or references")
+            return Finding(
+                "not-comparable", "the data set changed: other examples or other references"
+            )
         if now.prompt_hash != then.prompt_hash:
             return Finding("not-comparable", "the prompts changed")
         if now.generation != then.generation:
             return Finding(
-                "not-comparable", f"generation was {then.generation} and is {now.generation}"
+                "not-comparable",
+                f"generation settings changed from {then.generation} to {now.generation}",
             )
         ours, theirs = now.signatures.get(metric), then.signatures.get(metric)
         if ours != theirs:
-            return Finding("not-comparable", f"{metric} was computed as {theirs} and is as {ours}")
+            return Finding("not-comparable", f"{metric} was computed as {theirs}, now as {ours}")
     return None
 
 
@@ -266,14 +273,18 @@ def update_baseline(run: Run, path: Path, reason: str) -> int:
     """
     bad = [cell.key for cell in run.cells if cell.status in ("failed", "missing")]
     if bad:
-        hint = "Finish the run first: a baseline of half a run would pass what it does not hold."
-        raise HarnessError(f"{len(bad)} cells failed or are missing: {bad[0]}", hint=hint)
+        hint = (
+            "Finish the run first: a baseline from an incomplete run would let missing cells pass."
+        )
+        raise HarnessError(
+            f"{len(bad)} cells failed or are missing, the first is {bad[0]}", hint=hint
+        )
     if all(cell.status != "ok" for cell in run.cells):
-        raise HarnessError("no cell of the run has a result")
+        raise HarnessError("no cell of the run has a result to record")
     history = load_snapshot(str(path), path).history if path.is_file() else ()
     git = run.environment.get("git") or {}
     revision = f"{git.get('revision') or 'unknown'}{'+' if git.get('dirty') else ''}"
     named = {rule.metric for rule in Gate(**run.suite.get("gate", {})).rules}
-    kept = slim(snapshot_of(run), named)
-    save_baseline(path, updated(kept, history, reason=reason, revision=revision))
+    recorded = only_metrics(snapshot_of(run), named)
+    save_baseline(path, updated(recorded, history, reason=reason, revision=revision))
     return sum(cell.status == "ok" for cell in run.cells)

@@ -46,7 +46,10 @@ def as_markdown(verdict: GateVerdict, run: Run) -> str:
 
 
 def as_junit(verdict: GateVerdict, run: Run) -> str:
-    """JUnit XML: a test case per check; what cannot be told is an error, a warning is skipped."""
+    """JUnit XML with a test case per check.
+
+    A regression is a failure, a check that could not be made an error, a warning a skipped test.
+    """
     suite = ElementTree.Element("testsuite", name=f"harness check {verdict.suite}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for check in verdict.checks:
@@ -67,20 +70,20 @@ def as_junit(verdict: GateVerdict, run: Run) -> str:
 
 
 def _tag(check: Check) -> str | None:
-    """JUnit's element for a check that did not pass: what is not known to be worse is an error."""
+    """JUnit's element for a check, or None if it passed."""
     tags = {"pass": None, "warning": "skipped", "regression": "failure"}
     return tags.get(check.severity, "error")
 
 
 def workflow_commands(verdict: GateVerdict) -> list[str]:
     """GitHub's workflow commands: an error per problem, a warning per warning."""
-    found = []
+    commands = []
     for check in verdict.checks:
         if not check.passed:
             kind = "error" if check.is_problem else "warning"
             title = _property(f"{check.outcome}: {check.row}")
-            found.append(f"::{kind} title={title}::{_data(f'{check.metric}: {check.text}')}")
-    return found
+            commands.append(f"::{kind} title={title}::{_data(f'{check.metric}: {check.text}')}")
+    return commands
 
 
 def _data(text: str) -> str:
@@ -96,9 +99,9 @@ def _examples(check: Check, run: Run) -> list[tuple[str, ...]]:
     if not check.regressions:
         return []
     records = _records(run, check.row)
-    found = [records[i] for i in check.regressions[:EXAMPLES] if i in records]
+    lost = [records[i] for i in check.regressions[:EXAMPLES] if i in records]
     return [
-        tuple(_cut(r[key]) for key in ("example_prompt", "reference", "prediction")) for r in found
+        tuple(_cut(r[key]) for key in ("example_prompt", "reference", "prediction")) for r in lost
     ]
 
 

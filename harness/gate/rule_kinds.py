@@ -1,9 +1,10 @@
-"""The gate's lanes: one rule on the cells of one row, now and in the baseline.
+"""The four kinds of gate rules. Each compares the cells of one row with those of the baseline.
 
-*paired* fails only when the whole interval of the paired difference lies beyond the margin, and
-the test agrees.
-*exact* is equality within a tolerance on the same machine. *percentage* is for memory and speed.
-*static* holds without a baseline.
+- *paired*: fails only if the whole interval of the paired difference lies beyond the margin and
+  the test agrees.
+- *exact*: equality within a tolerance, on the same machine.
+- *percentage*: for memory and speed.
+- *static*: a bound that needs no baseline.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harness.analysis.family import noise_floor
 from harness.analysis.flips import flips
 from harness.analysis.seeds import seed_pairs
 from harness.gate.baseline import CellSnapshot, sides
-from harness.gate.speed import doubt, has_reference, mean, relative, unit
+from harness.gate.speed import has_reference, load_excuse, mean, relative, unit
 from harness.metrics.registry import direction_of, find
 from harness.suite.gate_rules import PREDICTIONS, Rule
 
@@ -34,42 +35,44 @@ class Finding(NamedTuple):
     """Ids of the examples that lost most, the worst first."""
 
 
-Lane = Callable[[Rule, str, Sequence[CellSnapshot], Sequence[CellSnapshot]], Finding]
-"""A rule, its metric, a row's cells of the run and of the baseline → what was found."""
+RuleKind = Callable[[Rule, str, Sequence[CellSnapshot], Sequence[CellSnapshot]], Finding]
+"""Rule, metric, the row's cells in the run, the row's cells in the baseline → the finding."""
 
 
 def paired(
     rule: Rule, metric: str, new: Sequence[CellSnapshot], old: Sequence[CellSnapshot],
     *, family: int,
 ) -> Finding:  # fmt: skip
-    """The interval of the difference on the same examples, one of ``family`` that hold together."""
+    """Judge the paired difference; ``family`` is how many such rules the check applies in all."""
     broken = _not_numbers(metric, old, new)
     if broken:
         return broken
     before, after = sides(old), sides(new)
+    # Bonferroni: all intervals of one check hold together at the rule's confidence
     confidence = 1 - (1 - rule.confidence) / family
     up = direction(metric, [*new, *old])
     noise = noise_floor(cell.noise for cell in (*old, *new))
     criteria = Criteria(rule.margin, noise, confidence, {metric: up})
     delta = difference(metric, before, after, criteria=criteria, labels=new[0].labels)
     if delta is None:
-        return Finding("no-examples", f"no example has a {metric} on both sides")
+        text = f"no example has a {metric} score in both the run and the baseline"
+        return Finding("no-examples", text)
     if not math.isfinite(delta.delta):
         return Finding("not-a-number", f"the difference is {delta.delta}")
     if up is None:
         return _no_direction(metric)
-    found = _judged(rule, delta, criteria.fewest)
-    return found._replace(delta=delta, regressions=_worst(before, after, metric, up=up))
+    finding = _judged(rule, delta, criteria.fewest)
+    return finding._replace(delta=delta, regressions=_worst(before, after, metric, up=up))
 
 
 def direction(metric: str, cells: Sequence[CellSnapshot]) -> bool | None:
-    """Whether a gain is a rise of ``metric``: by the registry, else as all of ``cells`` say."""
+    """Whether a higher ``metric`` is better: from the registry, else as all ``cells`` declare."""
     stored = {cell.directions[metric] for cell in cells if metric in cell.directions}
     return direction_of(metric, {metric: stored.pop()} if len(stored) == 1 else None)
 
 
 def _no_direction(metric: str) -> Finding:
-    text = f"nobody says whether a higher {metric} is better; declare it in `evaluation.metrics`"
+    text = f"it is not declared whether a higher {metric} is better: add it to `evaluation.metrics`"
     return Finding("not-comparable", text)
 
 
@@ -81,15 +84,15 @@ def _is_speed(metric: str) -> bool:
 def _not_numbers(
     metric: str, old: Sequence[CellSnapshot], new: Sequence[CellSnapshot]
 ) -> Finding | None:
-    """A score that is no finite number can be compared with nothing: it is never a regression."""
+    """A finding if a score is NaN or infinite: it cannot be compared, so it is no regression."""
     for side, cells in (("the baseline", old), ("the run", new)):
         for cell in cells:
             scores = cell.scores.get(metric, [])
             ids = cell.examples.get("id", [])
-            found = [i for i, s in zip(ids, scores, strict=False) if not math.isfinite(s or 0.0)]
-            if found:
-                text = f"{cell.name}: {metric} is no number for {len(found)} examples in {side}"
-                return Finding("not-a-number", f"{text}, first {found[0]}")
+            broken = [i for i, s in zip(ids, scores, strict=False) if not math.isfinite(s or 0.0)]
+            if broken:
+                text = f"{cell.name}: {metric} is not finite for {len(broken)} examples in {side}"
+                return Finding("not-a-number", f"{text}, the first is {broken[0]}")
     return None
 
 
@@ -102,13 +105,14 @@ def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
     if delta.won == delta.lost == 0 and loss == 0:
         return Finding("pass", f"every score is unchanged on {delta.n} examples")
     if delta.units < fewest:
-        text = f"Δ {size}: {delta.units} independent examples tell nothing at this level, {fewest}"
-        return Finding("undecided", f"{text} may")
+        need = f"{delta.units}, and at least {fewest} are needed at this confidence"
+        return Finding("undecided", f"Δ {size}: too few independent examples: {need}")
     if delta.verdict == "worse":
         return Finding("regression", f"Δ {size}, a loss of more than {rule.margin:g}")
     if delta.verdict == "better" and least < -rule.margin:
         outdated = rule.on_improved == "require-update"
         return Finding("baseline-outdated" if outdated else "improved", f"Δ {size}")
+    # an interval within the margin passes however few examples: a large loss would have shown
     if most <= rule.margin:
         return Finding("pass", f"Δ {size}: a loss of more than {rule.margin:g} is excluded")
     if delta.n < rule.min_examples:
@@ -119,8 +123,8 @@ def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
 def _worst(
     before: Seeds, after: Seeds, metric: str, *, up: bool, count: int = 5
 ) -> tuple[str, ...]:
-    found = [flips(b, a, metric, directions={metric: up}) for b, a in seed_pairs(before, after)]
-    lost = [flip for each in found if each for flip in each.regressions]
+    by_seed = [flips(b, a, metric, directions={metric: up}) for b, a in seed_pairs(before, after)]
+    lost = [flip for flipped in by_seed if flipped for flip in flipped.regressions]
     ordered = sorted(lost, key=lambda flip: (-flip.loss, flip.id))
     return tuple(dict.fromkeys(flip.id for flip in ordered))[:count]
 
@@ -131,8 +135,8 @@ def exact(
     """Equality within the tolerance, on the same machine and packages."""
     for now, then in zip(new, old, strict=True):
         if now.hardware != then.hardware or now.packages != then.packages:
-            other = "machine" if now.hardware != then.hardware else "packages"
-            text = f"the baseline is of another {other}: equality is not expected"
+            other = "on other hardware" if now.hardware != then.hardware else "with other packages"
+            text = f"the baseline was recorded {other}: results need not be equal"
             return Finding("not-compared", text)
         pair = _changed_share(now, then) if metric == PREDICTIONS else _both(metric, now, then)
         broken = _broken(metric, pair)
@@ -172,7 +176,7 @@ def percentage(
         return Finding("not-compared", text)
     for side, cells in (("the baseline", old), ("the run", new)):
         if not has_reference(metric, cells):
-            text = f"{metric} has no reference work beside it in {side}, of an older version"
+            text = f"{side} was written by an older version: no reference_ms for {metric}"
             return Finding("not-comparable", text)
     pair = relative(metric, old), relative(metric, new)
     broken = _broken(metric, pair)
@@ -190,8 +194,10 @@ def percentage(
     text = f"{size}, tolerance {rule.tolerance:g}%"
     if worse <= rule.tolerance:
         return Finding("improved" if worse < -rule.tolerance else "pass", text)
-    times = now / then if not up else then / now if now else math.inf
-    excuse = doubt(metric, times, 1 + rule.tolerance / 100, new, old) if _is_speed(metric) else None
+    # how many times as slow: milliseconds grow, tokens per second fall
+    times = (then / now if now else math.inf) if up else now / then
+    allowed = 1 + rule.tolerance / 100
+    excuse = load_excuse(metric, times, allowed, new, old) if _is_speed(metric) else None
     return Finding("undecided", f"{text}; {excuse}") if excuse else Finding("regression", text)
 
 

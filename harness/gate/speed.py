@@ -1,7 +1,8 @@
-"""How a gate compares speeds: as multiples of the reference work, and what other load explains.
+"""How the gate compares speeds across runs on one machine that may be busy.
 
-The reference work is fixed, and timed where the speed is (`reference_ms`); training is timed with
-other cells beside it, and compared as it is.
+Next to every speed a fixed computation is timed, the *reference work* (`reference_ms`). A speed is
+compared as a multiple of it, so that a slower machine cancels out. Training speed has no reference
+work, because other cells may train at the same time; it is compared as measured.
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from harness.metrics.registry import direction_of, find
 
 REFERENCE = "reference_ms"
 BY_ROUND = {"latency_p50_ms": "latency_ratio", "latency_ratio": "latency_ratio"}
-"""A speed → the same as a multiple of the reference work, taken round by round."""
-LOADED = 1.5
-"""The reference work is the same everywhere: a machine that takes so many times as long for it as
-at another time is busy, or was."""
+"""Speed → the metric that holds it as a multiple of the reference work, computed in each round."""
+BUSY_RATIO = 1.5
+"""The machine was busy if its reference work took this many times as long as in the other run.
+
+On a quiet machine it repeats within a few per cent (docs/measuring.md).
+"""
 
 
 def mean(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
     """The mean over ``cells``, None where one has no value."""
-    found = [cell.values.get(metric) for cell in cells]
-    known = [value for value in found if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(found) else None
+    values = [cell.values.get(metric) for cell in cells]
+    measured = [value for value in values if value is not None]
+    # a mean over the seeds that happen to have a value would compare different seeds
+    return sum(measured) / len(measured) if measured and len(measured) == len(values) else None
 
 
 def unit(metric: str) -> str:
-    """What `relative` counts in."""
+    """The unit of what `relative` returns."""
     record = find(metric)
     return "× the reference work" if _beside(metric) else record.unit if record else ""
 
 
 def _beside(metric: str) -> bool:
-    """Whether the reference work is timed beside ``metric``."""
+    """Whether the reference work is timed along with ``metric``."""
     record = find(metric)
     return record is not None and record.beside_reference
 
@@ -46,7 +50,7 @@ def has_reference(metric: str, cells: Sequence[CellSnapshot]) -> bool:
 
 
 def relative(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
-    """The mean over seeds; of a speed as a multiple of the reference work timed beside it."""
+    """The mean over seeds, of a speed as a multiple of its reference work."""
     if metric in BY_ROUND or not _beside(metric):
         return mean(BY_ROUND.get(metric, metric), cells)
     value, reference = mean(metric, cells), mean(REFERENCE, cells)
@@ -55,25 +59,34 @@ def relative(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
     return value * reference if direction_of(metric) else value / reference
 
 
-def doubt(
+def load_excuse(
     metric: str, times: float, allowed: float, new: Sequence[CellSnapshot],
     old: Sequence[CellSnapshot],
 ) -> str | None:  # fmt: skip
-    """Why what is ``times`` as slow, of ``allowed``, may be other load; None where nothing is.
+    """Return a reason to blame the slowdown on machine load, or None.
 
-    A slower model is slow in its best round too; and other load slows the reference work at least
-    as much as it can change a ratio to it.
+    Two things speak for load. A model that really is slower is slower in its best round too. And
+    load slows the reference work by at least as much as it can change a ratio to it.
+
+    Args:
+        metric: The speed that was compared.
+        times: How many times as slow it is now.
+        allowed: How many times as slow it may be.
+        new: The row's cells in the run.
+        old: The row's cells in the baseline.
     """
     least = f"{BY_ROUND.get(metric, metric)}_least"
     best, former = mean(least, new), mean(least, old)
     if best and former:
         times = best / former
         if times <= allowed:
-            return f"its best round took {times:.2f} times the former best"
+            return f"its best round took only {times:.2f} times the baseline's best: machine load?"
     now, before = mean(REFERENCE, new), mean(REFERENCE, old)
-    if not now or not before or max(now, before) / min(now, before) <= max(LOADED, times):
+    if not now or not before or max(now, before) / min(now, before) <= max(BUSY_RATIO, times):
         return None
     if now > before:
-        return f"the machine took {now / before:.1f} times as long for the reference work"
-    text = f"the baseline was under load: {before / now:.1f} times as long for the reference work"
-    return f"{text}; record a new one"
+        return (
+            f"the machine was busy: the reference work ran {now / before:.1f}× slower than before"
+        )
+    text = "the machine was busy when the baseline was recorded"
+    return f"{text}: the reference work ran {before / now:.1f}× slower; record a new baseline"

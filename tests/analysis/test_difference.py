@@ -10,7 +10,7 @@ from harness.analysis.difference import (
     incomparable,
 )
 from harness.analysis.family import holm_over, noise_floor
-from harness.analysis.ties import SWAPS, Side, ties
+from harness.analysis.ties import SWAPS, RowScores, ties
 
 
 def records(scores, **extra):
@@ -122,7 +122,7 @@ def test_other_examples_references_or_questions_are_not_comparable():
     assert incomparable(here, records(HIGH)) is None
     assert incomparable(here, records(HIGH[:-1])) is None
     others = {f"other-{i}": record for i, record in here.items()}
-    assert "no example is on both sides" in incomparable(here, others)
+    assert "no example in common" in incomparable(here, others)
     assert "no predictions" in incomparable(here, {})
     assert "references differ" in incomparable(here, records(HIGH, reference="other"))
     assert "questions differ" in incomparable(here, records(HIGH, example_prompt="other"))
@@ -130,9 +130,9 @@ def test_other_examples_references_or_questions_are_not_comparable():
 
 def test_rows_that_do_not_differ_share_a_letter():
     sides = [
-        Side("low", {0: records(LOW)}),
-        Side("low too", {0: records([s + 0.001 * (-1) ** i for i, s in enumerate(LOW)])}),
-        Side("high", {0: records(HIGH)}),
+        RowScores("low", {0: records(LOW)}),
+        RowScores("low too", {0: records([s + 0.001 * (-1) ** i for i, s in enumerate(LOW)])}),
+        RowScores("high", {0: records(HIGH)}),
     ]
     found = ties(sides, "rougeL", higher_is_better=True)
     assert found.pairs == 3
@@ -142,12 +142,15 @@ def test_rows_that_do_not_differ_share_a_letter():
 
 
 def test_there_are_no_ties_where_examples_differ():
-    sides = [Side("x", {0: records(LOW)}), Side("y", {0: records(HIGH[:-1])})]
+    sides = [RowScores("x", {0: records(LOW)}), RowScores("y", {0: records(HIGH[:-1])})]
     assert ties(sides, "rougeL", higher_is_better=True) is None
 
 
 def test_three_equal_gains_are_no_proof_that_two_rows_differ():
-    sides = [Side("a", {0: records([0.1, 0.2, 0.3])}), Side("b", {0: records([0.6, 0.7, 0.8])})]
+    sides = [
+        RowScores("a", {0: records([0.1, 0.2, 0.3])}),
+        RowScores("b", {0: records([0.6, 0.7, 0.8])}),
+    ]
     assert ties(sides, "rougeL", higher_is_better=True).letters == {"a": "a", "b": "a"}
 
 
@@ -208,14 +211,14 @@ def labelled(wrong):
 
 def test_macro_f1_ties_tell_the_least_p_value_that_permutations_give():
     rows = [
-        Side("few", {0: labelled(1)}),
-        Side("none", {0: labelled(0)}),
-        Side("all", {0: labelled(24)}),
+        RowScores("few", {0: labelled(1)}),
+        RowScores("none", {0: labelled(0)}),
+        RowScores("all", {0: labelled(24)}),
     ]
     found = ties(rows, "f1_macro", higher_is_better=True, labels=("a", "b", "c"))
     assert found.p_values["few", "all"] == found.least == 3 / (SWAPS + 1)
     assert found.p_values["few", "none"] == 1
-    seeds = [Side(r.name, {0: r.seeds[0], 1: r.seeds[0]}) for r in rows]
+    seeds = [RowScores(r.name, {0: r.seeds[0], 1: r.seeds[0]}) for r in rows]
     assert ties(seeds, "f1_macro", higher_is_better=True, labels=("a", "b", "c")).least == 0
 
 
@@ -227,7 +230,7 @@ def test_macro_f1_pairs_seeds_by_number():
 
 
 def test_tie_letters_pair_seeds_by_number():
-    rows = [Side("low", seeded(LOW, (0, 1, 2))), Side("tuned", seeded(TUNED, (1, 2)))]
+    rows = [RowScores("low", seeded(LOW, (0, 1, 2))), RowScores("tuned", seeded(TUNED, (1, 2)))]
     assert ties(rows, "rougeL", higher_is_better=True).letters == {"tuned": "a", "low": "b"}
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_baseline_is_named_with_its_place(run, path, value):
     changed(path, value)
     found = harness("check", "run")
     assert found.exit_code == 2, found.output
-    assert re.search(r"run\.baseline\.json: not a baseline that can be read: \w", found.output)
+    assert re.search(r"run\.baseline\.json: this baseline cannot be read: \w", found.output)
     assert "Traceback" not in found.output
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_baseline_is_named(run, text):
     _baseline().write_bytes(text.encode("latin-1"))
     found = harness("check", "run")
     assert found.exit_code == 2, found.output
-    assert "run.baseline.json: not a baseline" in found.output
+    assert "run.baseline.json: this baseline cannot be read" in found.output
 
 
 @pytest.mark.parametrize("side", ["the run", "the baseline"])
@@ -128,7 +128,7 @@ def test_a_score_that_is_no_number_is_never_a_regression(run, tmp_path, side, va
     assert found.exit_code == 3, found.output
     assert "not-a-number" in found.output
     said = " ".join(found.output.split())
-    assert re.search(rf"accuracy is no number for \d examples in {side}, first", said)
+    assert re.search(rf"accuracy is not finite for \d examples in {side}, the first", said)
 
 
 def test_a_fault_of_our_own_is_no_regression(run, monkeypatch):

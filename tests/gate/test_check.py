@@ -283,7 +283,7 @@ def test_a_static_limit_needs_no_baseline():
 
 
 def test_a_rule_that_names_no_row_is_wrong_usage():
-    with pytest.raises(HarnessError, match="names no row"):
+    with pytest.raises(HarnessError, match="no row matches"):
         check(
             snapshot(cell(HIGH)), snapshot(cell(HIGH)), Gate(rules=(Rule(metric="x", cells="y"),))
         )

@@ -99,7 +99,7 @@ def test_json_and_a_rules_file(gated, tmp_path):
         ),
         ("rules: []\n", "rules.yaml:1: rules"),
         ("rules:\n  - {metric: x, test: static}\n", "`limit` belongs to"),
-        ("rules:\n  - {metric: x, cells: nothing}\n", "names no row"),
+        ("rules:\n  - {metric: x, cells: nothing}\n", "no row matches"),
     ],
 )
 def test_wrong_rules_are_wrong_usage(gated, tmp_path, text, said):
