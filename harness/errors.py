@@ -2,6 +2,7 @@
 
 HarnessError            anything the user can put right: what, where, what to do next
 ├── SuiteError          all problems of one suite or model file, reported in one go
+├── DamagedFile         a file of a run that cannot be read; `harness run` keeps it aside
 └── NoBaseline          the gate has nothing to compare with: exit code 3, not 2
 SkipCell                a cell cannot run on this machine: its reason goes to the leaderboard
 """
@@ -34,6 +35,10 @@ class SuiteError(HarnessError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class DamagedFile(HarnessError):
+    """A file of a run is there and cannot be read: cut, edited, or of another version."""
 
 
 class NoBaseline(HarnessError):

@@ -21,13 +21,13 @@ from harness.analysis.flips import Flips, flips
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
 from harness.results.paths import CellPaths
+from harness.results.reading import read_predictions
 from harness.results.result import (
     CellResult,
     Run,
     by_id,
     load_result,
     load_run,
-    read_predictions,
     stored_directions,
 )
 from harness.suite.schema import AXES
@@ -232,7 +232,8 @@ def _is_cell(side: Comparable) -> TypeGuard[Path]:
 def _cell(path: Path) -> Scored:
     result = load_result(CellPaths(path).result)
     if result is None:
-        raise HarnessError("result.json cannot be read", where=str(path))
+        hint = "Give a cell's folder, runs/NAME/cells/KEY."
+        raise HarnessError("no result.json", where=str(path), hint=hint)
     return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
 
 

@@ -88,6 +88,9 @@ def run(
     if dry_run:
         _print_plan(found)
         return
+    for decision in found.of("run"):
+        if decision.reason:
+            say(f"{decision.key}: {decision.reason}", err=True)
     try:
         with SuiteProgress(len(found.of("run"))) as progress:
             outcome = execute(found, on_event=progress, workers=workers, fail_fast=fail_fast)

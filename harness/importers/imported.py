@@ -13,7 +13,8 @@ from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
 from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record
-from harness.results.paths import RunPaths, read_json, write_json
+from harness.results.paths import RunPaths, write_json
+from harness.results.reading import read_plan
 from harness.results.result import CellResult, Value, save_result, write_predictions
 from harness.scoring.scoring import signatures_of
 from harness.suite.schema import AXES
@@ -66,7 +67,8 @@ def write_run(
         HarnessError: two cells share their axes, or the directory holds a run of a suite.
     """
     paths = RunPaths(directory)
-    if paths.plan.is_file() and not read_json(paths.plan)["suite"].get("imported"):
+    stored = read_plan(directory, given=str(directory)) if paths.plan.is_file() else None
+    if stored and not stored["suite"].get("imported"):
         hint = "Give another directory by -o."
         raise HarnessError("holds a run of a suite already", where=str(directory), hint=hint)
     seen: dict[tuple[Any, ...], Path] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import DamagedFile, HarnessError
 from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
 from harness.plan.check import checked_suite, refuse_bad_data
@@ -15,7 +15,8 @@ from harness.plan.expand import expand
 from harness.plan.machine import Machine, machine
 from harness.plan.preflight import Decision, preflight, why_not_here
 from harness.plan.select import matches
-from harness.results.paths import RunPaths, read_json, write_json, write_text
+from harness.results.paths import RunPaths, write_json, write_text
+from harness.results.reading import read_plan
 from harness.suite.published import Claim
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
@@ -103,7 +104,11 @@ def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, Any]:
 
 def is_planned(plan: Plan) -> bool:
     """Whether the run directory's plan names these very cells."""
-    return plan.run.plan.is_file() and read_json(plan.run.plan) == _record_of(plan)
+    try:
+        written = read_plan(plan.run.directory, given=str(plan.run.directory))
+    except (FileNotFoundError, DamagedFile):
+        return False  # `write_plan` writes it anew, from the suite alone
+    return written == _record_of(plan)
 
 
 def _record_of(plan: Plan) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.datasets.splits import Prepared, prepare
-from harness.errors import HarnessError, SkipCell
+from harness.errors import DamagedFile, HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
 from harness.plan.hub import (
     gated_reason,
@@ -35,7 +36,8 @@ from harness.plan.stages import (
     stages_of,
 )
 from harness.results.paths import RunPaths
-from harness.results.result import SCHEMA, load_result
+from harness.results.reading import ASIDE
+from harness.results.result import SCHEMA, CellResult, load_result
 from harness.results.stages import stage_index
 from harness.suite.model_card import ModelCard
 
@@ -49,6 +51,7 @@ class Decision:
     fingerprint: str
     action: Literal["run", "current", "skip"]
     reason: str | None = None
+    """Why it is skipped, or why it is run again."""
     content: dict[str, str] | None = None
     """Hashes of model and data, and versions, that the fingerprint covers."""
     memory: Estimate | None = None
@@ -157,7 +160,7 @@ def _decide(
         "content": content,
         "memory": estimate(cell),
     }
-    stored = load_result(earlier.run.cell(key).result)
+    stored, again = _stored(earlier.run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == print_:
         return Decision(cell, key, print_, "current", **shared)
     reason = _too_large(shared["memory"], max_vram_gib)
@@ -167,9 +170,18 @@ def _decide(
     reuse = earlier.stages(cell, content)
     todo = tuple(stage for stage in stages_of(cell) if stage not in reuse)
     return Decision(
-        cell, key, print_, "run", None, **shared,
+        cell, key, print_, "run", again, **shared,
         stages=todo, reuse=reuse, hardware=earlier.hardware,
     )  # fmt: skip
+
+
+def _stored(path: Path) -> tuple[CellResult | None, str | None]:
+    """The result in ``path``, and where it is damaged the words that say what becomes of it."""
+    try:
+        return load_result(path), None
+    except DamagedFile as error:
+        place = (error.where or "").removeprefix(str(path.parent) + os.sep)
+        return None, f"{place} {error.what}: done again, kept as {path.name}{ASIDE}"
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.results.paths import RunPaths, json_text, read_json, write_bytes
+from harness.results.paths import RunPaths, json_text, write_bytes
+from harness.results.reading import AGAIN, read_object, read_plan
 
 SUFFIX = ".tar.xz"
 _SETTINGS = ("plan.json", "environment.json", "result.json")
@@ -37,12 +38,12 @@ def pack(run_dir: Path, output: Path) -> Path:
     """Write the run in ``run_dir`` to ``output`` as one file.
 
     Raises:
-        HarnessError: there is no plan.json in ``run_dir``.
+        HarnessError: there is no plan.json in ``run_dir``, or a file in it is damaged.
     """
     paths = RunPaths(run_dir)
     if not paths.plan.is_file():
         raise no_run(run_dir)
-    keys = [entry["key"] for entry in read_json(paths.plan)["cells"]]
+    keys = [entry["key"] for entry in read_plan(run_dir, given=str(run_dir))["cells"]]
     found = [paths.plan, paths.environment]
     for key in keys:
         found += [paths.cell(key).directory / name for name in ("result.json", *_RECORDS)]
@@ -97,7 +98,7 @@ def _temporary() -> Path:
 def _content(path: Path) -> bytes:
     if path.name not in _SETTINGS:
         return path.read_bytes()
-    return json_text(_portable(read_json(path))).encode()
+    return json_text(_portable(read_object(path, hint=AGAIN))).encode()
 
 
 def _portable(value: Any) -> Any:

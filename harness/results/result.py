@@ -8,13 +8,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from harness.errors import HarnessError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness.errors import DamagedFile, HarnessError
 from harness.metrics.registry import find
 from harness.results.packing import unpacked
-from harness.results.paths import CellPaths, RunPaths, read_json, write_json, write_text
+from harness.results.paths import CellPaths, RunPaths, write_json, write_text
+from harness.results.reading import (
+    ASIDE,
+    PLANNED_AGAIN,
+    damaged_field,
+    no_plan,
+    read_log,
+    read_object,
+    read_plan,
+    read_predictions,
+)
 from harness.suite.schema import AXES
 
 if TYPE_CHECKING:
@@ -23,6 +36,8 @@ if TYPE_CHECKING:
 SCHEMA = 2
 """2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
 READABLE = frozenset({1, SCHEMA})
+CHECKED = ConfigDict(extra="forbid", strict=True)
+"""How a stored record is read: no unknown field, and no value of another type."""
 Status = Literal["ok", "failed", "skipped", "missing"]
 
 
@@ -30,8 +45,11 @@ Status = Literal["ok", "failed", "skipped", "missing"]
 class Value:
     """One metric of one cell, over all examples or over one category."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = CHECKED
+
     metric: str
-    value: float | None
+    value: int | float | None
+    """The two types are kept apart: a count read back is still a whole number."""
     unit: str = ""
     higher_is_better: bool | None = None
     """None for facts that are neither good nor bad, such as a parameter count."""
@@ -71,6 +89,8 @@ def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
 @dataclass(frozen=True)
 class CellResult:
     """The outcome of one cell."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CHECKED
 
     key: str
     """``<model>--<quantization>--<adapter>--<dataset>--s<seed>-<hash8>``; `base` has no seed."""
@@ -176,9 +196,9 @@ class Run:
         """The prediction records of ``cell``, in example order; empty when there are none."""
         return read_predictions(self.paths(cell).predictions)
 
-    def train_log(self, cell: CellResult) -> list[dict[str, Any]]:
+    def train_log(self, cell: CellResult) -> list[dict[str, float]]:
         """The logged training steps of ``cell``; empty for a baseline."""
-        return read_predictions(self.paths(cell).train_log)
+        return read_log(self.paths(cell).train_log)
 
     def paths(self, cell: CellResult) -> CellPaths:
         """The files of ``cell``."""
@@ -196,22 +216,37 @@ def save_result(paths: CellPaths, result: CellResult) -> None:
 
 
 def load_result(path: Path) -> CellResult | None:
-    """The result in ``path``; None when it is absent, truncated or of a newer schema."""
+    """The result in ``path``; None only when there is no such file.
+
+    Raises:
+        DamagedFile: it is cut or edited, with the line and the field.
+        HarnessError: a newer harness wrote it.
+    """
+    hint = f"`harness run` does the cell again and keeps this file as {path.name}{ASIDE}."
     try:
-        record = read_json(path)
-    except (OSError, ValueError):
+        record = read_object(path, hint=hint)
+    except FileNotFoundError:
         return None
-    if not isinstance(record, dict) or record.get("schema") not in READABLE:
-        return None
+    schema = record.get("schema")
+    if type(schema) is int and schema > SCHEMA:
+        # done again by this version it would be lost to the newer one, so that is refused
+        what = f"is of schema {schema}; this harness reads up to {SCHEMA}"
+        newer = "Update the harness, or give another run directory by -o."
+        raise HarnessError(what, where=str(path), hint=newer)
+    if schema not in READABLE:
+        raise DamagedFile(f"is damaged: schema {schema!r}", where=str(path), hint=hint)
     record["schema"] = SCHEMA  # what 2 added has defaults
     record.pop("metrics_version", None)  # one number for all metrics, of an older version
     try:
-        record["values"] = tuple(Value(**value) for value in record["values"])
-        return CellResult(**record)
-    except (KeyError, TypeError) as error:
-        hint = "It was edited, or written by a newer harness: run the cell again, or update."
-        text = f"is no result of a cell: {type(error).__name__} {error}"
-        raise HarnessError(text, where=str(path), hint=hint) from None
+        # JSON once more: from Python objects pydantic would not take a list for a tuple
+        return _result_type().validate_json(json.dumps(record))
+    except ValidationError as error:
+        raise damaged_field(path, error, hint=hint) from None
+
+
+@cache
+def _result_type() -> TypeAdapter[CellResult]:
+    return TypeAdapter(CellResult)
 
 
 def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -220,53 +255,31 @@ def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """The records in ``path``, or an empty list."""
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().rstrip(b"\n")
-    try:
-        # one call for all lines: faster, and equal keys share their text
-        records: list[dict[str, Any]] = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
-    except (ValueError, RecursionError):
-        raise _torn_line(path, lines) from None
-    if not all(isinstance(record, dict) for record in records):
-        raise _torn_line(path, lines)
-    return records
-
-
-def _torn_line(path: Path, lines: bytes) -> HarnessError:
-    """The error of the first line of ``path`` that is no record."""
-    hint = "The file was cut or edited: run the cell again, or take the file from a copy."
-    for number, line in enumerate(lines.split(b"\n"), start=1):
-        try:
-            whole = isinstance(json.loads(line), dict)
-        except (ValueError, RecursionError):
-            whole = False
-        if not whole:
-            return HarnessError("is not a record", where=f"{path}:{number}", hint=hint)
-    return HarnessError("holds no records", where=str(path), hint=hint)
-
-
 def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Example id → record, in the order of ``records``."""
     return {record["id"]: record for record in records}
 
 
 def load_run(directory: Path) -> Run:
-    """Everything a report needs, from the files of a run directory or of a packed run alone."""
+    """Everything a report needs, from the files of a run directory or of a packed run alone.
+
+    Raises:
+        FileNotFoundError: it has no plan.json.
+        DamagedFile: a file in it is damaged: a report would silently show less without it.
+    """
     given = str(directory)
     directory = unpacked(directory) if directory.is_file() else directory
     paths = RunPaths(directory)
+    plan = read_plan(directory, given=given)
+    suite = {"name": str(plan["suite"]["name"]), **plan["suite"]}
     try:
-        plan = read_json(paths.plan)
-        entries, suite = list(plan["cells"]), {"name": str(plan["suite"]["name"]), **plan["suite"]}
-        cells = [_cell_of_plan(paths, entry) for entry in entries]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        hint = "The file was cut or edited; `harness run` of the suite writes it anew."
-        text = f"is no plan of a run: {type(error).__name__} {error}"
-        raise HarnessError(f"plan.json {text}", where=given, hint=hint) from None
-    environment = read_json(paths.environment) if paths.environment.is_file() else {}
+        cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
+    except (ValueError, KeyError, TypeError) as error:
+        text = f"{type(error).__name__} {error}"
+        raise no_plan(given, text) from None
+    environment = {}
+    if paths.environment.is_file():
+        environment = read_object(paths.environment, hint=PLANNED_AGAIN)
     return Run(directory, suite, environment, tuple(cells))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import DamagedFile, HarnessError
 from harness.plan.machine import environment
 from harness.plan.plan import Plan, write_plan
 from harness.plan.preflight import Decision
 from harness.results.paths import CellPaths, write_json
+from harness.results.reading import keep_aside
 from harness.results.result import CellResult, load_result, save_result
 from harness.run.executors.base import Event, Executor, executor_of
 
@@ -66,8 +67,18 @@ def run_here(
 
 def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:
     paths.directory.mkdir(parents=True, exist_ok=True)
-    paths.result.unlink(missing_ok=True)
+    _whole_result(paths)
+    paths.result.unlink(missing_ok=True)  # what failed or was of other settings is done again
     write_json(paths.cell, job)
+
+
+def _whole_result(paths: CellPaths) -> CellResult | None:
+    """The result of an earlier attempt; a damaged one is renamed, never deleted."""
+    try:
+        return load_result(paths.result)
+    except DamagedFile:
+        keep_aside(paths.result)
+        return None
 
 
 def _record(plan: Plan, decision: Decision, event: Event) -> None:
@@ -75,7 +86,7 @@ def _record(plan: Plan, decision: Decision, event: Event) -> None:
     if event.kind == "done":
         return
     paths = plan.run.cell(decision.key)
-    if load_result(paths.result) is not None:
+    if _whole_result(paths) is not None:
         return
     reason = event.text.splitlines()[0] if event.text else "no reason was given"
     result = CellResult(

@@ -20,10 +20,8 @@ from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.plan.stages import StageKeys, Surroundings, stage_keys
 from harness.results.paths import CellPaths
-from harness.results.result import (
-    read_predictions,
-    write_predictions,
-)
+from harness.results.reading import read_predictions
+from harness.results.result import write_predictions
 from harness.results.stages import StageRecord
 from harness.scoring.scoring import complete
 
@@ -82,13 +80,15 @@ def read_answers(story: Story) -> bool:
     """Read back what `write_answers` wrote; False where it is not of these examples."""
     try:
         records = read_predictions(story.paths.predictions)
+        repeats = read_predictions(story.paths.repeats)
+        control = read_predictions(story.paths.control)
     except HarnessError:
         return False
     if [record["id"] for record in records] != [example.id for example in story.splits.test]:
         return False
     story.records = records
     complete(records, story.splits.test, story.cell.task)  # categories may have been renamed
-    for record in read_predictions(story.paths.repeats):
+    for record in repeats:
         story.repeats.setdefault(record.pop("repeat"), []).append(record)
-    story.control = read_predictions(story.paths.control)
+    story.control = control
     return True

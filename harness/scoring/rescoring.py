@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import HarnessError
@@ -74,15 +72,12 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
 def _whole_predictions(run: Run, cell: CellResult) -> list[Record]:
     """The predictions of ``cell``, as many as its result was computed from."""
     path = run.paths(cell).predictions
-    hint = "Restore the file, or run the cell again. Nothing was scored or overwritten."
-    try:
-        records = run.predictions(cell)
-    except ValueError:
-        raise HarnessError(f"damaged at {_torn_line(path)}", where=str(path), hint=hint) from None
+    records = run.predictions(cell)
     counted = max((v.n or 0 for v in cell.values if _counts_answers(v)), default=0)
     if len(records) != counted:
         found = f"{len(records)} answers" if path.is_file() else "no such file"
         what = f"{found}; result.json was computed from {counted}"
+        hint = "Restore the file, or run the cell again. Nothing was scored or overwritten."
         raise HarnessError(what, where=str(path), hint=hint)
     return records
 
@@ -90,15 +85,6 @@ def _whole_predictions(run: Run, cell: CellResult) -> list[Record]:
 def _counts_answers(value: Value) -> bool:
     known = find(value.metric)
     return value.category is None and known is not None and known.is_scored
-
-
-def _torn_line(path: Path) -> str:
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            json.loads(line)
-        except ValueError:
-            return f"line {number}"
-    return "its end"
 
 
 def _reading(record: Record) -> tuple[object, ...]:

@@ -1,12 +1,17 @@
 """A damaged file of a run is named: its place, what is wrong, what to do; never a traceback."""
 
+import io
 import json
+import tarfile
 
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.errors import HarnessError
 from harness.importers import Reading, import_answers
+from harness.results.packing import pack
+from harness.results.reading import keep_aside
 
 ROWS = [{"id": str(i), "prompt": f"p{i}", "reference": "r", "prediction": "r"} for i in range(4)]
 
@@ -18,8 +23,22 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
 def report(path, out):
-    return CliRunner().invoke(main, ["report", str(path), "-o", str(out)])
+    return invoke("report", path, "-o", out)
+
+
+READERS = {
+    "report": lambda run, cell, out: report(run, out / "out"),
+    "compare": lambda run, cell, out: invoke("compare", run, run),
+    "compare cells": lambda run, cell, out: invoke("compare", cell, cell),
+    "score": lambda run, cell, out: invoke("score", run),
+    "show": lambda run, cell, out: invoke("show", run, ""),
+}
+"""The commands that read a run: (run, a cell's folder, folder for output) → what it said."""
 
 
 PLANS = ["", "{", "{}", "null", "[]", "3", '{"cells": 3}', '{"cells": [], "suite": 3}',
@@ -34,35 +53,119 @@ def test_a_plan_that_is_none(run, tmp_path, text):
     assert f"{run}: plan.json is no plan of a run" in found.output
 
 
-@pytest.mark.parametrize("text", PLANS[2:5])
-def test_a_packed_plan_that_is_none_names_the_file_that_was_given(run, tmp_path, text):
-    from harness.results.packing import pack
-
+@pytest.mark.parametrize("suite", [{}, None, [], 3, {"name": "s", "path": "p"}])
+def test_a_packed_plan_that_is_none_names_the_file_that_was_given(run, tmp_path, suite):
     packed = pack(run, tmp_path / "run.tar.xz")
     assert report(packed, tmp_path / "out").exit_code == 0
-    (run / "plan.json").write_text(json.dumps({"cells": [], "suite": json.loads(text)}))
-    packed = pack(run, tmp_path / "broken.tar.xz")
-    found = report(packed, tmp_path / "out")
+    broken = tmp_path / "broken.tar.xz"
+    with tarfile.open(packed) as old, tarfile.open(broken, "w:xz") as new:
+        for member in old.getmembers():
+            content = old.extractfile(member).read()
+            if member.name == "plan.json":
+                content = json.dumps({"cells": [3], "suite": suite}).encode()
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
+    found = report(broken, tmp_path / "out")
     assert found.exit_code == 2, found.output
-    assert f"{packed}: plan.json is no plan of a run" in found.output
-
-
-@pytest.mark.parametrize("line", ['{"id": "0', "3", "null", "[1]", "x", "[" * 100_000])
-def test_a_torn_line_of_predictions_is_named(run, tmp_path, line):
-    path = next(run.glob("cells/*/predictions.jsonl"))
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:2], line, *lines[3:]]) + "\n")
-    found = report(run, tmp_path / "out")
-    assert found.exit_code == 2, found.output
-    assert f"{path}:3: is not a record" in found.output
+    assert f"{broken}: plan.json is no plan of a run" in found.output
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("values", None), ("values", [{"colour": 1}]), ("colour", "red")]
+    "change", [{"suite": {}}, {"suite": None}, {"cells": None}, {"cells": [{}]}]
 )
-def test_a_result_with_another_field_is_named(run, tmp_path, key, value):
+def test_a_run_whose_plan_is_none_is_not_packed(run, tmp_path, change):
+    plan = json.loads((run / "plan.json").read_text())
+    (run / "plan.json").write_text(json.dumps({**plan, **change}))
+    found = CliRunner().invoke(main, ["pack", str(run), "-o", str(tmp_path / "x.tar.xz")])
+    assert found.exit_code == 2, found.output
+    assert f"{run}: plan.json is no plan of a run" in found.output
+    assert not (tmp_path / "x.tar.xz").exists()
+
+
+LINES = [
+    ('{"id": "0', "the line is cut"), ("x", "the line is cut"), ("", "the line is cut"),
+    ("[" * 100_000, "the line is cut"), ("3", "Input should be"), ("null", "Input should be"),
+    ("[1]", "Input should be"), ("{}", 'no "id"'), ('{"id": 3}', "id: Input should be"),
+    ('{"id": "2", "scores": {"rougeL": "high"}}', "scores.rougeL: Input should be"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize(("line", "why"), LINES)
+def test_a_damaged_line_of_predictions_is_named(run, tmp_path, command, line, why):
+    path = next(run.glob("cells/*/predictions.jsonl"))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], line, *lines[3:]]) + "\n")
+    found = READERS[command](run, path.parent, tmp_path)
+    assert found.exit_code == 2, found.output
+    assert f"{path}:3: is damaged: {why}" in found.output
+    assert "run the cell again" in found.output
+
+
+RESULTS = {
+    "cut": (lambda text: text[:40], ":2: is damaged: Unterminated string"),
+    "empty": (lambda _: "", ":1: is damaged: Expecting value"),
+    "a list": (lambda _: "[]", ":1: is damaged: no JSON object"),
+    "deep": (lambda _: "[" * 100_000, ": is damaged: nested too deep"),
+    "unknown field": ({"colour": "red"}, 'is damaged: unknown field "colour"'),
+    "no values": ({"values": None}, "is damaged: values: Input should be"),
+    "no metric": ({"values": [{}]}, 'is damaged: field "values.0.metric" is missing'),
+    "a text": ({"values": [{"metric": "a", "value": "1"}]}, "is damaged: values.0.value"),
+    "status": ({"status": "fine"}, ":3: is damaged: status: Input should be 'ok', "),
+    "no schema": ({"schema": None}, ": is damaged: schema None"),
+    "zero": ({"schema": 0}, ": is damaged: schema 0"),
+    "newer": ({"schema": 99}, ": is of schema 99; this harness reads up to"),
+}
+
+
+def damage_result(run, case):
+    """Damage one result of ``run``; its path, and what is to be said of it."""
+    change, message = RESULTS[case]
     path = next(run.glob("cells/*/result.json"))
-    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    text = path.read_text()
+    changed = change(text) if callable(change) else json.dumps(json.loads(text) | change, indent=1)
+    path.write_text(changed)
+    return path, message
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("case", RESULTS)
+def test_a_damaged_result_is_named_and_left_alone(run, tmp_path, command, case):
+    path, message = damage_result(run, case)
+    text = path.read_text()
+    found = READERS[command](run, path.parent, tmp_path)
+    assert found.exit_code == 2, found.output
+    assert found.output.startswith(f"error: {path}:")
+    assert message in found.output
+    assert "harness" in found.output.splitlines()[1]
+    assert path.read_text() == text
+
+
+def test_a_run_with_a_cut_result_is_not_packed(run, tmp_path):
+    path, message = damage_result(run, "cut")
+    found = invoke("pack", run, "-o", tmp_path / "x.tar.xz")
+    assert found.exit_code == 2, found.output
+    assert f"{path}{message}" in found.output
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_environment_is_named(run, tmp_path, text):
+    (run / "environment.json").write_text(text)
     found = report(run, tmp_path / "out")
     assert found.exit_code == 2, found.output
-    assert f"{path}: is no result of a cell" in found.output
+    assert f"{run / 'environment.json'}:1: is damaged" in found.output
+
+
+def test_importing_over_a_damaged_run_says_so(run, tmp_path):
+    (run / "plan.json").write_text("{")
+    with pytest.raises(HarnessError, match=r"plan.json is no plan of a run: Expecting"):
+        import_answers([tmp_path / "m.json"], run, Reading(), name="run")
+
+
+def test_older_results_are_not_overwritten_by_newer_ones(tmp_path):
+    for number in range(3):
+        (tmp_path / "result.json").write_text(str(number))
+        keep_aside(tmp_path / "result.json")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "result.json.damaged": "0", "result.json.damaged-2": "1", "result.json.damaged-3": "2"
+    }  # fmt: skip

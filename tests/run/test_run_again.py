@@ -1,5 +1,6 @@
 """Nothing done is redone or lost: skips, interruption, a killed worker, strictness, plans."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.results.result import load_run
 from harness.run.executors.local import LocalExecutor
@@ -97,8 +99,31 @@ def test_a_truncated_result_is_run_again(write_suite, tmp_path):
     suite = write_suite(MANY)
     told(suite, tmp_path / "r")
     broken = next((tmp_path / "r").rglob("result.json"))
-    broken.write_text(broken.read_text()[:40])
-    assert len(make_plan(suite, tmp_path / "r", backend="testing").of("run")) == 1
+    torn = broken.read_text()[:40]
+    broken.write_text(torn)
+    plan = make_plan(suite, tmp_path / "r", backend="testing")
+    (decision,) = plan.of("run")
+    assert decision.key == broken.parent.name
+    assert decision.reason.startswith("result.json:2 is damaged: Unterminated")
+    assert decision.reason.endswith("done again, kept as result.json.damaged")
+    assert broken.read_text() == torn  # planning changes nothing
+    args = ["run", str(suite), "-o", str(tmp_path / "r"), "--backend", "testing"]
+    assert f"{decision.key}: {decision.reason}" in CliRunner().invoke(main, args).output
+    assert (broken.parent / "result.json.damaged").read_text() == torn
+    assert json.loads(broken.read_text())["status"] == "ok"
+
+
+def test_a_result_of_a_newer_harness_is_refused_and_kept(write_suite, tmp_path):
+    suite = write_suite(MANY)
+    told(suite, tmp_path / "r")
+    newer = next((tmp_path / "r").rglob("result.json"))
+    newer.write_text(json.dumps({**json.loads(newer.read_text()), "schema": 99, "more": 1}))
+    text = newer.read_text()
+    with pytest.raises(
+        HarnessError, match=r"result\.json: is of schema 99(?s:.*)Update the harness"
+    ):
+        make_plan(suite, tmp_path / "r", backend="testing")
+    assert newer.read_text() == text
 
 
 def test_a_skipped_cell_is_shown_and_strict_makes_it_a_failure(write_suite, tmp_path, without_gpu):

@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-from transformers import PreTrainedTokenizerBase
+from typing import Any
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 """Around marked text: two of Unicode's noncharacters, which no text may hold."""
@@ -27,7 +26,7 @@ code models' runs of spaces are added tokens too, and are ordinary text."""
 class ControlText:
     """What a tokenizer takes for control tokens, and texts to ids without being taken in."""
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: Any
     template: str = ""
     """The chat template, whose markers count although not all are special tokens."""
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -69,7 +68,7 @@ class Fusing:
                 source.apply_rotary_pos_emb = function
 
 
-def fusing_of(model: PreTrainedModel) -> Fusing | None:
+def fusing_of(model: Any) -> Fusing | None:
     """What can be replaced in ``model``; None where nothing can, or where kernels do not build."""
     if model.config.get_text_config().model_type not in FAMILIES or not _kernels_build():
         return None

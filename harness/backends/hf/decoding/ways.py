@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig
 
 from harness.backends.hf.decoding.agreement import (
     TOKENS,
@@ -50,10 +50,7 @@ class Answer:
 
 
 def way_of(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    options: Options,
-    prompts: Sequence[list[int]],
+    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
 ) -> ByEngine | ByGenerate:
     """Return the fastest way that is known, and seen on some of ``prompts``, to be right.
 
@@ -76,17 +73,14 @@ def way_of(
 
 
 def engine_for(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    options: Options,
-    prompts: Sequence[list[int]],
+    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
 ) -> Engine | None:
     """Return the engine where it is the way for these options and prompts; else None."""
     way = way_of(model, tokenizer, options, prompts)
     return way.engine if isinstance(way, ByEngine) else None
 
 
-def engine_of(model: PreTrainedModel, config: GenerationConfig) -> Engine:
+def engine_of(model: Any, config: GenerationConfig) -> Engine:
     """Return an engine for ``model``, its steps captured where that can be."""
     reason = _eager_reason(model)
     capture = model.device.type == "cuda" and reason is None
@@ -97,7 +91,7 @@ def engine_of(model: PreTrainedModel, config: GenerationConfig) -> Engine:
 class _Trial:
     """Some prompts, decoded in several ways when a model is first used."""
 
-    model: PreTrainedModel
+    model: Any
     pad: int
     prompts: list[list[int]]
 
@@ -139,9 +133,7 @@ class _Trial:
         return checks_of(self.model).verdict(way, ask)
 
 
-def _config(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, options: Options
-) -> GenerationConfig:
+def _config(model: Any, tokenizer: Any, options: Options) -> GenerationConfig:
     return GenerationConfig(
         **{
             "pad_token_id": tokenizer.pad_token_id,
@@ -156,7 +148,7 @@ def _ends(config: GenerationConfig) -> list[int]:
     return list(ends) if isinstance(ends, list) else [ends]
 
 
-def _eager_reason(model: PreTrainedModel) -> str | None:
+def _eager_reason(model: Any) -> str | None:
     """Return why a step cannot be captured in a graph, as far as is known before trying."""
     for module in model.modules():
         state = getattr(module, "state", None)
@@ -170,7 +162,7 @@ class ByEngine:
     """Left-padded batches through `decoding.engine`."""
 
     engine: Engine
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: Any
     config: GenerationConfig
 
     @property
@@ -204,8 +196,8 @@ class ByEngine:
 class ByGenerate:
     """Batches through transformers' `generate`."""
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    model: Any
+    tokenizer: Any
     config: GenerationConfig
     reason: str
     """Why not the engine."""

@@ -16,8 +16,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     set_seed,
 )
 
@@ -45,7 +43,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_tokenizer(card: ModelCard) -> PreTrainedTokenizerBase:
+def load_tokenizer(card: ModelCard) -> Any:
     """``card``'s fast tokenizer, with a padding token.
 
     The labels of padding are set by length, never by token id, so a pad token that equals
@@ -62,9 +60,7 @@ def load_tokenizer(card: ModelCard) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(
-    cell: Cell, tokenizer: PreTrainedTokenizerBase, *, labels: tuple[str, ...] = ()
-) -> Any:
+def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> Any:
     """The frozen base model of ``cell`` on the device; with ``labels``, under a new linear head.
 
     Unset decoding fields of the checkpoint are dropped, so that decoding is the suite's alone.
@@ -103,7 +99,7 @@ def load_model(
     return model.eval()
 
 
-def _template_end(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> int | None:
+def _template_end(card: ModelCard, tokenizer: Any) -> int | None:
     """The token that ends a turn in the tokenizer's chat template, whatever style asks.
 
     An instruction-tuned model ends its answers so after other prompts too.
@@ -118,7 +114,7 @@ def _template_end(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> int | 
         return None
 
 
-def _keep_odd_layers_unpacked(model: PreTrainedModel) -> None:
+def _keep_odd_layers_unpacked(model: Any) -> None:
     """Bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
 
     `census` counts them as `unpacked_4bit_layers`.
@@ -140,7 +136,7 @@ def _keep_odd_layers_unpacked(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def add_adapter(model: PreTrainedModel, cell: Cell, *, classification: bool) -> PreTrainedModel:
+def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
     """``model`` with a fresh adapter, initialised from the cell's seed."""
     set_seed(cell.seed or 0)
     if cell.adapter_config.get("peft_type") == FULL:
@@ -159,15 +155,13 @@ def add_adapter(model: PreTrainedModel, cell: Cell, *, classification: bool) -> 
         raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
 
 
-def prepare_for_kbit(model: PreTrainedModel, cell: Cell) -> PreTrainedModel:
+def prepare_for_kbit(model: Any, cell: Cell) -> Any:
     """``model`` after PEFT's preparation: norms, embeddings and head are float32."""
     checkpointing = bool(cell.training.get("gradient_checkpointing"))
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
 
 
-def load_served(
-    cell: Cell, tokenizer: PreTrainedTokenizerBase, adapter: Path, *, labels: tuple[str, ...] = ()
-) -> Any:
+def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str, ...] = ()) -> Any:
     """What ``cell`` serves: the bare base, or it with ``adapter`` attached, merged or requantized.
 
     Merged: the adapter is added into the 16-bit (or unquantized) base. Requantized: that is saved
@@ -179,9 +173,7 @@ def load_served(
     return model
 
 
-def _served(
-    cell: Cell, tokenizer: PreTrainedTokenizerBase, adapter: Path, labels: tuple[str, ...]
-) -> Any:
+def _served(cell: Cell, tokenizer: Any, adapter: Path, labels: tuple[str, ...]) -> Any:
     if cell.adapter_config.get("peft_type") == FULL:
         return _load_from(adapter, cell, tokenizer, labels)
     if cell.is_baseline or cell.serve == "attached":
@@ -199,9 +191,7 @@ def _served(
         return _load_from(Path(folder), cell, tokenizer, labels)
 
 
-def _load_from(
-    folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase, labels: tuple[str, ...]
-) -> PreTrainedModel:
+def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]) -> Any:
     """The model saved in ``folder`` as ``cell`` loads its own: in the same dtype too.
 
     Full fine-tuning trains and saves in float32; beside a bfloat16 base it would be served in
@@ -216,7 +206,7 @@ def _load_from(
     return load_model(replace(cell, model=card), tokenizer, labels=labels)
 
 
-def census(model: PreTrainedModel) -> dict[str, Any]:
+def census(model: Any) -> dict[str, Any]:
     """What was loaded: modules by class, parameters by dtype, trainable parameters."""
     linear = Counter(
         type(m).__name__ for n, m in model.named_modules() if _linear(m) and "lora_" not in n

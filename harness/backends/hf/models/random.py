@@ -15,7 +15,6 @@ from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     GenerationConfig,
-    PreTrainedModel,
     set_seed,
 )
 from transformers.quantizers import AutoHfQuantizer
@@ -33,7 +32,7 @@ SCALE = 0.02
 """Standard deviation of random weights: the usual initializer range."""
 
 
-def meta_model(architecture: Mapping[str, Any]) -> PreTrainedModel:
+def meta_model(architecture: Mapping[str, Any]) -> Any:
     """The model of ``architecture`` without storage.
 
     Raises:
@@ -79,7 +78,7 @@ def described(card: ModelCard, adapter: Options) -> dict[str, int | float]:
     return found
 
 
-def random_model(cell: Cell, device: torch.device) -> PreTrainedModel:
+def random_model(cell: Cell, device: torch.device) -> Any:
     """The architecture of ``cell`` with random weights on ``device``, quantized as it says.
 
     Layers are made one at a time and packed at once, so that the peak of loading is that of
@@ -130,7 +129,7 @@ def _materialize(module: Any, device: torch.device, dtype: torch.dtype) -> None:
         module.register_parameter(key, torch.nn.Parameter(value, requires_grad=False))
 
 
-def _restore_buffers(model: PreTrainedModel, config: Any, device: torch.device) -> None:
+def _restore_buffers(model: Any, config: Any, device: torch.device) -> None:
     """Buffers that a constructor computes (rotary frequencies) made again off the meta device."""
     for name, module in list(model.named_modules()):
         if any(buffer.is_meta for buffer in module.buffers(recurse=False)):
@@ -139,9 +138,7 @@ def _restore_buffers(model: PreTrainedModel, config: Any, device: torch.device) 
                 setattr(parent, name.rpartition(".")[2], type(module)(config=config))
 
 
-def _quantized_layers(
-    model: PreTrainedModel, options: Options, dtype: torch.dtype
-) -> dict[str, Any]:
+def _quantized_layers(model: Any, options: Options, dtype: torch.dtype) -> dict[str, Any]:
     """Name of a linear layer → what makes its packed twin; empty without quantization."""
     if not options:
         return {}
@@ -200,7 +197,7 @@ def _bias(packed: Any, layer: Any, device: torch.device, dtype: torch.dtype) -> 
         packed.bias = torch.nn.Parameter(value, requires_grad=False)
 
 
-def _mark(model: PreTrainedModel, options: Options) -> None:
+def _mark(model: Any, options: Options) -> None:
     """The attributes by which PEFT and trainers know a quantized model."""
     if options:
         model.hf_quantizer = AutoHfQuantizer.from_config(BitsAndBytesConfig(**options))

@@ -14,8 +14,6 @@ import torch
 from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -27,7 +25,6 @@ from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.packing import check_packing
-from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
 
@@ -63,11 +60,7 @@ class Trained:
 
 
 def train_text(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    cell: Cell,
-    rows: TrainingRows,
-    scratch: Path,
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
     options = arguments_of(cell, model, scratch)
@@ -75,11 +68,7 @@ def train_text(
 
 
 def train_rows(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    options: dict[str, Any],
-    rows: Sequence[dict[str, Any]],
-    tokens: int,
+    model: Any, tokenizer: Any, options: dict[str, Any], rows: Sequence[dict[str, Any]], tokens: int
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
     check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
@@ -88,7 +77,6 @@ def train_rows(
     ratio = options.pop("loraplus_lr_ratio", None)
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
-    check_head(model)
     arguments = _on_one_device(SFTConfig(**options))
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=_dataset(rows),
@@ -96,21 +84,6 @@ def train_rows(
         optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
     return _train(trainer, model, tokens)
-
-
-def check_head(model: Any) -> None:
-    """Refuse a head that PEFT computes: TRL multiplies with its own weight, past the adapter.
-
-    Raises:
-        HarnessError: `trainable_token_indices` on tied embeddings, which wraps the head too.
-    """
-    head = getattr(model, "get_output_embeddings", lambda: None)()
-    if type(head).__module__.startswith("peft."):
-        raise HarnessError(
-            "the adapter changes the language head, which TRL's loss would pass by",
-            hint="Leave out `trainable_token_indices` (or `lm_head`) for a model with tied"
-            " embeddings; with an untied head it is trained.",
-        )
 
 
 def _on_one_device(arguments: Any) -> Any:
@@ -124,7 +97,7 @@ def _on_one_device(arguments: Any) -> Any:
     return arguments
 
 
-def _loraplus(model: PreTrainedModel, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
+def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
     """The suite's optimizer with LoRA+'s two learning rates."""
     from peft.optimizers import create_loraplus_optimizer
 
@@ -171,17 +144,13 @@ class _Allocation(TrainerCallback):  # type: ignore[misc]
         model.base_model.update_and_allocate(state.global_step)
 
 
-def _callbacks(model: PreTrainedModel) -> list[TrainerCallback]:
+def _callbacks(model: Any) -> list[TrainerCallback]:
     base = getattr(model, "base_model", None)
     return [_Allocation()] if hasattr(base, "update_and_allocate") else []
 
 
 def train_labels(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    cell: Cell,
-    rows: TrainingRows,
-    scratch: Path,
+    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
@@ -204,7 +173,7 @@ def _dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
     return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
-def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> dict[str, Any]:
+def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
     """The suite's keys over the harness's defaults; what the harness manages is set last."""
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {
@@ -227,7 +196,7 @@ def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> dict[str,
     return {**defaults, **suite, **managed}
 
 
-def _train(trainer: Any, model: PreTrainedModel, tokens: int) -> Trained:
+def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     for parameter in model.parameters():
         if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
             parameter.data = parameter.data.to(torch.float32)

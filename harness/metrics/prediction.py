@@ -1,0 +1,73 @@
+"""One line of ``predictions.jsonl``: what a model was asked, what it answered, how that scored."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
+
+
+class Prediction(TypedDict, total=False):
+    """One example's answer.
+
+    A dictionary with names and types, not a class: a report reads tens of thousands of them, and
+    pydantic checks these while it parses, in the time that parsing alone takes. Absent keys are
+    those that the task or the backend does not have. A field that is not named here is kept.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
+
+    id: str
+    data_hash: str
+    """Of the example's content: paired statistics join on it."""
+    prompt_hash: str
+    answered_by: str
+    """`generation`, `head` or `likelihood`."""
+    category: str | None
+    group: str | None
+    """Examples of one group are not independent: they are drawn together."""
+    gold: str | None
+    """The reference's number, as it is compared."""
+    reference: str
+    references: list[str]
+    """All references, where there are several."""
+    example_prompt: str
+    """The prompt of the data set, before the chat template."""
+    prompt: str
+    """What the model was asked, template and all."""
+    prediction: str
+    """What it answered, its reasoning included."""
+    scores: dict[str, float]
+    """Metric → score."""
+
+    finish_reason: str
+    prompt_tokens: int | None
+    new_tokens: int | None
+    batch_ms: float | None
+    """Wall time of the batch that it was decoded in."""
+    batch_examples: int | None
+    decoded_by: str
+
+    nll: float | None
+    """Negative log-likelihood of the reference in nats, over its tokens."""
+    answer_tokens: int
+    correct_tokens: int
+    entropy: float
+
+    extracted: str | None
+    """The number that was read in the answer; None: unparsed."""
+    extracted_span: list[int] | None
+    ambiguous: bool
+    label: str
+    predicted_label: str | None
+    """None: unparsed."""
+    label_span: list[int] | None
+    label_scores: dict[str, float]
+    reasoning_chars: int
+    reasoning_closed: bool
+
+    bytes: int
+    """Of a control item: the length of its right ending."""
+    nll_wrong: float
+    """Of a control item: as `nll`, of its wrong ending."""
+    repeat: str
+    """Of an answer that was only given again, for the noise floor: how."""

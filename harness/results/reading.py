@@ -1,0 +1,175 @@
+"""The files of a run, read back and checked: a damaged one is named, never taken for an absent one.
+
+A file that is absent means "not done yet". A file that is there and cannot be read means that
+something went wrong, so every reader says which file, which line and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import DamagedFile
+from harness.metrics.prediction import Prediction
+from harness.results.paths import RunPaths
+
+Rows = TypeVar("Rows")
+ASIDE = ".damaged"
+"""What the name of a damaged result gets when its cell is done again: it is never deleted."""
+PLANNED_AGAIN = "The file was cut or edited; `harness run` of the suite writes it anew."
+AGAIN = "It was cut or edited: run the cell again, or take the file from a copy."
+
+
+def read_object(path: Path, *, hint: str) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFile: it holds something else, with the line.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        what = f"is damaged: {error.msg.removesuffix(' starting at')}"
+        raise DamagedFile(what, where=f"{path}:{error.lineno}", hint=hint) from None
+    except UnicodeDecodeError:
+        raise DamagedFile("is damaged: no UTF-8", where=str(path), hint=hint) from None
+    except RecursionError:
+        raise DamagedFile("is damaged: nested too deep", where=str(path), hint=hint) from None
+    if not isinstance(record, dict):
+        raise DamagedFile("is damaged: no JSON object", where=f"{path}:1", hint=hint)
+    return record
+
+
+def read_plan(directory: Path, *, given: str) -> dict[str, Any]:
+    """``plan.json`` of the run in ``directory``, with its suite's name and its cells.
+
+    Args:
+        directory: Where the run is.
+        given: What the user named: the directory, or the packed file that it came from.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DamagedFile: it is no plan.
+    """
+    try:
+        plan = read_object(RunPaths(directory).plan, hint=PLANNED_AGAIN)
+    except DamagedFile as error:
+        raise no_plan(given, error.what.removeprefix("is damaged: ")) from None
+    suite, cells = plan.get("suite"), plan.get("cells")
+    if not isinstance(suite, dict) or "name" not in suite:
+        raise no_plan(given, "it has no suite with a name")
+    if not isinstance(cells, list) or not all(
+        isinstance(cell, dict) and isinstance(cell.get("key"), str) for cell in cells
+    ):
+        raise no_plan(given, "it has no list of cells")
+    return plan
+
+
+def no_plan(given: str, why: str) -> DamagedFile:
+    """The error of a ``plan.json`` of the run ``given`` that cannot be used."""
+    return DamagedFile(f"plan.json is no plan of a run: {why}", where=given, hint=PLANNED_AGAIN)
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """The records in ``path``, in order; empty when there is no such file.
+
+    Raises:
+        DamagedFile: a line is cut, or a field in it is of another type; with the line.
+    """
+    rows = _rows(path, _prediction_type())
+    for number, row in enumerate(rows, start=1):
+        if "id" not in row:  # a line that was kept without its example cannot be paired
+            raise DamagedFile('is damaged: no "id"', where=f"{path}:{number}", hint=AGAIN)
+    return cast("list[dict[str, Any]]", rows)
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The logged training steps in ``path``; empty when there is no such file.
+
+    Raises:
+        DamagedFile: as `read_predictions`.
+    """
+    return _rows(path, _log_type())
+
+
+def keep_aside(path: Path) -> Path:
+    """Rename the damaged file in ``path``, so that the cell can be done again; its new place.
+
+    An older one that was kept is not overwritten.
+    """
+    taken = 1
+    place = path.with_name(f"{path.name}{ASIDE}")
+    while place.exists():
+        taken += 1
+        place = path.with_name(f"{path.name}{ASIDE}-{taken}")
+    return path.rename(place)
+
+
+@cache
+def _prediction_type() -> TypeAdapter[list[Prediction]]:
+    return TypeAdapter(list[Prediction])
+
+
+@cache
+def _log_type() -> TypeAdapter[list[dict[str, float]]]:
+    return TypeAdapter(list[dict[str, float]])
+
+
+def _rows(path: Path, adapter: TypeAdapter[list[Rows]]) -> list[Rows]:
+    """The record on each line of ``path``, checked by ``adapter``; none where there is no file.
+
+    Raises:
+        DamagedFile: a line is cut, or a field in it has another type; with the line.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().rstrip(b"\n")
+    try:
+        # one call for all lines is several times faster than one for each
+        return adapter.validate_json(b"[" + lines.replace(b"\n", b",") + b"]")
+    except ValidationError as error:
+        raise _bad_row(path, lines.split(b"\n"), error) from None
+
+
+def _bad_row(path: Path, lines: list[bytes], error: ValidationError) -> DamagedFile:
+    """The error of the first line of ``path`` that is no record."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] != "json_invalid":
+        row, *place = first["loc"]
+        text = f"{'.'.join(map(str, place))}: {first['msg']}" if place else first["msg"]
+        return DamagedFile(f"is damaged: {text}", where=f"{path}:{int(row) + 1}", hint=AGAIN)
+    # the place that pydantic names is in the joined text, so each line is tried by itself
+    for number, line in enumerate(lines, start=1):
+        try:
+            json.loads(line)
+        except (ValueError, RecursionError):
+            return DamagedFile("is damaged: the line is cut", where=f"{path}:{number}", hint=AGAIN)
+    return DamagedFile("is damaged", where=str(path), hint=AGAIN)
+
+
+def damaged_field(path: Path, error: ValidationError, *, hint: str) -> DamagedFile:
+    """What is wrong with the object in ``path``, by its first field that is unknown or wrong."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    words = {
+        "unexpected_keyword_argument": f'unknown field "{name}"',
+        "missing": f'field "{name}" is missing',
+        "missing_argument": f'field "{name}" is missing',
+    }
+    text = words.get(first["type"], f"{name}: {first['msg']}")
+    line = _line_of(path, str(first["loc"][0])) if first["loc"] else None
+    where = f"{path}:{line}" if line else str(path)
+    return DamagedFile(f"is damaged: {text}", where=where, hint=hint)
+
+
+def _line_of(path: Path, key: str) -> int | None:
+    """The line of the outermost ``key``: files of a run are indented by one space a level."""
+    text = path.read_text("utf-8")
+    found = re.search(rf"^ {re.escape(json.dumps(key, ensure_ascii=False))}:", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else None
