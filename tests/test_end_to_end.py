@@ -23,7 +23,7 @@ def test_a_text_cell_trains_and_is_scored(write_suite, tmp_path, quantization):
     wanted = {"none": "Linear", "int8": "Linear8bitLt"}.get(quantization, "Linear4bit")
     assert kinds[wanted] >= 28
     assert tuned.facts["adapter_moves_logits_by"] > 0
-    assert tuned.audit["rows_without_eos"] == 0
+    assert tuned.audit.counts["rows_without_eos"] == 0
 
 
 def test_labels_get_a_head_and_the_baseline_a_likelihood(write_suite, tmp_path):
@@ -34,7 +34,7 @@ def test_labels_get_a_head_and_the_baseline_a_likelihood(write_suite, tmp_path):
     for cell in loaded.cells:
         assert cell.value("f1_macro").value is not None
         assert cell.value("accuracy_majority").note.startswith("always")
-        assert all(len(row) == 4 for row in cell.confusion["matrix"])
+        assert all(len(row) == 4 for row in cell.confusion.matrix)
 
 
 @pytest.mark.parametrize("mode", ["likelihood", "generation"])
@@ -145,8 +145,8 @@ def test_cut_rows_are_counted_and_fail_a_cell_where_the_suite_says_so(
         assert tuned.status == "failed"
         assert "cut at max_length" in tuned.reason
     else:
-        assert tuned.audit["rows_cut"] > 0
-        assert any("cut at max_length" in warning for warning in tuned.audit["warnings"])
+        assert tuned.audit.counts["rows_cut"] > 0
+        assert any("cut at max_length" in warning for warning in tuned.audit.warnings)
 
 
 def test_a_failed_cell_never_stops_the_others(write_suite, tmp_path):

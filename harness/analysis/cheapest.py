@@ -91,7 +91,7 @@ def _below_base(row: Row, names: Sequence[str]) -> float:
     own = next(iter(row.finished), None)
     if base is None or own is None or own.answered_by != base.answered_by:
         return 0.0
-    if own.provenance.get("cell", {}).get("serve", "attached") != "attached":
+    if own.provenance.cell.get("serve", "attached") != "attached":
         return 0.0
     for name in names:
         before, after = base.value(name), row.mean(name)

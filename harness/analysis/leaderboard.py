@@ -162,7 +162,7 @@ def _ties(run: Run, table: Table, records: dict[str, Records]) -> Ties | None:
         )
         for row in scored
     ]
-    labels = next((c.confusion["labels"] for row in scored for c in row.cells if c.confusion), ())
+    labels = next((c.confusion.labels for row in scored for c in row.cells if c.confusion), ())
     return ties(sides, table.primary_metric, higher_is_better=table.higher_is_better, labels=labels)
 
 
@@ -189,10 +189,10 @@ def _row(
         reason = next((r for r in (incomparable(first, side) for side in others) if r), None)
         counts = next((text for text in (left_out(first, side) for side in others) if text), None)
         if reason is None:
-            labels = (tuned[0].confusion or {}).get("labels", ())
+            labels = tuned[0].labels
             margin = float(tuned[0].evaluation("margin") or 0)
             sides = [*base, *tuned]
-            noise = noise_floor(cell.noise.get("floor", {}) for cell in sides)
+            noise = noise_floor(cell.noise.floor for cell in sides)
             criteria = Criteria(margin, noise, directions=stored_directions(sides))
             deltas = differences(before, after, criteria=criteria, labels=labels, also=(metric,))
     baseline = firsts[0] if firsts else None

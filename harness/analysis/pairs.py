@@ -196,9 +196,9 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
     reason = next((r for r in reasons if r), None)
     deltas: dict[str, Delta] = {}
     if reason is None:
-        labels = (left.result.confusion or {}).get("labels", ())
+        labels = left.result.labels
         before, after = ({k: s.records for k, s in side.items()} for side in by_seed)
-        noise = noise_floor(side.result.noise.get("floor", {}) for side in sides)
+        noise = noise_floor(side.result.noise.floor for side in sides)
         directions = stored_directions(side.result for side in sides)
         criteria = Criteria(margin, noise, directions=directions)
         deltas = differences(
@@ -217,7 +217,7 @@ def _other_settings(first: Scored, second: Scored) -> str | None:
     for metric in ours.keys() & theirs.keys():
         if ours[metric] != theirs[metric]:
             return f"{metric} was computed in two ways: {ours[metric]} and {theirs[metric]}"
-    a, b = (side.result.provenance.get("cell", {}).get("generation") for side in (first, second))
+    a, b = (side.result.provenance.cell.get("generation") for side in (first, second))
     return f"generation settings differ: {a} and {b}" if a != b else None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.analysis.difference import Delta, Records
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
 from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
+from harness.results.records import ConfusionMatrix, Noise
 from harness.results.result import CellResult, Value, stored_directions
 
 
@@ -53,9 +53,9 @@ class Row:
         return next((cell.reason for cell in self.cells if cell.reason), None)
 
     @property
-    def noise(self) -> dict[str, Any]:
+    def noise(self) -> Noise:
         """Noise measured by evaluating a baseline again; empty for rows that are not baselines."""
-        return next((cell.noise for cell in self.cells if cell.noise), {})
+        return next((cell.noise for cell in self.cells if cell.noise), Noise())
 
     def machines(self) -> set[str]:
         """The hardware that the row's cells were measured on."""
@@ -173,10 +173,10 @@ class Table:
         return direction_of(metric, stored_directions(cells))
 
 
-def _majority_of_counts(counted: dict[str, Any], metric: str) -> Value | None:
+def _majority_of_counts(counted: ConfusionMatrix, metric: str) -> Value | None:
     """The score of always giving the most frequent test label, for runs that did not store it."""
-    record, labels = find(metric), counted["labels"]
-    sizes = [sum(row) for row in counted["matrix"]]
+    record, labels = find(metric), counted.labels
+    sizes = [sum(row) for row in counted.matrix]
     label = labels[sizes.index(max(sizes))]
     answers = [
         {"label": gold, "predicted_label": label}

@@ -229,7 +229,7 @@ def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
     """
     read = run_of(run)
     result = _one_cell(read, cell)
-    if result.status != "ok" or "cell" not in result.provenance:
+    if result.status != "ok" or not result.provenance.cell:
         raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
     texts = [text for text in prompts if text.strip()]
     if not texts:
@@ -237,7 +237,7 @@ def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
     from harness.plan.cell import cell_of_record
     from harness.run.answer import answers
 
-    asked = cell_of_record(result.provenance["cell"])
+    asked = cell_of_record(result.provenance.cell)
     return answers(asked, read.paths(result), texts)
 
 

@@ -146,7 +146,7 @@ def _show_cell(run: Run, cell: CellResult) -> None:
                 f" [{value.ci_low:.4g}, {value.ci_high:.4g}]" if value.ci_low is not None else ""
             )
             say(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
-    for warning in cell.audit.get("warnings", []):
+    for warning in cell.audit.warnings:
         say(f"  warning: {warning}")
     for record in run.predictions(cell)[:1]:
         say(f"  prompt:     {record['prompt']!r}")

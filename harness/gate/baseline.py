@@ -109,11 +109,11 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
         cell.row, cell.seed, "ok",
         primary_metric=cell.primary_metric,
         hardware=cell.hardware,
-        packages=cell.provenance.get("environment", {}).get("packages", {}),
+        packages=cell.provenance.environment.packages,
         data_hash=digest(*(f"{r['id']}{r.get('data_hash')}" for r in records)),
         prompt_hash=digest(*(f"{r['id']}{r.get('prompt_hash')}" for r in records)),
-        generation=cell.provenance.get("cell", {}).get("generation", {}),
-        labels=tuple((cell.confusion or {}).get("labels", ())),
+        generation=cell.provenance.cell.get("generation", {}),
+        labels=cell.labels,
         signatures={v.metric: v.signature for v in whole if v.signature},
         values={v.metric: v.value for v in whole},
         examples={
@@ -122,7 +122,7 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
             "text": [digest(r["prediction"])[:8] for r in records],
         },
         scores={m: [_rounded(r["scores"].get(m)) for r in records] for m in metrics},
-        noise=cell.noise.get("floor", {}),
+        noise=cell.noise.floor,
         directions=stored_directions([cell]),
     )  # fmt: skip
 

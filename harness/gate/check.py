@@ -282,8 +282,8 @@ def update_baseline(run: Run, path: Path, reason: str) -> int:
     if all(cell.status != "ok" for cell in run.cells):
         raise HarnessError("no cell of the run has a result to record")
     history = load_snapshot(str(path), path).history if path.is_file() else ()
-    git = run.environment.get("git") or {}
-    revision = f"{git.get('revision') or 'unknown'}{'+' if git.get('dirty') else ''}"
+    git = run.environment.git
+    revision = f"{git.revision}{'+' if git.dirty else ''}" if git else "unknown"
     named = {rule.metric for rule in Gate(**run.suite.get("gate", {})).rules}
     recorded = only_metrics(snapshot_of(run), named)
     save_baseline(path, updated(recorded, history, reason=reason, revision=revision))

@@ -15,6 +15,7 @@ from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record
 from harness.results.paths import RunPaths, write_json
 from harness.results.reading import read_plan
+from harness.results.records import Audit, ConfusionMatrix, Environment, Provenance
 from harness.results.result import CellResult, Value, save_result, write_predictions
 from harness.scoring.scoring import signatures_of
 from harness.suite.schema import AXES
@@ -40,7 +41,7 @@ class Imported:
     facts: dict[str, Any] = field(default_factory=dict)
     task: Task | None = None
     """What its scores depend on, where they are our own: `harness score` computes them again."""
-    confusion: dict[str, Any] | None = None
+    confusion: ConfusionMatrix | None = None
     warnings: tuple[str, ...] = ()
     """What a reader of its scores has to know."""
     machine: dict[str, Any] = field(default_factory=dict)
@@ -97,7 +98,7 @@ def write_run(
 
 def _result(cell: Imported) -> CellResult:
     print_ = digest(str(cell.source.resolve()), file_hash(cell.source))
-    environment = {"machine": cell.machine, "packages": cell.packages}
+    environment = Environment(machine=cell.machine, packages=dict(cell.packages))
     return CellResult(
         **cell.axes,
         key=cell_key(cell.axes, print_),
@@ -109,12 +110,12 @@ def _result(cell: Imported) -> CellResult:
         values=cell.values,
         data={"test_rows": len(cell.records)} if cell.records else {},
         facts={"imported_from": str(cell.source), **cell.facts},
-        audit={"warnings": list(cell.warnings)} if cell.warnings else {},
+        audit=Audit(tuple(cell.warnings)),
         confusion=cell.confusion,
-        provenance={
-            "environment": environment if cell.machine else {},
-            **({"task": _settled(cell.task)} if cell.task else {}),
-        },
+        provenance=Provenance(
+            environment=environment if cell.machine else Environment(),
+            task=_settled(cell.task) if cell.task else {},
+        ),
         metric_signatures=signatures_of(cell.task) if cell.task else {},
     )
 

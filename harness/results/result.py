@@ -28,6 +28,16 @@ from harness.results.reading import (
     read_plan,
     read_predictions,
 )
+from harness.results.records import (
+    CHECKED,
+    Audit,
+    ConfusionMatrix,
+    Environment,
+    Noise,
+    Provenance,
+    environment_of,
+    upgraded,
+)
 from harness.suite.schema import AXES
 
 if TYPE_CHECKING:
@@ -36,8 +46,6 @@ if TYPE_CHECKING:
 SCHEMA = 2
 """2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
 READABLE = frozenset({1, SCHEMA})
-CHECKED = ConfigDict(extra="forbid", strict=True)
-"""How a stored record is read: no unknown field, and no value of another type."""
 Status = Literal["ok", "failed", "skipped", "missing"]
 
 
@@ -107,8 +115,8 @@ class CellResult:
     reason: str | None = None
     """Why it was skipped or failed: one line."""
     values: tuple[Value, ...] = ()
-    audit: dict[str, Any] = field(default_factory=dict)
-    """Counts of the audit before training; ``warnings``: list of sentences."""
+    audit: Audit = field(default_factory=Audit)
+    """Counts of the audit before training, and every warning."""
     data: dict[str, Any] = field(default_factory=dict)
     """Rows read, dropped, split sizes, content hash, overlap."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -119,11 +127,11 @@ class CellResult:
     """How answers were read: `generation`, `head` or `likelihood`."""
     trivial: dict[str, str] = field(default_factory=dict)
     """The answers of the trivial baselines: `majority`, or `constant`."""
-    noise: dict[str, Any] = field(default_factory=dict)
-    """What evaluating again changed: `examples`, `flip_rate`, `floor`; baselines only."""
-    confusion: dict[str, Any] | None = None
-    """``labels`` and ``matrix``: rows are gold, columns the labels and then `unparsed`."""
-    provenance: dict[str, Any] = field(default_factory=dict)
+    noise: Noise = field(default_factory=Noise)
+    """What evaluating again changed; baselines only."""
+    confusion: ConfusionMatrix | None = None
+    """Of a classification."""
+    provenance: Provenance = field(default_factory=Provenance)
     """Resolved settings, package versions, hardware, git revision."""
     metric_signatures: dict[str, str] = field(default_factory=dict)
     """Metric → how it was computed. Where that differs from how it is computed now, `harness run`
@@ -150,16 +158,16 @@ class CellResult:
     @property
     def hardware(self) -> str:
         """The machine it was measured on: GPU, or CPU and cores; empty when not recorded."""
-        machine = self.provenance.get("environment", {}).get("machine", {})
-        if not machine:
-            return ""
-        parts = (machine["cpu"], f"{machine['cores']} cores", machine.get("features"))
-        return str(machine["gpu"] or ", ".join(part for part in parts if part))
+        return self.provenance.environment.hardware
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of a classification, in the order of its counts; empty without any."""
+        return self.confusion.labels if self.confusion else ()
 
     def evaluation(self, key: str) -> Any:
         """The setting ``key`` of `evaluation` that the cell ran under; None when not recorded."""
-        cell = self.provenance.get("cell", {})
-        return cell.get("evaluation", {}).get(key)
+        return self.provenance.cell.get("evaluation", {}).get(key)
 
     def value(self, metric: str, category: str | None = None) -> Value | None:
         """The value of ``metric`` (for ``category``), or None."""
@@ -176,7 +184,7 @@ class Run:
     directory: Path
     suite: dict[str, Any]
     """The suite's name, description and resolved text."""
-    environment: dict[str, Any]
+    environment: Environment
     cells: tuple[CellResult, ...]
     homes: dict[str, Path] = field(default_factory=dict)
     """Cell key → the cell's folder, of a run that was merged from several."""
@@ -236,10 +244,9 @@ def load_result(path: Path) -> CellResult | None:
     if schema not in READABLE:
         raise DamagedFile(f"is damaged: schema {schema!r}", where=str(path), hint=hint)
     record["schema"] = SCHEMA  # what 2 added has defaults
-    record.pop("metrics_version", None)  # one number for all metrics, of an older version
     try:
         # JSON once more: from Python objects pydantic would not take a list for a tuple
-        return _result_type().validate_json(json.dumps(record))
+        return _result_type().validate_json(json.dumps(upgraded(record)))
     except ValidationError as error:
         raise damaged_field(path, error, hint=hint) from None
 
@@ -277,10 +284,16 @@ def load_run(directory: Path) -> Run:
     except (ValueError, KeyError, TypeError) as error:
         text = f"{type(error).__name__} {error}"
         raise no_plan(given, text) from None
-    environment = {}
-    if paths.environment.is_file():
-        environment = read_object(paths.environment, hint=PLANNED_AGAIN)
-    return Run(directory, suite, environment, tuple(cells))
+    return Run(directory, suite, _environment(paths.environment), tuple(cells))
+
+
+def _environment(path: Path) -> Environment:
+    if not path.is_file():
+        return Environment()
+    try:
+        return environment_of(read_object(path, hint=PLANNED_AGAIN))
+    except ValidationError as error:
+        raise damaged_field(path, error, hint=PLANNED_AGAIN) from None
 
 
 def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:

@@ -69,6 +69,6 @@ def _row(value: Value) -> str:
 
 
 def _settings(result: CellResult) -> dict[str, Any]:
-    cell = result.provenance.get("cell", {})
+    cell = result.provenance.cell
     keys = ("adapter_config", "training", "quantization_config", "generation")
     return {key: cell.get(key) for key in keys}

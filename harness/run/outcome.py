@@ -7,11 +7,8 @@ from typing import Any
 
 from harness.datasets.example import Splits
 from harness.plan.stages import stages_of
-from harness.results.result import (
-    CellResult,
-    value_of,
-    write_predictions,
-)
+from harness.results.records import Audit, Provenance, Reused, environment_of
+from harness.results.result import CellResult, value_of, write_predictions
 from harness.run.audit import check_leakage, check_rows
 from harness.run.story import Story
 from harness.scoring.aggregation import aggregate, confusion_record
@@ -60,7 +57,7 @@ def outcome_of(story: Story) -> CellResult:
     )
 
 
-def _audit(story: Story) -> dict[str, Any]:
+def _audit(story: Story) -> Audit:
     """What was counted of the training rows, and every warning, by the suite's present policies."""
     evaluation = story.cell.evaluation
     warnings = check_leakage(story.splits.counts, evaluation)
@@ -71,7 +68,7 @@ def _audit(story: Story) -> dict[str, Any]:
     for record in story.done.values():  # what loading found out of the model, in whatever stage
         loaded = record.facts.get("loaded", {})
         warnings += [note for note in loaded.get("notes", []) if note not in warnings]
-    return {"warnings": warnings, **counts}
+    return Audit(tuple(warnings), dict(counts))
 
 
 def _not_alone(exclusive: Mapping[str, float]) -> list[str]:
@@ -83,14 +80,14 @@ def _not_alone(exclusive: Mapping[str, float]) -> list[str]:
     return [f"latency was not measured alone: {text}"]
 
 
-def _provenance(story: Story) -> dict[str, Any]:
+def _provenance(story: Story) -> Provenance:
     """Settings and surroundings of this result, and of the stages that were done earlier."""
     reused = {
-        stage: {"cell": folder, "environment": story.done[stage].environment}
+        stage: Reused(folder, environment_of(story.done[stage].environment))
         for stage, folder in story.reused.items()
     }
-    found = {"cell": story.job["cell"], "environment": story.job["environment"]}
-    return {**found, "reused": reused} if reused else found
+    environment = environment_of(story.job["environment"])
+    return Provenance(story.job["cell"], environment, reused=reused)
 
 
 def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from harness.metrics.record import Metric, PairedCorpus
 from harness.metrics.registry import TRIVIAL_ANSWERS, find
 from harness.plan.task import Task
+from harness.results.records import ConfusionMatrix
 from harness.results.result import Value
 from harness.scoring.scoring import Record, metrics_of
 
@@ -203,11 +203,11 @@ def interval(
     return float(found.low), float(found.high)
 
 
-def confusion_record(records: list[Record], labels: tuple[str, ...]) -> dict[str, Any]:
+def confusion_record(records: list[Record], labels: tuple[str, ...]) -> ConfusionMatrix:
     """Counts with gold labels as rows and predicted labels, then `unparsed`, as columns."""
     columns = [*labels, None]
-    matrix = [
-        [sum(r["label"] == g and r["predicted_label"] == p for r in records) for p in columns]
+    matrix = tuple(
+        tuple(sum(r["label"] == g and r["predicted_label"] == p for r in records) for p in columns)
         for g in labels
-    ]
-    return {"labels": list(labels), "matrix": matrix}
+    )
+    return ConfusionMatrix(labels, matrix)

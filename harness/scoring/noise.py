@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.metrics.registry import registered
+from harness.results.records import Noise
 
 Record = dict[str, Any]
 
 
 def noise_of(
     records: Sequence[Record], repeats: Mapping[str, Sequence[Record]], labels: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> Noise:
     """What repeating the evaluation changed, over the examples that were repeated.
 
     Args:
@@ -26,13 +27,12 @@ def noise_of(
         labels: The declared labels of a classification task.
 
     Returns:
-        `examples`; `flip_rate`, for each repeat the share of predictions that changed; `floor`,
-        metric → the largest change among the repeats: of a mean of scores the mean absolute change
-        of a score (for right or wrong it is the flip rate), of a corpus metric such as macro-F1
-        the absolute change of its value over these examples. Empty without repeats.
+        What moved; empty without repeats. The floor is, of a mean of scores, the mean absolute
+        change of a score (for right or wrong it is the flip rate), of a corpus metric such as
+        macro-F1 the absolute change of its value over these examples.
     """
     if not repeats:
-        return {}
+        return Noise()
     flips = {name: _changed(records, again) for name, again in repeats.items()}
     floors: dict[str, float] = {}
     for again in repeats.values():
@@ -40,7 +40,7 @@ def noise_of(
         for metric, change in moves.items():
             floors[metric] = max(change, floors.get(metric, 0.0))
     examples = min(len(again) for again in repeats.values())
-    return {"examples": examples, "flip_rate": flips, "floor": floors}
+    return Noise(examples, flips, floors)
 
 
 def _changed(records: Sequence[Record], again: Sequence[Record]) -> float:

@@ -118,14 +118,14 @@ def is_outdated(cell: CellResult) -> bool:
 
 def _is_ours(cell: CellResult) -> bool:
     """Whether the cell has scores of ours: those of an imported result are another tool's."""
-    return cell.status == "ok" and bool({"cell", "task"} & set(cell.provenance))
+    return cell.status == "ok" and bool(cell.provenance.cell or cell.provenance.task)
 
 
 def _task(result: CellResult) -> Task:
     """What the scores depend on: the cell's own, or what imported answers recorded."""
-    if "cell" in result.provenance:
-        return cell_of_record(result.provenance["cell"]).task
-    stored = dict(result.provenance["task"])
+    if result.provenance.cell:
+        return cell_of_record(result.provenance.cell).task
+    stored = dict(result.provenance.task)
     return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
 
 

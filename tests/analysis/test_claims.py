@@ -62,7 +62,7 @@ def test_a_tiny_twin_runs_the_same_path_and_measures_no_claim_of_the_real_model(
     assert {cell.quantization for cell in made.run.cells} == {"none", "int8"}
     assert made.run.suite["name"] == "audit-tiny"
     tuned = next(cell for cell in made.run.cells if cell.adapter == "all")
-    assert tuned.provenance["cell"]["training"]["max_steps"] == 2
+    assert tuned.provenance.cell["training"]["max_steps"] == 2
     judged = judge(made.run.suite["claims"], made)
     assert not [j for j in judged if j.how == "measured"]
     why = next(j.why for j in judged if j.claim.claim == "fast")

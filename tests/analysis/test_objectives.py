@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from harness.analysis.objectives import standings
 from harness.analysis.table import Row, Table
+from harness.results.records import Environment, Provenance
 from harness.results.result import CellResult, Value
 from harness.suite.schema import Objectives
 
@@ -11,10 +12,10 @@ def row(name, quality, memory, latency, machine="cpu"):
         Value("rougeL", quality, n=10), Value("infer_peak_rss_mib", memory),
         Value("latency_p50_ms", latency),
     )  # fmt: skip
-    environment = {"machine": {"cpu": machine, "cores": 2, "gpu": None}}
+    environment = Environment(machine={"cpu": machine, "cores": 2, "gpu": None})
     cell = CellResult(
         name, "ok", "m", "none", name, "d", 0, "f", primary_metric="rougeL", values=values,
-        provenance={"environment": environment},
+        provenance=Provenance(environment=environment),
     )  # fmt: skip
     return Row("m", "none", name, (cell,), None, {})
 

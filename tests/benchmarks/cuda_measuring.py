@@ -78,8 +78,8 @@ def main():
     ]
     spreads = [r["latency_cv"] for r in found if r["latency_cv"] is not None]
     about = {
-        "device": run.environment["machine"]["gpu"],
-        "packages": ", ".join(f"{k} {v}" for k, v in run.environment["packages"].items() if v),
+        "device": run.environment.machine["gpu"],
+        "packages": ", ".join(f"{k} {v}" for k, v in run.environment.packages.items() if v),
         "commands": "harness run suites/published/geometry.yaml; "
         "python tests/benchmarks/cuda_measuring.py runs/geometry -o reports/benchmarks",
         "memory estimates within 10% (the bar: all)":

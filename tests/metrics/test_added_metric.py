@@ -47,7 +47,7 @@ def test_an_added_metric_has_a_noise_floor(word_recall):
     first, again = records(("a", "a"), ("b", "b")), records(("a", "a"), ("c", "b"))
     for answers in (first, again):
         score_records(answers, TASK)
-    assert noise_of(first, {"again": again})["floor"]["word_recall"] == 0.5
+    assert noise_of(first, {"again": again}).floor["word_recall"] == 0.5
 
 
 def test_a_name_that_is_taken_is_refused(word_recall):

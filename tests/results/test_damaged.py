@@ -11,7 +11,10 @@ from harness.cli import main
 from harness.errors import HarnessError
 from harness.importers import Reading, import_answers
 from harness.results.packing import pack
+from harness.results.paths import CellPaths
 from harness.results.reading import keep_aside
+from harness.results.records import Audit, ConfusionMatrix, Noise, Provenance
+from harness.results.result import load_result, load_run, save_result
 
 ROWS = [{"id": str(i), "prompt": f"p{i}", "reference": "r", "prediction": "r"} for i in range(4)]
 
@@ -148,12 +151,33 @@ def test_a_run_with_a_cut_result_is_not_packed(run, tmp_path):
     assert f"{path}{message}" in found.output
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"colour": 1}', '{"packages": []}'])
 def test_a_damaged_environment_is_named(run, tmp_path, text):
     (run / "environment.json").write_text(text)
     found = report(run, tmp_path / "out")
     assert found.exit_code == 2, found.output
-    assert f"{run / 'environment.json'}:1: is damaged" in found.output
+    assert f"{run / 'environment.json'}" in found.output
+    assert "is damaged" in found.output
+
+
+def test_a_result_of_schema_1_is_read(run):
+    """Counts stood beside the warnings then, and empty records were empty objects."""
+    path = next(run.glob("cells/*/result.json"))
+    old = json.loads(path.read_text())
+    del old["stages"]
+    old |= {
+        "schema": 1, "metrics_version": 3, "noise": {}, "provenance": {},
+        "audit": {"rows": 8, "rows_cut": 1, "warnings": ["1 row is cut"]},
+        "confusion": {"labels": ["a", "b"], "matrix": [[1, 0, 0], [0, 2, 1]]},
+    }  # fmt: skip
+    path.write_text(json.dumps(old))
+    cell = load_result(path)
+    assert cell.audit == Audit(("1 row is cut",), {"rows": 8, "rows_cut": 1})
+    assert cell.confusion == ConfusionMatrix(("a", "b"), ((1, 0, 0), (0, 2, 1)))
+    assert (cell.noise, cell.provenance, cell.hardware) == (Noise(), Provenance(), "")
+    save_result(CellPaths(path.parent), cell)
+    assert load_result(path) == cell
+    assert load_run(run).cells[0] == cell
 
 
 def test_importing_over_a_damaged_run_says_so(run, tmp_path):

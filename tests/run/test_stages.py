@@ -13,7 +13,9 @@ from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.plan.stages import EVALUATION, Surroundings, stage_keys
 from harness.results.paths import read_json, write_json
-from harness.results.result import load_result, read_predictions
+from harness.results.reading import read_predictions
+from harness.results.records import Environment
+from harness.results.result import load_result
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
 from harness.suite.schema import Evaluation
@@ -113,10 +115,10 @@ def test_what_is_kept_says_where_and_under_what_it_was_made(write_suite, tmp_pat
     assert plan.decisions[1].kept == ["adapter", "answers"]
     run_all(suite, out)
     result = load_result(plan.run.cell(plan.decisions[1].key).result)
-    reused = result.provenance["reused"]
+    reused = result.provenance.reused
     assert reused.keys() == {"train", "predict"}
-    assert reused["train"]["cell"] == first.decisions[1].key
-    assert reused["train"]["environment"] == {"packages": {"harness": "1"}}
+    assert reused["train"].cell == first.decisions[1].key
+    assert reused["train"].environment == Environment(packages={"harness": "1"})
     before = load_result(first.run.cell(first.decisions[1].key).result)
     assert before.stages["train"] == result.stages["train"]
     assert before.stages["measure"] != result.stages["measure"]

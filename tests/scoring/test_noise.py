@@ -1,6 +1,7 @@
 import pytest
 
 from harness.analysis.difference import Criteria, difference
+from harness.results.records import Noise
 from harness.scoring.noise import noise_of
 
 
@@ -15,19 +16,19 @@ def test_the_flip_rate_is_the_share_of_answers_that_changed():
     first = records([0.5, 0.5, 0.5, 0.5, 1.0])
     again = records([0.5, 0.3, 0.5, 0.9], texts="axcy")
     found = noise_of(first, {"again": again})
-    assert found["flip_rate"] == {"again": 0.5}
-    assert found["examples"] == 4
-    assert found["floor"]["rougeL"] == pytest.approx((0.2 + 0.4) / 4)
+    assert found.flip_rate == {"again": 0.5}
+    assert found.examples == 4
+    assert found.floor["rougeL"] == pytest.approx((0.2 + 0.4) / 4)
 
 
 def test_the_floor_is_the_worst_of_the_repeats():
     first = records([0.5, 0.5])
     repeats = {"again": records([0.5, 0.5]), "half batch": records([0.5, 0.1], texts="ax")}
-    assert noise_of(first, repeats)["floor"]["rougeL"] == pytest.approx(0.2)
+    assert noise_of(first, repeats).floor["rougeL"] == pytest.approx(0.2)
 
 
 def test_nothing_repeated_is_nothing_known():
-    assert noise_of(records([0.5]), {}) == {}
+    assert noise_of(records([0.5]), {}) == Noise()
 
 
 def test_a_gain_below_the_floor_is_undecided():
@@ -48,6 +49,6 @@ def test_the_floor_of_a_corpus_metric_is_the_change_of_its_value():
         ]  # fmt: skip
 
     found = noise_of(answered("aabb"), {"again": answered("abbb")}, labels=("a", "b"))
-    assert found["flip_rate"] == {"again": 0.25}
-    assert found["floor"]["accuracy"] == 0.25
-    assert found["floor"]["f1_macro"] == pytest.approx(1 - (2 / 3 + 4 / 5) / 2)
+    assert found.flip_rate == {"again": 0.25}
+    assert found.floor["accuracy"] == 0.25
+    assert found.floor["f1_macro"] == pytest.approx(1 - (2 / 3 + 4 / 5) / 2)

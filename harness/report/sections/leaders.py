@@ -221,10 +221,10 @@ def _noise_notes(table: Table) -> list[str]:
     measured = [row.noise for row in table.rows if row.noise]
     if not measured:
         return []
-    floor = max(noise["floor"].get(table.primary_metric, 0.0) for noise in measured)
-    flips = max(share for noise in measured for share in noise["flip_rate"].values())
+    floor = max(noise.floor.get(table.primary_metric, 0.0) for noise in measured)
+    flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
-        f"Noise floor: baselines evaluated again on {measured[0]['examples']} examples, at the same"
+        f"Noise floor: baselines evaluated again on {measured[0].examples} examples, at the same"
         f" and at half the batch size, change {flips:.1%} of their answers at most and"
         f" {table.primary_metric} by {number(floor)}; a smaller gain is undecided."
     ]

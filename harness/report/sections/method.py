@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
+from harness.results.records import Environment
 
 
 def data(board: Leaderboard) -> Section:
@@ -18,7 +18,7 @@ def data(board: Leaderboard) -> Section:
         if cells:
             found = cells[0].data
             counts[table.dataset] = {k: v for k, v in found.items() if isinstance(v, int)}
-            warnings = sorted({w for c in cells for w in c.audit.get("warnings", [])})
+            warnings = sorted({w for c in cells for w in c.audit.warnings})
             content = (found.get("content") or {}).get("data") or MISSING
             rest[table.dataset] = (content, "; ".join(warnings) or MISSING)
     names = list(dict.fromkeys(name for found in counts.values() for name in found))
@@ -70,19 +70,20 @@ def method(board: Leaderboard) -> Section:
     return Section("How", notes)
 
 
-def _environments(board: Leaderboard) -> list[dict[str, Any]]:
+def _environments(board: Leaderboard) -> list[Environment]:
     """What the cells ran in, each once; the run's own where its cells do not say."""
-    found = [cell.provenance.get("environment") for cell in board.run.cells]
-    unique = {json.dumps(each, sort_keys=True): each for each in found if each}
-    return list(unique.values()) or [board.run.environment]
+    found = []
+    for environment in (cell.provenance.environment for cell in board.run.cells):
+        if environment != Environment() and environment not in found:
+            found.append(environment)
+    return found or [board.run.environment]
 
 
-def _where(environment: dict[str, Any]) -> list[str]:
-    machine, packages = environment.get("machine", {}), environment.get("packages", {})
-    git = environment.get("git") or {}
+def _where(environment: Environment) -> list[str]:
+    machine, packages, git = environment.machine, environment.packages, environment.git
     return [
         f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
         f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}.",
         f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.",
-        f"Git: {git.get('revision')}{' (dirty)' if git.get('dirty') else ''}.",
+        f"Git: {git.revision if git else None}{' (dirty)' if git and git.dirty else ''}.",
     ]

@@ -128,9 +128,9 @@ def confusions(table: Table) -> Section:
     labels: list[str] = []
     for cell in (cell for row in table.rows for cell in row.cells):
         if cell.confusion:
-            labels = cell.confusion["labels"]
+            labels = list(cell.confusion.labels)
             axes = (cell.model, cell.quantization, cell.adapter)
-            counts = tuple(map(tuple, cell.confusion["matrix"]))
+            counts = cell.confusion.matrix
             scores = per_class(Confusion(tuple(labels), counts))
             for label, line in zip(labels, counts, strict=True):
                 found = scores[label]

@@ -36,7 +36,7 @@ def settings(board: Leaderboard) -> Section:
 
 
 def _resolved(cell: CellResult) -> dict[str, Any]:
-    whole = cell.provenance.get("cell", {})
+    whole = cell.provenance.cell
     return {part: whole[part] for part in PARTS if whole.get(part)}
 
 

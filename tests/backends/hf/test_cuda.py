@@ -36,7 +36,7 @@ def run(tmp_path_factory, root):
 
 def test_every_quantization_trains_and_is_scored_on_the_gpu(run):
     assert {cell.status for cell in run.cells} == {"ok"}
-    assert run.environment["machine"]["gpu"]
+    assert run.environment.machine["gpu"]
 
 
 def test_peaks_come_from_the_allocator_and_training_needs_more_than_loading(run):
@@ -88,4 +88,4 @@ def test_training_sees_one_gpu_and_the_batch_that_the_suite_asks_for(run):
         if not cell.is_baseline and cell.dataset == "finance-labels":
             tokens = cell.value("train_tokens_per_s").value * cell.value("train_seconds").value
             assert cell.facts["trained"]["steps"] == 3  # of 8 rows, which is once all 24
-            assert tokens == pytest.approx(cell.audit["tokens"], rel=0.01)
+            assert tokens == pytest.approx(cell.audit.counts["tokens"], rel=0.01)

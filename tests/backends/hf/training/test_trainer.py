@@ -103,7 +103,7 @@ def test_cells_of_a_run_share_their_rows(write_suite, tmp_path):
     assert [cell.status for cell in cells] == ["ok", "ok"]
     stored = [path for path in (tmp_path / "out" / "rows").iterdir() if path.is_dir()]
     assert len(stored) == 1
-    assert read_json(stored[0] / "audit.json")["rows"] == cells[0].audit["rows"]
+    assert read_json(stored[0] / "audit.json")["rows"] == cells[0].audit.counts["rows"]
     trainable = cells[0].value("trainable_params").value
     assert cells[0].value("gradients_mib").value == pytest.approx(4 * trainable / MIB)
     assert cells[0].value("weights_mib").value > 1
