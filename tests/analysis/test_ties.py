@@ -3,12 +3,10 @@ import shutil
 import pytest
 
 from harness.analysis.leaderboard import build_leaderboard
-from harness.backends.base import Alone
 from harness.plan.plan import make_plan
 from harness.results.result import load_run
-from harness.run.executors.base import Event
+from harness.run.executors.in_process import InProcessExecutor
 from harness.run.runner import run_suite
-from harness.run.worker import run_cell
 
 SUITE = """\
 name: seeds
@@ -20,17 +18,10 @@ matrix:
 """
 
 
-class InThisProcess:
-    def run(self, jobs):
-        for key, paths in jobs:
-            run_cell(paths, Alone())
-            yield Event(key, "done", "")
-
-
 @pytest.fixture
 def run(write_suite, tmp_path):
     plan = make_plan(write_suite(SUITE), tmp_path, backend="testing")
-    run_suite(plan, InThisProcess(), lambda _: None)
+    run_suite(plan, InProcessExecutor(), lambda _: None)
     return tmp_path
 
 

@@ -4,9 +4,7 @@ import time
 
 import pytest
 
-from harness.backends.base import Alone
-from harness.run.executors.base import Event
-from harness.run.worker import run_cell
+from harness.run.executors.in_process import InProcessExecutor
 
 
 @pytest.fixture
@@ -41,20 +39,7 @@ def figure(benchmark):
     return keep
 
 
-class InPlace(Alone):
-    """An executor and its device at once: every cell in this process, one after another."""
-
-    def stage(self, name):
-        """Say nothing."""
-
-    def run(self, jobs):
-        """The cells, run here."""
-        for key, paths in jobs:
-            run_cell(paths, self)
-            yield Event(key, "done", "")
-
-
 @pytest.fixture
 def in_place():
     """The executor without processes."""
-    return InPlace()
+    return InProcessExecutor()
