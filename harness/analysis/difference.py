@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.seeds import covered, seed_pairs
+from harness.metrics.prediction import Prediction
 from harness.metrics.record import Metric, PairedCorpus
 from harness.metrics.registry import direction_of, find, registered
 from harness.statistics import (
@@ -28,8 +29,7 @@ from harness.statistics import (
 )
 
 Floats = NDArray[np.float64]
-Record = dict[str, Any]
-Records = dict[str, Record]
+Records = dict[str, Prediction]
 """Example id → record."""
 Seeds = Mapping[int | None, Records]
 """Training seed → records. The key None stands for an untrained model, or for an unknown seed."""

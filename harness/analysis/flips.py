@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.analysis.difference import Record, Records
+from harness.analysis.difference import Records
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import direction_of, example_metric
 from harness.scoring.scoring import is_parsed
 
@@ -17,8 +18,8 @@ class Flip:
     id: str
     loss: float
     """How much worse, in the metric's unit; positive."""
-    first: Record
-    second: Record
+    first: Prediction
+    second: Prediction
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.analysis.difference import Delta, Records
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
+from harness.metrics.prediction import Prediction
 from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
 from harness.results.records import ConfusionMatrix, Noise
@@ -178,7 +179,7 @@ def _majority_of_counts(counted: ConfusionMatrix, metric: str) -> Value | None:
     record, labels = find(metric), counted.labels
     sizes = [sum(row) for row in counted.matrix]
     label = labels[sizes.index(max(sizes))]
-    answers = [
+    answers: list[Prediction] = [
         {"label": gold, "predicted_label": label}
         for gold, size in zip(labels, sizes, strict=True)
         for _ in range(size)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths
 
-Record = dict[str, Any]
 AcceptRows = Callable[[Mapping[str, int]], None]
 """Raises where what the audit of the training rows counted is not acceptable."""
 
@@ -49,7 +49,7 @@ class Training(BackendResult):
 class Answers(BackendResult):
     """What a model answered."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[Prediction] = field(default_factory=list)
     """One per example, in order: what the model was asked (`prompt`), what it answered
     (`prediction`; for labels `predicted_label`, None if unparsed), `finish_reason`, counts."""
 

@@ -16,12 +16,12 @@ from harness.backends.base import (
     BackendResult,
     Device,
     EndingScores,
-    Record,
     Training,
 )
 from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths, read_json, write_json
 
@@ -75,9 +75,9 @@ class TestingBackend:
             {"latency_p50_ms": 1.0, "batch_tokens_per_s": 1000.0}, {"latency_ms": [1.0]}
         )
 
-    def _record(self, example: Example) -> Record:
+    def _record(self, example: Example) -> Prediction:
         right = _share(example.id, self._cell.seed) < (self._share or 0.0)
-        record: Record = {
+        record: Prediction = {
             "prompt": example.prompt,
             "prediction": example.reference if right else "…",
             "finish_reason": "stop",

@@ -11,11 +11,12 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.analysis.difference import Records, Seeds
 from harness.datasets.example import digest
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import example_metric
 from harness.results.packing import SUFFIX
 from harness.results.paths import RunPaths, write_text
@@ -67,12 +68,13 @@ class CellSnapshot:
     def records(self) -> Records:
         """Example id → what `harness.analysis.difference` needs of a record."""
         columns = self.examples
-        records = {}
+        records: Records = {}
         for k, example in enumerate(columns.get("id", ())):
             scores = {m: v[k] for m, v in self.scores.items() if v[k] is not None}
             shared = {key: column[k] for key, column in columns.items()}
             # equality is all that a comparison asks of an answer, so its hash serves as the text
-            records[example] = {**shared, "scores": scores, "prediction": columns["text"][k]}
+            record = {**shared, "scores": scores, "prediction": columns["text"][k]}
+            records[example] = cast("Prediction", record)
         return records
 
 
@@ -127,7 +129,7 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
     )  # fmt: skip
 
 
-def _clusters(records: Sequence[dict[str, Any]]) -> dict[str, list[int]]:
+def _clusters(records: Sequence[Prediction]) -> dict[str, list[int]]:
     """Each example's cluster as a number; empty if every cluster holds one example.
 
     Numbers, because a group may be a whole passage of text.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 from xml.etree import ElementTree
 
 from harness.gate.check import Check, GateVerdict
+from harness.metrics.prediction import Prediction
 from harness.report.markdown import markdown_table
 from harness.report.section import shortened
 from harness.results.result import Run, by_id
@@ -105,7 +105,7 @@ def _examples(check: Check, run: Run) -> list[tuple[str, ...]]:
     ]
 
 
-def _records(run: Run, row: str) -> dict[str, Any]:
+def _records(run: Run, row: str) -> dict[str, Prediction]:
     cell = next((c for c in run.cells if c.row == row and c.status == "ok"), None)
     return by_id(run.predictions(cell)) if cell else {}
 

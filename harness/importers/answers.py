@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.datasets.example import digest
 from harness.datasets.table_file import kind_of, read_table
@@ -21,6 +21,7 @@ from harness.errors import HarnessError
 from harness.importers.imported import Imported
 from harness.metrics.classification import parse_label
 from harness.metrics.numbers import gold_decimal
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import default_primary
 from harness.plan.task import Task
 from harness.registry import did_you_mean
@@ -153,9 +154,9 @@ def _check_labels(rows: Sequence[_Row], reading: Reading, paths: Sequence[Path])
 
 def _records(
     rows: Sequence[_Row], reading: Reading, problems: list[str], notes: list[str]
-) -> dict[Axes, dict[str, dict[str, Any]]]:
+) -> dict[Axes, dict[str, Prediction]]:
     """Cell → example id → record; problems and notes of what is dropped go to their lists."""
-    found: dict[Axes, dict[str, dict[str, Any]]] = {}
+    found: dict[Axes, dict[str, Prediction]] = {}
     counts: dict[str, list[str]] = {}
     for row in rows:
         record = _record(row, reading, counts)
@@ -201,7 +202,7 @@ def _first(places: Sequence[str]) -> str:
     return ", ".join(places[:SHOWN]) + more
 
 
-def _record(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> dict[str, Any]:
+def _record(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> Prediction:
     """A prediction record as `harness run` writes one, unscored."""
     fields = row.fields
     for name in ("id", "model", "prompt"):
@@ -215,7 +216,7 @@ def _record(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> dict[s
     if not fields["prediction"].strip():
         counts.setdefault("empty", []).append(_place(row))
     prompt = fields["prompt"]
-    record: dict[str, Any] = {
+    record: Prediction = {
         # without ids, the same question with the same answer is the same example
         "id": fields["id"].strip() if "id" in fields else digest(prompt, reference),
         "prompt": prompt,
@@ -268,17 +269,18 @@ def _axes(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> Axes:
     )  # fmt: skip
 
 
-def _contradictions(records: dict[Axes, dict[str, dict[str, Any]]]) -> list[str]:
+def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
     """Ids under which two models were asked, or are scored against, different things."""
-    first: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
+    first: dict[tuple[str, str], tuple[str, Prediction]] = {}
     differ: dict[str, list[str]] = {}
     for axes, found in records.items():
         for example, record in found.items():
             model, former = first.setdefault((axes[3], example), (axes[0], record))
-            for key, what in (("prompt", "prompts"), ("data_hash", "references")):
-                if former[key] != record[key]:
-                    differ.setdefault(what, []).append(f"{example}: {model} and {axes[0]}")
-                    break
+            place = f"{example}: {model} and {axes[0]}"
+            if former["prompt"] != record["prompt"]:
+                differ.setdefault("prompts", []).append(place)
+            elif former["data_hash"] != record["data_hash"]:
+                differ.setdefault("references", []).append(place)
     return [
         f"{len(places)} ids stand for different {what} ({_first(places)}): give each example an id"
         " of its own"
@@ -287,15 +289,15 @@ def _contradictions(records: dict[Axes, dict[str, dict[str, Any]]]) -> list[str]
 
 
 def _baseline_first(
-    records: dict[Axes, dict[str, dict[str, Any]]], baseline: str | None
-) -> dict[Axes, dict[str, dict[str, Any]]]:
+    records: dict[Axes, dict[str, Prediction]], baseline: str | None
+) -> dict[Axes, dict[str, Prediction]]:
     models = list(dict.fromkeys(axes[0] for axes in records))
     if baseline is not None and baseline not in models:
         raise HarnessError(f'no model "{baseline}"', hint=did_you_mean(baseline, models))
     return dict(sorted(records.items(), key=lambda item: item[0][0] != baseline))
 
 
-def _unequal_ids(records: dict[Axes, dict[str, dict[str, Any]]]) -> list[str]:
+def _unequal_ids(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
     """A note for each data set whose models answered different examples."""
     notes = []
     for dataset in dict.fromkeys(axes[3] for axes in records):
@@ -319,7 +321,7 @@ def _short(axes: Axes) -> str:
 
 
 def _cell(
-    axes: Axes, found: dict[str, dict[str, Any]], reading: Reading, rows: Iterable[_Row]
+    axes: Axes, found: dict[str, Prediction], reading: Reading, rows: Iterable[_Row]
 ) -> Imported:
     model, quantization, adapter, dataset, seed = axes
     records = list(found.values())
@@ -343,7 +345,7 @@ def _cell(
     )  # fmt: skip
 
 
-def _primary(records: Sequence[dict[str, Any]], reading: Reading) -> str:
+def _primary(records: Sequence[Prediction], reading: Reading) -> str:
     if reading.labels:
         return default_primary("classification")
     return "numeric_accuracy" if any(r["gold"] is not None for r in records) else "rougeL"

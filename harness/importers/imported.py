@@ -11,6 +11,7 @@ from typing import Any
 from harness.datasets.example import digest
 from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record
 from harness.results.paths import RunPaths, write_json
@@ -34,7 +35,7 @@ class Imported:
     source: Path
     """The file that it was read from."""
     values: tuple[Value, ...] = ()
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Prediction] = field(default_factory=list)
     """Scored records; empty where the tool keeps none."""
     failed: str | None = None
     """Why it has no result."""
@@ -44,7 +45,7 @@ class Imported:
     confusion: ConfusionMatrix | None = None
     warnings: tuple[str, ...] = ()
     """What a reader of its scores has to know."""
-    machine: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, str | int | float | None] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -20,6 +20,7 @@ from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.importers.imported import Imported, plain
 from harness.importers.lm_eval_values import KNOWN, Scored, values_of
+from harness.metrics.prediction import Prediction
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
 PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
@@ -105,7 +106,7 @@ def _quantizations(logs: Sequence[_Log]) -> list[str]:
 
 
 def _cell(log: _Log, quantization: str) -> Imported:
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, Prediction] = {}
     samples: dict[str, list[Scored]] = {}
     for number, line in enumerate(log.path.read_text("utf-8").split("\n"), start=1):
         if line.strip():
@@ -142,9 +143,7 @@ def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
 
 
-def _collect(
-    samples: dict[str, list[Scored]], sample: dict[str, Any], record: dict[str, Any]
-) -> None:
+def _collect(samples: dict[str, list[Scored]], sample: dict[str, Any], record: Prediction) -> None:
     """Add a line's values to those of its metrics; the filter's name tells apart equal metrics."""
     chosen = sample.get("filter", "none")
     for metric in sample.get("metrics") or _numbers(sample):
@@ -158,7 +157,7 @@ def _numbers(sample: dict[str, Any]) -> Iterable[str]:
     return [*numbers, *(k for k in KNOWN if isinstance(sample.get(k), list))]
 
 
-def _record(sample: dict[str, Any]) -> dict[str, Any]:
+def _record(sample: dict[str, Any]) -> Prediction:
     prompt, target = _prompt(sample.get("arguments")), str(sample.get("target"))
     return {
         "id": str(sample["doc_id"]),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeGuard
 
+from harness.metrics.prediction import Prediction
 from harness.results.result import Value
 from harness.scoring.aggregation import mean_value
 
@@ -37,7 +38,7 @@ CLOSE = 1e-6
 class Scored(NamedTuple):
     """A document's record, and what the log holds of one metric for it."""
 
-    record: dict[str, Any]
+    record: Prediction
     logged: Any
 
 
@@ -51,7 +52,7 @@ class _Found(NamedTuple):
 
 def values_of(
     task: str,
-    records: list[dict[str, Any]],
+    records: list[Prediction],
     samples: Mapping[str, Sequence[Scored]],
     results: Mapping[str, Any],
 ) -> list[Value]:
@@ -124,9 +125,7 @@ class _Metric(NamedTuple):
         return f"{self.name}|lm_eval|{self.task}" + ("" if version is None else f"|v:{version}")
 
 
-def _values(
-    metric: _Metric, records: list[dict[str, Any]], logged: Sequence[Scored]
-) -> list[Value]:
+def _values(metric: _Metric, records: list[Prediction], logged: Sequence[Scored]) -> list[Value]:
     reader = READERS.get(metric.aggregation)
     found = reader(metric, logged) if reader else None
     if found is None:
@@ -142,7 +141,7 @@ def _values(
     return [_noted(_directed(value, metric.higher_is_better, value.unit), metric, missing)]
 
 
-def _count_missing(metric: _Metric, records: list[dict[str, Any]]) -> tuple[str, ...]:
+def _count_missing(metric: _Metric, records: list[Prediction]) -> tuple[str, ...]:
     """A note on documents without a score; of right or wrong answers they count as wrong.
 
     281 right of 491 scored documents of 496 are 281/496: an answer that could not be scored is

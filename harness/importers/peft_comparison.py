@@ -144,7 +144,7 @@ def _mib(size: float | None) -> float | None:
     return None if size is None else size / MIB
 
 
-def _machine(system: dict[str, Any]) -> dict[str, Any]:
+def _machine(system: dict[str, Any]) -> dict[str, str | int | float | None]:
     gpu = system.get("accelerator") or system.get("gpu")
     return {"cpu": system.get("processor"), "cores": None, "memory_gib": None, "gpu": gpu}
 

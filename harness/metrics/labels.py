@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from harness.metrics.classification import ClassScores, confusion, per_class
+from harness.metrics.prediction import Prediction
 from harness.metrics.record import (
     Clusters,
     CorpusDifference,
@@ -17,7 +18,6 @@ from harness.metrics.record import (
     Metric,
     Pairs,
     Place,
-    Record,
     ScoredTask,
 )
 from harness.metrics.registry import metric, register
@@ -44,16 +44,16 @@ _SHOWN: tuple[Place, ...] = ("leaderboard", "card")
     shown=_SHOWN,
     trivial=("majority", "test_majority"),
 )
-def accuracy(record: Record, _: ScoredTask) -> float:
+def accuracy(record: Prediction, _: ScoredTask) -> float:
     """1.0 if the predicted label is the gold one."""
     return float(record["predicted_label"] == record["label"])
 
 
-def _gold(records: Sequence[Record]) -> list[str]:
+def _gold(records: Sequence[Prediction]) -> list[str]:
     return [record["label"] for record in records]
 
 
-def _predicted(records: Sequence[Record]) -> list[str | None]:
+def _predicted(records: Sequence[Prediction]) -> list[str | None]:
     return [record["predicted_label"] for record in records]
 
 
@@ -64,7 +64,7 @@ class _OverLabels:
         self.name = name
         self.combine = combine
 
-    def value(self, records: Sequence[Record], labels: Sequence[str]) -> float | None:
+    def value(self, records: Sequence[Prediction], labels: Sequence[str]) -> float | None:
         """The value over the declared labels; None without labels or records."""
         if not records or not labels:
             return None
@@ -72,7 +72,7 @@ class _OverLabels:
         return self.combine(list(per_class(matrix).values()))
 
     def interval(
-        self, records: Sequence[Record], labels: Sequence[str], *, clusters: Clusters
+        self, records: Sequence[Prediction], labels: Sequence[str], *, clusters: Clusters
     ) -> Limits:
         """The BCa interval."""
         from harness.statistics import LABEL_STATISTICS, macro_f1_interval

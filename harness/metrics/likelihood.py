@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Literal
 
-from harness.metrics.record import Metric, Place, Record
+from harness.metrics.prediction import Prediction
+from harness.metrics.record import Metric, Place
 from harness.metrics.registry import register
 
 _CAP = 700.0
@@ -19,33 +21,37 @@ _CAP = 700.0
 class _Ratio:
     """A corpus value of the records that have a likelihood."""
 
-    def __init__(self, ratio: Callable[[Sequence[Record]], float]) -> None:
+    def __init__(self, ratio: Callable[[Sequence[Prediction]], float]) -> None:
         self.ratio = ratio
 
-    def value(self, records: Sequence[Record], labels: Sequence[str]) -> float | None:
+    def value(self, records: Sequence[Prediction], labels: Sequence[str]) -> float | None:
         """The ratio; None where no record has a likelihood."""
         scored = with_likelihood(records)
         return self.ratio(scored) if scored else None
 
 
-def with_likelihood(records: Sequence[Record]) -> list[Record]:
+def with_likelihood(records: Sequence[Prediction]) -> list[Prediction]:
     """The records whose reference's likelihood was computed."""
     return [record for record in records if record.get("nll") is not None]
 
 
-def _sum(records: Sequence[Record], key: str) -> float:
-    return math.fsum(record[key] for record in records)
+Sum = Literal["nll", "correct_tokens", "entropy", "answer_tokens"]
+"""What a record holds summed over the tokens of its reference."""
 
 
-def _per_token(key: str) -> Callable[[Sequence[Record]], float]:
+def _sum(records: Sequence[Prediction], key: Sum) -> float:
+    return math.fsum(record[key] or 0.0 for record in records)
+
+
+def _per_token(key: Sum) -> Callable[[Sequence[Prediction]], float]:
     return lambda records: _sum(records, key) / _sum(records, "answer_tokens")
 
 
-def _perplexity(records: Sequence[Record]) -> float:
+def _perplexity(records: Sequence[Prediction]) -> float:
     return math.exp(min(_per_token("nll")(records), _CAP))
 
 
-def _bits_per_byte(records: Sequence[Record]) -> float:
+def _bits_per_byte(records: Sequence[Prediction]) -> float:
     size = sum(len(record["reference"].encode()) for record in records)
     return _sum(records, "nll") / math.log(2) / size
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 
+@with_config(ConfigDict(extra="allow", strict=True))
 class Prediction(TypedDict, total=False):
     """One example's answer.
 
@@ -13,8 +14,6 @@ class Prediction(TypedDict, total=False):
     pydantic checks these while it parses, in the time that parsing alone takes. Absent keys are
     those that the task or the backend does not have. A field that is not named here is kept.
     """
-
-    __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
 
     id: str
     data_hash: str

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-Record = dict[str, Any]
-"""One example's answer, as `predictions.jsonl` holds it."""
+from harness.metrics.prediction import Prediction
+
 Scores = Mapping[str, float]
 """Metric → score of one example."""
 Reads = Literal["number", "text", "label", "likelihood", "answer", "control", "measurement", "none"]
@@ -99,7 +99,7 @@ class CorpusDifference(NamedTuple):
     """The difference of each training seed, where there are several."""
 
 
-Pairs = Sequence[tuple[Sequence[Record], Sequence[Record]]]
+Pairs = Sequence[tuple[Sequence[Prediction], Sequence[Prediction]]]
 """For each pair of training seeds, the records of both sides, example by example."""
 Clusters = Sequence[Any] | None
 """The group of each example; None where no group repeats."""
@@ -108,7 +108,7 @@ Clusters = Sequence[Any] | None
 class Corpus(Protocol):
     """A value of all examples together that is no mean of scores: perplexity, macro-F1."""
 
-    def value(self, records: Sequence[Record], labels: Sequence[str]) -> float | None:
+    def value(self, records: Sequence[Prediction], labels: Sequence[str]) -> float | None:
         """The value over ``records``; None where they do not hold what it needs."""
 
 
@@ -117,7 +117,7 @@ class PairedCorpus(Corpus, Protocol):
     """A corpus value that two sides can be compared in: the whole value is resampled."""
 
     def interval(
-        self, records: Sequence[Record], labels: Sequence[str], *, clusters: Clusters
+        self, records: Sequence[Prediction], labels: Sequence[str], *, clusters: Clusters
     ) -> Limits:
         """The 95% interval of the value."""
 
@@ -132,7 +132,7 @@ class PairedCorpus(Corpus, Protocol):
         """The two-sided p-value of no difference."""
 
 
-Scorer = Callable[[Sequence[Record], ScoredTask], Sequence[Scores]]
+Scorer = Callable[[Sequence[Prediction], ScoredTask], Sequence[Scores]]
 """Records → for each of them, metric → score."""
 
 

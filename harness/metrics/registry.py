@@ -20,8 +20,9 @@ from importlib import import_module
 from typing import Any, Literal, TypeVar
 
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.metrics.reading.answers import answer_of
-from harness.metrics.record import ORDER, Metric, Place, Reads, Record, ScoredTask, Scorer, Scores
+from harness.metrics.record import ORDER, Metric, Place, Reads, ScoredTask, Scorer, Scores
 from harness.registry import Registry
 
 TRIVIAL_ANSWERS = {
@@ -100,7 +101,7 @@ class PerName:
 def _scorer(
     name: str, function: Callable[..., Any], takes: Takes, higher_is_better: bool | None
 ) -> Scorer:
-    def of_record(records: Sequence[Record], task: ScoredTask) -> list[Scores]:
+    def of_record(records: Sequence[Prediction], task: ScoredTask) -> list[Scores]:
         given = [function(record, task) for record in records]
         return [{} if score is None else {name: float(score)} for score in given]
 
@@ -120,7 +121,7 @@ def best_of_references(pairs: PairScorer, higher_is_better: bool | None) -> Scor
     Of several references the best counts, for each metric by itself, as in SQuAD.
     """
 
-    def score(records: Sequence[Record], task: ScoredTask) -> list[Scores]:
+    def score(records: Sequence[Prediction], task: ScoredTask) -> list[Scores]:
         accepted = [record.get("references") or [record["reference"]] for record in records]
         if higher_is_better is None and any(len(references) > 1 for references in accepted):
             raise HarnessError(

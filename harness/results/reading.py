@@ -10,7 +10,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -76,7 +76,7 @@ def no_plan(given: str, why: str) -> DamagedFile:
     return DamagedFile(f"plan.json is no plan of a run: {why}", where=given, hint=PLANNED_AGAIN)
 
 
-def read_predictions(path: Path) -> list[dict[str, Any]]:
+def read_predictions(path: Path) -> list[Prediction]:
     """The records in ``path``, in order; empty when there is no such file.
 
     Raises:
@@ -86,7 +86,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         if "id" not in row:  # a line that was kept without its example cannot be paired
             raise DamagedFile('is damaged: no "id"', where=f"{path}:{number}", hint=AGAIN)
-    return cast("list[dict[str, Any]]", rows)
+    return rows
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ Null means missing and comes with a reason; a number never stands for a state.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import DamagedFile, HarnessError
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, write_json, write_text
@@ -200,7 +201,7 @@ class Run:
 
         return DataFrame(tidy_records(self), columns=list(TIDY_COLUMNS))
 
-    def predictions(self, cell: CellResult) -> list[dict[str, Any]]:
+    def predictions(self, cell: CellResult) -> list[Prediction]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
         return read_predictions(self.paths(cell).predictions)
 
@@ -213,7 +214,7 @@ class Run:
         home = self.homes.get(cell.key)
         return CellPaths(home) if home else RunPaths(self.directory).cell(cell.key)
 
-    def control(self, cell: CellResult) -> list[dict[str, Any]]:
+    def control(self, cell: CellResult) -> list[Prediction]:
         """The control records of ``cell``; empty when there are none."""
         return read_predictions(self.paths(cell).control)
 
@@ -256,13 +257,13 @@ def _result_type() -> TypeAdapter[CellResult]:
     return TypeAdapter(CellResult)
 
 
-def write_predictions(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write one strict JSON line per record to ``path``."""
     lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def by_id(records: Iterable[Prediction]) -> dict[str, Prediction]:
     """Example id → record, in the order of ``records``."""
     return {record["id"]: record for record in records}
 

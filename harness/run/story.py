@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness.backends.base import (
-    AnsweringBackend,
-    Device,
-    Record,
-    answering_backend,
-    elapsed,
-)
+from harness.backends.base import AnsweringBackend, Device, answering_backend, elapsed
 from harness.datasets.example import Splits
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell
 from harness.plan.stages import StageKeys, Surroundings, stage_keys
 from harness.results.paths import CellPaths
@@ -36,11 +31,11 @@ class Story:
     splits: Splits
     job: Mapping[str, Any]
     """``cell.json``."""
-    records: list[Record] = field(default_factory=list)
+    records: list[Prediction] = field(default_factory=list)
     """One per test example."""
-    repeats: dict[str, list[Record]] = field(default_factory=dict)
+    repeats: dict[str, list[Prediction]] = field(default_factory=dict)
     """How an unchanged evaluation was repeated → records of the first test examples."""
-    control: list[Record] = field(default_factory=list)
+    control: list[Prediction] = field(default_factory=list)
     """Scored records of the control set."""
     done: dict[str, StageRecord] = field(default_factory=dict)
     """Stage → what it found out, now or earlier."""

@@ -18,7 +18,6 @@ from harness.backends.base import (
     AnsweringBackend,
     Asking,
     Device,
-    Record,
     ScoresEndings,
     elapsed,
     training_backend,
@@ -26,6 +25,7 @@ from harness.backends.base import (
 from harness.datasets.control import load_control
 from harness.datasets.splits import load_splits
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell, cell_of_record
 from harness.plan.machine import keep_one_gpu
 from harness.plan.stages import Stage, stages_of
@@ -156,7 +156,7 @@ def _repeat(story: Story, backend: AnsweringBackend) -> None:
         story.repeats[repeat.name] = backend.predict(test, asking).records
 
 
-def _control(cell: Cell, backend: AnsweringBackend, name: str) -> list[Record]:
+def _control(cell: Cell, backend: AnsweringBackend, name: str) -> list[Prediction]:
     items = load_control(name, Path(cell.base_folder))
     if not isinstance(backend, ScoresEndings):
         hint = "Delete `evaluation.control`, or choose another backend."

@@ -6,22 +6,23 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harness.metrics.prediction import Prediction
 from harness.metrics.record import Metric, PairedCorpus
 from harness.metrics.registry import TRIVIAL_ANSWERS, find
 from harness.plan.task import Task
 from harness.results.records import ConfusionMatrix
 from harness.results.result import Value
-from harness.scoring.scoring import Record, metrics_of
+from harness.scoring.scoring import metrics_of
 
 
 def aggregate(
-    records: list[Record], task: Task, trivial: Mapping[str, str] | None = None
+    records: list[Prediction], task: Task, trivial: Mapping[str, str] | None = None
 ) -> list[Value]:
     """The metrics of ``records``, over all of them and per category, and of trivial answers."""
     metrics = metrics_of(task)
     values = _over(records, metrics, task, None)
     values += _trivial_values(records, metrics, task, trivial or {})
-    categories = sorted({r["category"] for r in records if r.get("category")})
+    categories = sorted({name for r in records if (name := r.get("category"))})
     for category in categories:
         members = [r for r in records if r.get("category") == category]
         values += _over(members, metrics, task, category)
@@ -29,7 +30,7 @@ def aggregate(
 
 
 def _over(
-    records: list[Record], metrics: Sequence[Metric], task: Task, category: str | None
+    records: list[Prediction], metrics: Sequence[Metric], task: Task, category: str | None
 ) -> list[Value]:
     values = []
     for metric in metrics:
@@ -42,7 +43,7 @@ def _over(
 
 
 def _mean_of(
-    records: list[Record], metric: Metric, task: Task, category: str | None
+    records: list[Prediction], metric: Metric, task: Task, category: str | None
 ) -> Value | None:
     """The mean of a metric's scores; of how answers came out, computed here and kept nowhere."""
     if metric.reads == "answer" and metric.scorer:
@@ -61,7 +62,7 @@ def _mean_of(
 
 
 def _corpus_value(
-    records: list[Record], metric: Metric, task: Task, category: str | None
+    records: list[Prediction], metric: Metric, task: Task, category: str | None
 ) -> Value | None:
     """The value of all records together.
 
@@ -85,7 +86,7 @@ def _corpus_value(
 
 
 def _corpus_limits(
-    records: list[Record], corpus: PairedCorpus, task: Task
+    records: list[Prediction], corpus: PairedCorpus, task: Task
 ) -> tuple[float | None, float | None]:
     from harness.statistics import repeating
 
@@ -93,13 +94,13 @@ def _corpus_limits(
     return corpus.interval(records, task.labels, clusters=clusters)
 
 
-def groups_of(records: Sequence[Record]) -> list[str]:
+def groups_of(records: Sequence[Prediction]) -> list[str]:
     """The cluster of each record: its group, else itself."""
     return [r.get("group") or r["id"] for r in records]
 
 
 def _trivial_values(
-    records: list[Record], metrics: Sequence[Metric], task: Task, trivial: Mapping[str, str]
+    records: list[Prediction], metrics: Sequence[Metric], task: Task, trivial: Mapping[str, str]
 ) -> list[Value]:
     """What answers that need no model score on these examples."""
     values = []
@@ -113,7 +114,7 @@ def _trivial_values(
 
 
 def _answers(
-    answer: str, records: Sequence[Record], trivial: Mapping[str, str]
+    answer: str, records: Sequence[Prediction], trivial: Mapping[str, str]
 ) -> list[str] | None:
     """The trivial answer to each record; None where the data set has none of the kind."""
     if answer == "copied_prompt":
@@ -125,12 +126,12 @@ def _answers(
 
 
 def _as_if(
-    texts: Sequence[str], records: Sequence[Record], metrics: Sequence[Metric], task: Task,
+    texts: Sequence[str], records: Sequence[Prediction], metrics: Sequence[Metric], task: Task,
     *, answer: str, note: str,
 ) -> list[Value]:  # fmt: skip
     """The values of ``metrics`` had the model answered ``texts``."""
     # No prompt: one that opens a reasoning block would hide the supposed answer.
-    supposed = [
+    supposed: list[Prediction] = [
         {**r, "prompt": "", "prediction": text, "predicted_label": text, "scores": {}}
         for r, text in zip(records, texts, strict=True)
     ]
@@ -148,7 +149,7 @@ def _as_if(
 
 
 def mean_value(
-    records: list[Record],
+    records: list[Prediction],
     name: str,
     *,
     category: str | None = None,
@@ -203,7 +204,7 @@ def interval(
     return float(found.low), float(found.high)
 
 
-def confusion_record(records: list[Record], labels: tuple[str, ...]) -> ConfusionMatrix:
+def confusion_record(records: list[Prediction], labels: tuple[str, ...]) -> ConfusionMatrix:
     """Counts with gold labels as rows and predicted labels, then `unparsed`, as columns."""
     columns = [*labels, None]
     matrix = tuple(

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.datasets.registry import file_hash
 from harness.errors import HarnessError
+from harness.metrics.prediction import Prediction
 from harness.metrics.record import Metric, ScoredTask, Scores
 from harness.metrics.registry import PairScorer, best_of_references, find
 from harness.suite.metric_entry import MetricEntry
@@ -117,7 +118,7 @@ def check_extra_metrics(evaluation: Evaluation, task: ScoredTask) -> None:
     Raises:
         HarnessError: a module cannot be loaded, or gives other numbers than its entry says.
     """
-    example = {"prediction": "one two", "reference": "one two"}
+    example: Prediction = {"prediction": "one two", "reference": "one two"}
     for record in extra_metrics(evaluation):
         if record.scorer and record.applies(task):
             record.scorer([example], task)

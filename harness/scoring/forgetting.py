@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from harness.datasets.control import ControlItem
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import registered
 from harness.results.result import Value
-
-Record = dict[str, Any]
 
 
 def control_records(
     items: Sequence[ControlItem], right: Sequence[float], wrong: Sequence[float]
-) -> list[Record]:
+) -> list[Prediction]:
     """One scored record per item.
 
     Args:
@@ -23,7 +21,7 @@ def control_records(
         right: Negative log-likelihood in nats of each right ending, given its beginning.
         wrong: The same of the wrong endings.
     """
-    found = []
+    found: list[Prediction] = []
     for item, r, w in zip(items, right, wrong, strict=True):
         size, other = (len(text.encode()) for text in (item.reference, item.wrong))
         scores = {
@@ -34,7 +32,7 @@ def control_records(
     return found
 
 
-def control_values(records: Sequence[Record]) -> list[Value]:
+def control_values(records: Sequence[Prediction]) -> list[Value]:
     """The share of right endings preferred, and the mean bits per byte of the right endings."""
     if not records:
         return []

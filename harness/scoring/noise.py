@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import registered
 from harness.results.records import Noise
 
-Record = dict[str, Any]
-
 
 def noise_of(
-    records: Sequence[Record], repeats: Mapping[str, Sequence[Record]], labels: Sequence[str] = ()
+    records: Sequence[Prediction],
+    repeats: Mapping[str, Sequence[Prediction]],
+    labels: Sequence[str] = (),
 ) -> Noise:
     """What repeating the evaluation changed, over the examples that were repeated.
 
@@ -43,12 +43,12 @@ def noise_of(
     return Noise(examples, flips, floors)
 
 
-def _changed(records: Sequence[Record], again: Sequence[Record]) -> float:
+def _changed(records: Sequence[Prediction], again: Sequence[Prediction]) -> float:
     pairs = list(zip(records, again, strict=False))
     return statistics.fmean(a["prediction"] != b["prediction"] for a, b in pairs)
 
 
-def _moves(records: Sequence[Record], again: Sequence[Record]) -> dict[str, float]:
+def _moves(records: Sequence[Prediction], again: Sequence[Prediction]) -> dict[str, float]:
     moves: dict[str, list[float]] = {}
     for first, second in zip(records, again, strict=False):
         for metric, score in second["scores"].items():
@@ -57,7 +57,7 @@ def _moves(records: Sequence[Record], again: Sequence[Record]) -> dict[str, floa
 
 
 def _corpus_moves(
-    first: Sequence[Record], again: Sequence[Record], labels: Sequence[str]
+    first: Sequence[Prediction], again: Sequence[Prediction], labels: Sequence[str]
 ) -> dict[str, float]:
     """Corpus metric of the labels → how far its value moved."""
     moves = {}

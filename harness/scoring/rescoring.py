@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from harness.errors import HarnessError
-from harness.metrics.record import Record
+from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
@@ -69,7 +69,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
     return done
 
 
-def _whole_predictions(run: Run, cell: CellResult) -> list[Record]:
+def _whole_predictions(run: Run, cell: CellResult) -> list[Prediction]:
     """The predictions of ``cell``, as many as its result was computed from."""
     path = run.paths(cell).predictions
     records = run.predictions(cell)
@@ -87,13 +87,13 @@ def _counts_answers(value: Value) -> bool:
     return value.category is None and known is not None and known.is_scored
 
 
-def _reading(record: Record) -> tuple[object, ...]:
+def _reading(record: Prediction) -> tuple[object, ...]:
     keys = ("predicted_label", "extracted", "reasoning_chars")
     return tuple(record.get(key) for key in keys)
 
 
 def _summary(
-    old: CellResult, new: CellResult, records: Sequence[Record], before: Sequence[object]
+    old: CellResult, new: CellResult, records: Sequence[Prediction], before: Sequence[object]
 ) -> Rescored:
     was, now = ({v.metric: v.value for v in r.values if v.category is None} for r in (old, new))
     changes = [
@@ -129,7 +129,7 @@ def _task(result: CellResult) -> Task:
     return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
 
 
-def _rescored(result: CellResult, records: list[Record]) -> CellResult:
+def _rescored(result: CellResult, records: list[Prediction]) -> CellResult:
     task = _task(result)
     score_records(records, task)
     signatures = signatures_of(task)

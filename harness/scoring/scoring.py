@@ -7,19 +7,17 @@ computed again without a model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness.datasets.example import Example, digest
 from harness.metrics.accounting import is_parsed
+from harness.metrics.prediction import Prediction
 from harness.metrics.reading.answers import read_answers
 from harness.metrics.record import Metric
 from harness.metrics.registry import find, scored_for
 from harness.plan.task import Task
 from harness.scoring.extra import extra_metrics
 
-__all__ = ["Record", "complete", "is_parsed", "metrics_of", "score_records", "signatures_of"]
-
-Record = dict[str, Any]
+__all__ = ["complete", "is_parsed", "metrics_of", "score_records", "signatures_of"]
 
 
 def metrics_of(task: Task) -> list[Metric]:
@@ -33,7 +31,7 @@ def signatures_of(task: Task) -> dict[str, str]:
     return {record.name: record.signature(task) for record in metrics_of(task)}
 
 
-def score_records(records: list[Record], task: Task) -> None:
+def score_records(records: list[Prediction], task: Task) -> None:
     """Write each record's ``scores`` (and what was read in its answer) in place.
 
     A score that nothing computes here any more, such as one of a plug-in that is not installed,
@@ -51,18 +49,18 @@ def score_records(records: list[Record], task: Task) -> None:
             record["scores"].update(scores)
 
 
-def complete(records: Sequence[dict[str, Any]], examples: Sequence[Example], task: Task) -> None:
+def complete(records: Sequence[Prediction], examples: Sequence[Example], task: Task) -> None:
     """Write the example's fields, its hashes and how it was answered into each record, in place.
 
     ``records`` may be shorter than ``examples``: they are the first ones, in order.
     """
     for record, example in zip(records, examples, strict=False):
-        record.update(
-            id=example.id, category=example.category, group=example.group, gold=example.gold,
-            reference=example.reference, example_prompt=example.asked,
-            data_hash=example.content_hash,
-            prompt_hash=digest(record["prompt"]), answered_by=task.answered_by,
-        )  # fmt: skip
+        record |= {
+            "id": example.id, "category": example.category, "group": example.group,
+            "gold": example.gold, "reference": example.reference,
+            "example_prompt": example.asked, "data_hash": example.content_hash,
+            "prompt_hash": digest(record["prompt"]), "answered_by": task.answered_by,
+        }  # fmt: skip
         if example.references:
             record["references"] = list(example.references)
         if task.labels:

@@ -101,7 +101,7 @@ def test_labels_are_read_from_the_answers_and_unparsed_ones_counted(tmp_path):
     assert cell.value("accuracy").value == pytest.approx(2 / 3)
     assert cell.value("f1_macro").value == pytest.approx(2 / 3)
     assert cell.value("unparsed_share").value == pytest.approx(1 / 3)
-    assert cell.confusion["labels"] == labels.split(",")
+    assert cell.confusion.labels == tuple(labels.split(","))
 
 
 def test_scores_are_computed_again_from_the_stored_answers(tmp_path):

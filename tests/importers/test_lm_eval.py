@@ -133,7 +133,7 @@ def test_missing_scores_stay_in_the_denominator(tmp_path):
     value = cell.value("exact_match")
     assert (value.value, value.n) == (pytest.approx(281 / 496), 496)
     assert value.note.startswith("5 of 496 documents have no score and count as wrong")
-    assert cell.audit["warnings"] == [f"exact_match: {value.note}"]
+    assert cell.audit.warnings == (f"exact_match: {value.note}",)
     assert "5 of 496 documents" in (tmp_path / "run" / "leaderboard.md").read_text()
     assert len(run.predictions(cell)) == 496
 

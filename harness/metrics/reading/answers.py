@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.metrics.prediction import Prediction
 from harness.metrics.reading.labels import read_label
 from harness.metrics.reading.reasoning import Answer, split_reasoning
-from harness.metrics.record import Record, ScoredTask
+from harness.metrics.record import ScoredTask
 
 
-def answer_of(record: Record) -> Answer:
+def answer_of(record: Prediction) -> Answer:
     """The answer in a record's prediction, without its reasoning."""
     return split_reasoning(record["prediction"], record.get("prompt") or "")
 
 
-def read_answers(records: Sequence[Record], task: ScoredTask) -> list[Answer]:
+def read_answers(records: Sequence[Prediction], task: ScoredTask) -> list[Answer]:
     """The answer of each record; what was read is written into the record.
 
     Where any answer holds reasoning, every record gets `reasoning_chars` and `reasoning_closed`.

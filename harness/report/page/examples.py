@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.metrics.prediction import Prediction
 from harness.report.section import anchor
 from harness.scoring.scoring import is_parsed
 
@@ -86,7 +87,7 @@ def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
 
 
 def _shown(
-    table: Table, row: Row, kind: Kind, first: dict[str, Any], second: dict[str, Any], metric: str
+    table: Table, row: Row, kind: Kind, first: Prediction, second: Prediction, metric: str
 ) -> Shown:
     before, after = word_diff(first["prediction"][:LENGTH], second["prediction"][:LENGTH])
     both = [name for name in first["scores"] if name in second["scores"] and name != metric]

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, BackendResult, Record
+from harness.backends.base import Asking, BackendResult
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.training.trainer import Trained
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 
 
 class TaskKind(Protocol):
@@ -42,7 +43,7 @@ class TaskKind(Protocol):
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """One record per example of ``test``."""
 
     def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, Record
+from harness.backends.base import Asking
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import TrainingRows, encode
 from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
 from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.text import TextTask
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 from harness.metrics.reading.answers import read_answers
 
 
@@ -30,7 +31,7 @@ class LabelAnswers(TextTask):
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """One record per test example with its label, None where an answer names none."""
         labels = self.cell.task.labels
         questions = asked(test, labels)
@@ -42,7 +43,7 @@ class LabelAnswers(TextTask):
 
     def _ranked(
         self, model: PreTrainedModel, questions: Sequence[Example], batch_size: int
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """Each label's log-likelihood per byte (lm-evaluation-harness's `acc_norm`)."""
         labels = self.cell.task.labels
         answered = [

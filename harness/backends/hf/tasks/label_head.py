@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, Record
+from harness.backends.base import Asking
 from harness.backends.hf.decoding.decode import decoding_facts
 from harness.backends.hf.decoding.heads import head_scores
 from harness.backends.hf.encoding import TrainingRows
@@ -17,6 +17,7 @@ from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.training.trainer import Trained, train_labels
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 from harness.suite.options import training_value
 
 
@@ -41,7 +42,7 @@ class LabelHead(PretrainedTask):
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """One record per test example with the head's log-probability of each label."""
         ids = text_ids(self.tokenizer, test)
         scores = head_scores(model, self.tokenizer, ids, batch_size=asking.batch_size)

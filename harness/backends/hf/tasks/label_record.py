@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from harness.backends.base import Record
 from harness.backends.hf.control_text import ControlText
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 
 
-def label_record(prompt: str, scores: Sequence[float], labels: Sequence[str]) -> Record:
+def label_record(prompt: str, scores: Sequence[float], labels: Sequence[str]) -> Prediction:
     """The record of an example whose ``labels`` have ``scores``: the best one is predicted."""
     best = labels[max(range(len(scores)), key=scores.__getitem__)]
     return {

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.backends.base import Asking, BackendResult, Record, without_missing
+from harness.backends.base import Asking, BackendResult, without_missing
 from harness.backends.hf.counters.ceilings import (
     decoding_share,
     multiplied_params,
@@ -29,6 +29,7 @@ from harness.backends.hf.models.loading import add_adapter, device
 from harness.backends.hf.models.random import random_model
 from harness.backends.hf.training.trainer import Trained, arguments_of, train_rows
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell
 from harness.suite.options import training_value
 from harness.suite.shipped import shipped
@@ -93,7 +94,7 @@ class RandomWeights:
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """Nothing: the answers of random weights say nothing."""
         return []
 

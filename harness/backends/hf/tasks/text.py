@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, Record, without_missing
+from harness.backends.base import Asking, without_missing
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.decoding.decode import decode, decoding_facts, fixed_length
 from harness.backends.hf.decoding.likelihood import score_answers
@@ -24,6 +24,7 @@ from harness.backends.hf.stop_tokens import loaded_stops
 from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.training.trainer import Trained, train_text
 from harness.datasets.example import Example
+from harness.metrics.prediction import Prediction
 from harness.suite.options import training_value
 
 
@@ -46,7 +47,7 @@ class TextTask(PretrainedTask):
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking
-    ) -> list[Record]:
+    ) -> list[Prediction]:
         """One record per example: prediction, token counts and the reference's likelihood."""
         encoded = encode(self.cell.model, self.tokenizer, test)
         decoded = decode(
@@ -57,7 +58,7 @@ class TextTask(PretrainedTask):
             batch_size=asking.batch_size,
             seed=asking.seed,
         )
-        records: list[Record] = [
+        records: list[Prediction] = [
             {
                 "prompt": row.prompt,
                 "prediction": answer.text,
