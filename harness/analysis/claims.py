@@ -10,6 +10,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row
 from harness.plan.claims import fits
 from harness.suite.published import Claim
+from harness.suite.schema import CellAxes
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,6 @@ def _compared(claim: Claim, model: str, here: float, how: str) -> Judgement:
     return Judgement(claim, model, here, how, "agrees" if close else "disagrees", why)
 
 
-def _axes(row: Row) -> dict[str, Any]:
+def _axes(row: Row) -> CellAxes:
     """The axes that the row's seeds share."""
     return {**row.cells[0].axes, "seed": None}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.importers import answers, lm_eval, peft_comparison
-from harness.importers.answers import Reading
+from harness.importers.answer_rows import Reading
 from harness.importers.imported import Imported, write_run
 from harness.suite.schema import BASE
 

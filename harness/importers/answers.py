@@ -10,17 +10,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from harness.datasets.example import digest
-from harness.datasets.table_file import kind_of, read_table
-from harness.datasets.values import text_of
+from harness.datasets.table_file import kind_of
 from harness.errors import HarnessError
+from harness.importers.answer_rows import (
+    SHOWN,
+    Axes,
+    Reading,
+    Row,
+    check_labels,
+    first_places,
+    read_rows,
+    records_of,
+)
 from harness.importers.imported import Imported
-from harness.metrics.classification import parse_label
-from harness.metrics.numbers import gold_decimal
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import default_primary
 from harness.plan.task import Task
@@ -29,34 +34,6 @@ from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.scoring import score_records
 from harness.suite.schema import BASE, Evaluation
 
-FIELDS = (
-    "id", "model", "prompt", "reference", "prediction", "gold", "label", "category", "group",
-    "adapter", "quantization", "dataset", "seed",
-)  # fmt: skip
-"""What a column can be. Without `--columns` a column is what its name says."""
-SHOWN = 5
-"""Ids and rows that a message names."""
-Axes = tuple[str, str, str, str, int | None]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a table of answers is read."""
-
-    columns: dict[str, str] = field(default_factory=dict)
-    """Field → the table's column, where they are not called alike."""
-    labels: tuple[str, ...] = ()
-    """The labels of a classification set, in the order of the confusion matrix."""
-    dataset: str = "answers"
-    """The data set's name, where no column says it."""
-    language: Literal["en", "ru"] = "en"
-    """The language of number formats."""
-    metric: str | None = None
-    """The metric shown first; default: macro-F1 for labels, numeric accuracy for numbers, else
-    ROUGE-L."""
-    baseline: str | None = None
-    """The model that the others are compared with; default: the first."""
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -64,13 +41,6 @@ class Answers:
 
     cells: tuple[Imported, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Row:
-    fields: dict[str, str]
-    where: str
-    source: Path
 
 
 def recognises(path: Path) -> bool:
@@ -85,13 +55,13 @@ def read(paths: Sequence[Path], reading: Reading) -> Answers:
         HarnessError: a column is missing, an id has two answers, a label is not declared, or two
             models were asked different things under one id; every problem at once.
     """
-    rows = [row for path in paths for row in _rows(path, reading)]
+    rows = [row for path in paths for row in read_rows(path, reading)]
     if not rows:
         raise HarnessError("no row to import", where=", ".join(map(str, paths)))
-    _check_labels(rows, reading, paths)
+    check_labels(rows, reading, paths)
     notes: list[str] = []
     problems: list[str] = []
-    records = _records(rows, reading, problems, notes)
+    records = records_of(rows, reading, problems, notes)
     problems += _contradictions(records)
     if problems:
         where = ", ".join(map(str, paths[:SHOWN]))
@@ -100,173 +70,6 @@ def read(paths: Sequence[Path], reading: Reading) -> Answers:
     notes += _unequal_ids(records)
     cells = [_cell(axes, found, reading, rows) for axes, found in records.items()]
     return Answers(tuple(cells), tuple(notes))
-
-
-def _rows(path: Path, reading: Reading) -> list[_Row]:
-    table = read_table(path)
-    columns = _columns(path, table.columns, reading)
-    found = []
-    for index, row in enumerate(table.rows):
-        fields = {
-            name: text_of(row.get(column), column, table.place(index))
-            for name, column in columns.items()
-        }
-        fields.setdefault("model", path.stem)
-        found.append(_Row(fields, f"row {index + 1}", path))
-    return found
-
-
-def _columns(path: Path, present: Sequence[str], reading: Reading) -> dict[str, str]:
-    """Field → column of one file.
-
-    Raises:
-        HarnessError: a field is unknown, or a column that is named or needed is not there.
-    """
-    problems = [
-        f'no field "{name}" ({did_you_mean(name, FIELDS)})'
-        for name in reading.columns
-        if name not in FIELDS
-    ]
-    wanted = {**{name: name for name in FIELDS if name in present}, **reading.columns}
-    problems += [
-        f'no column "{column}" for {name} ({did_you_mean(column, present)})'
-        for name, column in wanted.items()
-        if column not in present
-    ]
-    needed = ["prompt", "prediction"]
-    if not {"reference", "gold", "label"} & set(wanted):
-        needed.append("label" if reading.labels else "reference")
-    problems += [f"no column for {name}" for name in needed if name not in wanted]
-    if problems:
-        shown = ", ".join(present) or "none"
-        hint = f"Columns: {shown}. Name them: --columns prompt=question,prediction=output"
-        raise HarnessError("; ".join(problems), where=str(path), hint=hint)
-    return wanted
-
-
-def _check_labels(rows: Sequence[_Row], reading: Reading, paths: Sequence[Path]) -> None:
-    """Labels are declared, not gathered: one that no row has would change every macro-F1."""
-    found = sorted({row.fields["label"].strip() for row in rows if "label" in row.fields})
-    if found and not reading.labels:
-        hint = f"Declare them, in the order of the confusion matrix: --labels {','.join(found[:9])}"
-        raise HarnessError("a `label` column needs --labels", where=str(paths[0]), hint=hint)
-
-
-def _records(
-    rows: Sequence[_Row], reading: Reading, problems: list[str], notes: list[str]
-) -> dict[Axes, dict[str, Prediction]]:
-    """Cell → example id → record; problems and notes of what is dropped go to their lists."""
-    found: dict[Axes, dict[str, Prediction]] = {}
-    counts: dict[str, list[str]] = {}
-    for row in rows:
-        record = _record(row, reading, counts)
-        axes = _axes(row, reading, counts)
-        mine = found.setdefault(axes, {})
-        former = mine.setdefault(record["id"], record)
-        if former is not record:
-            same = all(former[key] == record[key] for key in ("prediction", "data_hash"))
-            kind = "repeated" if same else "conflicting"
-            counts.setdefault(kind, []).append(f"{record['id']} of {axes[0]}")
-    problems += [
-        f"{len(places)} {PROBLEMS[kind]} ({_first(places)})"
-        for kind, places in counts.items()
-        if kind in PROBLEMS
-    ]
-    notes += [
-        f"{len(places)} {NOTES[kind]} ({_first(places)})"
-        for kind, places in counts.items()
-        if kind in NOTES
-    ]
-    return found
-
-
-PROBLEMS = {
-    "no id": "rows have no id",
-    "no prompt": "rows have no prompt",
-    "no reference": "rows have no reference",
-    "no model": "rows have no model",
-    "gold": "gold answers are no number",
-    "label": "labels are not among the declared ones",
-    "seed": "seeds are no whole number",
-    "conflicting": "ids have two different answers of one model: a `seed` column tells repeated"
-    " answers apart",
-}
-NOTES = {
-    "repeated": "rows repeat another of the same model and were dropped",
-    "empty": "rows have no prediction: they count as empty answers",
-}
-
-
-def _first(places: Sequence[str]) -> str:
-    more = f", … {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return ", ".join(places[:SHOWN]) + more
-
-
-def _record(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> Prediction:
-    """A prediction record as `harness run` writes one, unscored."""
-    fields = row.fields
-    for name in ("id", "model", "prompt"):
-        if name in fields and not fields[name].strip():
-            counts.setdefault(f"no {name}", []).append(_place(row))
-    label = fields.get("label", fields.get("reference", "")).strip()
-    gold = _gold(fields.get("gold", ""), reading, row, counts)
-    reference = fields.get("reference") or label or fields.get("gold", "")
-    if not reference.strip():
-        counts.setdefault("no reference", []).append(_place(row))
-    if not fields["prediction"].strip():
-        counts.setdefault("empty", []).append(_place(row))
-    prompt = fields["prompt"]
-    record: Prediction = {
-        # without ids, the same question with the same answer is the same example
-        "id": fields["id"].strip() if "id" in fields else digest(prompt, reference),
-        "prompt": prompt,
-        "example_prompt": prompt,
-        "reference": reference,
-        "prediction": fields["prediction"],
-        "finish_reason": "unknown",
-        "data_hash": digest(prompt, reference, gold, label if reading.labels else None),
-        "prompt_hash": digest(prompt),
-        "answered_by": "generation",
-        "category": fields.get("category") or None,
-        "group": fields.get("group") or None,
-        "gold": gold,
-        "scores": {},
-    }
-    if reading.labels:
-        if label not in reading.labels:
-            counts.setdefault("label", []).append(f'{_place(row)}: "{label}"')
-        record |= {"label": label, "reference": label}
-        record["predicted_label"] = parse_label(record["prediction"], reading.labels)
-    return record
-
-
-def _place(row: _Row) -> str:
-    return f"{row.source.name}, {row.where}"
-
-
-def _gold(text: str, reading: Reading, row: _Row, counts: dict[str, list[str]]) -> str | None:
-    """The gold number as a plain decimal string."""
-    if not text.strip():
-        return None
-    number = gold_decimal(text, reading.language)
-    if number is None:
-        counts.setdefault("gold", []).append(f'{_place(row)}: "{text}"')
-    return number
-
-
-def _axes(row: _Row, reading: Reading, counts: dict[str, list[str]]) -> Axes:
-    fields = row.fields
-    text = fields.get("seed", "").strip()
-    seed = None
-    if text:
-        try:
-            seed = int(float(text)) if float(text).is_integer() else int(text)
-        except ValueError:
-            counts.setdefault("seed", []).append(f'{_place(row)}: "{text}"')
-    return (
-        fields["model"].strip(), fields.get("quantization") or "none",
-        fields.get("adapter") or BASE, fields.get("dataset") or reading.dataset, seed,
-    )  # fmt: skip
 
 
 def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
@@ -282,8 +85,8 @@ def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
             elif former["data_hash"] != record["data_hash"]:
                 differ.setdefault("references", []).append(place)
     return [
-        f"{len(places)} ids stand for different {what} ({_first(places)}): give each example an id"
-        " of its own"
+        f"{len(places)} ids stand for different {what} ({first_places(places)}): give each example"
+        " an id of its own"
         for what, places in differ.items()
     ]
 
@@ -321,7 +124,7 @@ def _short(axes: Axes) -> str:
 
 
 def _cell(
-    axes: Axes, found: dict[str, Prediction], reading: Reading, rows: Iterable[_Row]
+    axes: Axes, found: dict[str, Prediction], reading: Reading, rows: Iterable[Row]
 ) -> Imported:
     model, quantization, adapter, dataset, seed = axes
     records = list(found.values())

@@ -19,7 +19,7 @@ from harness.results.reading import read_plan
 from harness.results.records import Audit, ConfusionMatrix, Environment, Provenance
 from harness.results.result import CellResult, Value, save_result, write_predictions
 from harness.scoring.scoring import signatures_of
-from harness.suite.schema import AXES
+from harness.suite.schema import CellAxes
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,12 @@ class Imported:
     packages: dict[str, str] = field(default_factory=dict)
 
     @property
-    def axes(self) -> dict[str, Any]:
+    def axes(self) -> CellAxes:
         """The cell's name on each axis."""
-        return {name: getattr(self, name) for name in AXES}
+        return {
+            "model": self.model, "quantization": self.quantization,
+            "adapter": self.adapter, "dataset": self.dataset, "seed": self.seed,
+        }  # fmt: skip
 
 
 def plain(name: str) -> str:

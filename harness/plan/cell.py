@@ -15,6 +15,7 @@ from harness.suite.model_card import ModelCard
 from harness.suite.schema import (
     AXES,
     BASE,
+    CellAxes,
     DatasetEntry,
     Evaluation,
     Options,
@@ -67,10 +68,12 @@ class Cell:
         return self.evaluation.latency_prompts > 0 or not self.has_answers
 
     @property
-    def axes(self) -> dict[str, Any]:
+    def axes(self) -> CellAxes:
         """The cell's name on each axis."""
-        names = (self.model.name, self.quantization, self.adapter, self.dataset.name, self.seed)
-        return dict(zip(AXES, names, strict=True))
+        return {
+            "model": self.model.name, "quantization": self.quantization,
+            "adapter": self.adapter, "dataset": self.dataset.name, "seed": self.seed,
+        }  # fmt: skip
 
 
 def cell_record(cell: Cell) -> dict[str, Any]:

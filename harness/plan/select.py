@@ -28,7 +28,7 @@ def matches(cell: Cell, expression: str | None) -> bool:
             )
         if axis == "seed" and cell.seed is None:
             continue
-        value = str(cell.axes[axis])
+        value = str(dict(cell.axes)[axis])
         if not any(fnmatchcase(value, pattern) for pattern in patterns.split("|")):
             return False
     return True

@@ -39,7 +39,7 @@ from harness.results.records import (
     environment_of,
     upgraded,
 )
-from harness.suite.schema import AXES
+from harness.suite.schema import AXES, CellAxes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -142,9 +142,12 @@ class CellResult:
     schema: int = SCHEMA
 
     @property
-    def axes(self) -> dict[str, Any]:
+    def axes(self) -> CellAxes:
         """The cell's name on each axis."""
-        return {axis: getattr(self, axis) for axis in AXES}
+        return {
+            "model": self.model, "quantization": self.quantization,
+            "adapter": self.adapter, "dataset": self.dataset, "seed": self.seed,
+        }  # fmt: skip
 
     @property
     def row(self) -> str:

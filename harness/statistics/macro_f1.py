@@ -71,7 +71,9 @@ def macro_f1_interval(
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[0])
 
-    return _interval(cells, statistic, clusters, confidence, resamples, seed)
+    return _interval(
+        cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
+    )
 
 
 def macro_f1_difference(
@@ -98,7 +100,9 @@ def macro_f1_difference(
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])
 
-    low, high = _interval(cells, statistic, clusters, confidence, resamples, seed)
+    low, high = _interval(
+        cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
+    )
     delta = float(statistic(cells.counts[None, :])[0])
     p = _swap_p(cells, clusters, resamples, seed, of)
     return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
@@ -236,6 +240,7 @@ def _interval(
     cells: _Cells,
     statistic: Callable[[Floats], Floats],
     clusters: Sequence[Any] | None,
+    *,
     confidence: float,
     resamples: int,
     seed: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import (
     Field,
@@ -24,6 +24,19 @@ from harness.suite.published import Claim, Source
 from harness.suite.template_settings import DEFAULT_TEMPLATE_DATE, TemplateKwargs
 
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
+
+
+class CellAxes(TypedDict):
+    """A cell's name on each of the `AXES`, in their order."""
+
+    model: str
+    quantization: str
+    adapter: str
+    dataset: str
+    seed: int | None
+    """None: a baseline, which is not trained."""
+
+
 BASE = "base"
 QUANTIZATIONS: dict[str, Options] = {
     "none": {},

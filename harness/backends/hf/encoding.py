@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.backends.hf.chat_template import ChatTemplate, chat_template
 from harness.backends.hf.control_text import OPEN, ControlText, unmarked
@@ -51,6 +51,16 @@ class Encoded:
     def led(self) -> Encoded:
         """The row with the lead in its prompt: scores are those of the answer alone."""
         return replace(self, prompt_ids=[*self.prompt_ids, *self.lead_ids], lead_ids=[])
+
+
+class _Ids(NamedTuple):
+    """Ids of one example, tokenized in three ways to see where its parts meet."""
+
+    prompt: list[int]
+    whole: list[int]
+    """Of prompt and answer in one go."""
+    led: list[int] | None
+    """Of the prompt and what the template writes before the reference."""
 
 
 class Encoder:
@@ -112,17 +122,15 @@ class Encoder:
             prompt + _lead(answer, example.reference)
             for example, prompt, answer in zip(marked, prompts, answers, strict=True)
         ]
-        parts = zip(
-            marked, prompts, answers, self._prompt_ids(prompts), self._ids(joined),
-            self._leads(prompts, leads), strict=True,
-        )  # fmt: skip
+        found = zip(
+            self._prompt_ids(prompts), self._ids(joined), self._leads(prompts, leads), strict=True
+        )
+        parts = zip(marked, prompts, answers, map(_Ids._make, found), strict=True)
         return [self._row(*part) for part in parts]
 
-    def _row(
-        self, example: Example, prompt: str, answer: str, ids: list[int], whole: list[int],
-        led: list[int] | None,
-    ) -> Encoded:  # fmt: skip
-        whole = whole if self.template else _without_end(self.tokenizer, whole)
+    def _row(self, example: Example, prompt: str, answer: str, found: _Ids) -> Encoded:
+        ids, led = found.prompt, found.led
+        whole = found.whole if self.template else _without_end(self.tokenizer, found.whole)
         merged = whole[: len(ids)] != ids
         rest = self.text.ids([answer], add_special_tokens=False)[0] if merged else whole[len(ids) :]
         start = len(led) - len(ids) if led and not merged and whole[: len(led)] == led else 0

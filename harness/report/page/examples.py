@@ -83,11 +83,11 @@ def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
     }
     for kind, ids in chosen.items():
         for i in ids[:PER_KIND]:
-            yield _shown(table, row, kind, before[i], after[i], metric)
+            yield _shown(table, row, kind, before[i], after[i], metric=metric)
 
 
 def _shown(
-    table: Table, row: Row, kind: Kind, first: Prediction, second: Prediction, metric: str
+    table: Table, row: Row, kind: Kind, first: Prediction, second: Prediction, *, metric: str
 ) -> Shown:
     before, after = word_diff(first["prediction"][:LENGTH], second["prediction"][:LENGTH])
     both = [name for name in first["scores"] if name in second["scores"] and name != metric]
