@@ -1,8 +1,8 @@
 """One chart: a Vega-Lite specification, drawn to SVG without a browser (vl-convert).
 
-An SVG needs no script, prints, and stands in a pull request beside the Markdown. Colours are Okabe
-and Ito's, which the colour-blind tell apart; verdicts differ in shape too. Text is grey enough for
-a light and a dark page. A mark says its values as an SVG title, which a pointer shows.
+An SVG needs no script, can be printed, and shows in a pull request next to the Markdown. Colours
+are Okabe and Ito's, which colour-blind readers can distinguish; verdicts differ in shape too. The
+grey of the text is readable on a light and on a dark page. A mark's tooltip is its SVG title.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ DASHES = [[1, 0], [4, 3], [1, 2], [8, 2], [8, 2, 1, 2]]
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square",
           "undecided": "circle", "no direction": "diamond"}  # fmt: skip
 MAX_ROWS = 60
-"""Rows that a chart holds; a table holds the rest."""
+"""Most rows in a chart; tables show all of them."""
 BASE_URL = "https://vega.github.io/vega-datasets/"
-"""What the drawing library puts before a relative link."""
+"""The drawing library makes relative links absolute with this; it is taken away again."""
 FONT = "Liberation Sans, Arial, sans-serif"
-"""The first comes with the drawing library: a chart has the same width on every machine."""
-SAYS = "says"
-"""The field that holds what a mark says when it is pointed at."""
+"""The first font comes with the drawing library, so a chart is as wide on every machine."""
+TOOLTIP = "tooltip"
+"""The field of a data record that holds the tooltip of its mark."""
 _LABEL = re.compile(r'<(path|text|rect|line)((?: [\w:-]+="[^"]*")*?) aria-label="([^"]*)"([^>]*)/>')
 _ROLES = re.compile(r' (?:role|aria-(?!hidden)[a-z]+)="[^"]*"')
 _PLACE = re.compile(r' (?:d|transform|[xy][12]?|width|height)="[^"]*"')
@@ -41,14 +41,14 @@ _LONG = re.compile(r"-?\d+\.\d{3,}")
 
 @dataclass(frozen=True)
 class Figure:
-    """One chart, and the sentence that says what it shows."""
+    """One chart with a sentence that describes it."""
 
     name: str
     """File name without its suffix, unique in a report."""
     text: str
     spec: Spec
     choice: str = ""
-    """What a reader chooses it by among the charts beside it; empty: always shown."""
+    """Its name in the page's chooser among similar charts; empty: always shown."""
     page_only: bool = False
     """Whether Markdown leaves it out."""
 
@@ -58,19 +58,19 @@ class Figure:
         import vl_convert
 
         drawn = vl_convert.vegalite_to_svg(self.spec).replace(f'"{BASE_URL}#', '"#')
-        return _own_names(_said(_rounded(drawn)), self.name)
+        return _own_names(_with_titles(_rounded(drawn)), self.name)
 
 
-def _said(svg: str) -> str:
-    """``svg`` with the description of every mark that has `says` as its title, other roles gone.
+def _with_titles(svg: str) -> str:
+    """``svg`` with tooltips as titles of the marks, and without other ARIA roles.
 
-    The drawing library writes descriptions as ARIA labels, which no pointer shows and which a
-    screen reader meets hundreds of in a chart.
+    The drawing library writes descriptions as ARIA labels. Browsers show no tooltip for those, and
+    a screen reader would read out hundreds of them in a chart.
     """
     with_titles = _LABEL.sub(
         lambda m: (
             f"<{m[1]}{m[2]}{m[4]}><title>{m[3]}</title></{m[1]}>"
-            if f'aria-roledescription="{SAYS}"' in m[4]
+            if f'aria-roledescription="{TOOLTIP}"' in m[4]
             else m[0]
         ),
         svg,
@@ -88,7 +88,10 @@ def _rounded(svg: str) -> str:
 
 
 def _own_names(svg: str, figure: str) -> str:
-    """``svg`` with its inner names numbered from 1 under the figure's: they count up a process."""
+    """``svg`` with its ids renamed after the figure.
+
+    The library numbers ids through the process, so they would depend on what was drawn before.
+    """
     names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
     for number, name in enumerate(names, start=1):
         svg = re.sub(rf'(?<=["#]){re.escape(name)}(?=["\)])', f"{figure}-{number}", svg)
@@ -101,9 +104,10 @@ def can_draw() -> bool:
 
 
 def anchor(*parts: str) -> str:
-    """``parts`` as one name that a link can hold; the same parts give the same name.
+    """``parts`` as one stable name for a link or a file.
 
-    A checksum tells apart what its letters do not: several parts, or another script than Latin.
+    A checksum distinguishes what Latin letters alone cannot: where one part ends and the next
+    begins, and names in other scripts.
     """
     text = "-".join(parts).lower()
     kept = re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60]
@@ -111,14 +115,14 @@ def anchor(*parts: str) -> str:
     return f"{kept}-{zlib.crc32(text.encode()):08x}" if lost else kept or "section"
 
 
-def speaking(mark: Spec) -> Spec:
-    """``mark`` with what its field `says` holds as its title."""
-    return {**mark, "ariaRoleDescription": SAYS}
+def hover(mark: Spec) -> Spec:
+    """``mark`` with a tooltip; its encoding needs `tooltip` too."""
+    return {**mark, "ariaRoleDescription": TOOLTIP}
 
 
-def said() -> Spec:
-    """The encoding that gives a speaking mark its words."""
-    return {"description": {"field": SAYS}}
+def tooltip() -> Spec:
+    """The encoding of a mark's tooltip."""
+    return {"description": {"field": TOOLTIP}}
 
 
 def quantity(field: str, title: str | None, *, zero: bool = True) -> Spec:
@@ -127,9 +131,9 @@ def quantity(field: str, title: str | None, *, zero: bool = True) -> Spec:
 
 
 def names(field: str, *, longest: int = 52) -> Spec:
-    """The encoding of names, in the order of the data, cut where they are long.
+    """The encoding of names, in the order of the data, cut to ``longest`` characters.
 
-    Cut by their length: a limit in pixels makes the library measure every label, which is slow.
+    A limit in pixels would make the library measure every label, which is slow.
     """
     short = f"slice(datum.label, 0, {longest - 1}) + '…'"
     cut = f"length(datum.label) > {longest} ? {short} : datum.label"
@@ -138,13 +142,13 @@ def names(field: str, *, longest: int = 52) -> Spec:
 
 
 def by_name(field: str, values: Sequence[str]) -> Spec:
-    """The encoding of names as colours; dashed otherwise where the colours begin again."""
+    """The encoding of names as colours, with other dashes once the colours repeat."""
     dashes = [DASHES[k // len(PALETTE) % len(DASHES)] for k in range(len(values))]
-    told = {"field": field, "type": "nominal", "title": None, "sort": None,
+    legend = {"field": field, "type": "nominal", "title": None, "sort": None,
             "legend": {"labelLimit": 300, "symbolType": "stroke"}}  # fmt: skip
     return {
-        "color": {**told, "scale": {"domain": list(values)}},
-        "strokeDash": {**told, "scale": {"domain": list(values), "range": dashes}},
+        "color": {**legend, "scale": {"domain": list(values)}},
+        "strokeDash": {**legend, "scale": {"domain": list(values), "range": dashes}},
     }
 
 
@@ -155,7 +159,7 @@ def by_verdict(values: dict[str, str]) -> Spec:
 
 
 def drawn_on(spec: Spec) -> Spec:
-    """``spec`` with the colours and the font of every chart."""
+    """``spec`` with the common colours and font."""
     axis = {"labelColor": INK, "titleColor": INK, "domainColor": GRID, "tickColor": GRID,
             "gridColor": GRID, "gridOpacity": 0.25}  # fmt: skip
     config = {

@@ -22,12 +22,12 @@ __all__ = ["is_written", "write_report"]
 
 
 MAX_EXAMPLES = 300
-"""Examples in a page; every answer is in predictions.jsonl."""
+"""Most examples in a page, to keep it a few megabytes; all answers are in predictions.jsonl."""
 FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
 
 
 def is_written(directory: Path) -> bool:
-    """Whether every file of a report stands in ``directory``."""
+    """Whether ``directory`` holds every file of a report."""
     return all((directory / name).is_file() for name in FILES)
 
 
@@ -68,13 +68,13 @@ def write_report(
 
 
 def _examples(board: Leaderboard) -> list[Shown]:
-    """Examples of every data set, as many of each."""
+    """The same number of examples of every data set."""
     share = MAX_EXAMPLES // max(1, len(board.tables))
     return [e for table in board.tables for e in islice(shown(board, table), share)]
 
 
 def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:
-    """The results table with columns typed even where a run has no value in them."""
+    """Write the results with fixed column types, even for columns that are empty in this run."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""A section as data, no markup, and how numbers are written in one."""
+"""A report section as data without markup, and the format of its numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.analysis.table import Row
 from harness.report.figure import Figure, anchor
 
 __all__ = [
-    "MISSING", "Interval", "Section", "anchor", "mean_text", "number", "optional", "shortened",
+    "MISSING", "DrawnInterval", "Section", "anchor", "mean_text", "number", "optional", "shortened",
     "show_delta",
 ]  # fmt: skip
 
@@ -18,14 +18,14 @@ MISSING = "–"
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A number that the page draws beside its text, on a scale that its column shares."""
+class DrawnInterval:
+    """An interval that the page draws next to its text, on the scale of its column."""
 
     value: float
     low: float
     high: float
     reference: float | None = None
-    """What it is read against: 0 for a difference, the baseline's value for a value."""
+    """A mark to compare with: 0 for a difference, the baseline's value for a value."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class Section:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     anchors: tuple[str, ...] = ()
-    """What links name each row by, where anything does."""
+    """The link target of each row; empty if nothing links to the rows."""
     figures: tuple[Figure, ...] = ()
     """Charts below the table."""
-    intervals: Mapping[str, tuple[Interval | None, ...]] = field(default_factory=dict)
-    """Column → what is drawn in each of its cells."""
+    intervals: Mapping[str, tuple[DrawnInterval | None, ...]] = field(default_factory=dict)
+    """Column → the interval drawn in each of its cells."""
     extra: int = 0
-    """Columns at the end that the page alone shows."""
+    """How many columns at the end only the page shows."""
     hidden: tuple[str, ...] = ()
-    """Columns of them that the page shows when they are chosen."""
+    """Those of the extra columns that the page shows only when they are selected."""
     page_only: bool = False
-    """Whether Markdown and LaTeX leave it out: long, or of use only with the page's filters."""
+    """Whether Markdown and LaTeX leave it out: it is long, or needs the page's filters."""
 
     def short(self) -> Section:
-        """What Markdown and LaTeX show of it: no extra columns, no chart that is the page's."""
+        """The section as Markdown and LaTeX show it: without what only the page shows."""
         kept = len(self.columns) - self.extra
         rows = tuple(row[:kept] for row in self.rows)
         figures = tuple(figure for figure in self.figures if not figure.page_only)
@@ -58,7 +58,7 @@ class Section:
 
 
 def shortened(text: str, width: int) -> str:
-    """``text`` cut to ``width`` characters, with a mark where it was."""
+    """``text`` cut to ``width`` characters, ending in … if it was cut."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 

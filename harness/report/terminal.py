@@ -31,7 +31,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
 
 
 def _table(table: Table) -> RichTable:
-    found = RichTable(
+    drawn = RichTable(
         title=_plain(f"{table.dataset}: {table.primary_metric}"),
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -39,18 +39,18 @@ def _table(table: Table) -> RichTable:
         collapse_padding=True,
     )
     for name in ("model", "quant", "adapter"):
-        found.add_column(name, no_wrap=True)
+        drawn.add_column(name, no_wrap=True)
     for name in ("value", "tie", "Δ", "95%", "verdict"):
-        found.add_column(name, justify="right", no_wrap=True)
+        drawn.add_column(name, justify="right", no_wrap=True)
     for row in table.rows:
         if row.status != "skipped":
             texts = (row.model, row.quantization, row.adapter, *_numbers(table, row))
-            found.add_row(*map(_plain, texts))
-    return found
+            drawn.add_row(*map(_plain, texts))
+    return drawn
 
 
 def _plain(text: str) -> Text:
-    """``text`` as it is: names may look like rich's markup, and answers hold escapes."""
+    """``text`` taken literally: a name may look like rich's markup or hold terminal escapes."""
     return Text(printable(text))
 
 

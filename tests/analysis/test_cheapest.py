@@ -92,8 +92,8 @@ def test_the_verdict_names_no_winner_inside_the_noise_and_says_so():
     ranked = standings(made, Objectives())
     (note,) = cost_notes(made, ranked)
     assert note == (
-        "d: 2 of the 2 tied rows lie within 5 MiB of the least memory, which is noise: none of"
-        " them is named."
+        "d: 2 of the 2 tied rows are within 5 MiB of the lowest memory. That is no more than the"
+        " measurement's noise, so no row is named as the lowest."
     )
     board = _board(made)
     rows = verdict(board, {"d": ranked}).rows
@@ -118,15 +118,15 @@ OVERLAPS = {
     "a few nearly": ({"overlap_exact": 0, "overlap_near": 4, "test_rows": 90}, None),
     "most nearly": (
         {"overlap_exact": 0, "overlap_near": 82, "test_rows": 90},
-        "Warning: d: of 90 test prompts 82 nearly repeat a training prompt.",
+        "Warning: d: of 90 test prompts, 82 nearly repeat a training prompt.",
     ),
     "one exactly": (
         {"overlap_exact": 1, "overlap_near": 0, "test_rows": 90},
-        "Warning: d: of 90 test prompts 1 are in training word for word.",
+        "Warning: d: of 90 test prompts, 1 also occur in training word for word.",
     ),
     "both": (
         {"overlap_exact": 2, "overlap_near": 3, "test_rows": 10},
-        "of 10 test prompts 2 are in training word for word and 3 nearly repeat a training prompt.",
+        "of 10 test prompts, 2 also occur in training word for word and 3 nearly repeat a training prompt.",
     ),
 }  # fmt: skip
 

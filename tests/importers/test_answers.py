@@ -63,7 +63,10 @@ def test_a_table_of_two_models_is_scored_compared_and_reported(tmp_path, suffix)
     ]  # fmt: skip
     delta = build_leaderboard(run).tables[0].rows[1].deltas["numeric_accuracy"]
     assert (delta.delta, delta.won, delta.lost, delta.verdict) == (0.625, 25, 0, "better")
-    assert "against the baseline, 1 better" in (tmp_path / "run" / "leaderboard.md").read_text()
+    assert (
+        "compared with their baselines: 1 better"
+        in (tmp_path / "run" / "leaderboard.md").read_text()
+    )
     compared = harness("compare", tmp_path / "run", "--axis", "model").output
     assert re.search(r"base → tuned.*\n.*numeric_accuracy +\+0\.625", compared), compared
 

@@ -20,6 +20,6 @@ def test_an_added_section_comes_last_in_its_part(part, monkeypatch, tmp_path):
 
     run = Run(tmp_path, {"name": "s"}, {}, ())
     found = [each.title for each in sections_of(Leaderboard(run, (), Objectives()))]
-    first_of_closing = found.index("How")
+    first_of_closing = found.index("Method")
     place = found.index("Mine")
     assert place == len(found) - 1 if part == "closing" else place < first_of_closing

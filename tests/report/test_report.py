@@ -122,7 +122,7 @@ def test_pairs_mirror_each_other_and_their_p_values_are_those_of_the_ties(run_di
         assert cells[other, one] == f"{lost}:{won}, p {said}"
         assert said == (f"{p:.3f}" if p >= 0.001 else "< 0.001")
     assert len(table.ties.p_values) == table.ties.pairs == 15
-    assert found.notes[0].endswith("first seeds.")
+    assert found.notes[0].endswith("in the first seed.")
 
 
 def test_heat_maps_stand_for_every_pair_of_axes_and_for_the_data_sets(run_dir):
@@ -138,7 +138,7 @@ def test_heat_maps_stand_for_every_pair_of_axes_and_for_the_data_sets(run_dir):
     mine = [row.deltas["numeric_accuracy"].delta for row in rows]
     square = next(s for s in squares if (s["down"], s["across"]) == ("a", "ru-calculations"))
     assert square["text"] == f"{sum(mine) / len(mine):+.3f}"
-    assert square["says"].endswith(f"mean of {len(mine)}")
+    assert square["tooltip"].endswith(f"mean of {len(mine)}")
 
 
 def test_marks_say_their_values_and_lead_to_their_rows(run_dir):
@@ -322,7 +322,7 @@ def test_several_runs_stand_side_by_side(run_dir, tmp_path):
     (other / "plan.json").write_text(json.dumps(plan))
     report(run_dir, other, "-o", tmp_path / "both")
     text = (tmp_path / "both" / "leaderboard.md").read_text()
-    assert "Measured on 2 machines: speed is not compared across them." in text
+    assert "Measured on 2 machines, whose speeds cannot be compared." in text
     with (tmp_path / "both" / "results.csv").open() as file:
         models = {record["model"] for record in csv.DictReader(file)}
     assert any("out: tiny-qwen2" in model for model in models)
@@ -372,9 +372,9 @@ def test_a_page_of_many_rows_is_laid_out_as_it_comes_into_view(rows, large):
 
 def test_an_interval_is_drawn_between_its_ends():
     from harness.report.page.rows import body
-    from harness.report.section import Interval, Section
+    from harness.report.section import DrawnInterval, Section
 
-    marks = (Interval(5, 0, 10, 0), None, Interval(10, 10, 10))
+    marks = (DrawnInterval(5, 0, 10, 0), None, DrawnInterval(10, 10, 10))
     rows = (("5 [0, 10]",), ("–",), ("10 <b>",))
     first, second, third = body(Section("s", (), ("a",), rows, intervals={"a": marks})).split("\n")
     assert 'd="M2.0 5H98.0M49.0 3h2v4h-2zM2.0 0v2M2.0 8v2"' in first

@@ -1,7 +1,7 @@
 """Heat maps of the difference to the baseline over any two axes that vary.
 
-A square is the mean over the rows that share its two values; the squares of a map stand for
-different numbers of rows where cells failed or were skipped, and then each says its number.
+A square is the mean over the rows that share its two values. If cells failed or were skipped, the
+squares average different numbers of rows, and each shows its number.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ from itertools import combinations
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
-from harness.report.figure import COLOURS, Figure, Spec, anchor, drawn_on, names, said, speaking
+from harness.report.figure import (
+    COLOURS,
+    Figure,
+    Spec,
+    anchor,
+    drawn_on,
+    hover,
+    names,
+    tooltip,
+)
 
 AXES = ("model", "quantization", "adapter")
 MAX_NAMES = 14
-"""Values of an axis that a map holds."""
+"""Most values of an axis in a map."""
 
 
 def heat_maps(table: Table) -> list[Figure]:
@@ -74,7 +83,7 @@ def _squares(pairs: Sequence[tuple[Table, Row]], down: str, across: str) -> list
             "down": down_, "across": across_, "n": len(groups[down_, across_]),
             "share": mean / far[across_],
             "text": f"{mean:+.3f}" + (f" ({len(groups[down_, across_])})" if uneven else ""),
-            "says": f"{down_}, {across_}: Δ {metrics[across_]} {mean:+.3f}, mean of"
+            "tooltip": f"{down_}, {across_}: Δ {metrics[across_]} {mean:+.3f}, mean of"
                     f" {len(groups[down_, across_])}",
         }
         for (down_, across_), mean in means.items()
@@ -107,7 +116,7 @@ def _spec(squares: list[Spec], title: str) -> Spec:
     spec = {
         "data": {"values": squares}, "width": {"step": 92}, "height": {"step": 30},
         "layer": [
-            {"mark": speaking({"type": "rect"}), "encoding": {**axes, "color": colour, **said()}},
+            {"mark": hover({"type": "rect"}), "encoding": {**axes, "color": colour, **tooltip()}},
             {"mark": {"type": "text", "aria": False},
              "encoding": {**axes, "text": text, "color": ink}},
         ],

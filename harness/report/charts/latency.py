@@ -12,10 +12,10 @@ from harness.report.figure import (
     anchor,
     by_name,
     drawn_on,
+    hover,
     names,
     quantity,
-    said,
-    speaking,
+    tooltip,
 )
 
 PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
@@ -29,15 +29,15 @@ def percentiles(table: Table) -> Figure | None:
     values = []
     for row in rows:
         p50, p95, p99 = (row.mean(name) or 0.0 for name in PERCENTILES)
-        says = f"{row.name}: p50 {p50:.4g} ms, p95 {p95:.4g} ms, p99 {p99:.4g} ms"
-        values.append({"row": row.name, "p50": p50, "p95": p95, "p99": p99, "says": says})
+        hint = f"{row.name}: p50 {p50:.4g} ms, p95 {p95:.4g} ms, p99 {p99:.4g} ms"
+        values.append({"row": row.name, "p50": p50, "p95": p95, "p99": p99, "tooltip": hint})
     title, y = "latency, ms", names("row")
     tick: Spec = {"type": "tick", "color": INK, "thickness": 2, "size": 12}
     point: Spec = {"type": "point", "filled": True, "size": 60, "color": COLOURS["better"]}
     layers = [
         {"mark": {"type": "rule", "color": INK},
          "encoding": {"y": y, "x": quantity("p50", title), "x2": {"field": "p99"}}},
-        *({"mark": speaking(mark), "encoding": {"y": y, "x": quantity(field, title), **said()}}
+        *({"mark": hover(mark), "encoding": {"y": y, "x": quantity(field, title), **tooltip()}}
           for mark, field in ((tick, "p95"), (tick, "p99"), (point, "p50"))),
     ]  # fmt: skip
     text = "Latency: the point is the median, the ticks are p95 and p99."
@@ -46,10 +46,10 @@ def percentiles(table: Table) -> Figure | None:
 
 
 def distribution(table: Table) -> Figure | None:
-    """The share of timed prompts that were done by then, a line for each row.
+    """Empirical distribution of the latencies, a line per row.
 
-    An empirical distribution function: a step for every prompt of every round that counts. A panel
-    holds the rows of one model and quantization, where the adapter is what makes the difference.
+    It has a step for every timed prompt of the rounds that count. A panel holds the rows of one
+    model and quantization, so that its lines differ in the adapter alone.
     """
     timed = {row.name: _timed(row) for row in table.rows}
     rows = [row for row in table.rows if len(timed[row.name]) > 1]
@@ -73,7 +73,7 @@ def distribution(table: Table) -> Figure | None:
         "columns": 2,
         "spec": {"width": 230, "height": 110, "mark": line, "encoding": encoding},
     }  # fmt: skip
-    text = "Share of the timed prompts that were done within so many milliseconds."
+    text = "Share of the timed prompts that finished within the given number of milliseconds."
     return Figure(anchor("latencies", table.dataset), text, drawn_on(spec), page_only=True)
 
 

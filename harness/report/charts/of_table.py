@@ -22,10 +22,10 @@ from harness.report.figure import (
     by_name,
     by_verdict,
     drawn_on,
+    hover,
     names,
     quantity,
-    said,
-    speaking,
+    tooltip,
 )
 from harness.report.section import mean_text, number, show_delta
 from harness.results.result import CellResult
@@ -58,13 +58,13 @@ def forest(table: Table) -> Figure | None:
         {
             "row": row.name, "delta": d.delta, "low": d.low, "high": d.high, "verdict": d.verdict,
             "href": f"#{anchor(table.dataset, row.name)}",
-            "says": f"{row.name}: {metric} {show_delta(d)}, {d.verdict}",
+            "tooltip": f"{row.name}: {metric} {show_delta(d)}, {d.verdict}",
         }
         for row in rows
         for d in [row.deltas[metric]]
     ]  # fmt: skip
     seeds = [
-        {"row": row.name, "delta": value, "says": f"{row.name}: Δ {value:+.3f} of one seed"}
+        {"row": row.name, "delta": value, "tooltip": f"{row.name}: Δ {value:+.3f} of one seed"}
         for row in rows
         for value in row.deltas[metric].per_seed
     ]
@@ -92,12 +92,12 @@ def _forest_layers(seeds: list[Spec], title: str) -> list[Spec]:
         {"mark": {"type": "rule", "strokeWidth": 2},
          "encoding": {"y": y, "x": quantity("low", title), "x2": {"field": "high"},
                       "color": colour}},
-        {"mark": speaking(point),
+        {"mark": hover(point),
          "encoding": {"y": y, "x": quantity("delta", title), "color": colour,
-                      "shape": by_verdict(SHAPES), "href": {"field": "href"}, **said()}},
+                      "shape": by_verdict(SHAPES), "href": {"field": "href"}, **tooltip()}},
         {"data": {"values": seeds},
-         "mark": speaking({"type": "tick", "color": INK, "thickness": 2}),
-         "encoding": {"y": y, "x": quantity("delta", title), **said()}},
+         "mark": hover({"type": "tick", "color": INK, "thickness": 2}),
+         "encoding": {"y": y, "x": quantity("delta", title), **tooltip()}},
     ]  # fmt: skip
 
 
@@ -113,14 +113,14 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
             "row": row.name, "cost": paid, "quality": quality, "adapter": row.adapter,
             "front": "behind it" if _beaten(sign * quality, paid, points, sign) else "front",
             "href": f"#{anchor(table.dataset, row.name)}",
-            "says": f"{row.name}: {metric} {mean_text(row, metric)}; {TRADES[cost]}:"
+            "tooltip": f"{row.name}: {metric} {mean_text(row, metric)}; {TRADES[cost]}:"
                     f" {number(paid)}",
         }
         for row, quality, paid in points
     ]  # fmt: skip
     spec = {
         "data": {"values": values}, "width": 460, "height": 220,
-        "mark": speaking({"type": "point", "size": 90, "strokeWidth": 2}),
+        "mark": hover({"type": "point", "size": 90, "strokeWidth": 2}),
         "encoding": {
             "x": quantity("cost", TRADES[cost], zero=False),
             "y": quantity("quality", metric, zero=False),
@@ -129,7 +129,7 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
             "fill": {"field": "front", "type": "nominal", "title": "Pareto",
                      "scale": {"domain": ["front", "behind it"],
                                "range": [COLOURS["better"], "transparent"]}},
-            "stroke": {"value": COLOURS["better"]}, "href": {"field": "href"}, **said(),
+            "stroke": {"value": COLOURS["better"]}, "href": {"field": "href"}, **tooltip(),
         },
     }  # fmt: skip
     text = f"Quality against {TRADES[cost]}; filled: no row beats it in both."
@@ -204,8 +204,8 @@ def _training_layers(runs: Sequence[str]) -> list[Spec]:
     only = {"filter": f"datum.what == '{CURVED['eval_loss']}'"}
     return [
         {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding},
-        {"mark": speaking({"type": "point", "filled": True, "size": 40}), "transform": [only],
-         "encoding": {**encoding, **said()}},
+        {"mark": hover({"type": "point", "filled": True, "size": 40}), "transform": [only],
+         "encoding": {**encoding, **tooltip()}},
     ]  # fmt: skip
 
 
@@ -224,8 +224,8 @@ def _curves(name: str, log: list[dict[str, Any]]) -> list[Spec]:
 
 
 def _curve_point(name: str, step: int, key: str, value: float) -> Spec:
-    says = f"{name}: {CURVED[key]} {number(value)} at step {step}"
-    return {"run": name, "step": step, "what": CURVED[key], "value": value, "says": says}
+    hint = f"{name}: {CURVED[key]} {number(value)} at step {step}"
+    return {"run": name, "step": step, "what": CURVED[key], "value": value, "tooltip": hint}
 
 
 def _evaluated(name: str, row: Row, cell: CellResult, log: list[dict[str, Any]]) -> list[Spec]:

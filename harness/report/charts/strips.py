@@ -1,4 +1,4 @@
-"""Strips of points: what each value of an axis does, how far seeds lie apart."""
+"""Strip charts: the effect of each axis value, and the spread over seeds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from harness.report.figure import (
     Spec,
     anchor,
     drawn_on,
+    hover,
     names,
     quantity,
-    said,
-    speaking,
+    tooltip,
 )
 
 
@@ -37,12 +37,12 @@ def main_effects(table: Table) -> Figure | None:
             points += [
                 {"level": label, "delta": row.deltas[metric].delta,
                  "href": f"#{anchor(table.dataset, row.name)}",
-                 "says": f"{row.name}: Δ {metric} {row.deltas[metric].delta:+.3f}"}
+                 "tooltip": f"{row.name}: Δ {metric} {row.deltas[metric].delta:+.3f}"}
                 for row in here
             ]  # fmt: skip
             mean = statistics.fmean(row.deltas[metric].delta for row in here)
-            says = f"{label}: mean Δ {metric} {mean:+.3f} of {len(here)} rows"
-            means.append({"level": label, "delta": mean, "says": says})
+            hint = f"{label}: mean Δ {metric} {mean:+.3f} of {len(here)} rows"
+            means.append({"level": label, "delta": mean, "tooltip": hint})
     text = f"Δ {metric} of every row by each axis alone; the bar is the mean over rows."
     spec = _strip(points, means, "level", ("delta", f"Δ {metric}"))
     return Figure(anchor("effects", table.dataset), text, spec, page_only=True)
@@ -60,12 +60,12 @@ def seed_spread(table: Table) -> Figure | None:
         for cell in row.finished:
             value = cell.value(metric)
             if value is not None and value.value is not None:
-                says = f"{row.name}, seed {cell.seed}: {metric} {value.value:.4g}"
-                points.append({"row": row.name, "value": value.value, "says": says})
+                hint = f"{row.name}, seed {cell.seed}: {metric} {value.value:.4g}"
+                points.append({"row": row.name, "value": value.value, "tooltip": hint})
         mean = row.mean(metric) or 0.0
         spread = row.spread(metric) or 0.0
-        says = f"{row.name}: mean {mean:.4g}, standard deviation {spread:.2g}"
-        means.append({"row": row.name, "value": mean, "says": says})
+        hint = f"{row.name}: mean {mean:.4g}, standard deviation {spread:.2g}"
+        means.append({"row": row.name, "value": mean, "tooltip": hint})
     text = f"{metric} of every seed; the bar is the mean over seeds."
     spec = _strip(points, means, "row", ("value", metric))
     return Figure(anchor("seeds", table.dataset), text, spec, page_only=True)
@@ -76,11 +76,11 @@ def _strip(points: list[Spec], means: list[Spec], y: str, x: tuple[str, str]) ->
     point: Spec = {"type": "point", "filled": True, "size": 45, "opacity": 0.75,
                    "color": COLOURS["better"]}  # fmt: skip
     link = {"href": {"field": "href"}} if "href" in points[0] else {}
-    # the points come last: they lie on top, where a pointer reaches them
+    # the points come last so that they lie on top, where a pointer reaches them
     layers = [
-        {"data": {"values": means}, "encoding": {**place, **said()},
-         "mark": speaking({"type": "tick", "color": INK, "thickness": 4, "size": 18})},
-        {"mark": speaking(point), "encoding": {**place, **link, **said()}},
+        {"data": {"values": means}, "encoding": {**place, **tooltip()},
+         "mark": hover({"type": "tick", "color": INK, "thickness": 4, "size": 18})},
+        {"mark": hover(point), "encoding": {**place, **link, **tooltip()}},
     ]  # fmt: skip
     data = {"values": points}
     return drawn_on({"data": data, "layer": layers, "width": 460, "height": {"step": 22}})

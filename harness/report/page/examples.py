@@ -14,23 +14,23 @@ from harness.report.section import anchor
 from harness.scoring.scoring import is_parsed
 
 PER_KIND = 6
-"""Examples of each kind for a row; the rest are in predictions.jsonl."""
+"""Most examples of each kind for a row; all answers are in predictions.jsonl."""
 ROWS = 8
-"""Rows of a data set whose examples are shown."""
+"""Most rows of a data set whose examples are shown."""
 LENGTH = 1200
 """Characters kept of a text."""
 Kind = Literal["fixed", "broken", "both wrong", "unparsed"]
 
 
 class Piece(NamedTuple):
-    """Words of an answer, and whether they stand on this side alone."""
+    """Words of an answer, and whether only this side has them."""
 
     text: str
     alone: bool
 
 
 class Read(NamedTuple):
-    """The number that was read from each side's answer; None where there was none to read."""
+    """The number that was read from each side's answer, or None."""
 
     before: str | None
     after: str | None
@@ -52,7 +52,7 @@ class Shown:
     scores: str
     """Every score before and after, the primary one first."""
     read: Read | None = None
-    """The number that was read from each answer, where one is looked for."""
+    """The number read from each answer, for tasks with numeric answers."""
 
 
 def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
@@ -65,21 +65,21 @@ def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
 def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
     assert row.baseline is not None
     before, after = board.records(row.baseline), board.records(row.finished[0])
-    found = table.flips(before, after)
-    back = table.flips(after, before)
-    if found is None or back is None:
+    losses = table.flips(before, after)
+    gains = table.flips(after, before)  # a gain is a loss in the other direction
+    if losses is None or gains is None:
         return
-    metric = found.metric
+    metric = losses.metric
     wrong = [
         i for i in before
         if i in after and before[i]["scores"].get(metric) == after[i]["scores"].get(metric) == 0.0
     ]  # fmt: skip
-    lost = [i for i in after if i in before and is_parsed(after[i]) is False]
+    unparsed = [i for i in after if i in before and is_parsed(after[i]) is False]
     chosen: dict[Kind, list[str]] = {
-        "broken": [flip.id for flip in found.regressions],
-        "fixed": [flip.id for flip in back.regressions],
+        "broken": [flip.id for flip in losses.regressions],
+        "fixed": [flip.id for flip in gains.regressions],
         "both wrong": wrong,
-        "unparsed": lost,
+        "unparsed": unparsed,
     }
     for kind, ids in chosen.items():
         for i in ids[:PER_KIND]:
@@ -111,7 +111,7 @@ class Sides(NamedTuple):
 
 
 def word_diff(before: str, after: str) -> Sides:
-    """Both texts cut where they differ, word by word."""
+    """Both texts as pieces that are equal or differ, word by word."""
     a, b = before.split(), after.split()
     left: list[Piece] = []
     right: list[Piece] = []

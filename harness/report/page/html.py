@@ -17,7 +17,7 @@ SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
 
 
 LARGE = 2500
-"""Table rows above which a browser lays out a section only when it comes into view."""
+"""With more table rows in all, a browser lays out a section only when it comes into view."""
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -29,7 +29,7 @@ def render_html(
     examples: Sequence[Shown] = (),
     templates: Path | None = None,
 ) -> str:
-    """One HTML document: no request leaves it, light and dark, readable without its script.
+    """One self-contained HTML document, in light and dark, readable without its script.
 
     Args:
         title: The page's title.
@@ -67,11 +67,11 @@ def render_html(
 
 
 def _chapters(sections: Sequence[Section]) -> dict[str, list[Section]]:
-    """What a title names behind its colon → the sections about it, for the table of contents."""
-    found: dict[str, list[Section]] = {}
+    """Data set, the part of a title after its colon → its sections, for the table of contents."""
+    chapters: dict[str, list[Section]] = {}
     for section in sections:
-        found.setdefault(section.title.partition(": ")[2], []).append(section)
-    return found
+        chapters.setdefault(section.title.partition(": ")[2], []).append(section)
+    return chapters
 
 
 def _asset(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The rows of one table of the page: escaped cells, what they sort by, and intervals drawn."""
+"""The rows of one table of the page: escaped cells, their sort keys, and drawn intervals."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from harness.report.section import Interval, Section
+from harness.report.section import DrawnInterval, Section
 
 AXES = ("model", "quantization", "adapter", "data set", "seed", "category", "metric", "verdict")
 """Columns that a reader may group a table by."""
 SHORT = 32
-"""Characters up to which a cell stays on one line."""
+"""Cells with fewer characters are not wrapped."""
 WIDTH, PAD = 100.0, 2.0
-"""An interval's drawing is so wide, with so much room at its ends."""
+"""Width of an interval's drawing and the margin at its ends, in units of the SVG's viewBox."""
 _NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?=$|[\s\[%:])")
 
 
 def sort_key(text: str) -> str:
-    """What a table sorts ``text`` by: the number that it begins with, else the text.
+    """The sort key of a cell: the number that it begins with, else its text.
 
-    A change, ``before → after``, sorts by what it became.
+    A change, ``before → after``, sorts by the value after it.
     """
     text = text.rpartition(" → ")[2] if text[:1] in "-−0123456789" else text
-    found = _NUMBER.match(text)
-    return found[0].replace(",", "").replace("−", "-").rstrip("%") if found else text
+    number = _NUMBER.match(text)
+    return number[0].replace(",", "").replace("−", "-").rstrip("%") if number else text
 
 
 def groupings(section: Section) -> list[str]:
-    """Columns of ``section`` worth grouping by: an axis of several values, some shared by rows."""
-    found = []
+    """Columns worth grouping by: axes with several values, some of them in more than one row."""
+    columns = []
     for place, column in enumerate(section.columns):
         values = {row[place] for row in section.rows} if column in AXES else set()
         if 1 < len(values) < len(section.rows):
-            found.append(column)
-    return found
+            columns.append(column)
+    return columns
 
 
 def body(section: Section) -> str:
@@ -63,21 +63,21 @@ def _cell(text: str, drawing: str) -> str:
     return f"<td{sorted_by}{styled}>{escape(text)}{drawing}</td>"
 
 
-def _drawn(marks: Sequence[Interval | None]) -> list[str]:
-    """An SVG per cell on one scale: the interval, its point, and what it is read against.
+def _drawn(marks: Sequence[DrawnInterval | None]) -> list[str]:
+    """One SVG per cell, all on one scale: the interval, its point and its reference.
 
-    The text beside it says the same, so the drawing is hidden from screen readers.
+    The cell's text holds the same numbers, so the drawing is hidden from screen readers.
     """
-    there = [mark for mark in marks if mark is not None]
-    ends = [end for mark in there for end in (mark.low, mark.high, mark.value)]
-    ends += [mark.reference for mark in there if mark.reference is not None]
+    drawn = [mark for mark in marks if mark is not None]
+    ends = [end for mark in drawn for end in (mark.low, mark.high, mark.value)]
+    ends += [mark.reference for mark in drawn if mark.reference is not None]
     low, high = min(ends), max(ends)
     scale = (WIDTH - 2 * PAD) / (high - low) if high > low else 0.0
     return [_svg(mark, low, scale) if mark else "" for mark in marks]
 
 
-def _svg(mark: Interval, low: float, scale: float) -> str:
-    """One path, for a page holds thousands: the line, the point, and notches at the reference."""
+def _svg(mark: DrawnInterval, low: float, scale: float) -> str:
+    """The line, the point and notches at the reference, as one path: a page holds thousands."""
     first, last, point = (PAD + (v - low) * scale for v in (mark.low, mark.high, mark.value))
     path = f"M{first:.1f} 5H{last:.1f}M{point - 1:.1f} 3h2v4h-2z"
     if mark.reference is not None:

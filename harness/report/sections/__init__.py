@@ -34,7 +34,7 @@ def charts(board: Leaderboard, table: Table) -> Section:
     """The charts of one data set."""
     title = f"Charts: {table.dataset}"
     if not can_draw():
-        return Section(title, ("Charts need the package vl-convert-python.",))
+        return Section(title, ("To draw charts, install the package vl-convert-python.",))
     return Section(title, figures=tuple(figures(board, table, board.ranked[table.dataset])))
 
 
@@ -44,7 +44,7 @@ def across(board: Leaderboard) -> Section:
 
 
 def _of_table(make: Callable[[Table], Section]) -> Callable[[Leaderboard, Table], Section]:
-    """``make`` for callers that have a board, too."""
+    """``make`` as a function of board and table."""
     return lambda _, table: make(table)
 
 
@@ -73,9 +73,9 @@ for _part, _functions in SHIPPED.items():
 
 
 def sections_of(board: Leaderboard) -> list[Section]:
-    """Every section, in reading order; those without anything to say are left out."""
-    found = [make(board) for make in SECTIONS["opening"]]
+    """Every section in reading order; empty ones are left out."""
+    made = [make(board) for make in SECTIONS["opening"]]
     for part in ("data set", "details"):
-        found += [make(board, table) for table in board.tables for make in SECTIONS[part]]
-    found += [make(board) for make in SECTIONS["closing"]]
-    return [each for each in found if each.rows or each.notes or each.figures]
+        made += [make(board, table) for table in board.tables for make in SECTIONS[part]]
+    made += [make(board) for make in SECTIONS["closing"]]
+    return [each for each in made if each.rows or each.notes or each.figures]

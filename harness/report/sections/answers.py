@@ -1,4 +1,4 @@
-"""What became of single answers: flips, parse accounting, samples."""
+"""Sections on single answers: flips, pairs, how answers were parsed, samples."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from harness.report.section import MISSING, Section, number, optional, shortened
 from harness.results.result import CellResult
 
 MATRIX = 18
-"""Rows up to which every pair is counted."""
+"""Most rows for which the table of all pairs is shown: beyond, it is wider than a page."""
 WORST = 3
-"""Regressions that are written out for a table."""
+"""How many regressions are quoted."""
 LEAST_P = 0.001
-"""The least p-value that is written out."""
+"""Smaller p-values are shown as `p < 0.001`."""
 ACCOUNTS = ("truncated_share", "empty_share", "ambiguous_share")
 
 
 def flipped(board: Leaderboard, table: Table) -> Section:
-    """Won, lost, both right, both wrong and unparsed examples of every row against its baseline."""
+    """Examples won, lost, both right, both wrong and unparsed, of each row and its baseline."""
     rows: list[tuple[str, ...]] = []
     worst: list[tuple[str, Flip]] = []
     for row in table.rows:
@@ -30,29 +30,29 @@ def flipped(board: Leaderboard, table: Table) -> Section:
             continue
         for cell in row.finished:
             before, after = board.records(row.baseline), board.records(cell)
-            found = table.flips(before, after)
-            if found is None:
+            flips = table.flips(before, after)
+            if flips is None:
                 continue
             counts = (
-                found.won, found.lost, found.both_right, found.both_wrong, found.tied,
-                found.unparsed_first, found.unparsed_second,
+                flips.won, flips.lost, flips.both_right, flips.both_wrong, flips.tied,
+                flips.unparsed_first, flips.unparsed_second,
             )  # fmt: skip
             seed = MISSING if cell.seed is None else str(cell.seed)
             axes = (row.model, row.quantization, row.adapter, seed)
             rows.append((*axes, *(MISSING if n is None else str(n) for n in counts)))
-            worst += [(f"{row.name}, seed {seed}", flip) for flip in found.regressions[:WORST]]
+            worst += [(f"{row.name}, seed {seed}", flip) for flip in flips.regressions[:WORST]]
     columns = (
         "model", "quantization", "adapter", "seed", "won", "lost", "both right", "both wrong",
         "tied", "unparsed before", "unparsed after",
     )  # fmt: skip
     worst.sort(key=lambda pair: (-pair[1].loss, pair[0], pair[1].id))
-    notes = [f"Worst regressions, of {table.primary_metric}:"] if worst else []
+    notes = [f"The worst regressions in {table.primary_metric}:"] if worst else []
     notes += [f"{name}, example {flip.id}: {regression(flip)}" for name, flip in worst[:WORST]]
     return Section(f"Flips: {table.dataset}", tuple(notes), columns, tuple(rows))
 
 
 def pairs(board: Leaderboard, table: Table) -> Section:
-    """Won and lost examples of every pair of rows: the row against the column."""
+    """Examples won and lost in every pair of rows."""
     title = f"Pairs: {table.dataset}"
     rows = [row for row in table.rows if row.values(table.primary_metric)]
     if not 2 <= len(rows) <= MATRIX:
@@ -60,16 +60,16 @@ def pairs(board: Leaderboard, table: Table) -> Section:
     sides = [board.records(row.finished[0]) for row in rows]
     if not all(sides):
         return Section(title)
-    told: dict[tuple[int, int], str] = {}
+    texts: dict[tuple[int, int], str] = {}
     for one, other in combinations(range(len(rows)), 2):
-        found = table.flips(sides[other], sides[one])
-        if found:
+        flips = table.flips(sides[other], sides[one])
+        if flips:
             p = _p_text(table, rows[one].name, rows[other].name)
-            told[one, other] = f"{found.won}:{found.lost}{p}"
-            told[other, one] = f"{found.lost}:{found.won}{p}"
+            texts[one, other] = f"{flips.won}:{flips.lost}{p}"
+            texts[other, one] = f"{flips.lost}:{flips.won}{p}"
     places = range(len(rows))
-    body = [(rows[i].name, *(told.get((i, j), MISSING) for j in places)) for i in places]
-    notes = [f"Examples that the row wins and loses against the column{_seeds(rows)}."]
+    body = [(rows[i].name, *(texts.get((i, j), MISSING) for j in places)) for i in places]
+    notes = [f"Examples that the row won : lost against the column{_seeds(rows)}."]
     if table.ties:
         notes.append(_p_note(table.primary_metric, table.ties))
     columns = ("row against column", *(row.name for row in rows))
@@ -77,16 +77,17 @@ def pairs(board: Leaderboard, table: Table) -> Section:
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    return ", first seeds" if any(len(row.finished) > 1 for row in rows) else ""
+    return ", in the first seed" if any(len(row.finished) > 1 for row in rows) else ""
 
 
 def _p_note(metric: str, ties: Ties) -> str:
     text = (
-        f"p: no difference in {metric}, over all seeds, adjusted for the {ties.pairs} pairs (Holm)."
+        f"p tests for a difference in {metric} over all seeds, with Holm's correction for the"
+        f" {ties.pairs} pairs."
     )
     if ties.least < LEAST_P:
         return text
-    return f"{text} Permutations give no less than {ties.least:.3f}."
+    return f"{text} The permutation test cannot give less than {ties.least:.3f}."
 
 
 def _p_text(table: Table, one: str, other: str) -> str:
@@ -97,17 +98,20 @@ def _p_text(table: Table, one: str, other: str) -> str:
 
 
 def regression(flip: Flip, width: int = 160) -> str:
-    """One line: the loss, the question, the reference and both answers."""
+    """One line: loss, question, reference and both answers."""
     texts = (
         flip.second["example_prompt"], flip.second["reference"],
         flip.first["prediction"], flip.second["prediction"],
     )  # fmt: skip
     asked, reference, before, after = (shortened(" ".join(text.split()), width) for text in texts)
-    return f"−{number(flip.loss)}; “{asked}” → “{reference}”; was “{before}”, is “{after}”"
+    return (
+        f"−{number(flip.loss)}. Prompt “{asked}”; reference “{reference}”; baseline “{before}”;"
+        f" now “{after}”"
+    )
 
 
 def answers(table: Table) -> Section:
-    """Parse accounting: n, parsed, truncated, empty, and the score of what was parsed."""
+    """How answers were parsed: n, share parsed, truncated, empty, ambiguous; scores if parsed."""
     names = [m for m in table.scored() if any(row.values(f"{m}_parsed") for row in table.rows)]
     metric = names[0] if names else table.primary_metric
     rows = []
@@ -129,13 +133,13 @@ def answers(table: Table) -> Section:
         )  # fmt: skip
     columns = (
         "model", "quantization", "adapter", "n", "parsed", "truncated", "empty", "ambiguous",
-        metric, f"{metric} given parsed",
+        metric, f"{metric} if parsed",
     )  # fmt: skip
     return Section(f"Answers: {table.dataset}", (), columns, tuple(rows))
 
 
 def _count(cell: CellResult) -> str:
-    """Answered examples: those of the account itself, not of the control set."""
+    """How many test examples were answered; the control set is not counted."""
     value = cell.value("empty_share")
     return MISSING if value is None or value.n is None else str(value.n)
 
@@ -164,5 +168,8 @@ def samples(board: Leaderboard) -> Section:
     if not rows:
         return Section("Samples")
     columns = ("data set", "prompt", "reference", "baseline", "fine-tuned")
-    note = "The first three examples of the first compared row; all are in predictions.jsonl."
+    note = (
+        "The first three examples of the first row that has a baseline. All answers are in each"
+        " cell's predictions.jsonl."
+    )
     return Section("Samples", (note,), columns, tuple(rows))

@@ -1,4 +1,4 @@
-"""Published figures beside what arithmetic and measurement say here."""
+"""Published claims compared with our arithmetic and measurements."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from harness.report.section import MISSING, Section, number
 
 
 def claims(board: Leaderboard) -> Section:
-    """A row per published claim: published, here, how it was decided, verdict and why."""
-    found = judge(board.run.suite.get("claims", ()), board)
+    """A row per published claim: its value, ours, how ours was obtained, verdict and reason."""
+    judgements = judge(board.run.suite.get("claims", ()), board)
     one = board.run.suite.get("source")
     notes = []
     for source in board.run.suite.get("sources", [one] if one else []):
         notes.append(f"{source['title']}; read: {source['read']}.")
         notes += [f"{name}: {text}" for name, text in source.get("readings", {}).items()]
-    if found:
-        counts = Counter(item.verdict for item in found)
+    if judgements:
+        counts = Counter(item.verdict for item in judgements)
         notes.append(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".")
-    rows = tuple(_row(item) for item in found)
+    rows = tuple(_row(item) for item in judgements)
     columns = ("model", "claim", "published", "here", "by", "verdict", "why")
     return Section("Claims", tuple(notes), columns, rows)
 

@@ -1,4 +1,4 @@
-"""The leaderboard of one data set: a row per variant, and what to read it by."""
+"""The leaderboard of one data set: a row per variant, and notes on how to read it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from harness.analysis.table import Row, Table
 from harness.metrics.registry import shown_in
 from harness.report.section import (
     MISSING,
-    Interval,
+    DrawnInterval,
     Section,
     anchor,
     mean_text,
@@ -18,14 +18,14 @@ from harness.report.section import (
 BOUNDED = {"share", "F1", "F2"}
 """Units of metrics between 0 and 1."""
 MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
-"""How a metric beside the primary one tells its verdict."""
+"""Marks for the verdict in a metric other than the primary one."""
 
 
 def leaders(table: Table) -> Section:
-    """A row per variant: the primary metric with its tie, difference and verdict, then the rest."""
+    """A row per variant: primary metric, tie letters, difference, verdict; then other metrics."""
     kept = [row for row in table.rows if row.status != "skipped"]
     if not any(row.values(metric) for row in kept for metric in table.metrics()):
-        notes = ("No row has a score; “Cost” holds what was measured.",) if kept else ()
+        notes = ("No row has a score. See “Cost” for what was measured.",) if kept else ()
         return Section(f"Leaderboard: {table.dataset}", notes)
     columns = _columns(table, kept)
     page_only = _page_only(table, kept)
@@ -51,8 +51,8 @@ def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
     """Column → its texts, one per row."""
     metric = table.primary_metric
     others = table.metrics()[1:]
-    found = {axis: [getattr(row, axis) for row in rows] for axis in ("model", "quantization")}
-    found |= {
+    columns = {axis: [getattr(row, axis) for row in rows] for axis in ("model", "quantization")}
+    columns |= {
         "adapter": [row.adapter for row in rows],
         "seeds": [_seeds(row) for row in rows],
         metric: [_with_interval(row, metric) for row in rows],
@@ -63,36 +63,36 @@ def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
         "verdict": [_verdict(row, metric) for row in rows],
     }  # fmt: skip
     for other in others:
-        found |= _compared(rows, other)
+        columns |= _compared(rows, other)
     shown = shown_in("leaderboard", "answer")
     accounts = [name for name in table.accounts() if name in shown]
-    return found | {name: [mean_text(row, name) for row in rows] for name in accounts}
+    return columns | {name: [mean_text(row, name) for row in rows] for name in accounts}
 
 
 def _page_only(table: Table, rows: list[Row]) -> dict[str, list[str]]:
-    """Costs, where one machine measured all of them, and the status."""
+    """Costs, if a single machine measured all of them, and the status."""
     names = shown_in("leaderboard", "measurement") if len(table.machines()) < 2 else []
-    there = [name for name in names if any(row.values(name) for row in rows)]
-    costs = {name: [mean_text(row, name) for row in rows] for name in there}
+    measured = [name for name in names if any(row.values(name) for row in rows)]
+    costs = {name: [mean_text(row, name) for row in rows] for name in measured}
     return costs | {"status": [row.status for row in rows]}
 
 
 def _more(table: Table, rows: list[Row]) -> dict[str, list[str]]:
-    """Every other metric of the answers: the page shows these columns when they are chosen."""
-    found: dict[str, list[str]] = {}
+    """Every other metric of the answers, in columns that the page shows when they are selected."""
+    columns: dict[str, list[str]] = {}
     for name in table.more_metrics():
-        found |= _compared(rows, name)
+        columns |= _compared(rows, name)
     shown = shown_in("leaderboard", "answer")
     accounts = [name for name in table.accounts() if name not in shown]
-    return found | {name: [mean_text(row, name) for row in rows] for name in accounts}
+    return columns | {name: [mean_text(row, name) for row in rows] for name in accounts}
 
 
 def _compared(rows: list[Row], metric: str) -> dict[str, list[str]]:
-    """The columns of a metric beside the primary one: before → after, and its difference."""
-    found = {metric: [_change(row, metric) for row in rows]}
+    """The columns of a metric other than the primary one: before → after, and its difference."""
+    columns = {metric: [_change(row, metric) for row in rows]}
     if any(metric in row.deltas for row in rows):
-        found[f"Δ {metric}"] = [_marked(row.deltas.get(metric)) for row in rows]
-    return found
+        columns[f"Δ {metric}"] = [_marked(row.deltas.get(metric)) for row in rows]
+    return columns
 
 
 def _seeds(row: Row) -> str:
@@ -119,7 +119,7 @@ def _verdict(row: Row, metric: str) -> str:
 
 
 def _change(row: Row, metric: str) -> str:
-    """``before → after`` where the row has a baseline, else the row's own mean."""
+    """``before → after`` if the row has a baseline, else the row's own mean."""
     after = mean_text(row, metric)
     if row.baseline is None or any(cell.key == row.baseline.key for cell in row.cells):
         return after
@@ -135,61 +135,63 @@ def _marked(delta: Delta | None) -> str:
 
 def _with_interval(row: Row, metric: str) -> str:
     """One seed: the value with its interval over examples; several: mean and spread over seeds."""
-    found = _value_interval(row, metric)
-    if found is None or len(row.values(metric)) > 1:
+    drawn = _value_interval(row, metric)
+    if drawn is None or len(row.values(metric)) > 1:
         return mean_text(row, metric)
-    return f"{number(found.value)} [{found.low:.3f}, {found.high:.3f}]"
+    return f"{number(drawn.value)} [{drawn.low:.3f}, {drawn.high:.3f}]"
 
 
-def _value_interval(row: Row, metric: str) -> Interval | None:
-    """The value with its interval over examples; of several seeds, one deviation either way."""
+def _value_interval(row: Row, metric: str) -> DrawnInterval | None:
+    """The value with its interval over examples; with several seeds, ± one standard deviation."""
     mean, spread = row.mean(metric), row.spread(metric)
     before = row.baseline.value(metric) if row.baseline else None
     reference = before.value if before else None
     if mean is None:
         return None
     if spread is not None:
-        return Interval(mean, *_bounded(row, metric, mean - spread, mean + spread), reference)
+        return DrawnInterval(mean, *_bounded(row, metric, mean - spread, mean + spread), reference)
     value = next(v for c in row.finished if (v := c.value(metric)) and v.value is not None)
     if value.ci_low is None or value.ci_high is None:
         return None
-    return Interval(mean, value.ci_low, value.ci_high, reference)
+    return DrawnInterval(mean, value.ci_low, value.ci_high, reference)
 
 
 def _bounded(row: Row, metric: str, low: float, high: float) -> tuple[float, float]:
-    """The ends of a bar within what the metric can be: a share is never below 0 or above 1."""
+    """The ends of a bar, clipped to the metric's range: a share lies between 0 and 1."""
     units = {v.unit for cell in row.finished if (v := cell.value(metric))}
     return (max(0.0, low), min(1.0, high)) if units <= BOUNDED else (low, high)
 
 
-def _delta_interval(delta: Delta | None) -> Interval | None:
-    return Interval(delta.delta, delta.low, delta.high, 0.0) if delta else None
+def _delta_interval(delta: Delta | None) -> DrawnInterval | None:
+    return DrawnInterval(delta.delta, delta.low, delta.high, 0.0) if delta else None
 
 
 def leader_notes(table: Table) -> tuple[str, ...]:
-    """What to read the table by: ties, power, noise, trivial baselines, what is left out."""
+    """How to read the table: ties, power, noise, trivial baselines, and what is left out."""
     notes = [_direction(table)]
     notes += _tie_notes(table) + _power_notes(table) + _noise_notes(table)
     trivial = [f"{answer}, {number(score)}" for answer, score in table.trivial().items()]
     if trivial:
-        notes.append(f"Without a model: {'; '.join(trivial)}.")
+        notes.append(f"Scores that need no model: {'; '.join(trivial)}.")
     answered = {c.answered_by for row in table.rows for c in row.finished}
     if {"head", "likelihood"} <= answered:
         notes.append(
-            "Baselines rank the labels as answers to a question; fine-tuned rows read the bare text"
-            " with a trained head. `classify_by: likelihood` asks both the same."
+            "Baselines are asked a question and rank the labels by likelihood; fine-tuned rows read"
+            " the bare text with a trained classification head. With `classify_by: likelihood` both"
+            " get the same question."
         )
     skipped = sum(row.status == "skipped" for row in table.rows)
     if skipped:
-        notes.append(f"{skipped} rows are skipped here; “Not run” names the reasons.")
+        notes.append(f"{skipped} rows were skipped and are not shown: see “Not run”.")
     return tuple(notes)
 
 
 def _direction(table: Table) -> str:
-    text = f"Primary metric: {table.primary_metric}. Rows stand in matrix order, not ranked."
+    text = f"Primary metric: {table.primary_metric}. Rows are in the suite's order, not ranked."
     others = [m for m in table.metrics()[1:] if any(m in row.deltas for row in table.rows)]
     if others:
-        text += " Beside the primary metric ▲ ▼ = mark better, worse and equivalent, unadjusted."
+        text += " In the other metrics, ▲ means better, ▼ worse and = equivalent, each judged by"
+        text += " itself, without Holm's correction."
     low = [m for m in table.metrics() if table.direction(m) is False]
     return f"{text} Lower is better: {', '.join(low)}." if low else text
 
@@ -197,34 +199,34 @@ def _direction(table: Table) -> str:
 def _tie_notes(table: Table) -> list[str]:
     if not table.ties:
         return []
-    text = "Rows that share a letter under `tie` are not shown to differ"
-    how = "" if table.ties.paired else ", unpaired: no score per example is kept"
-    return [f"{text} ({table.ties.pairs} pairs, Holm{how})."]
+    text = "Rows that share a letter under `tie` do not differ significantly"
+    how = "" if table.ties.paired else ", unpaired because no scores per example were kept"
+    return [f"{text} ({table.ties.pairs} pairs, Holm's correction{how})."]
 
 
 def _power_notes(table: Table) -> list[str]:
     deltas = [d for row in table.rows if (d := row.deltas.get(table.primary_metric))]
-    notes = [f"Family of the Δ column: {len(deltas)} contrasts, Holm."] if deltas else []
+    notes = [f"p (Holm) is corrected over the {len(deltas)} rows with a Δ."] if deltas else []
     gaps = sorted(delta.detectable for delta in deltas if delta.detectable)
     if gaps:
         counts = sorted({delta.n for delta in deltas})
         many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         notes.append(
-            f"With {many} examples a difference of {number(gaps[len(gaps) // 2])} to the"
-            " baseline is found with 80% power (median row); smaller ones may be missed."
+            f"With {many} examples, a true difference of {number(gaps[len(gaps) // 2])} to the"
+            " baseline is detected with 80% power (median over rows). Smaller ones may be missed."
         )
     return notes
 
 
 def _noise_notes(table: Table) -> list[str]:
-    """The noise floor of the primary metric: a gain below it is undecided."""
+    """The noise floor of the primary metric: a difference below it is undecided."""
     measured = [row.noise for row in table.rows if row.noise]
     if not measured:
         return []
     floor = max(noise.floor.get(table.primary_metric, 0.0) for noise in measured)
     flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
-        f"Noise floor: baselines evaluated again on {measured[0].examples} examples, at the same"
-        f" and at half the batch size, change {flips:.1%} of their answers at most and"
-        f" {table.primary_metric} by {number(floor)}; a smaller gain is undecided."
+        f"Noise floor: each baseline answered {measured[0].examples} examples again, at the same"
+        f" and at half the batch size. At most {flips:.1%} of the answers changed, and"
+        f" {table.primary_metric} by {number(floor)}; a smaller difference is undecided."
     ]

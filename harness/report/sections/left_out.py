@@ -1,4 +1,4 @@
-"""What the leaderboards hold no numbers of: skipped, failed and missing cells, with the reason."""
+"""The cells without numbers: skipped, failed and missing ones, with the reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AXES = ("quantization", "adapter", "dataset")
 
 
 def left_out(board: Leaderboard) -> Section:
-    """A row per model and reason, with the cells that it stands for."""
+    """A row per model and reason, with the cells concerned."""
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for cell in board.run.cells:
         if cell.status != "ok":

@@ -1,4 +1,4 @@
-"""Score by the length of the reference: whether a gain comes from long or from short examples."""
+"""Scores by the length of the reference: does a gain come from long or from short examples?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.report.section import Section, number
 PARTS = ("short", "medium", "long")
 """Thirds of the examples, by words in the reference."""
 MOST = 40
-"""Rows that are told by length."""
+"""Most rows in the section."""
 FEWEST = 15
-"""Examples below which thirds say nothing."""
+"""With fewer examples a third has less than five, too few for a mean."""
 
 
 def lengths(board: Leaderboard, table: Table) -> Section:
@@ -26,20 +26,20 @@ def lengths(board: Leaderboard, table: Table) -> Section:
     if not rows or table.task == "classification":
         return Section(title)
     thirds = _thirds(board.records(rows[0].finished[0]))
-    found = [line for row in rows for line in _lines(board, row, metric, thirds)]
+    lines = [line for row in rows for line in _lines(board, row, metric, thirds)]
     columns = (
         "model", "quantization", "adapter", "reference", "words", "n", f"{metric} before",
         f"{metric} after", "Δ",
     )  # fmt: skip
     notes = (
-        "Thirds of the test examples by words in the reference; first seeds of at most"
-        f" {MOST} rows; no intervals.",
+        "The test examples in thirds by the number of words in the reference. Means of the first"
+        f" seed, without intervals, for at most {MOST} rows.",
     )
-    return Section(title, notes if found else (), columns, tuple(found), page_only=True)
+    return Section(title, notes if lines else (), columns, tuple(lines), page_only=True)
 
 
 def _thirds(records: Records) -> dict[str, dict[str, int]]:
-    """Third → example id → words in its reference; equal lengths stay together."""
+    """Third → example id → words in its reference. Equal lengths are not split."""
     words = {i: len(record["reference"].split()) for i, record in records.items()}
     order = sorted(words.values())
     if len(order) < FEWEST:
@@ -54,7 +54,7 @@ def _lines(
 ) -> list[tuple[str, ...]]:
     assert row.baseline is not None
     before, after = board.records(row.baseline), board.records(row.finished[0])
-    found: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...]] = []
     for part, words in thirds.items():
         shared = [
             i for i in words
@@ -69,5 +69,5 @@ def _lines(
             span = f"{min(words.values())}–{max(words.values())}"
             axes = (row.model, row.quantization, row.adapter)
             numbers = (number(first), number(second), f"{second - first:+.3f}")
-            found.append((*axes, part, span, str(len(shared)), *numbers))
-    return found
+            lines.append((*axes, part, span, str(len(shared)), *numbers))
+    return lines

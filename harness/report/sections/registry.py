@@ -1,6 +1,6 @@
-"""The registry of report sections: a function that gives a `Section`, and the part it belongs to.
+"""The registry of report sections: a function that returns a `Section`, and its part.
 
-A package outside adds one from a module that is loaded as a plug-in::
+A plug-in adds a section like this::
 
     @section("details")
     def rambling(board: Leaderboard, table: Table) -> Section: ...
@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from harness.report.section import Section
 
 Part = Literal["opening", "data set", "details", "closing"]
-"""Where a section stands, in reading order.
+"""The part of a report that a section belongs to, in reading order.
 
 `opening`: before all data sets. `data set`: with the leaderboard of each data set. `details`: after
 all leaderboards, again for each data set. `closing`: at the end. Functions of `opening` and
@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def section(part: Part) -> Callable[[F], F]:
-    """Register the decorated function as a section of ``part``, after those that are there.
+    """Register the decorated function as the last section of ``part``.
 
     A section without rows, notes and figures is left out of the report.
     """

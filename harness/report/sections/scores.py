@@ -1,4 +1,4 @@
-"""What stands beside the leaderboard: costs, objectives, forgetting, categories, confusion."""
+"""Sections on cost, objectives, forgetting, categories and confusion of one data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.metrics.registry import same_hardware, shown_in
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 
 FEW = 2
-"""A category of up to so many examples says nothing by itself."""
+"""Categories with at most this many examples get a warning."""
 
 
 def costs(table: Table) -> Section:
@@ -24,7 +24,7 @@ def costs(table: Table) -> Section:
     notes = _unstable(table)
     extra: tuple[str, ...] = ()
     if len(machines) > 1:
-        notes += (f"Measured on {len(machines)} machines: speed is not compared across them.",)
+        notes += (f"Measured on {len(machines)} machines, whose speeds cannot be compared.",)
         extra = ("machine",)
     rows = [
         (
@@ -40,33 +40,37 @@ def costs(table: Table) -> Section:
 
 
 def _unstable(table: Table) -> tuple[str, ...]:
-    """That latencies did not settle, or cannot be said to have."""
+    """Notes on latencies that did not settle, or for which this is unknown."""
     cells = [cell for row in table.rows for cell in row.finished if cell.value("latency_p50_ms")]
-    found = [spread for row in table.rows for spread in row.values("latency_cv")]
-    above = [spread for spread in found if spread > STABLE_CV]
+    spreads = [spread for row in table.rows for spread in row.values("latency_cv")]
+    above = [spread for spread in spreads if spread > STABLE_CV]
     notes = []
     if above:
         notes.append(
-            f"{len(above)} of {len(found)} latencies did not settle: their last rounds vary by up"
-            f" to {max(above):.1%} (`latency_cv`); up to {STABLE_CV:.0%} counts as stable."
+            f"{len(above)} of {len(spreads)} latencies did not settle: their last rounds vary by up"
+            f" to {max(above):.1%} (`latency_cv`), and {STABLE_CV:.0%} or less counts as stable."
         )
-    if len(found) < len(cells):
-        rounds = "had one round alone, or were measured by an older version"
-        notes.append(f"{len(cells) - len(found)} latencies without `latency_cv` {rounds}.")
+    if len(spreads) < len(cells):
+        rounds = "had a single round, or were measured by an older version"
+        notes.append(f"{len(cells) - len(spreads)} latencies without `latency_cv` {rounds}.")
     return tuple(notes)
 
 
 def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> Section:
     """Rows by the suite's objective, with the Pareto front over quality, memory and latency."""
-    wanted = board.objectives
+    aims = board.objectives
     if all(s.memory_mib is None and s.latency_ms is None for s in found):
         return Section(f"Objectives: {table.dataset}")
-    order = "quality per GiB" if wanted.order_by == "quality_per_gib" else "quality"
-    notes = [f"Ordered by {order}; `front` marks rows that no other row beats in everything."]
+    order = "quality per GiB" if aims.order_by == "quality_per_gib" else "quality"
+    notes = [
+        f"Ordered by {order}. `front` marks the Pareto front: no other row is at least as good in"
+        " quality, memory and latency and better in one of them."
+    ]
     if memory_metrics(table) == (RESERVED,):
-        notes.append(f"Memory is {RESERVED}: no row was measured answering.")
+        notes.append(f"Memory is {RESERVED}, because no row was measured while answering.")
     if len(table.machines()) > 1:
-        notes.append(f"{', '.join(same_hardware())}: left out, measured on different machines.")
+        speeds = ", ".join(same_hardware())
+        notes.append(f"Left out because rows were measured on different machines: {speeds}.")
     rows = [
         (
             s.row.name, number(s.quality),
@@ -86,7 +90,7 @@ def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> S
 
 
 def forgetting(table: Table) -> Section:
-    """Scores on the control set before and after: what fine-tuning cost outside its domain."""
+    """Scores on the control set before and after: what fine-tuning cost outside the task."""
     rows = []
     for row in table.rows:
         for metric, delta in row.control.items():
@@ -101,7 +105,9 @@ def forgetting(table: Table) -> Section:
     columns = (
         "model", "quantization", "adapter", "metric", "before", "after", "Δ [95%]", "verdict", "n",
     )  # fmt: skip
-    return Section(f"Forgetting: {table.dataset}", (), columns, tuple(rows))
+    note = "Scores on the control set, which has nothing to do with the task, before and after."
+    notes = (note,) if rows else ()
+    return Section(f"Forgetting: {table.dataset}", notes, columns, tuple(rows))
 
 
 def categories(table: Table) -> Section:
@@ -111,13 +117,13 @@ def categories(table: Table) -> Section:
     for row in table.rows:
         for cell in row.cells:
             for value in cell.values:
-                known = (table.primary_metric, "rougeL")
-                if value.category and value.metric in known and value.value is not None:
+                shown = (table.primary_metric, "rougeL")
+                if value.category and value.metric in shown and value.value is not None:
                     axes = (row.model, row.quantization, row.adapter, value.category, value.metric)
                     rows.append((*axes, number(value.value), str(value.n)))
                     sizes[value.category] = max(sizes[value.category], value.n or 0)
     few = [f"{name} ({n})" for name, n in sorted(sizes.items()) if n <= FEW]
-    notes = (f"One or two examples say nothing of a category: {', '.join(few)}.",) if few else ()
+    notes = (f"Too few examples to judge these categories: {', '.join(few)}.",) if few else ()
     columns = ("model", "quantization", "adapter", "category", "metric", "value", "n")
     return Section(f"Categories: {table.dataset}", notes, columns, tuple(rows))
 
@@ -133,8 +139,8 @@ def confusions(table: Table) -> Section:
             counts = cell.confusion.matrix
             scores = per_class(Confusion(tuple(labels), counts))
             for label, line in zip(labels, counts, strict=True):
-                found = scores[label]
-                each = (number(x) for x in (found.precision, found.recall, found.f1))
+                of_label = scores[label]
+                each = (number(x) for x in (of_label.precision, of_label.recall, of_label.f1))
                 rows.append((*axes, label, *map(str, line), *each))
     columns = (
         "model", "quantization", "adapter", "gold", *labels, "unparsed", "precision", "recall",

@@ -1,4 +1,4 @@
-"""The suite as it was resolved: every setting that the cells ran under, and where it differs."""
+"""Every setting that the cells ran with, as resolved, and for which cells it holds."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ PARTS = (
     "model", "quantization_config", "adapter_config", "dataset", "training", "evaluation",
     "generation",
 )  # fmt: skip
-"""Parts of a resolved cell; the rest are its place on the axes and the suite's folder."""
+"""The parts of a resolved cell that hold settings; the others are its axes and folders."""
 HIDDEN = {
     "model.name", "model.description", "model.source", "dataset.name", "model.training",
     "model.generation", "dataset.training", "dataset.generation", "dataset.evaluation",
 }  # fmt: skip
-"""Said elsewhere, a folder of the machine, or already merged into the cell's own settings."""
+"""Shown elsewhere, a path on the machine, or already merged into the cell's own settings."""
 
 
 def settings(board: Leaderboard) -> Section:
-    """A row per setting and value, with the axis values that it holds for."""
+    """A row per setting and value, with the cells that it applies to."""
     cells = [cell for cell in board.run.cells if cell.status == "ok" and _resolved(cell)]
     stored: dict[str, list[tuple[CellResult, str]]] = {}
     for cell in cells:
         for key, value in _flat(_resolved(cell)):
             stored.setdefault(key, []).append((cell, value))
-    rows = [row for key, found in stored.items() for row in _rows(key, found, cells)]
-    columns = ("setting", "value", "of")
-    notes = ("As resolved from the suite, its presets and the model cards.",) if rows else ()
+    rows = [row for key, held in stored.items() for row in _rows(key, held, cells)]
+    columns = ("setting", "value", "applies to")
+    notes = ("Resolved from the suite, its presets and the model cards.",) if rows else ()
     return Section("Settings", notes, columns, tuple(rows), page_only=True)
 
 
@@ -41,7 +41,7 @@ def _resolved(cell: CellResult) -> dict[str, Any]:
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every leaf with its dotted key; what is empty is left out."""
+    """Every leaf with its dotted key; empty values are left out."""
     if path in HIDDEN or value in (None, [], {}):
         return
     if isinstance(value, dict):
@@ -56,26 +56,26 @@ def _text(value: Any) -> str:
 
 
 def _rows(
-    key: str, found: list[tuple[CellResult, str]], cells: list[CellResult]
+    key: str, held: list[tuple[CellResult, str]], cells: list[CellResult]
 ) -> list[tuple[str, ...]]:
     values: dict[str, list[CellResult]] = {}
-    for cell, value in found:
+    for cell, value in held:
         values.setdefault(value, []).append(cell)
-    if len(values) == 1 and len(found) == len(cells):
+    if len(values) == 1 and len(held) == len(cells):
         return [(key, next(iter(values)), "every cell")]
     return [(key, value, _where(members, cells)) for value, members in values.items()]
 
 
 def _where(members: list[CellResult], cells: list[CellResult]) -> str:
-    """The values of the one axis that tells ``members`` from the rest; else their number."""
+    """The axis values that single out ``members``, or how many they are if no one axis does."""
     tuned = [cell for cell in cells if not cell.is_baseline]
     if len(tuned) == len(members) and not any(cell.is_baseline for cell in members):
         return "fine-tuned cells"
     chosen = {cell.key for cell in members}
     for axis in AXES:
-        mine = dict.fromkeys(getattr(cell, axis) for cell in members)
-        if {cell.key for cell in cells if getattr(cell, axis) in mine} == chosen:
-            return f"{axis}: {', '.join(map(str, mine))}"
+        values = dict.fromkeys(getattr(cell, axis) for cell in members)
+        if {cell.key for cell in cells if getattr(cell, axis) in values} == chosen:
+            return f"{axis}: {', '.join(map(str, values))}"
     if len(tuned) < len(cells) and not any(cell.is_baseline for cell in members):
         return f"{_where(members, tuned)}, fine-tuned"
     return f"{len(members)} cells"

@@ -1,4 +1,4 @@
-"""The answer in words and in one table: who wins, by how much, how sure, at what cost."""
+"""The first section: which variant is best, by how much, how certain that is, and at what cost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from harness.report.section import MISSING, Section, mean_text, number, optional
 from harness.suite.schema import BASE
 
 NEARLY = 0.05
-"""Share of test prompts that nearly repeat a training prompt from which the verdict warns."""
+"""The verdict warns if this share of the test prompts nearly repeats a training prompt."""
 MOST_PAIRS = 5
-"""Rows whose paired examples are counted in the verdict."""
+"""Most rows whose numbers of paired examples the verdict lists."""
 
 
 def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Section:
-    """One or two sentences per data set, its best rows, and the reasons of what did not run."""
+    """A few sentences and the best rows of each data set, and why cells did not run."""
     notes = [note for table in board.tables for note in verdict_notes(table)]
     notes += [note for table in board.tables for note in cost_notes(table, ranked[table.dataset])]
     for status in ("skipped", "missing"):
@@ -37,41 +37,41 @@ def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Sec
 
 
 def _winners(table: Table, ranked: Sequence[Standing]) -> list[tuple[str, ...]]:
-    """The best mean, and of the rows not told apart from it the smallest and the fastest."""
-    among = _not_told_apart(table, ranked)
+    """The row with the best mean; of those tied with it, the smallest and the fastest."""
+    among = _best_and_tied(table, ranked)
     if not among:
         return []
     word = "highest mean" if table.higher_is_better else "lowest mean"
     wins: dict[str, list[str]] = {among[0].row.name: [word]}
     cheapest = {"least memory": least_memory(table, among), "fastest": fastest(among)}
-    for what, found in cheapest.items():
-        if found.standing is not None:
-            wins.setdefault(found.standing.row.name, ["tied"]).append(what)
+    for what, row in cheapest.items():
+        if row.standing is not None:
+            wins.setdefault(row.standing.row.name, ["tied"]).append(what)
     by_name = {standing.row.name: standing for standing in among}
     return [_winner(table, ", ".join(whats), by_name[name]) for name, whats in wins.items()]
 
 
-def _not_told_apart(table: Table, ranked: Sequence[Standing]) -> list[Standing]:
-    """The row with the best mean and those that tie with it; empty where nothing is ranked."""
+def _best_and_tied(table: Table, ranked: Sequence[Standing]) -> list[Standing]:
+    """The row with the best mean and those tied with it; empty if the rows are not ranked."""
     best = table.best()
-    found = {s.row.name: s for s in ranked}
-    if best is None or best.name not in found:
+    by_name = {s.row.name: s for s in ranked}
+    if best is None or best.name not in by_name:
         return []
-    return [found[name] for name in (best.name, *_tied(table, best)) if name in found]
+    return [by_name[name] for name in (best.name, *_tied(table, best)) if name in by_name]
 
 
 def cost_notes(table: Table, ranked: Sequence[Standing]) -> list[str]:
-    """Where noise leaves no row that takes least memory, or none that is fastest."""
-    among = _not_told_apart(table, ranked)
+    """Why no row is named as the smallest or the fastest, if the difference may be noise."""
+    among = _best_and_tied(table, ranked)
     notes = []
     for what, unit, cheapest in (
         ("memory", "MiB", least_memory(table, among)), ("latency", "ms", fastest(among)),
     ):  # fmt: skip
         if cheapest.within > 1:
             notes.append(
-                f"{table.dataset}: {cheapest.within} of the {len(among)} tied rows lie within"
-                f" {number(cheapest.noise)} {unit} of the least {what}, which is noise: none of"
-                " them is named."
+                f"{table.dataset}: {cheapest.within} of the {len(among)} tied rows are within"
+                f" {number(cheapest.noise)} {unit} of the lowest {what}. That is no more than the"
+                " measurement's noise, so no row is named as the lowest."
             )
     return notes
 
@@ -89,25 +89,26 @@ def _winner(table: Table, what: str, standing: Standing) -> tuple[str, ...]:
 
 
 def _tied(table: Table, best: Row) -> list[str]:
-    """The other rows that share a letter with ``best``."""
+    """The other rows that share a tie letter with ``best``."""
     letters = table.ties.letters if table.ties else {}
-    mine = set(letters.get(best.name, ""))
-    return [name for name, theirs in letters.items() if mine & set(theirs) and name != best.name]
+    of_best = set(letters.get(best.name, ""))
+    return [name for name, own in letters.items() if of_best & set(own) and name != best.name]
 
 
 def verdict_notes(table: Table) -> list[str]:
-    """The answer of one data set in two sentences: what fine-tuning did, and which row is best."""
+    """The answer for one data set: what fine-tuning changed, and which row is best."""
     metric = table.primary_metric
     deltas = [row.deltas[metric] for row in table.rows if metric in row.deltas]
     best = table.best()
     if not deltas:
-        notes = [f"{table.dataset}: nothing to compare with a baseline.", *_cautions(table)]
+        text = f"{table.dataset}: no row can be compared with a baseline."
+        notes = [text, *_cautions(table)]
         return [*notes, _best_note(table, best)] if best else notes
     counts = Counter(delta.verdict for delta in deltas)
-    said = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
+    totals = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
     seeds = max(len(row.values(metric)) for row in table.rows)
     noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
-    notes = [f"{table.dataset}, {metric}: {_sides(table)}, {said}{noise}.", *_cautions(table)]
+    notes = [f"{table.dataset}, {metric}: {_sides(table)}: {totals}{noise}.", *_cautions(table)]
     if table.higher_is_better is None:
         notes.append(f"{table.dataset}: {no_direction(metric)}")
     if best is not None:
@@ -116,45 +117,46 @@ def verdict_notes(table: Table) -> list[str]:
 
 
 def _sides(table: Table) -> str:
-    """What the differences are between."""
+    """What is compared with what."""
     tuned = all(row.baseline.is_baseline for row in table.compared() if row.baseline)
     same = all(row.adapter == BASE for row in table.compared())
-    return "fine-tuned against its baseline" if tuned and not same else "against the baseline"
+    who = "fine-tuned variants" if tuned and not same else "rows"
+    return f"{who} compared with their baselines"
 
 
 def _cautions(table: Table) -> list[str]:
-    """What a reader has to know before any number of the table."""
+    """Warnings that a reader needs before any number of the table."""
     return [*_overlap_notes(table), *_mixed_notes(table)]
 
 
 def _overlap_notes(table: Table) -> list[str]:
-    """That test prompts are in training too: a score on them may be memory."""
+    """A warning if test prompts also occur in training: a score on them may be memory."""
     data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
     if not exact and near < NEARLY * n:
         return []
-    parts = [f"{exact} are in training word for word"] if exact else []
+    parts = [f"{exact} also occur in training word for word"] if exact else []
     parts += [f"{near} nearly repeat a training prompt"] if near else []
     return [
-        f"Warning: {table.dataset}: of {n} test prompts {' and '.join(parts)}. The scores may show"
-        " memory instead of skill; `group_by` keeps what belongs together on one side."
+        f"Warning: {table.dataset}: of {n} test prompts, {' and '.join(parts)}. The scores may show"
+        " memory instead of skill. `group_by` keeps related examples in the same split."
     ]
 
 
 def _mixed_notes(table: Table) -> list[str]:
-    """That rows were tested on different examples, and how many were paired."""
+    """A warning if rows were tested on different examples, with how many were paired."""
     if table.test_sets < 2:
         return []
-    found = [
-        f"{table.dataset}: rows were tested on {table.test_sets} different sets of examples: means"
-        " are not ranked, and a difference is taken over the examples that both sides have."
-    ]
+    note = (
+        f"{table.dataset}: rows were tested on {table.test_sets} different sets of examples. So"
+        " means are not ranked, and each difference uses only the examples that both sides have."
+    )
     pairs = [f"{row.name}: {row.left_out}" for row in table.rows if row.left_out]
-    return found + [f"{text}." for text in pairs[:MOST_PAIRS]]
+    return [note, *(f"{text}." for text in pairs[:MOST_PAIRS])]
 
 
 def _trivial_notes(table: Table, best: Row) -> list[str]:
-    """A warning where an answer that needs no model scores as well as the best row."""
+    """A warning if an answer that needs no model scores as well as the best row."""
     sign = 1 if table.higher_is_better else -1
     mean = sign * (best.mean(table.primary_metric) or 0.0)
     return [
@@ -166,7 +168,10 @@ def _trivial_notes(table: Table, best: Row) -> list[str]:
 
 def no_direction(metric: str) -> str:
     """Why nothing is ranked by ``metric``."""
-    return f"nobody says whether a higher {metric} is better, so no row is ranked."
+    return (
+        f"no row is ranked, because it is not declared whether a higher {metric} is better"
+        " (`higher_is_better` in `evaluation.metrics`)."
+    )
 
 
 def _best_note(table: Table, best: Row) -> str:
@@ -176,9 +181,9 @@ def _best_note(table: Table, best: Row) -> str:
     change = f" (Δ {show_delta(delta)})" if delta else ""
     text = f"{word} mean: {best.name}, {number(best.mean(metric) or 0.0)}{change}"
     if table.ties is None:
-        return f"{table.dataset}: {text}; ties were not computed."
+        return f"{table.dataset}: {text}; ties were not computed, so it may not be alone."
     tied = len(_tied(table, best))
     if tied:
-        rows = "row is" if tied == 1 else "rows are"
-        return f"{table.dataset}: {text}; {tied} other {rows} not told apart from it."
-    return f"{table.dataset}: {text}; every other row differs from it."
+        rows = "row does" if tied == 1 else "rows do"
+        return f"{table.dataset}: {text}; {tied} other {rows} not differ significantly from it."
+    return f"{table.dataset}: {text}; every other row differs significantly from it."
