@@ -395,7 +395,7 @@ def test_a_report_survives_a_truncated_result_and_a_newer_schema(run_dir, tmp_pa
     shutil.copytree(run_dir, broken)
     first, second, *_ = sorted(broken.rglob("*--a--finance-labels*/result.json"))
     first.write_text(first.read_text()[:200])
-    second.write_text(second.read_text().replace('"schema": 1', '"schema": 99'))
+    second.write_text(second.read_text().replace('"schema": 2', '"schema": 99'))
     board = build_leaderboard(load_run(broken))
     write_report(board, tmp_path / "r")
     assert "2 cells missing: no result yet" in (tmp_path / "r" / "leaderboard.md").read_text()
