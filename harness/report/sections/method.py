@@ -83,9 +83,10 @@ def _environments(board: Leaderboard) -> list[Environment]:
 
 def _where(environment: Environment) -> list[str]:
     machine, packages, git = environment.machine, environment.packages, environment.git
+    changed = " with uncommitted changes" if git and git.dirty else ""
     return [
         f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
         f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}.",
         f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.",
-        f"Git: {git.revision if git else None}{' with uncommitted changes' if git and git.dirty else ''}.",
+        f"Git: {git.revision if git else None}{changed}.",
     ]
