@@ -6,6 +6,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import Section
 from harness.report.sections import section, sections_of
 from harness.report.sections.registry import SECTIONS
+from harness.results.records import Environment
 from harness.results.result import Run
 from harness.suite.schema import Objectives
 
@@ -18,7 +19,7 @@ def test_an_added_section_comes_last_in_its_part(part, monkeypatch, tmp_path):
     def mine(board):
         return Section("Mine", (f"{len(board.tables)} tables",))
 
-    run = Run(tmp_path, {"name": "s"}, {}, ())
+    run = Run(tmp_path, {"name": "s"}, Environment(), ())
     found = [each.title for each in sections_of(Leaderboard(run, (), Objectives()))]
     first_of_closing = found.index("Method")
     place = found.index("Mine")
