@@ -1,6 +1,6 @@
 """Errors a user can fix, printed without a traceback.
 
-HarnessError            anything the user can put right: what, where, what to do next
+HarnessError            anything the user can fix: what is wrong, where, what to do next
 ├── SuiteError          all problems of one suite or model file, reported in one go
 ├── DamagedFile         a file of a run that cannot be read; `harness run` keeps it aside
 └── NoBaseline          the gate has nothing to compare with: exit code 3, not 2
@@ -16,7 +16,7 @@ class HarnessError(Exception):
     """A problem that the user can fix: what is wrong, where, and what to do."""
 
     exit_code = 2
-    """What a command that meets it ends with."""
+    """Exit code of a command that ends with this error."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what = what
@@ -42,7 +42,7 @@ class DamagedFile(HarnessError):
 
 
 class NoBaseline(HarnessError):
-    """There is no baseline to compare with: nothing is wrong, and nothing is known."""
+    """There is no baseline, so a regression can neither be found nor excluded."""
 
     exit_code = 3
 

@@ -18,23 +18,26 @@ GROUP = "harness.plugins"
 
 @cache
 def load_plugins() -> dict[str, str]:
-    """Import every installed plug-in, once; their distributions with the versions.
+    """Import every installed plug-in once; return their distributions and versions.
 
     Raises:
-        HarnessError: a plug-in cannot be imported. A run without it would be another run.
+        HarnessError: a plug-in cannot be imported. Without it, the run would be a different one.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         name = point.dist.name if point.dist else point.module
         try:
             point.load()
-        except Exception as error:  # whatever it raises, the plug-in is to blame and named
+        except Exception as error:  # a plug-in may raise anything; the message must name it
             raise _broken(point, name, error) from error
-        found[name] = point.dist.version if point.dist else ""
-    return found
+        versions[name] = point.dist.version if point.dist else ""
+    return versions
 
 
 def _broken(point: EntryPoint, name: str, error: Exception) -> HarnessError:
     what = f'plug-in "{point.name}" of {name} cannot be imported'
     reason = f"{point.value}: {type(error).__name__}: {error}"
-    return HarnessError(f"{what}: {reason}", hint=f"Mend it, or `pip uninstall {name}`.")
+    return HarnessError(
+        f"{what}: {reason}",
+        hint=f"Repair it, or `pip uninstall {name}`: without it, results would differ.",
+    )

@@ -29,16 +29,14 @@ def check(
 
     Raises:
         NoBaseline: there is none.
-        HarnessError: a rule is broken, or names no row.
+        HarnessError: a rule is broken, or matches no row.
     """
     read = run_of(run)
     source = None if against is None else str(against)
     verdict = gate.gate_run(read, source, Path(rules) if rules else None)
     if verdict is None:
         hint = f'Write one: harness baseline update {read.directory} --reason "first baseline".'
-        raise NoBaseline(
-            f"no baseline: there is no {source or gate.baseline_path(read)}", hint=hint
-        )
+        raise NoBaseline(f"there is no baseline {source or gate.baseline_path(read)}", hint=hint)
     return verdict
 
 

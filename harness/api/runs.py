@@ -72,11 +72,13 @@ def compare(
     """
     load_plugins()
     if (second is None) == (axis is None):
-        raise HarnessError("give a second run or cell, or an axis")
+        raise HarnessError(
+            "nothing to compare with", hint="Give a second run or cell, or an axis (`--axis`)."
+        )
     if second is not None:
         return pairs.compare(_side(first), _side(second), margin=margin)
     if axis not in AXES:
-        raise HarnessError(f'no axis "{axis}"', hint=did_you_mean(str(axis), AXES))
+        raise HarnessError(f'unknown axis "{axis}"', hint=did_you_mean(str(axis), AXES))
     return pairs.compare_axis(run_of(first), axis, margin=margin)
 
 
@@ -148,14 +150,16 @@ def _own_directory(runs: Sequence[RunLike]) -> Path:
     (run, *more) = runs
     place = run.directory if isinstance(run, Run) else Path(run)
     if more or place.is_file():
-        hint = "Say where the report goes: `-o FOLDER`, in Python `output=`."
-        raise HarnessError("several runs, or a packed one, have no folder of their own", hint=hint)
+        hint = "Say where to write it: `-o FOLDER`, in Python `output=`."
+        raise HarnessError(
+            "a report of several runs, or of a packed one, needs a folder", hint=hint
+        )
     return place
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Looks for no cycles: the many records of a run hold none, and looking takes a second."""
+    """Skip the search for cycles: a run's many records have none, and looking takes a second."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -197,7 +201,7 @@ def pack(run: RunLike, output: StrPath) -> Path:
     if not Path(output).name.endswith(packing.SUFFIX):
         hint = f"For example run{packing.SUFFIX}."
         raise HarnessError(
-            f"a packed run's name ends with {packing.SUFFIX}", where=str(output), hint=hint
+            f"the name of a packed run must end with {packing.SUFFIX}", where=str(output), hint=hint
         )
     return packing.pack(run_of(run).directory, Path(output))
 
@@ -233,7 +237,9 @@ def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
         raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
     texts = [text for text in prompts if text.strip()]
     if not texts:
-        raise HarnessError("no prompt", hint="Give --prompt, --file or lines on standard input.")
+        raise HarnessError(
+            "no prompt given", hint="Use --prompt, --file or lines on standard input."
+        )
     from harness.plan.cell import cell_of_record
     from harness.run.answer import answers
 
@@ -244,6 +250,6 @@ def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
 def _one_cell(run: Run, name: str) -> CellResult:
     found = find_cells(run, name)
     if len(found) > 1:
-        hint = f"It fits {', '.join(cell.key for cell in found[:4])}."
-        raise HarnessError(f'"{name}" names {len(found)} cells', hint=hint)
+        hint = f"Give more of the name: {', '.join(cell.key for cell in found[:4])}."
+        raise HarnessError(f'"{name}" matches {len(found)} cells', hint=hint)
     return found[0]

@@ -187,7 +187,7 @@ def run(
         names = [name for name, value in given.items() if value is not None]
         if names:
             hint = f"Pass it to harness.plan instead: plan(…, {names[0]}=…)."
-            raise HarnessError(f"{', '.join(names)}: the plan has settled that", hint=hint)
+            raise HarnessError(f"{', '.join(names)}: already decided by the plan", hint=hint)
         return execute(suite, workers=workers).run
     made = plan(
         suite, output=output, select=select, executor=executor or "local", backend=backend or "hf"

@@ -21,9 +21,9 @@ FIELDS = (
     "id", "model", "prompt", "reference", "prediction", "gold", "label", "category", "group",
     "adapter", "quantization", "dataset", "seed",
 )  # fmt: skip
-"""What a column can be. Without `--columns` a column is what its name says."""
+"""The fields. Without `--columns`, a column of one of these names is that field."""
 SHOWN = 5
-"""Ids and rows that a message names."""
+"""How many ids or rows a message lists."""
 Axes = tuple[str, str, str, str, int | None]
 """Model, quantization, adapter, data set and seed."""
 
@@ -78,7 +78,7 @@ def _columns(path: Path, present: Sequence[str], reading: Reading) -> dict[str, 
         HarnessError: a field is unknown, or a column that is named or needed is not there.
     """
     problems = [
-        f'no field "{name}" ({did_you_mean(name, FIELDS)})'
+        f'unknown field "{name}" ({did_you_mean(name, FIELDS)})'
         for name in reading.columns
         if name not in FIELDS
     ]
@@ -100,7 +100,7 @@ def _columns(path: Path, present: Sequence[str], reading: Reading) -> dict[str, 
 
 
 def check_labels(rows: Sequence[Row], reading: Reading, paths: Sequence[Path]) -> None:
-    """Labels are declared, not gathered: one that no row has would change every macro-F1."""
+    """Check that labels are declared: a label without rows still counts in macro-F1."""
     found = sorted({row.fields["label"].strip() for row in rows if "label" in row.fields})
     if found and not reading.labels:
         hint = f"Declare them, in the order of the confusion matrix: --labels {','.join(found[:9])}"
@@ -110,7 +110,7 @@ def check_labels(rows: Sequence[Row], reading: Reading, paths: Sequence[Path]) -
 def records_of(
     rows: Sequence[Row], reading: Reading, problems: list[str], notes: list[str]
 ) -> dict[Axes, dict[str, Prediction]]:
-    """Cell → example id → record; problems and notes of what is dropped go to their lists."""
+    """Cell → example id → record; ``problems`` and ``notes`` are added to."""
     found: dict[Axes, dict[str, Prediction]] = {}
     counts: dict[str, list[str]] = {}
     for row in rows:
@@ -140,11 +140,11 @@ PROBLEMS = {
     "no prompt": "rows have no prompt",
     "no reference": "rows have no reference",
     "no model": "rows have no model",
-    "gold": "gold answers are no number",
+    "gold": "gold answers are not numbers",
     "label": "labels are not among the declared ones",
-    "seed": "seeds are no whole number",
-    "conflicting": "ids have two different answers of one model: a `seed` column tells repeated"
-    " answers apart",
+    "seed": "seeds are not whole numbers",
+    "conflicting": "ids have two different answers of one model: if it answered several times, add"
+    " a `seed` column",
 }
 NOTES = {
     "repeated": "rows repeat another of the same model and were dropped",

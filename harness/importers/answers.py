@@ -1,9 +1,9 @@
 """Your own answers: a table of prompts, references and predictions, scored by our own metrics.
 
-A row is one model's answer to one prompt. Several models stand in one file under a `model` column,
-or in a file each, whose name is then the model's. The same `id` means the same example: models are
-compared on the ids that both answered. What is wrong is refused with its count and the first rows
-that it concerns; what is left out is counted and said.
+A row is one model's answer to one prompt. Several models can be in one file with a `model` column,
+or in one file each, named after the model. The same `id` means the same example: models are
+compared on the ids that both answered. Mistakes are reported together, with counts and the first
+rows. Rows that are left out are counted in a note.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read(paths: Sequence[Path], reading: Reading) -> Answers:
     """
     rows = [row for path in paths for row in read_rows(path, reading)]
     if not rows:
-        raise HarnessError("no row to import", where=", ".join(map(str, paths)))
+        raise HarnessError("the table has no rows", where=", ".join(map(str, paths)))
     check_labels(rows, reading, paths)
     notes: list[str] = []
     problems: list[str] = []
@@ -73,7 +73,7 @@ def read(paths: Sequence[Path], reading: Reading) -> Answers:
 
 
 def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
-    """Ids under which two models were asked, or are scored against, different things."""
+    """Ids for which two models have different prompts or references."""
     first: dict[tuple[str, str], tuple[str, Prediction]] = {}
     differ: dict[str, list[str]] = {}
     for axes, found in records.items():
@@ -85,8 +85,8 @@ def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
             elif former["data_hash"] != record["data_hash"]:
                 differ.setdefault("references", []).append(place)
     return [
-        f"{len(places)} ids stand for different {what} ({first_places(places)}): give each example"
-        " an id of its own"
+        f"{len(places)} ids have different {what} in two models ({first_places(places)}): give each"
+        " example its own id"
         for what, places in differ.items()
     ]
 
@@ -96,7 +96,7 @@ def _baseline_first(
 ) -> dict[Axes, dict[str, Prediction]]:
     models = list(dict.fromkeys(axes[0] for axes in records))
     if baseline is not None and baseline not in models:
-        raise HarnessError(f'no model "{baseline}"', hint=did_you_mean(baseline, models))
+        raise HarnessError(f'unknown model "{baseline}"', hint=did_you_mean(baseline, models))
     return dict(sorted(records.items(), key=lambda item: item[0][0] != baseline))
 
 

@@ -74,14 +74,15 @@ def write_run(
     paths = RunPaths(directory)
     stored = read_plan(directory, given=str(directory)) if paths.plan.is_file() else None
     if stored and not stored["suite"].get("imported"):
-        hint = "Give another directory by -o."
-        raise HarnessError("holds a run of a suite already", where=str(directory), hint=hint)
+        hint = "Give another directory with -o."
+        text = "the directory already holds the run of a suite"
+        raise HarnessError(text, where=str(directory), hint=hint)
     seen: dict[tuple[Any, ...], Path] = {}
     entries = []
     for cell in cells:
         axes = tuple(cell.axes.values())
         if axes in seen:
-            text = f"the same cell as {seen[axes]}: {', '.join(map(str, axes))}"
+            text = f"has the same cell as {seen[axes]}: {', '.join(map(str, axes))}"
             raise HarnessError(text, where=str(cell.source), hint="Import one of the two.")
         seen[axes] = cell.source
         result = _result(cell)

@@ -81,7 +81,9 @@ def _log(path: Path) -> _Log:
         raise HarnessError(f"cannot be read: {error}", where=str(found)) from None
     if not isinstance(record, dict) or not isinstance(record.get("config", {}), dict):
         hint = "Give the results file that `lm_eval --output_path` wrote."
-        raise HarnessError("no results of lm-evaluation-harness", where=str(found), hint=hint)
+        raise HarnessError(
+            "not a results file of lm-evaluation-harness", where=str(found), hint=hint
+        )
     return _Log(path, task, record)
 
 
@@ -114,11 +116,11 @@ def _cell(log: _Log, quantization: str) -> Imported:
             record = records.setdefault(str(sample["doc_id"]), _record(sample))
             _collect(samples, sample, record)
     if not records:
-        raise HarnessError("holds no sample", where=str(log.path))
+        raise HarnessError("the log holds no samples", where=str(log.path))
     scored = list(records.values())
     values = values_of(log.task, scored, samples, log.results)
     if not values:
-        raise HarnessError("no sample has a number for a score", where=str(log.path))
+        raise HarnessError("no sample has a numeric score", where=str(log.path))
     axes = {**_axes(log), "quantization": quantization}
     notes = tuple(f"{value.metric}: {value.note}" for value in values if value.note)
     return Imported(
@@ -139,7 +141,7 @@ def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
         return {"doc_id": sample["doc_id"], **sample}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "Give a log that `lm_eval --log_samples` wrote."
-        text = f"no sample of lm-evaluation-harness: {type(error).__name__} {error}"
+        text = f"not a sample of lm-evaluation-harness: {type(error).__name__} {error}"
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
 
 

@@ -77,7 +77,7 @@ def _cell(path: Path, record: dict[str, Any]) -> Imported:
             packages=_packages(meta.get("package_info", {})),
         )
     except (KeyError, TypeError, IndexError) as error:
-        text = f"no result of PEFT's comparison: {type(error).__name__} {error}"
+        text = f"not a result of PEFT's method comparison: {type(error).__name__} {error}"
         raise HarnessError(text, where=str(path)) from None
 
 
@@ -96,8 +96,8 @@ def _check_task(path: Path, record: dict[str, Any]) -> None:
     if (isinstance(train, dict) and not settings) or "test accuracy" in measured or known:
         return
     names = [name for name in measured if name.startswith("test ")] or sorted(record)
-    hint = "MetaMathQA alone is read: its results are accuracies on GSM8K."
-    text = f"a result of another task of PEFT's comparison ({', '.join(names)})"
+    hint = "Only MetaMathQA can be imported: its results are accuracies on GSM8K."
+    text = f"a result of another task of PEFT's method comparison ({', '.join(names)})"
     raise HarnessError(text, where=str(path), hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of PEFT's method comparison that nothing here measures.
+"""Metrics of PEFT's method comparison that only imported results have.
 
 Other tools' metrics need no record: their direction is read from their result files.
 """

@@ -1,7 +1,7 @@
 """Accuracy, F1, precision and recall over exactly the declared labels; an unparsed answer is wrong.
 
-All but accuracy are no means of scores: their intervals, differences and p-values resample the
-whole value (`harness.statistics.macro_f1`).
+Except for accuracy they are not means of example scores: their intervals, differences and p-values
+resample the whole value (`harness.statistics.macro_f1`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.metrics.record import (
 from harness.metrics.registry import metric, register
 
 _VERSION = 2
-"""Rises when the label of the same answer would be read differently."""
+"""Raise it when the label of the same answer is read differently."""
 
 
 def _settings(task: ScoredTask) -> str:

@@ -1,4 +1,4 @@
-"""What is measured while a cell runs: time, memory, energy, sizes. None of it is computed again."""
+"""Measurements taken while a cell runs: time, memory, energy, sizes. They cannot be recomputed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from harness.metrics.record import COSTS, EVERYWHERE, Metric, Place
 from harness.metrics.registry import register
 
 STABLE_CV = 0.03
-"""Coefficient of variation of rounds below which a latency counts as stable."""
+"""A latency is stable if its rounds vary by no more than this coefficient of variation.
+
+Quiet machines stay below it (docs/measuring.md); a busy one does not.
+"""
 _BESIDE_SCORES: tuple[Place, ...] = ("leaderboard", "costs")
 Hardware = Literal["any", "same", "beside reference"]
-"""What a measurement compares on: any machine, one machine alone, or one machine as a multiple of
-the reference work that is timed beside it."""
+"""Where a measurement can be compared: on any machine; on one machine; or on one machine, as a
+multiple of the reference work that is timed along with it."""
 _UP, _DOWN, _NEITHER = True, False, None
 
 
@@ -67,7 +70,7 @@ _add("train_energy_j", "J", _DOWN)
 _add("energy_j_per_1k_tokens", "J", _DOWN)
 _add("train_flops_share", "share", _UP)
 _add("decode_bandwidth_share", "share", _UP)
-# Training runs with other cells beside it: it has no reference work of its own.
+# Other cells may train at the same time, so training has no reference work of its own.
 _add("train_seconds", "s", _DOWN, EVERYWHERE, on="same")
 _add("train_tokens_per_s", "token/s", _UP, COSTS, on="same")
 _add("trainable_params", "", _NEITHER, EVERYWHERE)

@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
 
 
 _LONGEST = 30
-"""Digits of a fraction worked out beyond which it is taken for one that never ends."""
+"""A fraction with more digits than this when computed is treated as one that never ends."""
 
 
 class Gold(NamedTuple):
@@ -40,7 +40,7 @@ class Gold(NamedTuple):
 
 
 class NumericScore(NamedTuple):
-    """Whether the answer is right, and what was taken for it."""
+    """Whether the answer is right, and the number that was read from it."""
 
     correct: bool
     found: Found | None
@@ -54,7 +54,7 @@ def extract_answer(text: str, *, language: Language) -> Found | None:
 
 @lru_cache(maxsize=4096)
 def read_gold(text: str, language: Language = "en") -> Gold | None:
-    """The gold number in ``text``, read by the rules of answers; None where it is no number.
+    """The gold number in ``text``, read by the rules of answers; None if it is not a number.
 
     A plain decimal ("1234.5") is the same in every language.
     """
@@ -69,7 +69,7 @@ def read_gold(text: str, language: Language = "en") -> Gold | None:
 
 
 def gold_decimal(text: str, language: Language = "en") -> str | None:
-    """The gold number in ``text`` as a plain decimal to store; None where it is no number.
+    """The gold number in ``text`` as a plain decimal to store; None if it is not a number.
 
     A fraction that never ends, such as 1/3, stays as it is written.
     """
@@ -102,12 +102,12 @@ def numeric_match(
             `150 000 000` and a bare `150` all equal 150.
 
     Raises:
-        HarnessError: the gold answer is no number.
+        HarnessError: the gold answer is not a number.
     """
     wanted = read_gold(gold, language)
     if wanted is None:
         hint = "Give a plain number such as 1234.5 in the gold column, or leave it out."
-        raise HarnessError(f'the gold answer "{gold[:60]}" is no number', hint=hint)
+        raise HarnessError(f'the gold answer "{gold[:60]}" is not a number', hint=hint)
     found, ambiguous = choose_answer(prediction, language=language)
     if found is None:
         return NumericScore(False, None, ambiguous)
@@ -125,12 +125,12 @@ def _allowed(wanted: Gold, found: Found, rel_tol: Decimal | None) -> Decimal:
         # that ends ("3/4") is as long as its decimals.
         return Decimal(5).scaleb(-max(2, found.decimals) - 1) if not found.fraction else _TINY
     # 12.345 is right for 12.35 and 12.34: both ways to round a half are taught. A whole number is
-    # mostly a count, and 595 or 600.4 is no 600.
+    # mostly a count, and 595 or 600.4 is not 600.
     return Decimal(5).scaleb(-wanted.decimals - 1) if wanted.decimals else _TINY
 
 
 _TINY = Decimal("1e-12")
-"""What working out a fraction or a root in 40 to 60 digits may be off by."""
+"""Rounding error allowed when a fraction or a root is computed with 40 to 60 digits."""
 
 
 def _readings(found: Found, unit: str | None) -> Sequence[Decimal]:

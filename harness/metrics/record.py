@@ -1,4 +1,4 @@
-"""What a metric is: the record that declares it, and the shapes of what computes it."""
+"""The record that declares a metric, and the protocols of the functions that compute it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ORDER: tuple[Reads, ...] = (
 )  # fmt: skip
 """The order of columns."""
 SCORES: tuple[Reads, ...] = ("number", "text", "label", "likelihood")
-"""What the quality of answers is read from."""
+"""The kinds of metrics that measure the quality of answers."""
 Place = Literal["leaderboard", "costs", "card"]
-"""Where a metric is shown unasked: a leaderboard's columns, the table of costs, the model card of
-a trained adapter."""
+"""Where a metric is shown by default: columns of a leaderboard, table of costs, an adapter's model
+card."""
 COSTS: tuple[Place, ...] = ("costs",)
 EVERYWHERE: tuple[Place, ...] = ("leaderboard", "costs", "card")
 
 
 class Options(Protocol):
-    """What of a suite's `evaluation` a metric may depend on."""
+    """The settings of a suite's `evaluation` that a metric may depend on."""
 
     @property
     def rouge_tokenizer(self) -> Literal["unicode", "rouge_score"]:
@@ -44,7 +44,7 @@ class Options(Protocol):
 
     @property
     def on_lost_words(self) -> Literal["warn", "error"]:
-        """What a tokenizer that drops most words does."""
+        """What happens if the tokenizer drops most words."""
 
     @property
     def named_metrics(self) -> frozenset[str]:
@@ -52,7 +52,7 @@ class Options(Protocol):
 
 
 class ScoredTask(Protocol):
-    """What of a cell's task a metric may depend on."""
+    """The properties of a cell's task that a metric may depend on."""
 
     @property
     def task(self) -> str:
@@ -60,7 +60,7 @@ class ScoredTask(Protocol):
 
     @property
     def language(self) -> Literal["en", "ru"]:
-        """Of number formats."""
+        """The language of number formats."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -96,25 +96,25 @@ class CorpusDifference(NamedTuple):
     test: str
     n: int
     per_seed: tuple[float, ...] = ()
-    """The difference of each training seed, where there are several."""
+    """The difference of each training seed, if there are several."""
 
 
 Pairs = Sequence[tuple[Sequence[Prediction], Sequence[Prediction]]]
 """For each pair of training seeds, the records of both sides, example by example."""
 Clusters = Sequence[Any] | None
-"""The group of each example; None where no group repeats."""
+"""The group of each example; None if every example is its own group."""
 
 
 class Corpus(Protocol):
-    """A value of all examples together that is no mean of scores: perplexity, macro-F1."""
+    """A value of all examples together, not a mean of their scores: perplexity, macro-F1."""
 
     def value(self, records: Sequence[Prediction], labels: Sequence[str]) -> float | None:
-        """The value over ``records``; None where they do not hold what it needs."""
+        """The value over ``records``; None if they lack what it needs."""
 
 
 @runtime_checkable
 class PairedCorpus(Corpus, Protocol):
-    """A corpus value that two sides can be compared in: the whole value is resampled."""
+    """A corpus value with intervals and tests, which resample the whole value."""
 
     def interval(
         self, records: Sequence[Prediction], labels: Sequence[str], *, clusters: Clusters
@@ -129,7 +129,7 @@ class PairedCorpus(Corpus, Protocol):
     def p_value(
         self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, resamples: int
     ) -> float:
-        """The two-sided p-value of no difference."""
+        """The two-sided p-value of the difference."""
 
 
 Scorer = Callable[[Sequence[Prediction], ScoredTask], Sequence[Scores]]
@@ -138,40 +138,39 @@ Scorer = Callable[[Sequence[Prediction], ScoredTask], Sequence[Scores]]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """All that the harness knows of a metric."""
+    """Everything that the harness knows about a metric."""
 
     name: str
     unit: str = ""
     higher_is_better: bool | None
-    """None: neither good nor bad, or not known. It is shown and never ranked."""
+    """None if neither direction is better or if it is unknown: it is shown, never ranked."""
     version: int = 1
-    """Rises when the value of the same answers would change: stored results of an older version
-    are scored again."""
+    """Raise it when the value of the same answers changes: stored results are then scored again."""
     reads: Reads = "text"
     always: bool = True
-    """Whether every cell that it applies to is scored by it; else those whose suite names it under
-    `evaluation.metrics`. For what is slow or needs a package more."""
+    """Whether every cell that it applies to is scored by it. If False, a suite must name it under
+    `evaluation.metrics`: for metrics that are slow or need another package."""
     scorer: Scorer | None = None
-    """Gives scores per example; several metrics may share one."""
+    """Computes scores per example; several metrics may share one."""
     corpus: Corpus | None = None
-    """Gives the value of all examples, where that is no mean of scores."""
+    """Computes the value of all examples, if that is not the mean of their scores."""
     per_example: str = ""
-    """Of a corpus metric: whose per-example scores say which examples were won and lost."""
+    """For a corpus metric: the metric whose scores decide which examples were won and lost."""
     of: str = ""
-    """The metric that this one is a variant of: of trivial answers, or of parsed answers alone."""
+    """The metric of which this is a variant: for trivial answers, or for parsed ones only."""
     family: str = ""
     """The first word of the signature; default `name`."""
     settings: Callable[[ScoredTask], str] | str = ""
     """What the value depends on besides the version, for the signature."""
     shown: tuple[Place, ...] = ()
     trivial: tuple[str, ...] = ()
-    """The `TRIVIAL_ANSWERS` that are scored beside it."""
+    """The `TRIVIAL_ANSWERS` that it is computed for too."""
     primary_of: str = ""
     """The task whose data sets have it as their primary metric unless they name another."""
     same_hardware: bool = False
-    """Whether it says something only beside values of the same hardware."""
+    """Whether its values can be compared only on the same hardware."""
     beside_reference: bool = False
-    """Whether the reference work is timed beside it, so that the gate compares multiples of it."""
+    """Whether the gate compares it as a multiple of the reference work timed along with it."""
 
     @property
     def is_scored(self) -> bool:

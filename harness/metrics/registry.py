@@ -7,7 +7,7 @@ A metric of two texts is a function and its record::
 
 Everything else that the harness does with a metric (which task it is scored for, its column, its
 direction, its signature, whether results of an older version are scored again) follows from the
-record. A package outside registers in the same way, from a module that is loaded as a plug-in.
+record. A plug-in registers its metrics in the same way.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from harness.registry import Registry
 
 TRIVIAL_ANSWERS = {
     "constant": "one constant answer",
-    "copied_prompt": "the prompt copied",
-    "majority": "answering always with the training rows' most frequent label",
-    "test_majority": "answering always with the test's most frequent label",
+    "copied_prompt": "the prompt copied back",
+    "majority": "always the most frequent label in training",
+    "test_majority": "always the most frequent label in the test set",
 }
-"""An answer that needs no model → how a report names it."""
+"""An answer that needs no model → its name in a report."""
 
 METRICS: Registry[Metric] = Registry("metric")
 """Name → record. Read it through `find` and `registered`, which load the shipped metrics first."""
@@ -45,7 +45,7 @@ def register(record: Metric) -> Metric:
     """Add ``record``, and a record for each trivial answer that is scored beside it.
 
     Raises:
-        HarnessError: a metric of that name is there already.
+        HarnessError: the name is taken.
     """
     if record.name in METRICS:
         hint = "Rename one: results are compared by the metric's name."
@@ -53,10 +53,10 @@ def register(record: Metric) -> Metric:
     METRICS.add(record.name, record)
     for answer in record.trivial:
         name = f"{record.name}_{answer}"
-        beside = Metric(
+        trivial = Metric(
             name=name, unit=record.unit, higher_is_better=None, reads="answer", of=record.name
         )
-        METRICS.add(name, beside)
+        METRICS.add(name, trivial)
     return record
 
 
@@ -70,7 +70,7 @@ def metric(
 
     Args:
         names: One name, or all that the function gives at once.
-        higher_is_better: None where neither direction is good.
+        higher_is_better: None if neither direction is better.
         takes: What it is called with. `texts`: prediction and reference, gives the score.
             `pairs`: all predictions, all references and the task, gives name → score of each pair.
             `record`: a record and the task, gives the score or None where it has none.
@@ -155,7 +155,7 @@ def _load_shipped() -> None:
 
 
 def find(name: str) -> Metric | None:
-    """The record of ``name``; None where nothing is registered under it."""
+    """The record of ``name``; None if no metric of that name is registered."""
     _load_shipped()
     return METRICS.get(name) if name in METRICS else None
 
@@ -182,7 +182,7 @@ def scored_for(task: ScoredTask) -> list[Metric]:
 
 
 def shown_in(place: Place, *reads: Reads) -> list[str]:
-    """The metrics that ``place`` shows unasked; of those that read one of ``reads``, if given."""
+    """The metrics that ``place`` shows by default, of those that read ``reads`` if given."""
     return [
         record.name
         for record in registered()
@@ -191,7 +191,7 @@ def shown_in(place: Place, *reads: Reads) -> list[str]:
 
 
 def same_hardware() -> list[str]:
-    """The measurements that say something only beside others of the same hardware."""
+    """The measurements that can be compared only on the same hardware."""
     return [record.name for record in registered() if record.same_hardware]
 
 
@@ -207,11 +207,11 @@ def example_metric(name: str) -> str:
 
 
 def direction_of(name: str, stored: Mapping[str, bool | None] | None = None) -> bool | None:
-    """Whether a gain is a rise of ``name``; None where neither is good or nobody says.
+    """Whether a higher ``name`` is better; None if neither is, or if it is not declared.
 
     Args:
         name: A metric.
-        stored: The directions that result files hold, of metrics that are not registered.
+        stored: Directions of unregistered metrics, as stored in result files.
     """
     record = find(name)
     return record.higher_is_better if record else (stored or {}).get(name)

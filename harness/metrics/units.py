@@ -31,7 +31,7 @@ def scale_of(unit: str) -> Decimal:
 
 
 def scale_after(text: str, end: int) -> Decimal:
-    """The scale of the word that follows a number ending at ``end``; 1 when it is no such word."""
+    """The scale of the word after a number that ends at ``end``; 1 if it is no scale word."""
     gap = _BEHIND.match(text, end)
     match = _WORD.match(text, gap.end() if gap else end)
     if not match or text[match.end() : match.end() + 1].isalnum():

@@ -155,32 +155,32 @@ REFUSED = {
         "no column for prediction",
     ),
     "a misspelt column": (ONE, ("--columns", "prediction=predicton"), 'no column "predicton"'),
-    "a misspelt field": (ONE, ("--columns", "predicton=prediction"), 'no field "predicton"'),
+    "a misspelt field": (ONE, ("--columns", "predicton=prediction"), 'unknown field "predicton"'),
     "no field": (ONE, ("--columns", "prediction"), "is not field=column"),
     "two answers to one id": (
         [*ONE, {**ONE[0], "prediction": "another"}], (), "1 ids have two different answers",
     ),
     "another prompt under one id": (
         [*ONE, {**ONE[0], "model": "n", "prompt": "another"}], (),
-        "1 ids stand for different prompts (q0: m and n)",
+        "1 ids have different prompts in two models (q0: m and n)",
     ),
     "another reference under one id": (
         [*ONE, {**ONE[0], "model": "n", "reference": "another"}], (),
-        "1 ids stand for different references (q0: m and n)",
+        "1 ids have different references in two models (q0: m and n)",
     ),
     "no id in a row": ([*ONE, {**ONE[0], "id": ""}], (), "1 rows have no id (t.csv, row 4)"),
     "no reference": ([*ONE, {**ONE[0], "id": "x", "reference": ""}], (), "1 rows have no reference"),
     "no prompt": ([*ONE, {**ONE[0], "id": "x", "prompt": " "}], (), "1 rows have no prompt"),
     "a gold that is no number": (
-        [{**row, "gold": "many"} for row in ONE], (), "3 gold answers are no number",
+        [{**row, "gold": "many"} for row in ONE], (), "3 gold answers are not numbers",
     ),
     "a label that is not declared": (
         [{**row, "label": "good"} for row in ONE], ("--labels", "yes,no"),
         '3 labels are not among the declared ones (t.csv, row 1: "good"',
     ),
     "labels that are not declared": ([{**row, "label": "yes"} for row in ONE], (), "--labels yes"),
-    "a seed that is none": ([{**ONE[0], "seed": "x"}], (), "1 seeds are no whole number"),
-    "no such baseline": (ONE, ("--baseline", "n"), 'no model "n"'),
+    "a seed that is none": ([{**ONE[0], "seed": "x"}], (), "1 seeds are not whole numbers"),
+    "no such baseline": (ONE, ("--baseline", "n"), 'unknown model "n"'),
     "an unknown metric": (ONE, ("--metric", "bleu"), 'no metric "bleu"'),
     "an empty table": ([{}], (), "has no header"),
 }  # fmt: skip

@@ -165,9 +165,15 @@ GENERATION = {"run_info": {"experiment_name": "lora/x"}, "generation_info": {}, 
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        (other_task(metrics=IMAGES), "another task of PEFT's comparison (test dino_similarity)"),
-        (other_task(metrics=[], status="failed", error="oom"), "another task of PEFT's comparison"),
-        (GENERATION, "another task of PEFT's comparison"),
+        (
+            other_task(metrics=IMAGES),
+            "another task of PEFT's method comparison (test dino_similarity)",
+        ),
+        (
+            other_task(metrics=[], status="failed", error="oom"),
+            "another task of PEFT's method comparison",
+        ),
+        (GENERATION, "another task of PEFT's method comparison"),
     ],
 )
 def test_other_tasks_of_the_comparison_are_refused(tmp_path, record, said):
@@ -175,15 +181,15 @@ def test_other_tasks_of_the_comparison_are_refused(tmp_path, record, said):
     result = imported(tmp_path, out=tmp_path / "run")
     assert result.exit_code == 2
     assert said in result.output
-    assert "MetaMathQA alone is read" in result.output
+    assert "Only MetaMathQA can be imported" in result.output
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("samples_x_1.jsonl", "{", "samples_x_1.jsonl:1: no sample of lm-evaluation-harness"),
-        ("samples_x_1.jsonl", "", "holds no sample"),
-        ("x.json", '{"run_info": {}, "train_info": {}, "meta_info": {}}', "no result of PEFT's"),
+        ("samples_x_1.jsonl", "{", "samples_x_1.jsonl:1: not a sample of lm-evaluation-harness"),
+        ("samples_x_1.jsonl", "", "the log holds no samples"),
+        ("x.json", '{"run_info": {}, "train_info": {}, "meta_info": {}}', "not a result of PEFT's"),
         ("x.json", "{}", "nothing to import"),
     ],
 )

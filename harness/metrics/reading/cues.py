@@ -1,6 +1,6 @@
 """The kinds of words that labels and numbers in answers are read by, one table a language.
 
-Every entry is a piece of a regular expression in lower case; a space stands for any white space.
+Every entry is a piece of a regular expression in lower case; a space matches any white space.
 An answer is read with the words of all languages at once: models switch language in mid-answer.
 """
 

@@ -1,4 +1,4 @@
-"""What a text says of each label it names: claims it, denies it, lists it or leaves it open."""
+"""How a text treats each label it mentions: claims it, denies it, lists it or leaves it open."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _patterns() -> _Patterns:
 
 
 def judge(text: str, mentions: Sequence[Mention], forms: Forms) -> list[Judged]:
-    """What ``text`` (folded) says of each of its ``mentions``, in order."""
+    """How ``text`` (folded) treats each of its ``mentions``, in order."""
     listed = _listed(text, mentions)
     echoed = _echoed(text, mentions)
     judged: list[Judged] = []
@@ -195,7 +195,7 @@ def _is_denied(text: str, mention: Mention) -> bool:
 
 
 def _is_open(text: str, mention: Mention) -> bool:
-    """Whether the label stands in a question, behind "whether", or under a condition."""
+    """Whether the label is in a question, after "whether", or under a condition."""
     patterns = _patterns()
     if patterns.approved.match(text, mention.end):
         return False
@@ -260,7 +260,7 @@ def _is_relative(before: str) -> bool:
 
 
 def _spread_denials(text: str, judged: list[Judged]) -> list[Judged]:
-    """Kept for a list: what "not A or B" says of A it says of B."""
+    """Kept for a list: "not A or B" denies both A and B."""
     found = list(judged)
     for k in range(1, len(found)):
         first, second = found[k - 1], found[k]

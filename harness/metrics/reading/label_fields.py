@@ -16,7 +16,7 @@ _BOX = re.compile(
     r"\\boxed\s*\{(?:\s*\\(?:text|textbf|mathrm|mathbf)\s*\{)?|<(?:answer|label|sentiment|final_answer|solution|response)>\s*"
 )
 _VALUE_REACH = 300
-"""Characters of a field's value that are read: a label stands at its beginning."""
+"""How many characters of a field's value are read: a label is at its beginning."""
 
 
 class Field(NamedTuple):

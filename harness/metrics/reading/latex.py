@@ -55,7 +55,7 @@ def evaluate(content: str) -> Decimal | None:
 
 
 def _right_side(content: str) -> str:
-    """What stands behind the last "=" outside of braces."""
+    """The text after the last "=" outside of braces."""
     depth, start = 0, 0
     for position, character in enumerate(content):
         depth += {"{": 1, "}": -1}.get(character, 0)

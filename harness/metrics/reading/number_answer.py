@@ -1,6 +1,6 @@
 r"""The number that an answer gives: boxed, marked, bold, or in the sentence that concludes.
 
-A range is no number, and neither is a LaTeX expression that nothing here can read: both are
+A range is not a number, and neither is a LaTeX expression that nothing here can read: both are
 unparsed, never the nearest digits.
 """
 

@@ -85,7 +85,7 @@ class Found:
     unit: str | None = None
     """`%` or a currency sign."""
     marked: bool = False
-    """Whether it stands behind an answer mark."""
+    """Whether it follows an answer mark."""
     scale: Decimal = Decimal(1)
     """What the scale word behind it multiplies by: a million for `млн`."""
     weak: bool = False

@@ -1,7 +1,7 @@
 r"""The thinking that a model prints before its answer, cut off before anything is scored.
 
-Three things are told apart: a block that was closed, one that the token limit cut (its answer
-never came), and a block whose opening tag stands in the prompt, so that only the closing one is
+There are three cases: a block that was closed, one that the token limit cut (its answer
+never came), and a block whose opening tag is in the prompt, so that only the closing one is
 in the text. The record keeps the prediction as it was; the answer here is a copy in which the
 reasoning is blank, so every position in it is a position in the prediction.
 """
@@ -36,7 +36,7 @@ _OPENING = re.compile("|".join(opening for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSERS = [re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS]
 _OPENERS = [re.compile(opening, re.IGNORECASE) for opening, _ in _PAIRS]
 _CLOSING = re.compile("|".join(closing for _, closing in _PAIRS[:-1]), re.IGNORECASE)
-# What says "here the answer begins" where a model forgot to close its thinking.
+# Marks the beginning of the answer if a model forgot to close its thinking.
 _ANSWER_TAG = re.compile(r"<(?:answer|solution|response)>|<\|begin_of_solution\|>", re.IGNORECASE)
 # Wrappers of the answer itself: no reasoning, but no words of the answer either.
 _WRAPPERS = re.compile(

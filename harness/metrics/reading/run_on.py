@@ -1,7 +1,7 @@
 """Where an answer ends and an invented next item begins.
 
 Base models and small ones go on after their answer with another question, often with its answer.
-Only what stands before it is theirs to be scored; what an answer *opens* with is an echo of the
+Only the text before it is scored. What an answer *opens* with is an echo of the
 prompt, so a marker at the very beginning cuts nothing off.
 """
 

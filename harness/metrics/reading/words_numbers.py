@@ -10,7 +10,7 @@ MARKS = (
     # "The answer to the question is 25", but not "the answers of 25 people".
     r"(?:final\s+)?answer[^.\n:=\d]{0,60}?\s(?:is|are|be)|ответ[^.\n:=\d]{0,60}?\s(?:равен|будет)"
 )
-"""What an answer stands behind."""
+"""Marks that an answer follows."""
 CONCLUDING = (
     r"so|therefore|thus|hence|in\s+total|in\s+all|overall|altogether|consequently|finally|the\s+total|"
     r"the\s+result|result|total|in\s+conclusion|итак|значит|следовательно|таким\s+образом|поэтому|"
@@ -27,7 +27,7 @@ ASKED_FOR = (
 NOTES = r"note|check|verify|verification|remember|примечание|проверка|замечание|\(|where|где"
 """What opens a sentence that adds to an answer already given."""
 HEADINGS = r"step|part|case|question|problem|option|method|example|шаг|часть|случай|вариант|способ"
-"""Words of a bold heading, whose number is no answer."""
+"""Words of a bold heading, whose number is not the answer."""
 NUMBERED = (
     r"steps?|tables?|fig(?:ure)?s?\.?|notes?|options?|questions?|problems?|items?|parts?|equations?|"
     r"eq\.|lines?|chapters?|pages?|cases?|rows?|columns?|examples?|methods?|no\.|шаг\w*|табл\w*|"

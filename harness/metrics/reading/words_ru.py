@@ -1,6 +1,6 @@
 """Russian words that answers are read by. See `Cues` for what each kind does.
 
-The letter yo is folded to ye before anything is looked up, so it never stands here.
+The letter yo is folded to ye before anything is looked up, so it does not occur here.
 """
 
 from __future__ import annotations

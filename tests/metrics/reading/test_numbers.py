@@ -110,5 +110,5 @@ def test_gold_is_read_by_the_rules_of_answers(text, language, value):
 @pytest.mark.parametrize("text", ["", "n/a", "five", "10-15", "5 or 6", "yes", "—"])
 def test_a_gold_answer_that_is_no_number_is_named(text):
     assert read_gold(text) is None
-    with pytest.raises(HarnessError, match="is no number"):
+    with pytest.raises(HarnessError, match="is not a number"):
         numeric_match("5", text, language="en")

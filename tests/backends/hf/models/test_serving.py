@@ -77,7 +77,7 @@ def test_a_trained_head_answers_with_a_label(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["nothing", "--prompt", "x"], "no cell"), (["tiny", "--prompt", "x"], "names 4 cells")],
+    [(["nothing", "--prompt", "x"], "no cell"), (["tiny", "--prompt", "x"], "matches 4 cells")],
 )
 def test_a_cell_must_be_named_by_itself(run, arguments, said):
     result = CliRunner().invoke(main, ["predict", str(run / "suite"), *arguments])
