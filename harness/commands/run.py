@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.run.calibrate import Expected
 
 WORDS = ("train", "predict", "measure", "score", "current", "skip")
-"""What becomes of a cell: the first stage to be done, nothing, or nothing here."""
+"""What the plan does with a cell: start at a stage, keep it as it is, or skip it."""
 PATH = click.Path(path_type=Path)
 
 
@@ -32,7 +32,7 @@ class _Memory(click.ParamType):  # type: ignore[type-arg]
         try:
             size = float(text)
         except ValueError:
-            self.fail(f'"{value}" is no size: write 8GB', None, ctx)
+            self.fail(f'"{value}" is not a size: write 8GB', None, ctx)
         return size
 
 

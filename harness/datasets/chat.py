@@ -72,7 +72,7 @@ def read_messages(value: object, place: str) -> list[Message]:
             ) from None
     if not isinstance(value, list) or not value or not all(map(_has_role, value)):
         hint = "A message is an object with `role` and `content` (or ShareGPT's `from`, `value`)."
-        raise HarnessError("no list of messages", where=place, hint=hint)
+        raise HarnessError("not a list of messages", where=place, hint=hint)
     return [_message(item, number, place) for number, item in enumerate(value, start=1)]
 
 
@@ -83,11 +83,11 @@ def _message(item: Mapping[str, object], number: int, place: str) -> Message:
         raise HarnessError(
             f'message {number} is by "{named}"',
             where=place,
-            hint="System, user and assistant turns are read; take out rows that use tools.",
+            hint="Only system, user and assistant turns can be used; remove rows with tools.",
         )
     for key in NOT_READ:
         if item.get(key):
-            hint = "Write it into `content` as your template has it, or take the row out."
+            hint = "Write it into `content` as your template has it, or remove the row."
             raise HarnessError(
                 f"message {number} has `{key}`, which is not rendered", where=place, hint=hint
             )
@@ -118,7 +118,7 @@ def _part(part: object, number: int, place: str) -> str:
         if isinstance(text, str):
             return text
     kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-    hint = "Text parts are read; take out rows with images, sound or files."
+    hint = "Only text parts can be used; remove rows with images, sound or files."
     raise HarnessError(f"message {number} has a part of type {kind}", where=place, hint=hint)
 
 
@@ -132,7 +132,7 @@ def cut(messages: list[Message], place: str) -> Chat:
     if messages[0].role == "system":
         system, messages = messages[0].content or None, messages[1:]
     if any(message.role == "system" for message in messages):
-        hint = "A system message comes first, or not at all."
+        hint = "Move the system message to the beginning of the chat."
         raise HarnessError("a system message in the middle of a chat", where=place, hint=hint)
     if not messages or messages[-1].role not in ("assistant", "unlearned"):
         hint = "The last message is the answer to learn; cut the chat after an assistant turn."
@@ -149,7 +149,7 @@ def cut(messages: list[Message], place: str) -> Chat:
     )
     for number, turn in enumerate(history, start=1):
         if not turn.content:
-            hint = "Fill it, or take the row out."
+            hint = "Fill it, or remove the row."
             raise HarnessError(f"turn {number} of the chat is empty", where=place, hint=hint)
     return Chat(system, history, messages[-2].content, messages[-1].content)
 
@@ -170,6 +170,6 @@ def history_of_pairs(value: object, place: str) -> tuple[Turn, ...]:
             or not all(isinstance(t, str) for t in pair)
         ):
             hint = "Write [[question, answer], …], or the whole chat as `messages`."
-            raise HarnessError("`history` holds no pairs of texts", where=place, hint=hint)
+            raise HarnessError("`history` is not a list of pairs of texts", where=place, hint=hint)
         turns += [Turn("user", pair[0]), Turn("assistant", pair[1])]
     return tuple(turns)

@@ -61,7 +61,7 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
         if line.strip():
             items.append(_item(line, path, number))
     if not items:
-        raise HarnessError("holds no item", where=str(path))
+        raise HarnessError("the control set has no items", where=str(path))
     return items
 
 
@@ -71,6 +71,6 @@ def _item(line: str, path: Path, number: int) -> ControlItem:
         texts = [str(record[key]) for key in ("prompt", "reference", "wrong")]
     except (ValueError, KeyError, TypeError) as error:
         hint = "A line holds `prompt`, `reference` (the right ending) and `wrong`."
-        text = f"no control item: {type(error).__name__} {error}"
+        text = f"not a control item: {type(error).__name__} {error}"
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
     return ControlItem(digest(*texts), *texts)

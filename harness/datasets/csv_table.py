@@ -28,7 +28,9 @@ def read_csv(text: str, where: str, separator: str | None = None) -> Table:
     chosen = separator or _separator(text, where)
     records = list(_records(text, chosen, where, first))
     if not records:
-        raise HarnessError("has no header", where=where, hint="Its first line names the columns.")
+        raise HarnessError(
+            "has no header", where=where, hint="The first line must name the columns."
+        )
     header = [name.strip() for name in records[0].fields]
     width = _width(header, where)
     _refuse_other_widths(records, header, width, where)
@@ -80,7 +82,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _separator(text: str, where: str) -> str:
-    """The one separator that stands in the header outside quotes, else the one that every row fits.
+    """The one separator in the header outside quotes, else the one that every row fits.
 
     Raises:
         HarnessError: more than one fits.
@@ -91,7 +93,7 @@ def _separator(text: str, where: str) -> str:
         found = [mark for mark in found if _fits(text, mark, where)]
     if len(found) > 1:
         names = " or ".join(SEPARATORS[mark] for mark in found)
-        hint = 'Say which: `separator: ";"` in the data set\'s entry.'
+        hint = 'Set the right one: `separator: ";"` in the data set\'s entry.'
         raise HarnessError(f"its columns can be read by {names}", where=f"{where}:1", hint=hint)
     return found[0] if found else ","
 
@@ -111,8 +113,8 @@ def _fits(text: str, separator: str, where: str) -> bool:
 def _width(header: list[str], where: str) -> int:
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
-        hint = "Rename one of them: which one is meant cannot be told."
-        raise HarnessError(f'the column "{twice[0]}" is there twice', where=f"{where}:1", hint=hint)
+        hint = "Rename one of them."
+        raise HarnessError(f'duplicate column "{twice[0]}"', where=f"{where}:1", hint=hint)
     return len(header)
 
 

@@ -28,7 +28,7 @@ def _constant(name: str) -> str | None:
     return None if name == "NaN" else name  # NaN is how pandas writes a missing value
 
 
-# Numbers with a point stay as they are written: a price of 1.50 is no 1.5.
+# Numbers with a point stay as they are written: a price of 1.50 is not 1.5.
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=str, parse_constant=_constant, strict=False
 )
@@ -38,7 +38,7 @@ def read_jsonl(text: str, where: str) -> Table:
     """One object a line.
 
     Raises:
-        HarnessError: a line is no object.
+        HarnessError: a line is not an object.
     """
     rows: list[RawRow] = []
     lines: list[int] = []
@@ -99,7 +99,7 @@ def _rows_in(value: object, where: str) -> list[RawRow]:
         if value and all(isinstance(column, dict) for column in value.values()):
             return _by_index(value, where)
     kind = "an object" if isinstance(value, dict) else type(value).__name__
-    raise HarnessError(f"holds no list of objects but {kind}", where=where, hint=SHAPES)
+    raise HarnessError(f"holds {kind} instead of a list of objects", where=where, hint=SHAPES)
 
 
 def _is_objects(value: object) -> bool:
@@ -113,7 +113,7 @@ def _by_split(columns: list[object], data: list[object], where: str) -> list[Raw
     for number, item in enumerate(data, start=1):
         if not isinstance(item, list) or len(item) != len(names):
             raise HarnessError(
-                f"is no list of {len(names)} values", where=f"{where}: row {number}", hint=SHAPES
+                f"is not a list of {len(names)} values", where=f"{where}: row {number}", hint=SHAPES
             )
         rows.append(dict(zip(names, item, strict=True)))
     return rows
@@ -137,7 +137,7 @@ def _by_index(value: dict[str, dict[str, object]], where: str) -> list[RawRow]:
     outer = all(name.isdecimal() for name in value)
     inner = all(name.isdecimal() for column in value.values() for name in column)
     if outer == inner:
-        hint = f"Rows and columns cannot be told apart. {SHAPES}"
+        hint = f"These could be rows or columns. {SHAPES}"
         raise HarnessError("holds objects within an object", where=where, hint=hint)
     if outer:
         return list(value.values())

@@ -31,7 +31,7 @@ def check_labels(
         problems.append(f"  … and {len(strange) - SHOWN} more undeclared labels")
     if len(counts) == 1 and not strange:
         only = next(iter(counts))
-        hint = "A test set of one class cannot tell classifiers apart: add rows of the others."
+        hint = "Classifiers cannot be compared on one class: add rows of the others."
         problems.append(
             f'{table.where}: data set "{entry.name}": every row has the label "{only}"\n  {hint}'
         )
@@ -62,5 +62,5 @@ def check_sides(train: Sequence[Example], test: Sequence[Example], entry: Datase
         raise HarnessError(
             f'data set "{entry.name}": all {len(test)} test rows have one label,'
             f' "{test[0].reference}"',
-            hint="Such a test tells no classifiers apart: raise `test`, or change `split_seed`.",
+            hint="Classifiers cannot be compared on it: raise `test`, or change `split_seed`.",
         )

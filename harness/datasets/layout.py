@@ -82,7 +82,7 @@ def _detected(source: DatasetSource, present: list[str], where: str) -> tuple[di
         raise HarnessError(
             f"can be read as {' or as '.join(fitting)}",
             where=where,
-            hint=f"Say which, such as `columns: {{{shown}}}`.",
+            hint=f"Choose one, such as `columns: {{{shown}}}`.",
         )
     return (formats[fitting[0]], fitting[0]) if fitting else (dict(source.columns), "")
 

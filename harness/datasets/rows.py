@@ -138,7 +138,7 @@ def _answers(value: object, reading: Reading, place: str) -> tuple[str, ...]:
 def _of_chat(row: RawRow, given: dict[str, object], reading: Reading, place: str) -> Example:
     for key in ROW_KEYS:
         if row.get(key):
-            hint = "Take these rows out, or the column if it does not matter."
+            hint = "Remove these rows, or the column if it does not matter."
             raise HarnessError(
                 f"the chat has `{key}`, which is not rendered", where=place, hint=hint
             )

@@ -49,7 +49,7 @@ def source_of(entry: DatasetEntry, folder: Path) -> DatasetSource:
     kinds = ", ".join(FORMATS)
     raise HarnessError(
         f'data set "{entry.name}": unknown source "{name}"',
-        hint=f"{did_you_mean(name, built_in())} A file ({kinds}) or a hub id (owner/name) does.",
+        hint=f"{did_you_mean(name, built_in())} A file ({kinds}) or a hub id (owner/name) works.",
     )
 
 

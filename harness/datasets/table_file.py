@@ -70,7 +70,7 @@ def read_table(path: Path, *, encoding: str | None = None, separator: str | None
     else:
         table = (read_json if kind.format == ".json" else read_jsonl)(text, str(path))
     if not table.rows:
-        raise HarnessError("holds no row", where=str(path))
+        raise HarnessError("has no rows", where=str(path))
     return Table(table.rows, table.where, table.lines, (*table.notes, *notes))
 
 
@@ -80,7 +80,7 @@ def _content(path: Path, packing: str) -> bytes:
         if not packing:
             if data.startswith(ZIPPED):
                 hint = f"Name it {path.name}.gz."
-                raise HarnessError("is packed by gzip", where=str(path), hint=hint)
+                raise HarnessError("is compressed with gzip", where=str(path), hint=hint)
             return data
         return PACKED[packing](data)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:

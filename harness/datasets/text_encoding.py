@@ -30,7 +30,7 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
         # A declared `utf-8` beside a mark must not leave the mark in the first column's name.
         text = data.decode(codec).removeprefix("\ufeff")
     except LookupError:
-        hint = "Python's names hold: utf-8, utf-16-le, cp1251, latin-1, …"
+        hint = "Use Python's names: utf-8, utf-16-le, cp1251, latin-1, …"
         raise HarnessError(f'unknown encoding "{encoding}"', where=where, hint=hint) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1

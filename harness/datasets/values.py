@@ -64,7 +64,7 @@ def _whole(text: str, column: str, place: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            hint = "Half of a pair such as \\ud83d stands alone; write the character itself."
+            hint = "It is half of a surrogate pair such as \\ud83d; write the character itself."
             what = f'column "{column}" holds a broken character'
             raise HarnessError(what, where=place, hint=hint) from None
     return text
@@ -80,4 +80,4 @@ def _refused(value: object, column: str, place: str) -> HarnessError:
         hint = "Only the reference may be a list (of accepted answers), or messages of a chat."
         return HarnessError(f'column "{column}" holds a list', where=place, hint=hint)
     kind = type(value).__name__
-    return HarnessError(f'column "{column}" holds {kind}, no text', where=place)
+    return HarnessError(f'column "{column}" holds {kind}, not text', where=place)

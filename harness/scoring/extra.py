@@ -94,9 +94,11 @@ def _chosen(entry: MetricEntry, numbers: Mapping[str, float]) -> Scores:
     if entry.keys:
         absent = sorted(entry.keys.keys() - numbers.keys())
         if absent:
-            what = f'the extra metric "{entry.source}" gives no number "{absent[0]}"'
+            what = f'the extra metric "{entry.source}" returns no number "{absent[0]}"'
             raise HarnessError(
-                what, where="evaluation.metrics", hint=f"It gives: {', '.join(numbers) or 'none'}."
+                what,
+                where="evaluation.metrics",
+                hint=f"It returns: {', '.join(numbers) or 'none'}.",
             )
         return {f"{entry.label}_{key}": numbers[key] for key in entry.keys}
     own = entry.source.rstrip("/").rsplit("/", 1)[-1].removesuffix(".py")
@@ -108,7 +110,7 @@ def _chosen(entry: MetricEntry, numbers: Mapping[str, float]) -> Scores:
     raise HarnessError(
         f'the extra metric "{entry.source}" gives {len(numbers)} numbers, none under its own name',
         where="evaluation.metrics",
-        hint=f"Say which to keep: {{source: {entry.source}, keys: {{{keys}}}}}.",
+        hint=f"Choose which to keep: {{source: {entry.source}, keys: {{{keys}}}}}.",
     )
 
 

@@ -14,7 +14,7 @@ ColumnField = Literal[
 
 
 def _rows_or_share(value: Any) -> Any:
-    """A number of rows, or a share of them; 0, and what is neither, is refused."""
+    """A number of rows, or a share of them; anything else, 0 included, is refused."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if value <= 0:
@@ -57,7 +57,7 @@ class DatasetEntry(Entry):
     """The encoding of a text file that is not UTF-8, such as `cp1251`; a byte order mark is
     understood without it."""
     separator: str | None = Field(None, min_length=1, max_length=1)
-    """The separator of a CSV file; default: the one that its header shows."""
+    """The separator of a CSV file; default: detected from its header."""
     task: Literal["generation", "classification"] | None = None
     """Default: the data set's own; `classification` when `labels` are given."""
     language: Literal["en", "ru"] | None = None
@@ -79,19 +79,19 @@ class DatasetEntry(Entry):
     """Rows sampled before the split; default all. The number generated, for a generator. With
     `test_source`, rows sampled for training."""
     take: Literal["sample", "first"] = "sample"
-    """Whether `rows` are drawn by `split_seed` or the first of the file."""
+    """Which `rows` are taken: a random draw by `split_seed`, or the first rows of the file."""
     split: Literal["random", "in-order"] = "random"
-    """`in-order`: the file's first rows train and the next ones test; groups are not kept."""
+    """`in-order`: the file's first rows are for training, the next for testing, without groups."""
     deduplicate: Literal["row", "prompt", "none"] = "row"
-    """Which repeated rows are dropped and counted: equal in everything, or in the prompt."""
+    """Which repeated rows are dropped and counted: those equal in everything, or in the prompt."""
     train: RowsOrShare | None = None
-    """Training rows, or their share of the clean rows; default all that the test leaves."""
+    """Number or share of training rows; default: all rows that are not for testing."""
     test: RowsOrShare | None = None
-    """Test rows, or their share; default 0.2, and all where they have a source of their own."""
+    """Number or share of test rows; default 0.2, or all rows of a test set of your own."""
     split_seed: int = 42
-    """The seed of sampling and split: its own, so that one baseline serves every training seed."""
+    """The seed of sampling and split, apart from training seeds: all of them share a baseline."""
     min_answer_words: int = Field(0, ge=0)
-    """Answers of fewer words are dropped and counted."""
+    """Rows whose answer has fewer words are dropped and counted."""
     numeric_rel_tol: float | None = Field(None, ge=0)
     """Relative tolerance of this data set's numbers; default: that of `evaluation`."""
     primary_metric: str | None = None

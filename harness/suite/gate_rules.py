@@ -11,13 +11,13 @@ from harness.suite.validation import validated
 from harness.suite.yaml_file import read_yaml
 
 PRIMARY = "primary"
-"""Stands for a data set's primary metric."""
+"""Placeholder for a data set's primary metric."""
 PREDICTIONS = "predictions"
-"""Stands for the share of answers that changed, under `exact`."""
+"""Placeholder for the share of answers that changed, with the test `exact`."""
 
 
 class Rule(BaseModel):
-    """One thing that must not get worse, in the cells that it names."""
+    """One metric that must not get worse, in the cells that the rule matches."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -31,21 +31,21 @@ class Rule(BaseModel):
     worse on the same hardware; a speed as a multiple of the reference work timed beside it, and
     what other load explains is a warning. `static`: a bound that holds without a baseline."""
     margin: float = Field(0.0, ge=0)
-    """`paired`: the largest loss that is tolerated, in the metric's unit."""
+    """`paired`: the largest loss you tolerate, in the metric's unit."""
     tolerance: float = Field(0.0, ge=0)
-    """`exact`: in the metric's unit. `percentage`: in per cent."""
+    """The largest change you tolerate. `exact`: in the metric's unit; `percentage`: in per cent."""
     limit: float | None = None
     """`static`: the worst value that passes."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """`paired`: of all paired intervals of a check together (Bonferroni)."""
+    """`paired`: confidence that all paired intervals of a check hold together (Bonferroni)."""
     min_examples: int = Field(20, ge=2)
-    """`paired`: with fewer, what is undecided is a warning."""
+    """`paired`: an undecided check with fewer examples is a warning."""
     on_missing: Literal["fail", "warn"] = "fail"
-    """What a cell of the baseline does that the run lacks or skipped."""
+    """What happens if the run lacks or skipped a cell of the baseline."""
     on_new: Literal["record", "fail"] = "record"
-    """What a cell of the run does that the baseline lacks."""
+    """What happens if the baseline lacks a cell of the run."""
     on_improved: Literal["pass", "require-update"] = "pass"
-    """What a clear improvement does: `require-update` asks for a new baseline."""
+    """On a clear improvement, `require-update` fails until you record a new baseline."""
 
     @model_validator(mode="after")
     def _complete(self) -> Rule:

@@ -1,4 +1,4 @@
-"""What ``models/*.yaml`` says of a model: where it is, how it is prompted, what it requires."""
+"""Model cards, ``models/*.yaml``: where a model is, how it is prompted, what it requires."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ModelCard(BaseModel):
     """Variables of the chat template, such as `enable_thinking: false`; they override the
     suite's."""
     template_date: date | None = None
-    """The date that a chat template prints where it asks for today's; default: the suite's."""
+    """The date that the chat template sees as today; default: the suite's."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """The dtype that unquantized weights are loaded in."""
     weights: Literal["pretrained", "random"] = "pretrained"
@@ -67,11 +67,11 @@ class ModelCard(BaseModel):
     architecture: dict[str, Any] | None = None
     """The configuration's numbers by transformers' own keys, `model_type` among them."""
     requires: Requirement = Requirement()
-    """What the machine must have."""
+    """What a machine needs to run the model."""
     licence: str = ""
     """The licence of the weights."""
     gated: bool = False
-    """Whether the hub asks for an accepted licence and a token."""
+    """Whether the hub requires you to accept a licence and set a token."""
     training: dict[str, object] = Field(default_factory=dict)
     """Training keys that override the suite's for this model."""
     generation: dict[str, object] = Field(default_factory=dict)

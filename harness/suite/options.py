@@ -100,7 +100,7 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
         "load_best_model_at_end": (lambda o: bool(o["load_best_model_at_end"]), _NO_EVALUATION),
         "loss_on": (
             lambda o: o["loss_on"] not in ("answer", "all", "prompt"),
-            "is none of `answer`, `all` and `prompt`",
+            "must be `answer`, `all` or `prompt`",
         ),
         "learning_rate": (_positive("learning_rate"), "must be above 0"),
         "per_device_train_batch_size": (

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Options = dict[str, Any]
 
 
-class Source(BaseModel):
+class PublishedSource(BaseModel):
     """Where a published pipeline was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -23,7 +23,7 @@ class Source(BaseModel):
 
 
 class Claim(BaseModel):
-    """One published statement, and what it is held against."""
+    """One published statement, and how to check it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -39,13 +39,13 @@ class Claim(BaseModel):
     cell: Options = Field(default_factory=dict)
     """The axes of the row that it is about."""
     tolerance: float = Field(0.05, ge=0)
-    """How far the number may lie from ours, relative to it, and still agree."""
+    """Relative difference to our number up to which the claim agrees."""
     conditions: str = ""
-    """Under which it was published."""
+    """The conditions under which it was published."""
     holds: Literal["yes", "no"] | None = None
-    """Of a statement that no number decides: what reading the code shows."""
+    """For claims without a number: whether the code supports them."""
     finding: str = ""
-    """What was found, with figures; shown beside the verdict."""
+    """Our finding, with figures; shown next to the verdict."""
 
     @model_validator(mode="after")
     def _decidable(self) -> Claim:

@@ -1,4 +1,4 @@
-"""The suite: what a person writes, as frozen pydantic models that are also its schema."""
+"""The suite as frozen pydantic models, from which its JSON Schema and reference are made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.suite.metric_entry import MetricEntry
 from harness.suite.parts import Entry as Entry
 from harness.suite.parts import Options as Options
 from harness.suite.parts import Part
-from harness.suite.published import Claim, Source
+from harness.suite.published import Claim, PublishedSource
 from harness.suite.template_settings import DEFAULT_TEMPLATE_DATE, TemplateKwargs
 
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
@@ -59,13 +59,13 @@ class Evaluation(Part):
     """Relative tolerance of `numeric_accuracy`: 0.01 credits 595 for 600. Default: none; the
     answer, rounded to the decimals of the gold number, must equal it, a whole number exactly."""
     rouge_tokenizer: Literal["unicode", "rouge_score"] = "unicode"
-    """`rouge_score` drops every letter outside a–z; it stands here for comparison only."""
+    """`rouge_score` drops every letter outside a–z; use it only to reproduce published scores."""
     on_lost_words: Literal["warn", "error"] = "error"
-    """What `rouge_score`'s tokenizer does when it drops most words of the references."""
+    """What happens if `rouge_score`'s tokenizer drops most words of the references."""
     rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
     """The stemmer applied to ROUGE tokens."""
     sampling_seed: int = 0
-    """The seed of answers under `do_sample`; greedy answers have none."""
+    """The seed for sampled answers (`do_sample`); greedy answers do not use it."""
     noise_examples: int = Field(32, ge=0)
     """Examples that a baseline answers again in batches of three quarters and of half the size, a
     tuned cell in half: the changes are the noise floor of differences. 0 measures none."""
@@ -79,17 +79,17 @@ class Evaluation(Part):
     latency_new_tokens: int = Field(16, ge=2)
     """Tokens generated for each timed prompt, end of text ignored."""
     margin: float = Field(0.0, ge=0)
-    """The smallest difference of the primary metric that matters; verdicts are against it."""
+    """The smallest difference of the primary metric that matters to you; verdicts use it."""
     on_leakage: Literal["warn", "error"] = "warn"
-    """What test rows that also stand in training do."""
+    """What happens if test rows also occur in training."""
     on_unlearnable: Literal["warn", "error"] = "error"
-    """What training rows without a loss token do."""
+    """What happens if training rows have no token to learn."""
     on_cut: Literal["warn", "error"] = "warn"
-    """What training rows cut at `max_length` do."""
+    """What happens if training rows are cut at `max_length`."""
     on_missing_eos: Literal["warn", "error"] = "warn"
-    """What training rows whose labels lost the end-of-text token do."""
+    """What happens if training rows lost the token that ends the answer."""
     on_boundary_merge: Literal["warn", "error"] = "warn"
-    """What rows do whose tokens merge across the prompt's end."""
+    """What happens if tokens merge across the end of the prompt."""
 
     @field_validator("metrics")
     @classmethod
@@ -107,14 +107,14 @@ class Evaluation(Part):
 
 
 class Objectives(Part):
-    """What a user wants of a variant; the report orders and marks rows by it."""
+    """What you want of a variant. The report orders and marks rows by it."""
 
     order_by: Literal["quality", "quality_per_gib"] = "quality"
-    """The primary metric's mean, or that per GiB of peak memory in inference."""
+    """Order by the mean of the primary metric, or by that mean per GiB of peak inference memory."""
     max_latency_ms: float | None = Field(None, gt=0)
-    """Rows whose median latency is above are outside the bounds."""
+    """Rows with a higher median latency are marked as out of bounds."""
     max_memory_mib: float | None = Field(None, gt=0)
-    """Rows whose peak memory in inference is above are outside the bounds."""
+    """Rows with a higher peak memory in inference are marked as out of bounds."""
 
 
 class ModelEntry(Entry):
@@ -123,7 +123,7 @@ class ModelEntry(Entry):
     like: str | None = None
     """A card in `models/` whose fields those of `card` override."""
     card: Options | None = None
-    """A model card written in place; without it `name` is looked up in `models/`."""
+    """A model card written here; without it, `name` is looked up in `models/`."""
 
 
 class QuantizationEntry(Entry):
@@ -139,7 +139,7 @@ class AdapterEntry(Entry):
     """An adapter: a PEFT config under a name, or one that is already trained."""
 
     source: str | None = None
-    """A folder in PEFT's format, relative to the suite: it is scored as it is, not trained."""
+    """A trained adapter: a folder in PEFT's format, relative to the suite; it is only evaluated."""
     serve: Literal["attached", "merged", "requantized"] = "attached"
     """What is scored: the adapter on the quantized base that it was trained on, merged into the
     16-bit base, or merged and quantized again. Merging changes answers: these are other cells."""
@@ -147,7 +147,7 @@ class AdapterEntry(Entry):
     peft_type: str = "lora"
     """PEFT's method: `lora`, `ia3`, `prefix_tuning`, …"""
     config: Options = Field(default_factory=dict)
-    """Keys of that method's PEFT config, by their own names."""
+    """Keys of that method's PEFT config, named as in PEFT."""
 
     @model_validator(mode="after")
     def _known_method(self) -> AdapterEntry:
@@ -163,24 +163,24 @@ class TrainingEntry(Part):
     """One point of a hyper-parameter sweep."""
 
     name: str
-    """What is added to the adapter's name."""
+    """The suffix of the adapter's name."""
     options: Options
     """Training keys that override the suite's, the adapter's and the data set's."""
 
 
 class Tiny(Part):
-    """The tiny twin: what changes so that the same path runs on a CPU in minutes."""
+    """The tiny twin: changes that let the same suite run on a CPU in minutes."""
 
     model: str = "tiny-qwen2"
     """The one model of the `model` axis."""
     dataset: Options = Field(default_factory=dict)
     """Fields that replace those of every data set."""
     training: Options = Field(default_factory=dict)
-    """Training keys that come last."""
+    """Training keys that override all others."""
     evaluation: Options = Field(default_factory=dict)
-    """Evaluation keys that come last."""
+    """Evaluation keys that override all others."""
     generation: Options = Field(default_factory=dict)
-    """Generation keys that come last."""
+    """Generation keys that override all others."""
 
 
 class Matrix(Part):
@@ -191,7 +191,7 @@ class Matrix(Part):
     quantization: tuple[str | QuantizationEntry, ...] = ("none",)
     """`none`, `int8`, `nf4`, `fp4`, or entries."""
     adapter: tuple[str | AdapterEntry, ...] = Field(min_length=1)
-    """Adapters; `base`, the untouched model, is always evaluated."""
+    """Adapters. The untuned model, `base`, is always evaluated too."""
     dataset: tuple[str | DatasetEntry, ...] = Field(min_length=1)
     """Built-in data sets, or entries."""
     training: tuple[TrainingEntry, ...] = ()
@@ -243,17 +243,17 @@ class Suite(Part):
     template_kwargs: TemplateKwargs = Field(default_factory=dict)
     """Variables of every model's chat template, such as `enable_thinking: false`."""
     template_date: date = DEFAULT_TEMPLATE_DATE
-    """The date that chat templates print where they ask for today's."""
-    source: Source | None = None
-    """Where the pipeline was published, of a suite that audits one."""
+    """The date that chat templates see as today, so that prompts do not change from day to day."""
+    source: PublishedSource | None = None
+    """Where the pipeline was published, for a suite that audits one."""
     published: tuple[Claim, ...] = ()
-    """What was published, held against arithmetic and measurement in the report."""
+    """Published claims, which the report compares with arithmetic and measurements."""
     tiny: Tiny | None = None
     """What `harness run SUITE --tiny` changes."""
     gate: Gate = Gate()
-    """What `harness check` compares with a baseline."""
+    """The rules by which `harness check` compares a run with its baseline."""
     objectives: Objectives = Objectives()
-    """By what rows are ordered and bounded."""
+    """How rows are ordered, and which bounds they have to keep."""
 
 
 def entry_of(axis: str, item: Any) -> Any:

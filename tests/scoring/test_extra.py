@@ -64,7 +64,7 @@ def test_a_module_of_several_numbers_gives_those_that_are_named(tmp_path):
     ("given", "entry", "message"),
     [
         ('{"a": n, "b": n}', {"higher_is_better": True}, "gives 2 numbers"),
-        ('{"a": n}', {"keys": {"c": {"higher_is_better": True}}}, 'gives no number "c"'),
+        ('{"a": n}', {"keys": {"c": {"higher_is_better": True}}}, 'returns no number "c"'),
         ('{"text": "x"}', {"higher_is_better": True}, "gives 0 numbers"),
     ],
 )
