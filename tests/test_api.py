@@ -173,7 +173,7 @@ WRONG = {
     "several cells": (lambda run: harness.predict(run, "tiny", ["a"]), "matches 3 cells"),
     "no prompt": (lambda run: harness.predict(run, "tiny-qwen2--none--a", [" "]), "no prompt"),
     "several runs": (lambda run: harness.report([run, run]), "needs a folder"),
-    "a name": (lambda run: harness.pack(run, "run.zip"), r"ends with \.tar\.xz"),
+    "a name": (lambda run: harness.pack(run, "run.zip"), r"end with \.tar\.xz"),
     "a model": (lambda run: harness.describe_model("tiny-quen2"), 'Did you mean "tiny-qwen2"'),
     "an executor": (lambda run: harness.plan("ci", executor="locl"), 'Did you mean "local"'),
 }

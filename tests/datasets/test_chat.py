@@ -97,7 +97,7 @@ def test_prompt_and_completion_may_be_texts(tmp_path):
         (lambda k: {"messages": None}, "not a list of messages"),
         (lambda k: {"messages": [["user", "Hi"]]}, "not a list of messages"),
         (lambda k: {"messages": chat(k), "instruction": "x", "output": "y"}, "read as instruction and output or as messages"),
-        (lambda k: {"instruction": "x", "output": "y", "history": ["z"]}, "`history` holds no pairs"),
+        (lambda k: {"instruction": "x", "output": "y", "history": ["z"]}, "`history` is not a list of pairs"),
         (lambda k: {"instruction": ["x", "y"], "output": "z"}, 'column "instruction" holds a list'),
         (lambda k: {"instruction": {"x": 1}, "output": "z"}, 'column "instruction" holds an object'),
         (lambda k: {"instruction": "x", "output": {"value": "z"}}, "output.value"),

@@ -74,7 +74,7 @@ def test_include_extends_what_it_matches(write_suite):
         ("learning_rate: 2e-4", "lr_scheduler_type: cosin", 'Did you mean "cosine"?'),
         ("learning_rate: 2e-4", "optim: adamw_torchh", 'Did you mean "adamw_torch"?'),
         ("learning_rate: 2e-4", "bf16: true, fp16: true", "bf16 and fp16 exclude each other"),
-        ("learning_rate: 2e-4", "loss_on: nothing", "none of `answer`, `all` and `prompt`"),
+        ("learning_rate: 2e-4", "loss_on: nothing", "must be `answer`, `all` or `prompt`"),
         ("learning_rate: 2e-4", "learning_rate: 0", "must be above 0"),
         ("config: {r: 4}", "config: {r: many}", "expected a whole number, got 'many'"),
         ("config: {r: 4}", "config: {r: 0}", "must be above 0"),
