@@ -29,7 +29,7 @@ BLOCKS = {
     "Rule": "A rule of `gate.rules`",
     "Objectives": "`objectives`",
     "Tiny": "`tiny`: the tiny twin",
-    "Source": "`source` of an audit",
+    "PublishedSource": "`source` of an audit",
     "Claim": "A claim under `published`",
 }
 """Definition of the schema → the heading that it gets, in the order of the page."""
@@ -47,7 +47,7 @@ REFERENCES = {
     "Gate": "keys (below)",
     "Objectives": "keys (below)",
     "Tiny": "keys (below)",
-    "Source": "keys (below)",
+    "PublishedSource": "keys (below)",
     "Claim": "claims (below)",
     "Rule": "rules (below)",
 }
