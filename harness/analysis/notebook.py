@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.analysis.difference import Delta
@@ -17,7 +17,7 @@ Cells = Sequence[str]
 """The texts of one row."""
 
 
-def leaderboard_records(board: Leaderboard) -> list[dict[str, Any]]:
+def leaderboard_records(board: Leaderboard) -> list[dict[str, object]]:
     """One record per variant and metric; a variant without values has one with its status."""
     return [
         _record(table, row, metric)
@@ -33,7 +33,7 @@ def _metrics(table: Table, row: Row) -> list[str]:
     return list(dict.fromkeys([table.primary_metric, *found]))
 
 
-def _record(table: Table, row: Row, metric: str) -> dict[str, Any]:
+def _record(table: Table, row: Row, metric: str) -> dict[str, object]:
     value = next((v for cell in row.finished if (v := cell.value(metric))), None)
     delta = row.deltas.get(metric)
     is_primary = metric == table.primary_metric

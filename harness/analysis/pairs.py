@@ -95,7 +95,7 @@ class Comparison:
 
         return DataFrame(self.records())
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, object]]:
         """One plain record per pair and metric, or per pair that cannot be compared."""
         return [record for pair in self.pairs for record in _records(pair)]
 
@@ -167,7 +167,7 @@ def _holm(pairs: list[Pair]) -> Comparison:
     )
 
 
-def _records(pair: Pair) -> list[dict[str, Any]]:
+def _records(pair: Pair) -> list[dict[str, object]]:
     shared = {
         "first": pair.first.result.key,
         "second": pair.second.result.key,
@@ -179,7 +179,7 @@ def _records(pair: Pair) -> list[dict[str, Any]]:
     return [{**shared, **delta} for delta in deltas] or [shared]
 
 
-def _counts(pair: Pair, metric: str) -> dict[str, Any]:
+def _counts(pair: Pair, metric: str) -> dict[str, object]:
     flipped = pair.flips(metric)
     keys = ("both_right", "both_wrong", "unparsed_first", "unparsed_second")
     return {key: getattr(flipped, key) for key in keys} if flipped else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from harness.api.arguments import StrPath
 from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
@@ -47,7 +46,7 @@ def describe_model(
 
 def build_model(
     name: str, output: StrPath | None = None, *, processes: int = 1, **recipe: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Pretrain the tiny model ``name`` from the project's own text; an account of it.
 
     This imports torch.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.api.arguments import StrPath, load_run
 from harness.errors import HarnessError, SuiteError
@@ -68,7 +68,7 @@ def validate(path: StrPath, *, data: bool = True) -> ValidSuite:
     return ValidSuite(place, found.cells, tuple(found.notes))
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """The JSON Schema of a suite, for editors."""
     from harness.suite.json_schema import suite_schema
 

@@ -27,7 +27,7 @@ class BackendResult:
 
     numbers: dict[str, float] = field(default_factory=dict)
     """Measurements by metric name, such as `load_vram_mib`."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
     """Read from the loaded model: dtypes, module counts, adapter proof."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -45,7 +45,7 @@ class CellSnapshot:
     """Over the data of all test examples, in order of their ids."""
     prompt_hash: str = ""
     """Over the prompts as the model saw them, in order of the ids."""
-    generation: dict[str, Any] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     signatures: dict[str, str] = field(default_factory=dict)
     """Metric → how it was computed."""

@@ -39,7 +39,7 @@ class Imported:
     """Scored records; empty where the tool keeps none."""
     failed: str | None = None
     """Why it has no result."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
     task: Task | None = None
     """What its scores depend on, where they are our own: `harness score` computes them again."""
     confusion: ConfusionMatrix | None = None
@@ -125,10 +125,10 @@ def _result(cell: Imported) -> CellResult:
     )
 
 
-def _settled(task: Task) -> dict[str, Any]:
+def _settled(task: Task) -> dict[str, object]:
     return {**task_record(task), "evaluation": task.evaluation.model_dump(mode="json")}
 
 
-def _entry(result: CellResult) -> dict[str, Any]:
+def _entry(result: CellResult) -> dict[str, object]:
     shared = ("key", "fingerprint", "task", "primary_metric")
     return {**result.axes, **{key: getattr(result, key) for key in shared}, "skip": None}

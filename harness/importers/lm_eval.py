@@ -38,7 +38,7 @@ class _Log:
     results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> Mapping[str, Any]:
         """`model_args`, parsed."""
         return _arguments(self.results.get("config", {}).get("model_args"))
 
@@ -135,7 +135,7 @@ def _cell(log: _Log, quantization: str) -> Imported:
     )
 
 
-def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
+def _parsed(line: str, path: Path, number: int) -> Mapping[str, Any]:
     try:
         sample = json.loads(line)
         return {"doc_id": sample["doc_id"], **sample}
@@ -145,7 +145,9 @@ def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
 
 
-def _collect(samples: dict[str, list[Scored]], sample: dict[str, Any], record: Prediction) -> None:
+def _collect(
+    samples: dict[str, list[Scored]], sample: Mapping[str, Any], record: Prediction
+) -> None:
     """Add a line's values to those of its metrics; the filter's name tells apart equal metrics."""
     chosen = sample.get("filter", "none")
     for metric in sample.get("metrics") or _numbers(sample):
@@ -153,13 +155,13 @@ def _collect(samples: dict[str, list[Scored]], sample: dict[str, Any], record: P
         samples.setdefault(name, []).append(Scored(record, sample.get(metric)))
 
 
-def _numbers(sample: dict[str, Any]) -> Iterable[str]:
+def _numbers(sample: Mapping[str, Any]) -> Iterable[str]:
     """Logs before 0.4.8 have no `metrics`: every number that is no identity is one."""
     numbers = [k for k, v in sample.items() if isinstance(v, int | float) and k not in _NO_METRIC]
     return [*numbers, *(k for k in KNOWN if isinstance(sample.get(k), list))]
 
 
-def _record(sample: dict[str, Any]) -> Prediction:
+def _record(sample: Mapping[str, Any]) -> Prediction:
     prompt, target = _prompt(sample.get("arguments")), str(sample.get("target"))
     return {
         "id": str(sample["doc_id"]),
@@ -226,7 +228,7 @@ def _adapter(path: str) -> str:
     return plain((named or parts)[-1])
 
 
-def _arguments(text: Any) -> dict[str, Any]:
+def _arguments(text: Any) -> Mapping[str, Any]:
     if isinstance(text, dict):
         return text
     pairs = (part.partition("=") for part in str(text or "").split(",") if "=" in part)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def read(paths: Sequence[Path]) -> list[Imported]:
     return [_cell(path, json.loads(path.read_text("utf-8"))) for path in sorted(paths)]
 
 
-def _cell(path: Path, record: dict[str, Any]) -> Imported:
+def _cell(path: Path, record: Mapping[str, Any]) -> Imported:
     _check_task(path, record)
     try:
         run, train, meta = (record[key] for key in ("run_info", "train_info", "meta_info"))
@@ -81,7 +81,7 @@ def _cell(path: Path, record: dict[str, Any]) -> Imported:
         raise HarnessError(text, where=str(path)) from None
 
 
-def _check_task(path: Path, record: dict[str, Any]) -> None:
+def _check_task(path: Path, record: Mapping[str, Any]) -> None:
     """Refuse a file of another task than MetaMathQA.
 
     Raises:
@@ -101,7 +101,7 @@ def _check_task(path: Path, record: dict[str, Any]) -> None:
     raise HarnessError(text, where=str(path), hint=hint)
 
 
-def _values(train: dict[str, Any]) -> list[Value]:
+def _values(train: Mapping[str, Any]) -> list[Value]:
     last = train["metrics"][-1]
     share = last["test accuracy"]
     right = share * GSM8K_TEST
@@ -131,7 +131,7 @@ def _values(train: dict[str, Any]) -> list[Value]:
     ]  # fmt: skip
 
 
-def _memory(train: dict[str, Any]) -> dict[str, float | None]:
+def _memory(train: Mapping[str, Any]) -> dict[str, float | None]:
     """Reserved memory in MiB: its maximum, mean and 99th percentile."""
     found: dict[str, float | None] = {}
     for name, metric in MEMORY.items():
@@ -144,11 +144,11 @@ def _mib(size: float | None) -> float | None:
     return None if size is None else size / MIB
 
 
-def _machine(system: dict[str, Any]) -> dict[str, str | int | float | None]:
+def _machine(system: Mapping[str, Any]) -> dict[str, str | int | float | None]:
     gpu = system.get("accelerator") or system.get("gpu")
     return {"cpu": system.get("processor"), "cores": None, "memory_gib": None, "gpu": gpu}
 
 
-def _packages(found: dict[str, Any]) -> dict[str, str]:
+def _packages(found: Mapping[str, Any]) -> dict[str, str]:
     suffix = "-version"
     return {k.removesuffix(suffix): v for k, v in found.items() if k.endswith(suffix) and v}

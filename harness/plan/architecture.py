@@ -105,7 +105,7 @@ class Shape:
         return self.layers * sum(linear.weights for linear in self.linears)
 
 
-def architecture_of(card: ModelCard) -> dict[str, Any] | None:
+def architecture_of(card: ModelCard) -> Mapping[str, Any] | None:
     """The configuration in ``card``, in its local folder's `config.json`, or in the hub's."""
     if card.architecture is not None:
         return dict(card.architecture)
@@ -117,9 +117,9 @@ def architecture_of(card: ModelCard) -> dict[str, Any] | None:
 
 
 @cache
-def _configuration(path: Path) -> dict[str, Any]:
+def _configuration(path: Path) -> Mapping[str, Any]:
     """The JSON object in ``path``, read once in a process: a model stands in many cells."""
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
     return found
 
 

@@ -85,7 +85,7 @@ def cell_record(cell: Cell) -> dict[str, Any]:
     return record
 
 
-def cell_of_record(record: dict[str, Any]) -> Cell:
+def cell_of_record(record: Mapping[str, Any]) -> Cell:
     """The cell that `cell_record` wrote, in this version or an earlier one."""
     rest = {key: value for key, value in record.items() if key != "evaluation"}
     dataset = DatasetEntry(**record["dataset"])

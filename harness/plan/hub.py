@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ WEIGHTS = {".safetensors", ".bin", ".gguf"}
 class HubModel:
     """What is known of a model on the hub."""
 
-    configuration: dict[str, Any] | None = None
+    configuration: Mapping[str, Any] | None = None
     """Its `config.json`; None where it cannot be read."""
     unavailable: str | None = None
     """Why it cannot be used now: gated, or not in the cache of a machine without the hub."""

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from harness.plugins import load_plugins
+from harness.results.records import Environment, Git
 
 PACKAGES = (
     "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
@@ -106,16 +106,16 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def environment(folder: Path, where: Machine) -> dict[str, Any]:
+def environment(folder: Path, where: Machine) -> Environment:
     """Packages and plug-ins, Python, the git revision of ``folder``, and ``where`` cells run."""
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "machine": asdict(where),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "plugins": load_plugins(),
-        "git": _git(folder),
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        machine=asdict(where),
+        packages={name: _version(name) for name in PACKAGES},
+        plugins=load_plugins(),
+        git=_git(folder),
+    )
 
 
 def _version(name: str) -> str | None:
@@ -125,7 +125,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
+def _git(folder: Path) -> Git | None:
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder), *words]
         return subprocess.run(
@@ -133,9 +133,9 @@ def _git(folder: Path) -> dict[str, Any] | None:
         ).stdout
 
     try:
-        return {
-            "revision": git("rev-parse", "HEAD").strip(),
-            "dirty": bool(git("status", "--porcelain", "-uno").strip()),
-        }
+        return Git(
+            revision=git("rev-parse", "HEAD").strip(),
+            dirty=bool(git("status", "--porcelain", "-uno").strip()),
+        )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.backends import BACKENDS
@@ -17,6 +16,7 @@ from harness.plan.preflight import Decision, preflight, why_not_here
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
+from harness.results.records import Environment
 from harness.suite.published import Claim
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
@@ -31,7 +31,7 @@ class Plan:
     path: Path
     run: RunPaths
     decisions: tuple[Decision, ...]
-    claims: tuple[dict[str, Any], ...] = ()
+    claims: tuple[dict[str, object], ...] = ()
     """Published claims, with what arithmetic says of them."""
     executor: str = "local"
     """Where it will run; the decisions are for the machine of this executor."""
@@ -76,7 +76,7 @@ def make_plan(
     return Plan(suite, path, run, tuple(decisions), claims)
 
 
-def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, Any], ...]:
+def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, object], ...]:
     """The suite's published claims with what arithmetic says of them, and why a cell cannot run.
 
     Raises:
@@ -91,7 +91,7 @@ def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, 
     return tuple(_planned(claim, cells, where) for claim in suite.published)
 
 
-def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, Any]:
+def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, object]:
     cell = meant(claim, cells)
     assert cell is not None  # `unknown_cells` has looked for it
     return {
@@ -111,7 +111,7 @@ def is_planned(plan: Plan) -> bool:
     return written == _record_of(plan)
 
 
-def _record_of(plan: Plan) -> dict[str, Any]:
+def _record_of(plan: Plan) -> dict[str, object]:
     suite = {
         "name": plan.suite.name,
         "description": plan.suite.description,
@@ -125,8 +125,8 @@ def _record_of(plan: Plan) -> dict[str, Any]:
     return {"schema": 1, "suite": suite, "cells": cells}
 
 
-def write_plan(plan: Plan, surroundings: dict[str, Any]) -> None:
+def write_plan(plan: Plan, surroundings: Environment) -> None:
     """Write what a report needs besides results: the cells in order, the suite, the machine."""
     write_json(plan.run.plan, _record_of(plan))
-    write_json(plan.run.environment, surroundings)
+    write_json(plan.run.environment, asdict(surroundings))
     write_text(plan.run.suite, plan.path.read_text(encoding="utf-8"))

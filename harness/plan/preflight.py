@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from harness.plan.stages import (
 )
 from harness.results.paths import RunPaths
 from harness.results.reading import ASIDE
+from harness.results.records import Environment
 from harness.results.result import SCHEMA, CellResult, load_result
 from harness.results.stages import stage_index
 from harness.suite.model_card import ModelCard
@@ -72,7 +73,7 @@ class Decision:
         """What `plan` prints: the first stage to be done, else the action."""
         return self.stages[0] if self.stages else self.action
 
-    def plan_entry(self) -> dict[str, Any]:
+    def plan_entry(self) -> dict[str, object]:
         """The cell's line in ``plan.json``."""
         return {
             **self.cell.axes,
@@ -83,7 +84,7 @@ class Decision:
             "skip": self.reason if self.action == "skip" else None,
         }
 
-    def job(self, environment: dict[str, Any]) -> dict[str, Any]:
+    def job(self, environment: Environment) -> dict[str, object]:
         """The worker's input, ``cell.json``."""
         return {
             "cell": cell_record(self.cell),
@@ -91,7 +92,7 @@ class Decision:
             "key": self.key,
             "fingerprint": self.fingerprint,
             "content": self.content,
-            "environment": environment,
+            "environment": asdict(environment),
             "hardware": self.hardware,
             "reuse": dict(self.reuse),
         }

@@ -153,7 +153,7 @@ def _without(
     return {key: value for key, value in record.items() if key not in left_out}
 
 
-def _seen(evaluation: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+def _seen(evaluation: Mapping[str, Any], stage: Stage) -> dict[str, object]:
     return {key: value for key, value in evaluation.items() if stage in EVALUATION.get(key, ())}
 
 

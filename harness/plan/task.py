@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -86,14 +87,14 @@ def _check_primary(task: Task, dataset: str) -> None:
         raise HarnessError(what, where=where, hint=f"Choose one of {', '.join(ranked)}.")
 
 
-def task_record(task: Task) -> dict[str, Any]:
+def task_record(task: Task) -> dict[str, object]:
     """``task`` as plain JSON values, without its evaluation, which a cell's record holds."""
     names = [f.name for f in fields(task) if f.name != "evaluation"]
     record = {name: getattr(task, name) for name in names}
     return {**record, "labels": list(task.labels)}
 
 
-def task_of_record(record: dict[str, Any], evaluation: Evaluation) -> Task:
+def task_of_record(record: Mapping[str, Any], evaluation: Evaluation) -> Task:
     """The task that `task_record` wrote."""
     return Task(**{**record, "labels": tuple(record["labels"]), "evaluation": evaluation})
 

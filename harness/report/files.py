@@ -6,7 +6,6 @@ import csv
 import io
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.latex import render_latex
@@ -73,7 +72,7 @@ def _examples(board: Leaderboard) -> list[Shown]:
     return [e for table in board.tables for e in islice(shown(board, table), share)]
 
 
-def _write_parquet(records: list[dict[str, Any]], path: Path) -> None:
+def _write_parquet(records: list[dict[str, object]], path: Path) -> None:
     """Write the results with fixed column types, even for columns that are empty in this run."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ def _renamed(
     return {"model": f"{label}: {model}"} if model in shared else {}
 
 
-def _claim(record: dict[str, Any], label: str, split: set[str], shared: set[str]) -> dict[str, Any]:
+def _claim(
+    record: Mapping[str, Any], label: str, split: set[str], shared: set[str]
+) -> dict[str, object]:
     """A claim under the names that its run's cells have now."""
     claim = record["claim"]
     wanted = claim.get("cell", {})

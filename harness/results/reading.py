@@ -89,7 +89,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     return rows
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
+def read_log(path: Path) -> list[dict[str, int | float]]:
     """The logged training steps in ``path``; empty when there is no such file.
 
     Raises:
@@ -117,8 +117,8 @@ def _prediction_type() -> TypeAdapter[list[Prediction]]:
 
 
 @cache
-def _log_type() -> TypeAdapter[list[dict[str, float]]]:
-    return TypeAdapter(list[dict[str, float]])
+def _log_type() -> TypeAdapter[list[dict[str, int | float]]]:
+    return TypeAdapter(list[dict[str, int | float]])
 
 
 def _rows(path: Path, adapter: TypeAdapter[list[Rows]]) -> list[Rows]:

@@ -39,6 +39,8 @@ from harness.results.records import (
     environment_of,
     upgraded,
 )
+from harness.results.value import Value as Value
+from harness.results.value import value_of as value_of
 from harness.suite.schema import AXES, CellAxes
 
 if TYPE_CHECKING:
@@ -48,38 +50,6 @@ SCHEMA = 2
 """2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
 READABLE = frozenset({1, SCHEMA})
 Status = Literal["ok", "failed", "skipped", "missing"]
-
-
-@dataclass(frozen=True)
-class Value:
-    """One metric of one cell, over all examples or over one category."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = CHECKED
-
-    metric: str
-    value: int | float | None
-    """The two types are kept apart: a count read back is still a whole number."""
-    unit: str = ""
-    higher_is_better: bool | None = None
-    """None for facts that are neither good nor bad, such as a parameter count."""
-    n: int | None = None
-    """Examples the value is a mean of; None for measurements."""
-    ci_low: float | None = None
-    ci_high: float | None = None
-    category: str | None = None
-    signature: str | None = None
-    """How the metric was computed, in sacreBLEU's manner."""
-    note: str | None = None
-    """Why the value is missing, or how it misleads."""
-
-
-def value_of(
-    metric: str, value: float | None, *, n: int | None = None, note: str | None = None
-) -> Value:
-    """The value of a registered metric, with the unit and the direction of its record."""
-    record = find(metric)
-    unit, direction = (record.unit, record.higher_is_better) if record else ("", None)
-    return Value(metric, value, unit, direction, n, note=note)
 
 
 def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
@@ -300,7 +270,7 @@ def _environment(path: Path) -> Environment:
         raise damaged_field(path, error, hint=PLANNED_AGAIN) from None
 
 
-def _cell_of_plan(paths: RunPaths, entry: dict[str, Any]) -> CellResult:
+def _cell_of_plan(paths: RunPaths, entry: Mapping[str, Any]) -> CellResult:
     axes = {k: entry[k] for k in ("key", *AXES)}
     shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
     if entry.get("skip"):

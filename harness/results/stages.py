@@ -36,7 +36,7 @@ class StageRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     audit: dict[str, int] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, object] = field(default_factory=dict)
     """Packages, machine and revision that it was made with."""
     files: dict[str, str] = field(default_factory=dict)
     """Path in the cell's folder → hash of its bytes."""

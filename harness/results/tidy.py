@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.results.result import Run, Value
 
 TIDY_COLUMNS = (
@@ -13,7 +11,7 @@ TIDY_COLUMNS = (
 """Columns of the results table, in order."""
 
 
-def tidy_records(run: Run) -> list[dict[str, Any]]:
+def tidy_records(run: Run) -> list[dict[str, object]]:
     """One record per cell and metric, and per category: the results table."""
     found = []
     for cell in run.cells:

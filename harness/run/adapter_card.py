@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from harness.metrics.registry import find, shown_in
 from harness.results.result import CellResult, Value
@@ -68,7 +67,7 @@ def _row(value: Value) -> str:
     return f"| {value.metric} | {value.value:.4g}{unit} | {interval} | {value.n or '–'} |"
 
 
-def _settings(result: CellResult) -> dict[str, Any]:
+def _settings(result: CellResult) -> dict[str, object]:
     cell = result.provenance.cell
     keys = ("adapter_config", "training", "quantization_config", "generation")
     return {key: cell.get(key) for key in keys}

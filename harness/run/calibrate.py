@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.datasets.splits import load_splits
 from harness.plan.cell import Cell, evaluated
@@ -150,7 +150,7 @@ def _seconds(decision: Decision, short: dict[str, float], sizes: _Sizes) -> floa
 
 def _steps(cell: Cell, rows: int) -> int:
     """Optimizer steps of training, as the trainer counts them."""
-    options: dict[str, Any] = cell.training
+    options = cell.training
     if training_value(options, "max_steps") > 0:
         return int(options["max_steps"])
     batches = math.ceil(rows / int(training_value(options, "per_device_train_batch_size")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from harness.datasets.example import Splits
 from harness.plan.stages import stages_of
@@ -90,7 +89,7 @@ def _provenance(story: Story) -> Provenance:
     return Provenance(story.job["cell"], environment, reused=reused)
 
 
-def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, Any]:
+def _data_record(splits: Splits, content: dict[str, str]) -> dict[str, object]:
     """Rows counted on their way, how files were read, and what train and test share."""
     overlap = {"overlap": splits.overlap.record()} if splits.overlap else {}
     notes = {"notes": list(splits.notes)} if splits.notes else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.machine import environment
@@ -65,7 +64,7 @@ def run_here(
     return run_suite(plan, chosen, tell, fail_fast=fail_fast)
 
 
-def _prepare(paths: CellPaths, job: dict[str, Any]) -> None:
+def _prepare(paths: CellPaths, job: dict[str, object]) -> None:
     paths.directory.mkdir(parents=True, exist_ok=True)
     _whole_result(paths)
     paths.result.unlink(missing_ok=True)  # what failed or was of other settings is done again

@@ -183,9 +183,9 @@ MANAGED_TRAINING_KEYS = frozenset(
 
 
 @cache
-def _snapshot() -> dict[str, Any]:
+def _snapshot() -> Mapping[str, Any]:
     text = files("harness.suite").joinpath("keys.json").read_text(encoding="utf-8")
-    snapshot: dict[str, Any] = json.loads(text)
+    snapshot: Mapping[str, Any] = json.loads(text)
     return snapshot
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Options = dict[str, Any]
+from harness.suite.parts import Options
 
 
 class PublishedSource(BaseModel):

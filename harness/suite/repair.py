@@ -7,6 +7,7 @@ wrong is reported and then taken out or replaced by a stand-in, until the rest i
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ ROUNDS = 12
 """Attempts: a key that is taken out can uncover another problem of its block."""
 STAND_IN = "(stand-in)"
 """The name of what replaces an entry or an axis that cannot be used; nobody is told of it."""
-NEEDED: dict[str, Any] = {
+NEEDED: Mapping[str, Any] = {
     "name": "stand-in",
     "matrix": {"model": [STAND_IN], "adapter": ["base"], "dataset": [STAND_IN]},
 }

@@ -21,7 +21,7 @@ RENDERER_ARGUMENTS = frozenset(
 """`apply_chat_template`'s own arguments, which the harness sets."""
 
 
-def _only_variables(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _only_variables(kwargs: dict[str, object]) -> dict[str, object]:
     for key in kwargs:
         if key in RENDERER_ARGUMENTS:
             raise ValueError(f"`{key}` is set by the harness; delete it")

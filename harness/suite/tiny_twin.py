@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.errors import HarnessError
 from harness.suite.schema import DatasetEntry, Entry, Suite
 
@@ -45,7 +43,7 @@ def tiny_twin(suite: Suite, where: str) -> Suite:
     )
 
 
-def _dataset(item: str | DatasetEntry, changes: dict[str, Any]) -> DatasetEntry:
+def _dataset(item: str | DatasetEntry, changes: dict[str, object]) -> DatasetEntry:
     entry = DatasetEntry(name=item) if isinstance(item, str) else item
     # What says how to read the entry's own source goes with it when the twin names another.
     own = SOURCE_KEYS if "source" in changes else set()

@@ -236,7 +236,7 @@ def _save(model: Any, tokenizer: Tokenizer, out: Path) -> None:
     as_pretrained(tokenizer).save_pretrained(out)
 
 
-def build(recipe: Recipe, out: Path, *, processes: int = 1) -> dict[str, Any]:
+def build(recipe: Recipe, out: Path, *, processes: int = 1) -> dict[str, object]:
     """Make text, tokenizer and weights of ``recipe`` in ``out``; the account of it."""
     tokenizer = build_tokenizer(sample_texts(12345, recipe.tokenizer_texts), recipe.vocabulary)
     started = time.monotonic()

@@ -19,6 +19,7 @@ from harness.plan.backends import BACKENDS, BackendSpec
 from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.results.paths import CellPaths, write_json
+from harness.results.records import Environment
 from harness.results.result import read_predictions
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
@@ -127,7 +128,7 @@ def run_all(suite, out, backend):
     results = []
     for decision in plan.decisions:
         paths = plan.run.cell(decision.key)
-        write_json(paths.cell, decision.job({}))
+        write_json(paths.cell, decision.job(Environment()))
         results.append(run_cell(paths, Alone()))
     return plan, results
 

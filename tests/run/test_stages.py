@@ -41,7 +41,7 @@ def run_all(suite, out, backend="testing"):
     passed = {}
     for decision in plan.of("run"):
         paths, device = plan.run.cell(decision.key), Watching()
-        write_json(paths.cell, decision.job({"packages": {"harness": "1"}}))
+        write_json(paths.cell, decision.job(Environment(packages={"harness": "1"})))
         run_cell(paths, device)
         passed[decision.cell.adapter] = {s for s in device.stages if s not in ("data", "load")}
         assert passed[decision.cell.adapter] == set(decision.stages)
@@ -162,7 +162,7 @@ def test_what_is_damaged_is_not_used_again(write_suite, tmp_path, damage, repeat
     changed(suite, "latency_prompts: 2", "latency_prompts: 3")
     plan = make_plan(suite, out, backend="testing")
     paths, device = plan.run.cell(plan.decisions[1].key), Watching()
-    write_json(paths.cell, plan.decisions[1].job({}))
+    write_json(paths.cell, plan.decisions[1].job(Environment()))
     result = run_cell(paths, device)
     assert repeated in device.stages
     assert result.status == "ok"

@@ -46,7 +46,7 @@ class ChatTemplate:
     model: str
     tokenizer: Any
     text: str
-    kwargs: dict[str, Any]
+    kwargs: dict[str, object]
     date: date | None
     """The date that the template prints; None where it reads no clock."""
     in_parts: bool = False
@@ -100,9 +100,9 @@ class ChatTemplate:
         parts = [self.text, self.kwargs, str(self.date)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """For the result: the hash, and what the template was given and needed."""
-        found: dict[str, Any] = {"template_hash": self.hash(), "template_kwargs": self.kwargs}
+        found: dict[str, object] = {"template_hash": self.hash(), "template_kwargs": self.kwargs}
         if self.date:
             found["template_date"] = str(self.date)
         if self.in_parts:
@@ -129,7 +129,7 @@ class ChatTemplate:
             ) from None
         return text
 
-    def _turn(self, message: Message) -> dict[str, Any]:
+    def _turn(self, message: Message) -> dict[str, object]:
         content: Any = message.content
         if self.in_parts:
             content = [{"type": "text", "text": content}]

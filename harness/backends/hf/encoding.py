@@ -7,7 +7,7 @@ model is given when it answers. `docs/prompts.md` shows the parts of a row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -87,11 +87,11 @@ class Encoder:
         eos: int | None = self.tokenizer.eos_token_id
         return eos if end is None else end
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """For the result: the style, and the chat template with its settings."""
         return {"style": self.style, **(self.template.describe() if self.template else {})}
 
-    def facts(self, examples: Sequence[Example], stops: StopTokens) -> dict[str, Any]:
+    def facts(self, examples: Sequence[Example], stops: StopTokens) -> dict[str, object]:
         """For the result: how prompts are made, the first one with its ids, what ends answers."""
         (ids,) = self.prompts(examples[:1])
         prompt = unmarked(self._prompt(self._marked(examples[0])))
@@ -227,7 +227,7 @@ def _without_end(tokenizer: Any, ids: list[int]) -> list[int]:
 class TrainingRows:
     """Rows ready for the trainer, and what the audit counted."""
 
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
     """``input_ids`` and ``labels``: as many of these, or the index of one label."""
     audit: dict[str, int]
 

@@ -33,7 +33,7 @@ COUNTED = (
 """Training keys whose defaults decide how long a cell trains and what it needs."""
 
 
-def snapshot() -> dict[str, Any]:
+def snapshot() -> dict[str, object]:
     """The keys of the installed libraries' config classes, each with its kind."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
     from transformers import BitsAndBytesConfig, GenerationConfig, TrainingArguments

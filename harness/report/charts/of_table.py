@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import Standing
@@ -209,7 +208,7 @@ def _training_layers(runs: Sequence[str]) -> list[Spec]:
     ]  # fmt: skip
 
 
-def _curves(name: str, log: list[dict[str, Any]]) -> list[Spec]:
+def _curves(name: str, log: list[dict[str, float]]) -> list[Spec]:
     """At most `CURVE_POINTS` steps of a run, for every field that it logged; all evaluations."""
     numbered = [(record.get("step", k), record) for k, record in enumerate(log, start=1)]
     logged = [item for item in numbered if "loss" in item[1]]
@@ -223,12 +222,12 @@ def _curves(name: str, log: list[dict[str, Any]]) -> list[Spec]:
     ]
 
 
-def _curve_point(name: str, step: int, key: str, value: float) -> Spec:
+def _curve_point(name: str, step: float, key: str, value: float) -> Spec:
     hint = f"{name}: {CURVED[key]} {number(value)} at step {step}"
     return {"run": name, "step": step, "what": CURVED[key], "value": value, "tooltip": hint}
 
 
-def _evaluated(name: str, row: Row, cell: CellResult, log: list[dict[str, Any]]) -> list[Spec]:
+def _evaluated(name: str, row: Row, cell: CellResult, log: list[dict[str, float]]) -> list[Spec]:
     """The test loss before and after training, where both were measured."""
     base = row.baseline.value("eval_loss") if row.baseline else None
     last = cell.value("eval_loss")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
 from harness.results.records import Environment
@@ -11,7 +9,7 @@ from harness.results.records import Environment
 
 def data(board: Leaderboard) -> Section:
     """Counts of each data set's rows (read, dropped, used, overlapping), content hash, warnings."""
-    counts: dict[str, dict[str, Any]] = {}
+    counts: dict[str, dict[str, int]] = {}
     rest: dict[str, tuple[str, str]] = {}
     for table in board.tables:
         cells = [c for row in table.rows for c in row.finished]

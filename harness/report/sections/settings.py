@@ -35,7 +35,7 @@ def settings(board: Leaderboard) -> Section:
     return Section("Settings", notes, columns, tuple(rows), page_only=True)
 
 
-def _resolved(cell: CellResult) -> dict[str, Any]:
+def _resolved(cell: CellResult) -> dict[str, object]:
     whole = cell.provenance.cell
     return {part: whole[part] for part in PARTS if whole.get(part)}
 

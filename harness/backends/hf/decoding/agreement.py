@@ -43,7 +43,7 @@ class Checks:
 
     verdicts: dict[str, str | None] = field(default_factory=dict)
     """Way of decoding → how it differs from one prompt at a time; None if it agrees."""
-    decoded: dict[str, Any] = field(default_factory=dict)
+    decoded: dict[str, object] = field(default_factory=dict)
     """How it decoded last: engine or `generate`, why, batches."""
 
     def verdict(self, way: str, ask: Callable[[], str | None]) -> str | None:

@@ -30,8 +30,19 @@ class Decoded:
     answers: list[Answer]
     seconds: float
     new_tokens: int
-    how: dict[str, Any] = field(default_factory=dict)
+    how: dict[str, object] = field(default_factory=dict)
     """`engine` (`cuda graph`, `eager`, `generate`), why not a faster one, batch size, halvings."""
+
+    @property
+    def engine(self) -> str:
+        """What decoded."""
+        return str(self.how["engine"])
+
+    @property
+    def cache_mib(self) -> float | None:
+        """The size of the key-value cache; None where it is not known."""
+        size = self.how.get("kv_cache_mib")
+        return size if isinstance(size, int | float) else None
 
 
 def decode(
@@ -83,7 +94,7 @@ def decode(
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 
 
-def decoding_facts(model: Any) -> dict[str, Any]:
+def decoding_facts(model: Any) -> dict[str, object]:
     """How ``model`` decoded last and what was found when its ways were tried; for the result."""
     checks = checks_of(model)
     away = {way: found for way, found in checks.verdicts.items() if found}
@@ -91,7 +102,7 @@ def decoding_facts(model: Any) -> dict[str, Any]:
     return {**checks.decoded, **tried, "checked": sorted(checks.verdicts)}
 
 
-def fixed_length(new_tokens: int) -> dict[str, Any]:
+def fixed_length(new_tokens: int) -> dict[str, object]:
     """Generation options of greedy answers of ``new_tokens`` tokens, whatever ends them."""
     return {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
 

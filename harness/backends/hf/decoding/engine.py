@@ -147,9 +147,9 @@ class Engine:
         synchronize()
         return Timing(first, (time.perf_counter() - started) / max(1, new_tokens - 2))
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, object]:
         """How steps were run, for the result."""
-        found: dict[str, Any] = {"engine": "cuda graph" if self.capture else "eager"}
+        found: dict[str, object] = {"engine": "cuda graph" if self.capture else "eager"}
         if self.reason:
             found["reason"] = self.reason
         if self.capture:

@@ -187,7 +187,7 @@ class ByEngine:
             for row in rows
         ]
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, object]:
         """How it was decoded, for the result."""
         return self.engine.told()
 
@@ -242,9 +242,13 @@ class ByGenerate:
                 text, stopped = text.split(stop)[0], True
         return Answer(text.strip(), len(used), "stop" if stopped else "length")
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, object]:
         """How it was decoded, for the result."""
-        found = {"engine": "generate", "reason": self.reason, "batches": self.batches}
+        found: dict[str, object] = {
+            "engine": "generate",
+            "reason": self.reason,
+            "batches": self.batches,
+        }
         if self.batches_reason:
             found["batches_reason"] = self.batches_reason
         return found

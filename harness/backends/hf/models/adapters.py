@@ -95,7 +95,7 @@ def write_record(folder: Path, cell: Cell, tokenizer: Any) -> None:
     write_json(folder / RECORD, _record(cell, tokenizer))
 
 
-def _record(cell: Cell, tokenizer: Any) -> dict[str, Any]:
+def _record(cell: Cell, tokenizer: Any) -> dict[str, object]:
     card = cell.model
     style = {"prompt": card.prompt, "system": card.system, "template": card.template}
     chat = tokenizer.chat_template if card.prompt in (None, "chat") else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -69,7 +69,7 @@ def load_fitting(load: Any, card: ModelCard, *, headed: bool, **kwargs: Any) -> 
     return model
 
 
-def _missing(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
+def _missing(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     inside = f"{model.base_model_prefix}."
     return [
         name
@@ -79,7 +79,7 @@ def _missing(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
     ]
 
 
-def _mismatched(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
+def _mismatched(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     inside = f"{model.base_model_prefix}."
     return [
         f"{name} {list(stored)} for {list(wanted)}"
@@ -88,7 +88,7 @@ def _mismatched(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
     ]
 
 
-def _unexpected(model: Any, info: dict[str, Any], *, headed: bool) -> list[str]:
+def _unexpected(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     """Weights that nobody took; those of the language head do not count where it is replaced."""
     inside = f"{model.base_model_prefix}."
     found = [name for name in info["unexpected_keys"] if not COMPUTED.search(name)]

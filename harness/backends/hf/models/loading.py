@@ -33,6 +33,7 @@ from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
 from harness.suite.options import FULL
+from harness.suite.parts import Options
 
 PACK = 32
 """Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
@@ -69,7 +70,7 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
         HarnessError: the checkpoint does not fit its architecture, or ``cell`` calls it by a
             quantization that it has not.
     """
-    kwargs: dict[str, Any] = {
+    kwargs: Options = {
         "dtype": _dtype(cell.model),
         "use_safetensors": True,
         "device_map": {"": str(device())},

@@ -17,6 +17,7 @@ from harness.backends.hf.models.checkpoint import from_hub
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
+from harness.suite.parts import Options
 
 HEADS = ["score", "classifier", "lm_head"]
 """Modules that are never quantized: output heads."""
@@ -25,7 +26,7 @@ ENOUGH = 0.9
 BITS_AND_BYTES = "bitsandbytes"
 
 
-def quantization_arguments(cell: Cell, dtype: torch.dtype | str) -> dict[str, Any]:
+def quantization_arguments(cell: Cell, dtype: torch.dtype | str) -> Options:
     """Return the arguments of `from_pretrained` that quantize as ``cell`` says.
 
     Raises:

@@ -46,7 +46,7 @@ class TaskKind(Protocol):
     ) -> list[Prediction]:
         """One record per example of ``test``."""
 
-    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """How ``test`` was asked and its answers decoded, for the result's facts."""
 
     def measure(self, model: PreTrainedModel, test: Sequence[Example]) -> BackendResult:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -59,7 +58,7 @@ class LabelAnswers(TextTask):
             records.append(label_record(rows[first].prompt, per_byte, labels))
         return records
 
-    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """How questions are made, what ends an answer, and how answers were decoded."""
         return super().describe(model, asked(test, self.cell.task.labels))
 

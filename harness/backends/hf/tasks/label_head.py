@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -49,7 +48,7 @@ class LabelHead(PretrainedTask):
         labels = self.cell.task.labels
         return [label_record(e.prompt, scores[k], labels) for k, e in enumerate(test)]
 
-    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """The first text as the head sees it."""
         return {"decoding": decoding_facts(model), "first_prompt": test[0].prompt}
 

@@ -98,7 +98,7 @@ class RandomWeights:
         """Nothing: the answers of random weights say nothing."""
         return []
 
-    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """Nothing: nothing was asked."""
         return {}
 
@@ -123,7 +123,7 @@ class RandomWeights:
             share = decoding_share(_read_each_step(model), latency.each_token())
             numbers |= without_missing({"decode_bandwidth_share": share})
         numbers |= used.per_1k(decoded.new_tokens)
-        numbers |= without_missing({"kv_cache_mib": decoded.how.get("kv_cache_mib")})
+        numbers |= without_missing({"kv_cache_mib": decoded.cache_mib})
         return BackendResult(
             numbers, {"latency_ms": latency.milliseconds(), "decoding": decoded.how}
         )

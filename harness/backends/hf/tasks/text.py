@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -67,7 +66,7 @@ class TextTask(PretrainedTask):
                 "new_tokens": answer.new_tokens,
                 "batch_ms": round(1000 * answer.batch_seconds, 3),
                 "batch_examples": answer.batch_examples,
-                "decoded_by": decoded.how["engine"],
+                "decoded_by": decoded.engine,
             }
             for row, answer in zip(encoded, decoded.answers, strict=True)
         ]
@@ -84,7 +83,7 @@ class TextTask(PretrainedTask):
                 }
         return records
 
-    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, Any]:
+    def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """How prompts are made, what ends an answer, and how answers were decoded."""
         facts = Encoder(self.cell.model, self.tokenizer).facts(test, loaded_stops(model))
         return {
@@ -111,7 +110,7 @@ class TextTask(PretrainedTask):
         return {
             "batch_tokens_per_s": decoded.new_tokens / decoded.seconds,
             **used.per_1k(decoded.new_tokens),
-            **without_missing({"kv_cache_mib": decoded.how.get("kv_cache_mib")}),
+            **without_missing({"kv_cache_mib": decoded.cache_mib}),
         }
 
     def prompt_ids(self, examples: Sequence[Example]) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ LONGEST = 64
 
 
 @torch.no_grad()
-def check_packing(model: Any, rows: Sequence[dict[str, Any]]) -> None:
+def check_packing(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuse to pack rows for ``model`` where the second row's logits depend on the first.
 
     Packed rows are told apart by positions that start anew. An architecture that takes no

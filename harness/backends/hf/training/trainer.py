@@ -27,6 +27,7 @@ from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.packing import check_packing
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
+from harness.suite.parts import Options
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ def train_text(
 
 
 def train_rows(
-    model: Any, tokenizer: Any, options: dict[str, Any], rows: Sequence[dict[str, Any]], tokens: int
+    model: Any,
+    tokenizer: Any,
+    options: Options,
+    rows: Sequence[Mapping[str, Any]],
+    tokens: int,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
     check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
@@ -169,11 +174,11 @@ def train_labels(
         tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
 
-def _dataset(rows: Sequence[dict[str, Any]]) -> Dataset:
+def _dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
     return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
-def arguments_of(cell: Cell, model: Any, scratch: Path) -> dict[str, Any]:
+def arguments_of(cell: Cell, model: Any, scratch: Path) -> Options:
     """The suite's keys over the harness's defaults; what the harness manages is set last."""
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {
@@ -223,5 +228,5 @@ def _train(trainer: Any, model: Any, tokens: int) -> Trained:
     )
 
 
-def _numbers(record: dict[str, Any]) -> dict[str, float]:
+def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
     return {k: v for k, v in record.items() if isinstance(v, int | float) and v == v}
