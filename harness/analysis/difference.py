@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import ne
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -300,5 +299,5 @@ def left_out(first: Records, second: Records) -> str | None:
     return f"paired {shared} examples by id; left out: {alone}"
 
 
-def _answered_by(side: Records) -> Any:
+def _answered_by(side: Records) -> str | None:
     return next(iter(side.values())).get("answered_by")

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from harness.analysis.difference import (
     Criteria,
@@ -133,7 +133,7 @@ def compare_axis(run: Comparable, axis: str, *, margin: float = 0.0) -> Comparis
         HarnessError: the directory holds no run, or the axis has a single value.
     """
     rows = _rows(_scored(run), axis)
-    families: dict[tuple[Any, ...], list[list[Scored]]] = {}
+    families: dict[tuple[object, ...], list[list[Scored]]] = {}
     for axes, cells in rows.items():
         others = tuple(v for name, v in zip(AXES, axes, strict=True) if name != axis)
         families.setdefault(others, []).append(cells)
@@ -150,9 +150,9 @@ def compare_axis(run: Comparable, axis: str, *, margin: float = 0.0) -> Comparis
     return _holm(pairs)
 
 
-def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[Any, ...], list[Scored]]:
+def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[object, ...], list[Scored]]:
     """Cells by their axes, all seeds of a variant together unless seeds are compared."""
-    rows: dict[tuple[Any, ...], list[Scored]] = {}
+    rows: dict[tuple[object, ...], list[Scored]] = {}
     for scored in cells:
         axes = scored.result.axes if axis == "seed" else {**scored.result.axes, "seed": None}
         rows.setdefault(tuple(axes.values()), []).append(scored)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from harness.metrics.prediction import Prediction
 
@@ -101,7 +101,7 @@ class CorpusDifference(NamedTuple):
 
 Pairs = Sequence[tuple[Sequence[Prediction], Sequence[Prediction]]]
 """For each pair of training seeds, the records of both sides, example by example."""
-Clusters = Sequence[Any] | None
+Clusters = Sequence[Hashable] | None
 """The group of each example; None if every example is its own group."""
 
 

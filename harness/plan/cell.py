@@ -98,7 +98,7 @@ def cell_of_record(record: Mapping[str, Any]) -> Cell:
     return Cell(**{**rest, "model": ModelCard(**record["model"]), "dataset": dataset, "task": task})
 
 
-def evaluated(cell: Cell, **options: Any) -> Cell:
+def evaluated(cell: Cell, **options: object) -> Cell:
     """``cell`` with ``options`` of its evaluation replaced."""
     evaluation = cell.evaluation.model_copy(update=options)
     return replace(cell, task=replace(cell.task, evaluation=evaluation))
@@ -118,7 +118,7 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def cell_key(axes: Mapping[str, Any], print_: str) -> str:
+def cell_key(axes: Mapping[str, object], print_: str) -> str:
     """The folder name of the cell on ``axes``: its names and eight digits of its fingerprint."""
     names = [str(axes[axis]) for axis in AXES[:-1]]
     seed = [] if axes["seed"] is None else [f"s{axes['seed']}"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from harness.plan.architecture import architecture_of, model_bytes, shape_of, trainable_params
 from harness.plan.cell import Cell
@@ -53,6 +52,6 @@ def unknown_cells(claims: Sequence[Claim], cells: Sequence[Cell]) -> list[str]:
     return problems
 
 
-def fits(wanted: Mapping[str, Any], axes: Mapping[str, Any]) -> bool:
+def fits(wanted: Mapping[str, object], axes: Mapping[str, object]) -> bool:
     """Whether ``axes`` has every value of ``wanted``."""
     return all(axes.get(axis) == value for axis, value in wanted.items())

@@ -13,7 +13,6 @@ import tarfile
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from harness.errors import HarnessError
 from harness.results.paths import RunPaths, json_text, write_bytes
@@ -101,7 +100,7 @@ def _content(path: Path) -> bytes:
     return json_text(_portable(read_object(path, hint=AGAIN))).encode()
 
 
-def _portable(value: Any) -> Any:
+def _portable(value: object) -> object:
     """``value`` with every absolute path in a text cut to its last part."""
     if isinstance(value, dict):
         return {k: v if k == "trivial" else _portable(v) for k, v in value.items()}

@@ -145,12 +145,12 @@ class RunPaths:
         return self.directory / "environment.json"
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write ``value`` as strict JSON under a temporary name, then rename it to ``path``."""
     write_text(path, json_text(value))
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """``value`` as strict JSON, as every JSON file of a run directory is written."""
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 

@@ -77,7 +77,7 @@ def _pair_scorer(entry: MetricEntry, names: Sequence[str]) -> PairScorer:
     return score
 
 
-def _numbers(given: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(given: Mapping[str, object]) -> dict[str, float]:
     """The numbers in what a module gave; a list of one number counts, for there is one example."""
     found = {}
     for key, value in given.items():

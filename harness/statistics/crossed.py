@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class CrossedDifference(NamedTuple):
 def crossed_difference(
     differences: Sequence[Sequence[float]] | NDArray[np.float64],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
 ) -> CrossedDifference:
     """The mean of d[example, seed] with its interval from a two-way random-effects ANOVA.

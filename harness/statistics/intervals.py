@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def bca(
 
 def clustered_bootstrap(
     values: Sequence[float],
-    clusters: Sequence[Any],
+    clusters: Sequence[Hashable],
     *,
     confidence: float = 0.95,
     resamples: int = 10_000,
@@ -127,7 +127,7 @@ def _ratio(sums: Floats) -> Floats:
 
 
 def clustered_t(
-    values: Sequence[float], clusters: Sequence[Any], *, confidence: float = 0.95
+    values: Sequence[float], clusters: Sequence[Hashable], *, confidence: float = 0.95
 ) -> Interval:
     """A t interval of the mean with cluster-robust standard error (Miller 2024, eq. 4).
 
@@ -142,7 +142,7 @@ def clustered_t(
 
 
 def clustered_share(
-    values: Sequence[float], clusters: Sequence[Any], *, confidence: float = 0.95
+    values: Sequence[float], clusters: Sequence[Hashable], *, confidence: float = 0.95
 ) -> Interval:
     """Wilson's interval of a share whose examples come in groups; it never leaves 0 to 1.
 
@@ -161,7 +161,7 @@ def clustered_share(
     return _wilson(mean.mean, min(max(effective, float(mean.groups)), float(n)), confidence)
 
 
-def clustered_t_p(values: Sequence[float], clusters: Sequence[Any]) -> float:
+def clustered_t_p(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
     """The two-sided p-value of the hypothesis that the mean is 0; it belongs to `clustered_t`.
 
     Where the clusters do not differ at all, a t-test would claim p = 0 from two clusters. The
@@ -187,7 +187,7 @@ class ClusteredMean(NamedTuple):
     """Distinct clusters; the degrees of freedom are one less."""
 
 
-def clustered_mean(values: Sequence[float], clusters: Sequence[Any]) -> ClusteredMean:
+def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredMean:
     """The mean of ``values`` with the standard error of Miller 2024, eq. 4.
 
     Raises:

@@ -6,7 +6,7 @@ They are no means of example scores, so a bootstrap of scores would not be valid
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def macro_f1_interval(
     predicted: Sequence[Hashable],
     labels: Sequence[Hashable],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -82,7 +82,7 @@ def macro_f1_difference(
     finetuned: Sequence[Hashable],
     labels: Sequence[Hashable],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -114,7 +114,7 @@ def macro_f1_crossed(
     finetuned: Sequence[Sequence[Hashable]],
     labels: Sequence[Hashable],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     of: LabelStatistic = macro_f1,
 ) -> CrossedDifference:
@@ -163,7 +163,7 @@ def macro_f1_swap(
     finetuned: Sequence[Hashable],
     labels: Sequence[Hashable],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
     of: LabelStatistic = macro_f1,
@@ -200,7 +200,11 @@ class _Swaps(NamedTuple):
 
 
 def _swap_p(
-    cells: _Cells, clusters: Sequence[Any] | None, resamples: int, seed: int, of: LabelStatistic
+    cells: _Cells,
+    clusters: Sequence[Hashable] | None,
+    resamples: int,
+    seed: int,
+    of: LabelStatistic,
 ) -> float:
     before, after = cells.designs
     steps, counts = after - before, cells.counts
@@ -227,7 +231,7 @@ def _binomials(counts: Floats, resamples: int, seed: int) -> Iterator[Floats]:
         yield rng.binomial(whole, 0.5, (size, len(whole))).astype(np.float64)
 
 
-def _by_cluster(cells: _Cells, clusters: Sequence[Any]) -> Floats:
+def _by_cluster(cells: _Cells, clusters: Sequence[Hashable]) -> Floats:
     """How many examples of each cell a cluster holds, (clusters, cells)."""
     size = len(cells.counts)
     codes = cluster_codes(clusters, len(cells.of_example))
@@ -239,7 +243,7 @@ def _by_cluster(cells: _Cells, clusters: Sequence[Any]) -> Floats:
 def _interval(
     cells: _Cells,
     statistic: Callable[[Floats], Floats],
-    clusters: Sequence[Any] | None,
+    clusters: Sequence[Hashable] | None,
     *,
     confidence: float,
     resamples: int,

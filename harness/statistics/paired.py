@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def paired_difference(
     baseline: Sequence[float],
     finetuned: Sequence[float],
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference:

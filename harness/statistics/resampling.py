@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def bca_limits(
     return Interval(float(low), float(high))
 
 
-def repeating(clusters: Sequence[Any] | None) -> Sequence[Any] | None:
+def repeating(clusters: Sequence[Hashable] | None) -> Sequence[Hashable] | None:
     """``clusters`` if they repeat (one holds two examples or more) and two differ; else None.
 
     Clusters of one example each are examples; one cluster of everything leaves nothing to resample.
@@ -139,7 +139,7 @@ def repeating(clusters: Sequence[Any] | None) -> Sequence[Any] | None:
     return clusters
 
 
-def cluster_codes(clusters: Sequence[Any], n: int) -> NDArray[np.intp]:
+def cluster_codes(clusters: Sequence[Hashable], n: int) -> NDArray[np.intp]:
     """Clusters numbered from 0, shape (n,).
 
     Raises:
@@ -147,7 +147,7 @@ def cluster_codes(clusters: Sequence[Any], n: int) -> NDArray[np.intp]:
     """
     if len(clusters) != n:
         raise ValueError(f"{len(clusters)} clusters for {n} examples")
-    numbers: dict[Any, int] = {}
+    numbers: dict[Hashable, int] = {}
     codes = np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.intp)
     if len(numbers) < 2:
         raise ValueError("a clustered interval needs at least two clusters")

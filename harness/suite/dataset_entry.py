@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -13,7 +13,7 @@ ColumnField = Literal[
 ]
 
 
-def _rows_or_share(value: Any) -> Any:
+def _rows_or_share(value: object) -> object:
     """A number of rows, or a share of them; anything else, 0 included, is refused."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
@@ -99,7 +99,7 @@ class DatasetEntry(Entry):
 
     @field_validator("labels", mode="before")
     @classmethod
-    def _labels_are_texts(cls, labels: Any) -> Any:
+    def _labels_are_texts(cls, labels: object) -> object:
         """YAML reads `[0, 1]` as numbers and `[true, false]` as truth values: labels are texts."""
         if not isinstance(labels, list | tuple):
             return labels
@@ -133,7 +133,7 @@ class DatasetEntry(Entry):
         return self
 
 
-def _label(label: Any) -> Any:
+def _label(label: object) -> object:
     if isinstance(label, bool):
         return "true" if label else "false"
     return str(label) if isinstance(label, int | float) else label

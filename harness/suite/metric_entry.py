@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -43,7 +43,7 @@ class MetricEntry(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_a_bare_name(cls, item: Any) -> Any:
+    def _of_a_bare_name(cls, item: object) -> object:
         return {"source": item} if isinstance(item, str) else item
 
     @model_validator(mode="after")

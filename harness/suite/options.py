@@ -48,7 +48,7 @@ def key_problems(options: Options, known: Mapping[str, str]) -> Iterator[tuple[s
                 yield key, wrong
 
 
-def kind_problem(value: Any, kinds: str) -> str | None:
+def kind_problem(value: object, kinds: str) -> str | None:
     """Why ``value`` is of none of ``kinds``; None if it is, or if they are not known.
 
     Args:

@@ -201,7 +201,7 @@ class Matrix(Part):
 
     @field_validator("quantization", "seed")
     @classmethod
-    def _not_empty(cls, axis: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _not_empty(cls, axis: tuple[object, ...]) -> tuple[object, ...]:
         if not axis:
             raise ValueError("an empty axis makes an empty grid; delete the key or fill it")
         return axis

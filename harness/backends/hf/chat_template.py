@@ -17,6 +17,7 @@ from itertools import takewhile
 from typing import Any
 
 from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
 
 from harness.backends.prompting import Message
 from harness.errors import HarnessError
@@ -44,7 +45,7 @@ class ChatTemplate:
     """
 
     model: str
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     text: str
     kwargs: dict[str, object]
     date: date | None
@@ -150,7 +151,7 @@ class ChatTemplate:
         return f"{{% macro {CLOCK}(format) %}}{{{{ format{steps} }}}}{{% endmacro %}}\n{self.text}"
 
 
-def chat_template(card: ModelCard, tokenizer: Any) -> ChatTemplate:
+def chat_template(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
     """The chat template of ``tokenizer`` as ``card`` has it rendered, probed.
 
     Raises:
@@ -234,7 +235,7 @@ def _takes_system(template: ChatTemplate, question: Message) -> bool:
         return False
 
 
-def _first_control(tokenizer: Any, text: str) -> int | None:
+def _first_control(tokenizer: PreTrainedTokenizerBase, text: str) -> int | None:
     """The first special or added token in ``text``."""
     control = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
     ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids if text else []

@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 """Around marked text: two of Unicode's noncharacters, which no text may hold."""
@@ -26,7 +27,7 @@ code models' runs of spaces are added tokens too, and are ordinary text."""
 class ControlText:
     """What a tokenizer takes for control tokens, and texts to ids without being taken in."""
 
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     template: str = ""
     """The chat template, whose markers count although not all are special tokens."""
 

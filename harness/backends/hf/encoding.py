@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from transformers import PreTrainedTokenizerBase
+
 from harness.backends.hf.chat_template import ChatTemplate, chat_template
 from harness.backends.hf.control_text import OPEN, ControlText, unmarked
 from harness.backends.hf.stop_tokens import StopTokens
@@ -71,7 +73,7 @@ class Encoder:
         tokenizer: Its tokenizer.
     """
 
-    def __init__(self, card: ModelCard, tokenizer: Any) -> None:
+    def __init__(self, card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> None:
         self.card = card
         self.tokenizer = tokenizer
         self.style = card.prompt or ("chat" if tokenizer.chat_template else "plain")
@@ -202,12 +204,16 @@ class Encoder:
         return self.text.ids(texts, add_special_tokens=self.template is None)
 
 
-def encode_prompts(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[list[int]]:
+def encode_prompts(
+    card: ModelCard, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
+) -> list[list[int]]:
     """The ids of each prompt, with at most one beginning-of-text token."""
     return Encoder(card, tokenizer).prompts(examples)
 
 
-def encode(card: ModelCard, tokenizer: Any, examples: Sequence[Example]) -> list[Encoded]:
+def encode(
+    card: ModelCard, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]
+) -> list[Encoded]:
     """Each example as the ids of prompt, lead, answer and tail."""
     return Encoder(card, tokenizer).rows(examples)
 
@@ -219,7 +225,7 @@ def _lead(answer: str, reference: str) -> str:
     return before.rstrip(" ") if found else ""
 
 
-def _without_end(tokenizer: Any, ids: list[int]) -> list[int]:
+def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 
 @dataclass(frozen=True)
 class StopTokens:
@@ -34,7 +36,9 @@ class StopTokens:
         return {self.texts[i]: {"id": i, "from": source} for i, source in self.sources.items()}
 
 
-def stop_tokens(tokenizer: Any, model: Any, template_end: int | None = None) -> StopTokens:
+def stop_tokens(
+    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, template_end: int | None = None
+) -> StopTokens:
     """The union of what tokenizer, generation config, config and chat template name.
 
     An id of the two configs counts only where the tokenizer has a special or added token there:
@@ -62,12 +66,12 @@ def stop_tokens(tokenizer: Any, model: Any, template_end: int | None = None) -> 
     return StopTokens(sources, tuple(left_out), texts)
 
 
-def keep_stops(model: Any, stops: StopTokens) -> None:
+def keep_stops(model: PreTrainedModel, stops: StopTokens) -> None:
     """Let ``model`` carry what ends its answers, under whatever wraps it later."""
     model.stop_tokens = stops
 
 
-def loaded_stops(model: Any) -> StopTokens:
+def loaded_stops(model: PreTrainedModel) -> StopTokens:
     """What `keep_stops` left on ``model`` or on what it wraps; nothing on another model."""
     found = getattr(model, "stop_tokens", None)
     return found if isinstance(found, StopTokens) else StopTokens({})

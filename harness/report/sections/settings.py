@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import Section
@@ -40,7 +39,7 @@ def _resolved(cell: CellResult) -> dict[str, object]:
     return {part: whole[part] for part in PARTS if whole.get(part)}
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf with its dotted key; empty values are left out."""
     if path in HIDDEN or value in (None, [], {}):
         return
@@ -51,7 +50,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 PRODUCT = 8192
 """Rows and columns of the measured matrix product."""
@@ -65,7 +66,7 @@ def _fastest(work: Any) -> float:
     return best
 
 
-def multiplied_params(model: Any) -> int:
+def multiplied_params(model: PreTrainedModel) -> int:
     """Parameters that a token is multiplied with: all but an embedding that is looked up alone.
 
     A tied embedding is the head as well: its product is as large as an untied one's.

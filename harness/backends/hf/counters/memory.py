@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 MIB = 1024**2
 
@@ -74,13 +75,15 @@ def held_by(tensors: Iterable[torch.Tensor]) -> float:
     return sum(int(tensor.numel()) * int(tensor.element_size()) for tensor in tensors) / MIB
 
 
-def weights_mib(model: Any) -> float:
+def weights_mib(model: PreTrainedModel) -> float:
     """MiB of the frozen weights with what their quantization keeps beside them."""
     frozen = [p for p in model.parameters() if not p.requires_grad]
     return held_by([*frozen, *model.buffers(), *(t for p in frozen for t in _quantization_of(p))])
 
 
-def training_parts(model: Any, optimizer: Any, peak_mib: float | None) -> dict[str, float]:
+def training_parts(
+    model: PreTrainedModel, optimizer: Any, peak_mib: float | None
+) -> dict[str, float]:
     """What training holds, in MiB: gradients and optimizer state; on CUDA the rest of the peak too.
 
     The rest is activations, and what kernels and the loss need for a moment.

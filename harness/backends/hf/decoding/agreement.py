@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 
 from harness.errors import HarnessError
 
@@ -53,10 +53,10 @@ class Checks:
         return self.verdicts[way]
 
 
-_CHECKS: WeakKeyDictionary[Any, Checks] = WeakKeyDictionary()
+_CHECKS: WeakKeyDictionary[PreTrainedModel, Checks] = WeakKeyDictionary()
 
 
-def checks_of(model: Any) -> Checks:
+def checks_of(model: PreTrainedModel) -> Checks:
     """Return the verdicts on ``model``, which live as long as it does."""
     return _CHECKS.setdefault(model, Checks())
 
@@ -75,7 +75,9 @@ def rotated(prompts: Sequence[list[int]]) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def generated(model: Any, ids: torch.Tensor, there: torch.Tensor, pad: int) -> list[Step]:
+def generated(
+    model: PreTrainedModel, ids: torch.Tensor, there: torch.Tensor, pad: int
+) -> list[Step]:
     """`TOKENS` new tokens of each row by `generate`, fewer where all rows end."""
     config = GenerationConfig(
         max_new_tokens=TOKENS, do_sample=False, pad_token_id=pad,
@@ -88,7 +90,7 @@ def generated(model: Any, ids: torch.Tensor, there: torch.Tensor, pad: int) -> l
     return [Step(*row) for row in zip(made, logits, strict=True)]
 
 
-def alone(model: Any, prompts: Sequence[list[int]], pad: int) -> list[Step]:
+def alone(model: PreTrainedModel, prompts: Sequence[list[int]], pad: int) -> list[Step]:
     """Each of ``prompts`` decoded greedily by itself, without padding."""
     found = []
     for prompt in prompts:
@@ -124,7 +126,7 @@ def disagreement(
 
 
 @torch.inference_mode()
-def check_causal(model: Any, prompt: Sequence[int]) -> None:
+def check_causal(model: PreTrainedModel, prompt: Sequence[int]) -> None:
     """Refuse a model that reads the tokens after the one that it is asked about.
 
     Raises:
@@ -145,7 +147,7 @@ def check_causal(model: Any, prompt: Sequence[int]) -> None:
         )
 
 
-def tolerance_of(model: Any) -> float:
+def tolerance_of(model: PreTrainedModel) -> float:
     """What rounding may do to the logits of ``model``, in their standard deviations."""
     if getattr(model, "is_quantized", False):
         return QUANTIZED_TOLERANCE

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.decoding.ways import Answer, way_of
@@ -46,8 +46,8 @@ class Decoded:
 
 
 def decode(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[list[int]],
     *,
     options: Options,
@@ -94,7 +94,7 @@ def decode(
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 
 
-def decoding_facts(model: Any) -> dict[str, object]:
+def decoding_facts(model: PreTrainedModel) -> dict[str, object]:
     """How ``model`` decoded last and what was found when its ways were tried; for the result."""
     checks = checks_of(model)
     away = {way: found for way, found in checks.verdicts.items() if found}
@@ -107,7 +107,7 @@ def fixed_length(new_tokens: int) -> dict[str, object]:
     return {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
 
 
-def fitting_batch(model: Any, length: int, wanted: int) -> int:
+def fitting_batch(model: PreTrainedModel, length: int, wanted: int) -> int:
     """``wanted`` rows, or the fewer whose cache and logits fit in the device's free memory."""
     if model.device.type != "cuda":
         return wanted

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
+from transformers import PreTrainedModel
 
 from harness.backends.hf.counters.memory import held_by, synchronize
 from harness.backends.hf.decoding.cache import FixedCache, State
@@ -58,7 +59,7 @@ class _Graph(NamedTuple):
 class Engine:
     """Decodes batches of prompts greedily."""
 
-    model: Any
+    model: PreTrainedModel
     pad: int
     ends: Sequence[int]
     capture: bool

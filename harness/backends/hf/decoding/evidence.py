@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 
 from harness.suite.schema import Options
 
@@ -47,7 +47,7 @@ PADDED_TYPES = frozenset(_PADDED_TYPES.split())
 """Further `model_type`s whose answers `generate` gets right in left-padded batches."""
 
 
-def engine_reason(model: Any, config: GenerationConfig, options: Options) -> str | None:
+def engine_reason(model: PreTrainedModel, config: GenerationConfig, options: Options) -> str | None:
     """Return why the engine cannot decode this; None if it can."""
     if config.do_sample:
         return "sampling"
@@ -73,7 +73,7 @@ def engine_reason(model: Any, config: GenerationConfig, options: Options) -> str
     return None
 
 
-def padding_reason(model: Any) -> str | None:
+def padding_reason(model: PreTrainedModel) -> str | None:
     """Return why prompts of different lengths must not share a batch; None if they may."""
     if is_prompt_learning(model):
         # the virtual tokens stand before the padding: positions would depend on the batch
@@ -89,7 +89,7 @@ def padding_reason(model: Any) -> str | None:
     return None
 
 
-def is_prompt_learning(model: Any) -> bool:
+def is_prompt_learning(model: PreTrainedModel) -> bool:
     """Whether the adapter is virtual tokens in front of the prompt."""
     peft = getattr(model, "active_peft_config", None)
     return peft is not None and bool(peft.is_prompt_learning)
@@ -99,7 +99,7 @@ def _layer_kinds(settings: Any) -> set[str]:
     return set(getattr(settings, "layer_types", None) or ["full_attention"])
 
 
-def takes(model: Any, name: str) -> bool:
+def takes(model: PreTrainedModel, name: str) -> bool:
     """Whether the forward of the model itself, below an adapter's wrapper, takes ``name``."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     return name in inspect.signature(base.forward).parameters

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -68,7 +69,7 @@ class Fusing:
                 source.apply_rotary_pos_emb = function
 
 
-def fusing_of(model: Any) -> Fusing | None:
+def fusing_of(model: PreTrainedModel) -> Fusing | None:
     """What can be replaced in ``model``; None where nothing can, or where kernels do not build."""
     if model.config.get_text_config().model_type not in FAMILIES or not _kernels_build():
         return None
@@ -115,11 +116,11 @@ def _try_to_build() -> bool:
     return True
 
 
-def _is_norm(module: Any) -> bool:
+def _is_norm(module: torch.nn.Module) -> bool:
     return type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")
 
 
-def _norm(module: Any) -> Callable[..., torch.Tensor]:
+def _norm(module: torch.nn.Module) -> Callable[..., torch.Tensor]:
     from harness.backends.hf.decoding import kernels
 
     def forward(x: torch.Tensor) -> torch.Tensor:
@@ -128,12 +129,12 @@ def _norm(module: Any) -> Callable[..., torch.Tensor]:
     return forward
 
 
-def _is_attention(module: Any) -> bool:
+def _is_attention(module: torch.nn.Module) -> bool:
     return hasattr(module, "layer_idx") and hasattr(module, "num_key_value_groups")
 
 
 def _attention(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any,
+    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any,
     scaling: float, *, decode_cache: Any, sliding_window: int | None = None, **_: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
     """The attention interface of transformers over a `FixedCache`."""
@@ -165,7 +166,7 @@ class _Group:
         self.x = self.inner = None
 
 
-def _adapters(parent: Any, found: Fusing) -> None:
+def _adapters(parent: torch.nn.Module, found: Fusing) -> None:
     """Replace the plain LoRA layers among ``parent``'s children."""
     children = {name: child for name, child in parent.named_children() if _is_plain_lora(child)}
     for names in SHARED_INPUTS:
@@ -186,7 +187,9 @@ def _fuse(layers: list[Any], found: Fusing) -> None:
     found.counts["adapters"] += len(layers)
 
 
-def _lora(layer: Any, group: _Group, member: int, *, last: bool) -> Callable[..., torch.Tensor]:
+def _lora(
+    layer: torch.nn.Module, group: _Group, member: int, *, last: bool
+) -> Callable[..., torch.Tensor]:
     from harness.backends.hf.decoding import kernels
 
     name = layer.active_adapters[0]
@@ -205,11 +208,11 @@ def _lora(layer: Any, group: _Group, member: int, *, last: bool) -> Callable[...
     return forward
 
 
-def _shape(layer: Any) -> tuple[int, ...]:
+def _shape(layer: torch.nn.Module) -> tuple[int, ...]:
     return tuple(layer.lora_A[layer.active_adapters[0]].weight.shape)
 
 
-def _is_plain_lora(layer: Any) -> bool:
+def _is_plain_lora(layer: torch.nn.Module) -> bool:
     """Whether ``layer`` is one float32 LoRA adapter on a linear layer, as PEFT first had it."""
     if type(layer).__name__ not in ("Linear", "Linear4bit", "Linear8bitLt"):
         return False

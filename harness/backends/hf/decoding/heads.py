@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.backends.hf.decoding.evidence import is_prompt_learning
 from harness.backends.hf.models.limits import check_context
@@ -14,7 +14,11 @@ from harness.backends.hf.models.limits import check_context
 
 @torch.inference_mode()
 def head_scores(
-    model: Any, tokenizer: Any, ids: Sequence[list[int]], *, batch_size: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Sequence[list[int]],
+    *,
+    batch_size: int,
 ) -> list[list[float]]:
     """Return the log-probability of each label for each of ``ids``, in batches sorted by length.
 
@@ -38,7 +42,7 @@ def head_scores(
     return [scores[i] for i in range(len(ids))]
 
 
-def training_side(model: Any) -> str:
+def training_side(model: PreTrainedModel) -> str:
     """Return the side on which a head's training rows are padded.
 
     Given embeddings alone (prompt learning), a head that reads the last token takes the last place:

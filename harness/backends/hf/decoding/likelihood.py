@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from harness.backends.hf.decoding.agreement import LONGEST, check_causal, checks_of, tolerance_of
 from harness.backends.hf.decoding.evidence import takes
@@ -32,7 +32,7 @@ class Likelihood:
 
 @torch.inference_mode()
 def score_answers(
-    model: Any, rows: Sequence[Encoded], *, pad: int, batch_size: int
+    model: PreTrainedModel, rows: Sequence[Encoded], *, pad: int, batch_size: int
 ) -> list[Likelihood]:
     """The likelihood of each row's answer given its prompt, in length-sorted batches.
 
@@ -52,7 +52,7 @@ def score_answers(
     return [found[i] for i in range(len(rows))]
 
 
-def _padding_agrees(model: Any, ordered: Sequence[Encoded], pad: int) -> bool:
+def _padding_agrees(model: PreTrainedModel, ordered: Sequence[Encoded], pad: int) -> bool:
     """Whether the shortest, a middle and the longest row score the same together and alone."""
     some = [ordered[k] for k in sorted({0, len(ordered) // 2, len(ordered) - 1})]
 
@@ -63,7 +63,7 @@ def _padding_agrees(model: Any, ordered: Sequence[Encoded], pad: int) -> bool:
     return checks_of(model).verdict("right padding", ask) is None
 
 
-def disagreement(model: Any, rows: list[Encoded], pad: int) -> str | None:
+def disagreement(model: PreTrainedModel, rows: list[Encoded], pad: int) -> str | None:
     """Return how the likelihoods of padded ``rows`` differ from those of each row alone."""
     together = _batch(model, rows, pad)
     single = [found for row in rows for found in _batch(model, [row], pad)]
@@ -71,7 +71,7 @@ def disagreement(model: Any, rows: list[Encoded], pad: int) -> str | None:
     return None if away <= tolerance_of(model) else f"{away:.2g} nats a token off"
 
 
-def _affordable(model: Any, rows: list[Encoded]) -> int:
+def _affordable(model: PreTrainedModel, rows: list[Encoded]) -> int:
     """How many of ``rows`` keep the logits of a batch under `LOGIT_BYTES`; one at least."""
     words = int(model.config.get_text_config().vocab_size)
     each = _kept(rows) * words * 4
@@ -87,7 +87,7 @@ def _length(row: Encoded) -> int:
     return len(row.prompt_ids) + len(row.answer_ids)
 
 
-def _batch(model: Any, rows: list[Encoded], pad: int) -> list[Likelihood]:
+def _batch(model: PreTrainedModel, rows: list[Encoded], pad: int) -> list[Likelihood]:
     width = max(map(_length, rows))
     ids = torch.full((len(rows), width), pad, device=model.device)
     mask = torch.zeros_like(ids)
@@ -104,7 +104,7 @@ def _batch(model: Any, rows: list[Encoded], pad: int) -> list[Likelihood]:
     return [_row(logits[i], row, width - kept) for i, row in enumerate(rows)]
 
 
-def _keeping(model: Any, kept: int) -> dict[str, int]:
+def _keeping(model: PreTrainedModel, kept: int) -> dict[str, int]:
     """The argument that leaves out the other logits, where the model takes it."""
     return {"logits_to_keep": kept} if takes(model, "logits_to_keep") else {}
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.backends.hf.decoding.agreement import (
     TOKENS,
@@ -50,7 +49,10 @@ class Answer:
 
 
 def way_of(
-    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    options: Options,
+    prompts: Sequence[list[int]],
 ) -> ByEngine | ByGenerate:
     """Return the fastest way that is known, and seen on some of ``prompts``, to be right.
 
@@ -73,14 +75,17 @@ def way_of(
 
 
 def engine_for(
-    model: Any, tokenizer: Any, options: Options, prompts: Sequence[list[int]]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    options: Options,
+    prompts: Sequence[list[int]],
 ) -> Engine | None:
     """Return the engine where it is the way for these options and prompts; else None."""
     way = way_of(model, tokenizer, options, prompts)
     return way.engine if isinstance(way, ByEngine) else None
 
 
-def engine_of(model: Any, config: GenerationConfig) -> Engine:
+def engine_of(model: PreTrainedModel, config: GenerationConfig) -> Engine:
     """Return an engine for ``model``, its steps captured where that can be."""
     reason = _eager_reason(model)
     capture = model.device.type == "cuda" and reason is None
@@ -91,7 +96,7 @@ def engine_of(model: Any, config: GenerationConfig) -> Engine:
 class _Trial:
     """Some prompts, decoded in several ways when a model is first used."""
 
-    model: Any
+    model: PreTrainedModel
     pad: int
     prompts: list[list[int]]
 
@@ -133,7 +138,9 @@ class _Trial:
         return checks_of(self.model).verdict(way, ask)
 
 
-def _config(model: Any, tokenizer: Any, options: Options) -> GenerationConfig:
+def _config(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, options: Options
+) -> GenerationConfig:
     return GenerationConfig(
         **{
             "pad_token_id": tokenizer.pad_token_id,
@@ -148,7 +155,7 @@ def _ends(config: GenerationConfig) -> list[int]:
     return list(ends) if isinstance(ends, list) else [ends]
 
 
-def _eager_reason(model: Any) -> str | None:
+def _eager_reason(model: PreTrainedModel) -> str | None:
     """Return why a step cannot be captured in a graph, as far as is known before trying."""
     for module in model.modules():
         state = getattr(module, "state", None)
@@ -162,7 +169,7 @@ class ByEngine:
     """Left-padded batches through `decoding.engine`."""
 
     engine: Engine
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     config: GenerationConfig
 
     @property
@@ -196,8 +203,8 @@ class ByEngine:
 class ByGenerate:
     """Batches through transformers' `generate`."""
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     config: GenerationConfig
     reason: str
     """Why not the engine."""

@@ -13,6 +13,7 @@ from peft import PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType
 from safetensors import safe_open
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
@@ -26,7 +27,7 @@ SHOWN = 5
 
 
 def add_peft(
-    model: Any, adapter: Options, *, classification: bool, low_memory: bool = False
+    model: PreTrainedModel, adapter: Options, *, classification: bool, low_memory: bool = False
 ) -> Any:
     """``model`` under the PEFT config in ``adapter``: its `peft_type` and keys.
 
@@ -57,7 +58,7 @@ def _check_targets(names: Iterable[str], wanted: Any) -> None:
         raise ValueError(f"target_modules not in the model: {', '.join(sorted(lost))}")
 
 
-def attach_adapter(model: Any, folder: Path) -> Any:
+def attach_adapter(model: PreTrainedModel, folder: Path) -> Any:
     """``model`` with the adapter saved in ``folder``, for inference.
 
     Raises:
@@ -75,7 +76,7 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     return adapted
 
 
-def _check_weights(adapted: Any, folder: Path) -> None:
+def _check_weights(adapted: PreTrainedModel, folder: Path) -> None:
     if not (folder / WEIGHTS).is_file():
         return
     needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
@@ -90,12 +91,12 @@ def _check_weights(adapted: Any, folder: Path) -> None:
             raise HarnessError(f"the adapter in {folder} {what} {some}{more}", hint=hint)
 
 
-def write_record(folder: Path, cell: Cell, tokenizer: Any) -> None:
+def write_record(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -> None:
     """Write beside the adapter in ``folder`` what it was made for."""
     write_json(folder / RECORD, _record(cell, tokenizer))
 
 
-def _record(cell: Cell, tokenizer: Any) -> dict[str, object]:
+def _record(cell: Cell, tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
     card = cell.model
     style = {"prompt": card.prompt, "system": card.system, "template": card.template}
     chat = tokenizer.chat_template if card.prompt in (None, "chat") else None
@@ -108,7 +109,7 @@ def _record(cell: Cell, tokenizer: Any) -> dict[str, object]:
     }
 
 
-def check_source(folder: Path, cell: Cell, tokenizer: Any) -> list[str]:
+def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Compare an adapter made elsewhere with the suite; return what the row must say.
 
     Raises:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from harness.errors import HarnessError, SkipCell
 from harness.suite.model_card import ModelCard
@@ -69,7 +70,7 @@ def load_fitting(load: Any, card: ModelCard, *, headed: bool, **kwargs: Any) -> 
     return model
 
 
-def _missing(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
+def _missing(model: PreTrainedModel, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     inside = f"{model.base_model_prefix}."
     return [
         name
@@ -79,7 +80,7 @@ def _missing(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     ]
 
 
-def _mismatched(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
+def _mismatched(model: PreTrainedModel, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     inside = f"{model.base_model_prefix}."
     return [
         f"{name} {list(stored)} for {list(wanted)}"
@@ -88,7 +89,7 @@ def _mismatched(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[st
     ]
 
 
-def _unexpected(model: Any, info: Mapping[str, Any], *, headed: bool) -> list[str]:
+def _unexpected(model: PreTrainedModel, info: Mapping[str, Any], *, headed: bool) -> list[str]:
     """Weights that nobody took; those of the language head do not count where it is replaced."""
     inside = f"{model.base_model_prefix}."
     found = [name for name in info["unexpected_keys"] if not COMPUTED.search(name)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.errors import HarnessError
 
@@ -11,7 +12,7 @@ SCALED = frozenset({"linear", "dynamic", "yarn"})
 """Kinds of rotary scaling whose `factor` multiplies the length in the configuration."""
 
 
-def context_of(model: Any) -> int | None:
+def context_of(model: PreTrainedModel) -> int | None:
     """Return how many tokens ``model`` can read; None where its configuration sets no end."""
     config = model.config.get_text_config(decoder=True)
     length = getattr(config, "max_position_embeddings", None)
@@ -25,7 +26,7 @@ def context_of(model: Any) -> int | None:
     return length
 
 
-def check_context(model: Any, lengths: Iterable[int], what: str) -> None:
+def check_context(model: PreTrainedModel, lengths: Iterable[int], what: str) -> None:
     """Refuse texts that are longer than the context: positions would be made up, or fail.
 
     Args:
@@ -48,7 +49,7 @@ def check_context(model: Any, lengths: Iterable[int], what: str) -> None:
         )
 
 
-def usable_pad(model: Any, tokenizer: Any) -> None:
+def usable_pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Give ``tokenizer`` a padding token that ``model`` has a row for.
 
     Padding is masked, so any row does; an id outside the embedding ends in an index error.
@@ -72,11 +73,11 @@ def usable_pad(model: Any, tokenizer: Any) -> None:
         tokenizer.pad_token = inside[0]
 
 
-def _inside(tokenizer: Any, token: str | None, rows: int) -> bool:
+def _inside(tokenizer: PreTrainedTokenizerBase, token: str | None, rows: int) -> bool:
     return token is not None and int(tokenizer.convert_tokens_to_ids(token)) < rows
 
 
-def check_end(tokenizer: Any, name: str) -> None:
+def check_end(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     """Refuse a tokenizer without an end-of-text token: answers could never end.
 
     Raises:

@@ -16,6 +16,8 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     set_seed,
 )
 
@@ -61,7 +63,9 @@ def load_tokenizer(card: ModelCard) -> Any:
     return tokenizer
 
 
-def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> Any:
+def load_model(
+    cell: Cell, tokenizer: PreTrainedTokenizerBase, *, labels: tuple[str, ...] = ()
+) -> Any:
     """The frozen base model of ``cell`` on the device; with ``labels``, under a new linear head.
 
     Unset decoding fields of the checkpoint are dropped, so that decoding is the suite's alone.
@@ -100,7 +104,7 @@ def load_model(cell: Cell, tokenizer: Any, *, labels: tuple[str, ...] = ()) -> A
     return model.eval()
 
 
-def _template_end(card: ModelCard, tokenizer: Any) -> int | None:
+def _template_end(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token that ends a turn in the tokenizer's chat template, whatever style asks.
 
     An instruction-tuned model ends its answers so after other prompts too.
@@ -115,7 +119,7 @@ def _template_end(card: ModelCard, tokenizer: Any) -> int | None:
         return None
 
 
-def _keep_odd_layers_unpacked(model: Any) -> None:
+def _keep_odd_layers_unpacked(model: PreTrainedModel) -> None:
     """Bitsandbytes' packed 4-bit CPU kernel takes layers of 32·n outputs only: others go without.
 
     `census` counts them as `unpacked_4bit_layers`.
@@ -137,7 +141,7 @@ def _keep_odd_layers_unpacked(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
+def add_adapter(model: PreTrainedModel, cell: Cell, *, classification: bool) -> Any:
     """``model`` with a fresh adapter, initialised from the cell's seed."""
     set_seed(cell.seed or 0)
     if cell.adapter_config.get("peft_type") == FULL:
@@ -156,13 +160,15 @@ def add_adapter(model: Any, cell: Cell, *, classification: bool) -> Any:
         raise HarnessError(f'adapter "{cell.adapter}": {error}', hint=hint) from error
 
 
-def prepare_for_kbit(model: Any, cell: Cell) -> Any:
+def prepare_for_kbit(model: PreTrainedModel, cell: Cell) -> Any:
     """``model`` after PEFT's preparation: norms, embeddings and head are float32."""
     checkpointing = bool(cell.training.get("gradient_checkpointing"))
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
 
 
-def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str, ...] = ()) -> Any:
+def load_served(
+    cell: Cell, tokenizer: PreTrainedTokenizerBase, adapter: Path, *, labels: tuple[str, ...] = ()
+) -> Any:
     """What ``cell`` serves: the bare base, or it with ``adapter`` attached, merged or requantized.
 
     Merged: the adapter is added into the 16-bit (or unquantized) base. Requantized: that is saved
@@ -174,7 +180,9 @@ def load_served(cell: Cell, tokenizer: Any, adapter: Path, *, labels: tuple[str,
     return model
 
 
-def _served(cell: Cell, tokenizer: Any, adapter: Path, labels: tuple[str, ...]) -> Any:
+def _served(
+    cell: Cell, tokenizer: PreTrainedTokenizerBase, adapter: Path, labels: tuple[str, ...]
+) -> Any:
     if cell.adapter_config.get("peft_type") == FULL:
         return _load_from(adapter, cell, tokenizer, labels)
     if cell.is_baseline or cell.serve == "attached":
@@ -192,7 +200,9 @@ def _served(cell: Cell, tokenizer: Any, adapter: Path, labels: tuple[str, ...]) 
         return _load_from(Path(folder), cell, tokenizer, labels)
 
 
-def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]) -> Any:
+def _load_from(
+    folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase, labels: tuple[str, ...]
+) -> Any:
     """The model saved in ``folder`` as ``cell`` loads its own: in the same dtype too.
 
     Full fine-tuning trains and saves in float32; beside a bfloat16 base it would be served in
@@ -207,7 +217,7 @@ def _load_from(folder: Path, cell: Cell, tokenizer: Any, labels: tuple[str, ...]
     return load_model(replace(cell, model=card), tokenizer, labels=labels)
 
 
-def census(model: Any) -> dict[str, Any]:
+def census(model: PreTrainedModel) -> dict[str, Any]:
     """What was loaded: modules by class, parameters by dtype, trainable parameters."""
     linear = Counter(
         type(m).__name__ for n, m in model.named_modules() if _linear(m) and "lora_" not in n
@@ -243,7 +253,7 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _linear(module: Any) -> bool:
+def _linear(module: torch.nn.Module) -> bool:
     """Whether it is a linear layer of the model itself: PEFT's wrappers bear the same names."""
     if type(module).__module__.startswith("peft."):
         return False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import AutoConfig, BitsAndBytesConfig
+from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from harness.backends.hf.models.checkpoint import from_hub
@@ -92,7 +92,7 @@ def _config(options: Mapping[str, Any], dtype: torch.dtype | str) -> Any:
     return BitsAndBytesConfig(**config)
 
 
-def quantized_share(model: Any) -> float:
+def quantized_share(model: PreTrainedModel) -> float:
     """Return the share of the blocks' weights that is packed: embeddings and head do not count."""
     outside = {id(model.get_input_embeddings())}
     head = getattr(model, "get_output_embeddings", lambda: None)()
@@ -112,7 +112,7 @@ def quantized_share(model: Any) -> float:
     return packed / (packed + plain) if packed else 0.0
 
 
-def _is_packed(module: Any) -> bool:
+def _is_packed(module: torch.nn.Module) -> bool:
     """Whether it is a linear layer whose weight is no plain tensor of 16 or 32 bits."""
     if not hasattr(module, "in_features") or not hasattr(module, "out_features"):
         return False
@@ -122,7 +122,7 @@ def _is_packed(module: Any) -> bool:
     return not weight.is_floating_point() or weight.element_size() < 2
 
 
-def check_share(model: Any, cell: Cell) -> list[str]:
+def check_share(model: PreTrainedModel, cell: Cell) -> list[str]:
     """Compare what was packed with what ``cell`` says; return what its row must say.
 
     Raises:

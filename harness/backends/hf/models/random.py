@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     GenerationConfig,
+    PreTrainedModel,
     set_seed,
 )
 from transformers.quantizers import AutoHfQuantizer
@@ -121,7 +122,7 @@ def _dtype(name: str) -> torch.dtype:
     return dtype
 
 
-def _materialize(module: Any, device: torch.device, dtype: torch.dtype) -> None:
+def _materialize(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Random values for the module's own parameters; norms are ones."""
     for key, parameter in list(module.named_parameters(recurse=False)):
         value = torch.empty(parameter.shape, dtype=dtype, device=device)
@@ -129,7 +130,7 @@ def _materialize(module: Any, device: torch.device, dtype: torch.dtype) -> None:
         module.register_parameter(key, torch.nn.Parameter(value, requires_grad=False))
 
 
-def _restore_buffers(model: Any, config: Any, device: torch.device) -> None:
+def _restore_buffers(model: PreTrainedModel, config: Any, device: torch.device) -> None:
     """Buffers that a constructor computes (rotary frequencies) made again off the meta device."""
     for name, module in list(model.named_modules()):
         if any(buffer.is_meta for buffer in module.buffers(recurse=False)):
@@ -138,7 +139,9 @@ def _restore_buffers(model: Any, config: Any, device: torch.device) -> None:
                 setattr(parent, name.rpartition(".")[2], type(module)(config=config))
 
 
-def _quantized_layers(model: Any, options: Options, dtype: torch.dtype) -> dict[str, Any]:
+def _quantized_layers(
+    model: PreTrainedModel, options: Options, dtype: torch.dtype
+) -> dict[str, Any]:
     """Name of a linear layer → what makes its packed twin; empty without quantization."""
     if not options:
         return {}
@@ -150,12 +153,14 @@ def _quantized_layers(model: Any, options: Options, dtype: torch.dtype) -> dict[
     }
 
 
-def _weights(layer: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def _weights(layer: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     shape = (layer.out_features, layer.in_features)
     return torch.empty(shape, dtype=dtype, device=device).normal_(0, SCALE)
 
 
-def _four_bit(layer: Any, device: torch.device, options: Options, dtype: torch.dtype) -> Any:
+def _four_bit(
+    layer: torch.nn.Module, device: torch.device, options: Options, dtype: torch.dtype
+) -> Any:
     import bitsandbytes as bnb
 
     compute = options.get("bnb_4bit_compute_dtype")
@@ -175,7 +180,9 @@ def _four_bit(layer: Any, device: torch.device, options: Options, dtype: torch.d
     return packed.requires_grad_(False)
 
 
-def _eight_bit(layer: Any, device: torch.device, options: Options, dtype: torch.dtype) -> Any:
+def _eight_bit(
+    layer: torch.nn.Module, device: torch.device, options: Options, dtype: torch.dtype
+) -> Any:
     import bitsandbytes as bnb
 
     with torch.device("meta"):
@@ -191,13 +198,13 @@ def _eight_bit(layer: Any, device: torch.device, options: Options, dtype: torch.
     return packed.requires_grad_(False)
 
 
-def _bias(packed: Any, layer: Any, device: torch.device, dtype: torch.dtype) -> None:
+def _bias(packed: Any, layer: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     if layer.bias is not None:
         value = torch.zeros(layer.out_features, dtype=dtype, device=device)
         packed.bias = torch.nn.Parameter(value, requires_grad=False)
 
 
-def _mark(model: Any, options: Options) -> None:
+def _mark(model: PreTrainedModel, options: Options) -> None:
     """The attributes by which PEFT and trainers know a quantized model."""
     if options:
         model.hf_quantizer = AutoHfQuantizer.from_config(BitsAndBytesConfig(**options))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from harness.backends.hf.decoding.agreement import distance, tolerance_of
 from harness.errors import HarnessError
@@ -15,7 +16,7 @@ LONGEST = 64
 
 
 @torch.no_grad()
-def check_packing(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+def check_packing(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuse to pack rows for ``model`` where the second row's logits depend on the first.
 
     Packed rows are told apart by positions that start anew. An architecture that takes no
@@ -39,7 +40,7 @@ def check_packing(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _last(model: Any, ids: list[int], positions: list[int]) -> torch.Tensor:
+def _last(model: PreTrainedModel, ids: list[int], positions: list[int]) -> torch.Tensor:
     """Logits after the last token, positions given and no mask, as the trainer does."""
     device = model.device
     inputs = {"input_ids": torch.tensor([ids], device=device), "use_cache": False}

@@ -14,6 +14,8 @@ import torch
 from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -61,7 +63,11 @@ class Trained:
 
 
 def train_text(
-    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    cell: Cell,
+    rows: TrainingRows,
+    scratch: Path,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
     options = arguments_of(cell, model, scratch)
@@ -69,8 +75,8 @@ def train_text(
 
 
 def train_rows(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     options: Options,
     rows: Sequence[Mapping[str, Any]],
     tokens: int,
@@ -102,7 +108,7 @@ def _on_one_device(arguments: Any) -> Any:
     return arguments
 
 
-def _loraplus(model: Any, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
+def _loraplus(model: PreTrainedModel, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
     """The suite's optimizer with LoRA+'s two learning rates."""
     from peft.optimizers import create_loraplus_optimizer
 
@@ -149,13 +155,17 @@ class _Allocation(TrainerCallback):  # type: ignore[misc]
         model.base_model.update_and_allocate(state.global_step)
 
 
-def _callbacks(model: Any) -> list[TrainerCallback]:
+def _callbacks(model: PreTrainedModel) -> list[TrainerCallback]:
     base = getattr(model, "base_model", None)
     return [_Allocation()] if hasattr(base, "update_and_allocate") else []
 
 
 def train_labels(
-    model: Any, tokenizer: Any, cell: Cell, rows: TrainingRows, scratch: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    cell: Cell,
+    rows: TrainingRows,
+    scratch: Path,
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
@@ -178,7 +188,7 @@ def _dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
     return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
-def arguments_of(cell: Cell, model: Any, scratch: Path) -> Options:
+def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> Options:
     """The suite's keys over the harness's defaults; what the harness manages is set last."""
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {
@@ -201,7 +211,7 @@ def arguments_of(cell: Cell, model: Any, scratch: Path) -> Options:
     return {**defaults, **suite, **managed}
 
 
-def _train(trainer: Any, model: Any, tokens: int) -> Trained:
+def _train(trainer: Any, model: PreTrainedModel, tokens: int) -> Trained:
     for parameter in model.parameters():
         if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
             parameter.data = parameter.data.to(torch.float32)
