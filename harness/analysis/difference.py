@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.seeds import covered, seed_pairs
-from harness.metrics.prediction import Prediction
+from harness.metrics.prediction import Records
 from harness.metrics.record import Metric, PairedCorpus
 from harness.metrics.registry import direction_of, find, registered
 from harness.statistics import (
@@ -28,8 +28,6 @@ from harness.statistics import (
 )
 
 Floats = NDArray[np.float64]
-Records = dict[str, Prediction]
-"""Example id → record."""
 Seeds = Mapping[int | None, Records]
 """Training seed → records. The key None stands for an untrained model, or for an unknown seed."""
 _NO_SEEDS: tuple[float, ...] = ()
@@ -280,7 +278,9 @@ def incomparable(first: Records, second: Records) -> str | None:
         return f"no example in common: {len(first)} ids on one side, {len(second)} on the other"
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
     checks["data_hash"] = "examples differ in their data"
-    if _answered_by(first) == _answered_by(second):
+    if next(iter(first.values())).get("answered_by") == next(iter(second.values())).get(
+        "answered_by"
+    ):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
         ours = [first[i].get(key) for i in shared]
@@ -294,10 +294,6 @@ def left_out(first: Records, second: Records) -> str | None:
     """How many examples were paired and how many left out; None if all were paired."""
     if first.keys() == second.keys():
         return None
-    shared = len(first.keys() & second.keys())
-    alone = f"{len(first) - shared} only in the first, {len(second) - shared} only in the second"
-    return f"paired {shared} examples by id; left out: {alone}"
-
-
-def _answered_by(side: Records) -> str | None:
-    return next(iter(side.values())).get("answered_by")
+    n = len(first.keys() & second.keys())
+    alone = f"{len(first) - n} only in the first, {len(second) - n} only in the second"
+    return f"paired {n} examples by id; left out: {alone}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.analysis.difference import Records
-from harness.metrics.prediction import Prediction
+from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import direction_of, example_metric
 from harness.scoring.scoring import is_parsed
 

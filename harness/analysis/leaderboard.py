@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from harness.analysis.difference import (
     Criteria,
     Delta,
-    Records,
     differences,
     incomparable,
     left_out,
@@ -18,8 +17,10 @@ from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties
+from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
-from harness.results.result import CellResult, Run, by_id, stored_directions
+from harness.results.result import CellResult, Run, by_id
+from harness.results.value import stored_directions
 from harness.suite.schema import Objectives
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeGuard
 from harness.analysis.difference import (
     Criteria,
     Delta,
-    Records,
     differences,
     incomparable,
     left_out,
@@ -20,16 +19,10 @@ from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
+from harness.metrics.prediction import Records
 from harness.results.paths import CellPaths
-from harness.results.reading import read_predictions
-from harness.results.result import (
-    CellResult,
-    Run,
-    by_id,
-    load_result,
-    load_run,
-    stored_directions,
-)
+from harness.results.result import CellResult, Run, by_id, load_result, load_run, predictions_of
+from harness.results.value import stored_directions
 from harness.suite.schema import AXES
 
 if TYPE_CHECKING:
@@ -234,7 +227,7 @@ def _cell(path: Path) -> Scored:
     if result is None:
         hint = "Give a cell's folder, runs/NAME/cells/KEY."
         raise HarnessError("no result.json", where=str(path), hint=hint)
-    return Scored(result, by_id(read_predictions(CellPaths(path).predictions)))
+    return Scored(result, by_id(predictions_of(result, CellPaths(path))))
 
 
 def _scored(side: Comparable) -> Iterator[Scored]:

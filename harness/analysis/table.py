@@ -5,14 +5,15 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 
-from harness.analysis.difference import Delta, Records
+from harness.analysis.difference import Delta
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
-from harness.metrics.prediction import Prediction
+from harness.metrics.prediction import Prediction, Records
 from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
 from harness.results.records import ConfusionMatrix, Noise
-from harness.results.result import CellResult, Value, stored_directions
+from harness.results.result import CellResult, Value
+from harness.results.value import stored_directions
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.difference import Records, Seeds
+from harness.analysis.difference import Seeds
 from harness.analysis.family import ALPHA
 from harness.analysis.seeds import seed_pairs
+from harness.metrics.prediction import Records
 from harness.metrics.record import PairedCorpus
 from harness.metrics.registry import example_metric, find
 from harness.statistics import (

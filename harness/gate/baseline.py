@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from harness.analysis.difference import Records, Seeds
+from harness.analysis.difference import Seeds
 from harness.datasets.example import digest
 from harness.errors import HarnessError
-from harness.metrics.prediction import Prediction
+from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import example_metric
 from harness.results.packing import SUFFIX
 from harness.results.paths import RunPaths, write_text
-from harness.results.result import CellResult, Run, load_run, stored_directions
+from harness.results.result import CellResult, Run, load_run
+from harness.results.value import stored_directions
 
 SCHEMA = 1
 DIGITS = 6

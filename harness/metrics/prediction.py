@@ -70,3 +70,7 @@ class Prediction(TypedDict, total=False):
     """Of a control item: as `nll`, of its wrong ending."""
     repeat: str
     """Of an answer that was only given again, for the noise floor: how."""
+
+
+Records = dict[str, Prediction]
+"""Example id → its prediction."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import DamagedFile
+from harness.errors import DamagedFile, HarnessError
 from harness.metrics.prediction import Prediction
 from harness.results.paths import RunPaths
 
@@ -22,6 +22,9 @@ Rows = TypeVar("Rows")
 ASIDE = ".damaged"
 """What the name of a damaged result gets when its cell is done again: it is never deleted."""
 PLANNED_AGAIN = "The file was cut or edited; `harness run` of the suite writes it anew."
+UPDATE = "Update the harness, or give another run directory by -o."
+PLAN_SCHEMA = 1
+"""Of ``plan.json``."""
 AGAIN = "It was cut or edited: run the cell again, or take the file from a copy."
 
 
@@ -56,11 +59,17 @@ def read_plan(directory: Path, *, given: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: there is none.
         DamagedFile: it is no plan.
+        HarnessError: a newer harness wrote it.
     """
     try:
         plan = read_object(RunPaths(directory).plan, hint=PLANNED_AGAIN)
     except DamagedFile as error:
         raise no_plan(given, error.what.removeprefix("is damaged: ")) from None
+    schema = plan.get("schema", PLAN_SCHEMA)
+    if type(schema) is not int or schema > PLAN_SCHEMA:
+        # written anew by this version it would be lost to the newer one
+        what = f"plan.json is of schema {schema!r}; this harness reads up to {PLAN_SCHEMA}"
+        raise HarnessError(what, where=given, hint=UPDATE)
     suite, cells = plan.get("suite"), plan.get("cells")
     if not isinstance(suite, dict) or "name" not in suite:
         raise no_plan(given, "it has no suite with a name")

@@ -20,8 +20,10 @@ from harness.metrics.registry import find
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, write_json, write_text
 from harness.results.reading import (
+    AGAIN,
     ASIDE,
     PLANNED_AGAIN,
+    UPDATE,
     damaged_field,
     no_plan,
     read_log,
@@ -50,19 +52,6 @@ SCHEMA = 2
 """2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
 READABLE = frozenset({1, SCHEMA})
 Status = Literal["ok", "failed", "skipped", "missing"]
-
-
-def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
-    """Metric → direction, of metrics that are not registered, as the results of ``cells`` say.
-
-    None where they say none, or differ: then the metric is shown and not ranked.
-    """
-    found: dict[str, bool | None] = {}
-    for value in (value for cell in cells for value in cell.values):
-        if find(value.metric) is None:
-            said = value.higher_is_better
-            found[value.metric] = said if found.get(value.metric, said) == said else None
-    return found
 
 
 @dataclass(frozen=True)
@@ -135,6 +124,17 @@ class CellResult:
         return self.provenance.environment.hardware
 
     @property
+    def is_ours(self) -> bool:
+        """Whether its scores are ours: those of an imported result are another tool's."""
+        return self.status == "ok" and bool(self.provenance.cell or self.provenance.task)
+
+    @property
+    def answers(self) -> int:
+        """The answers that its scores were computed from."""
+        scored = (v for v in self.values if v.category is None and _is_scored(v.metric))
+        return max((value.n or 0 for value in scored), default=0)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels of a classification, in the order of its counts; empty without any."""
         return self.confusion.labels if self.confusion else ()
@@ -176,7 +176,7 @@ class Run:
 
     def predictions(self, cell: CellResult) -> list[Prediction]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
-        return read_predictions(self.paths(cell).predictions)
+        return predictions_of(cell, self.paths(cell))
 
     def train_log(self, cell: CellResult) -> list[dict[str, float]]:
         """The logged training steps of ``cell``; empty for a baseline."""
@@ -190,6 +190,11 @@ class Run:
     def control(self, cell: CellResult) -> list[Prediction]:
         """The control records of ``cell``; empty when there are none."""
         return read_predictions(self.paths(cell).control)
+
+
+def _is_scored(name: str) -> bool:
+    known = find(name)
+    return known is not None and known.is_scored
 
 
 def save_result(paths: CellPaths, result: CellResult) -> None:
@@ -213,8 +218,7 @@ def load_result(path: Path) -> CellResult | None:
     if type(schema) is int and schema > SCHEMA:
         # done again by this version it would be lost to the newer one, so that is refused
         what = f"is of schema {schema}; this harness reads up to {SCHEMA}"
-        newer = "Update the harness, or give another run directory by -o."
-        raise HarnessError(what, where=str(path), hint=newer)
+        raise HarnessError(what, where=str(path), hint=UPDATE)
     if schema not in READABLE:
         raise DamagedFile(f"is damaged: schema {schema!r}", where=str(path), hint=hint)
     record["schema"] = SCHEMA  # what 2 added has defaults
@@ -234,6 +238,19 @@ def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> No
     """Write one strict JSON line per record to ``path``."""
     lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
     write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
+    """The prediction records of ``cell``, in example order; empty when there are none.
+
+    Raises:
+        DamagedFile: a line is cut, or lines are missing: a comparison would show less.
+    """
+    records = read_predictions(paths.predictions)
+    if records and cell.is_ours and len(records) != cell.answers:
+        what = f"{len(records)} answers; result.json was computed from {cell.answers}"
+        raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
+    return records
 
 
 def by_id(records: Iterable[Prediction]) -> dict[str, Prediction]:

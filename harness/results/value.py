@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import ConfigDict
 
 from harness.metrics.registry import find
 from harness.results.records import CHECKED
+
+if TYPE_CHECKING:
+    from harness.results.result import CellResult
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,16 @@ def value_of(
     record = find(metric)
     unit, direction = (record.unit, record.higher_is_better) if record else ("", None)
     return Value(metric, value, unit, direction, n, note=note)
+
+
+def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
+    """Metric → direction, of metrics that are not registered, as the results of ``cells`` say.
+
+    None where they say none, or differ: then the metric is shown and not ranked.
+    """
+    found: dict[str, bool | None] = {}
+    for value in (value for cell in cells for value in cell.values):
+        if find(value.metric) is None:
+            said = value.higher_is_better
+            found[value.metric] = said if found.get(value.metric, said) == said else None
+    return found

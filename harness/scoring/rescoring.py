@@ -52,7 +52,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
         HarnessError: predictions are missing, damaged or fewer than the result counted.
     """
     cells = [
-        cell for cell in run.cells if _is_ours(cell) and (not only_outdated or is_outdated(cell))
+        cell for cell in run.cells if cell.is_ours and (not only_outdated or is_outdated(cell))
     ]
     for cell in cells:
         _whole_predictions(run, cell)
@@ -70,21 +70,19 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
 
 
 def _whole_predictions(run: Run, cell: CellResult) -> list[Prediction]:
-    """The predictions of ``cell``, as many as its result was computed from."""
-    path = run.paths(cell).predictions
+    """The predictions of ``cell``, as many as its result was computed from.
+
+    Raises:
+        HarnessError: the file is missing; `Run.predictions` refuses one with fewer.
+    """
     records = run.predictions(cell)
-    counted = max((v.n or 0 for v in cell.values if _counts_answers(v)), default=0)
-    if len(records) != counted:
-        found = f"{len(records)} answers" if path.is_file() else "no such file"
-        what = f"{found}; result.json was computed from {counted}"
+    if not records and cell.answers:
+        path = run.paths(cell).predictions
+        what = "no answers" if path.is_file() else "no such file"
         hint = "Restore the file, or run the cell again. Nothing was scored or overwritten."
-        raise HarnessError(what, where=str(path), hint=hint)
+        found = f"{what}; result.json was computed from {cell.answers}"
+        raise HarnessError(found, where=str(path), hint=hint)
     return records
-
-
-def _counts_answers(value: Value) -> bool:
-    known = find(value.metric)
-    return value.category is None and known is not None and known.is_scored
 
 
 def _reading(record: Prediction) -> tuple[object, ...]:
@@ -110,15 +108,10 @@ def is_outdated(cell: CellResult) -> bool:
 
     A metric that is not there any more, such as one of a plug-in, is no reason.
     """
-    if not _is_ours(cell):
+    if not cell.is_ours:
         return False
     now = signatures_of(_task(cell))
     return any(cell.metric_signatures.get(name) != signature for name, signature in now.items())
-
-
-def _is_ours(cell: CellResult) -> bool:
-    """Whether the cell has scores of ours: those of an imported result are another tool's."""
-    return cell.status == "ok" and bool(cell.provenance.cell or cell.provenance.task)
 
 
 def _task(result: CellResult) -> Task:

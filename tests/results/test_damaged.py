@@ -180,6 +180,25 @@ def test_a_result_of_schema_1_is_read(run):
     assert load_run(run).cells[0] == cell
 
 
+@pytest.mark.parametrize("command", READERS)
+def test_predictions_that_end_early_are_refused(run, tmp_path, command):
+    path = next(run.glob("cells/*/predictions.jsonl"))
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
+    found = READERS[command](run, path.parent, tmp_path)
+    assert found.exit_code == 2, found.output
+    assert f"{path}: 3 answers; result.json was computed from 4" in found.output
+
+
+def test_a_plan_of_a_newer_harness_is_refused_and_kept(run, tmp_path):
+    plan = run / "plan.json"
+    text = json.dumps({**json.loads(plan.read_text()), "schema": 99})
+    plan.write_text(text)
+    assert f"{run}: plan.json is of schema 99" in report(run, tmp_path / "out").output
+    with pytest.raises(HarnessError, match=r"schema 99(?s:.*)Update the harness"):
+        import_answers([tmp_path / "m.json"], run, Reading(), name="run")
+    assert plan.read_text() == text
+
+
 def test_importing_over_a_damaged_run_says_so(run, tmp_path):
     (run / "plan.json").write_text("{")
     with pytest.raises(HarnessError, match=r"plan.json is no plan of a run: Expecting"):

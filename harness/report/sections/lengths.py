@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 
-from harness.analysis.difference import Records
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.metrics.prediction import Records
 from harness.metrics.registry import example_metric
 from harness.report.section import Section, number
 

@@ -89,7 +89,7 @@ def decode(
         order = order[len(chunk) :]
     seconds = time.perf_counter() - started
     ordered = [answers[i] for i in range(len(prompts))]
-    how = {**way.told(), "batch_size": size, "out_of_memory_halvings": halvings}
+    how = {**way.describe(), "batch_size": size, "out_of_memory_halvings": halvings}
     checks_of(model).decoded = how
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 

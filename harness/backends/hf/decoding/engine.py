@@ -143,16 +143,15 @@ class Engine:
         step()  # captures it
         synchronize()
         started = time.perf_counter()
-        for _ in range(new_tokens - 2):
+        for _ in range(2, new_tokens):
             step()
         synchronize()
         return Timing(first, (time.perf_counter() - started) / max(1, new_tokens - 2))
 
-    def told(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """How steps were run, for the result."""
         found: dict[str, object] = {"engine": "cuda graph" if self.capture else "eager"}
-        if self.reason:
-            found["reason"] = self.reason
+        found |= {"reason": self.reason} if self.reason else {}
         if self.capture:
             found["captures"] = self.captures
         if self.fusing:

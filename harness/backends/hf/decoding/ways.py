@@ -194,9 +194,9 @@ class ByEngine:
             for row in rows
         ]
 
-    def told(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """How it was decoded, for the result."""
-        return self.engine.told()
+        return self.engine.describe()
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class ByGenerate:
                 text, stopped = text.split(stop)[0], True
         return Answer(text.strip(), len(used), "stop" if stopped else "length")
 
-    def told(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """How it was decoded, for the result."""
         found: dict[str, object] = {
             "engine": "generate",

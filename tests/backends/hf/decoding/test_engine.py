@@ -137,7 +137,7 @@ def test_kernels_take_the_place_of_norms_adapters_and_attention_for_a_step_alone
     model = with_lora(built(family, "cuda"))
     engine = Engine(model, pad=0, ends=[END], capture=True)
     engine.decode(prompts(2), 4)
-    assert engine.told()["fused"] == {"adapters": 21, "norms": 7, "attention": 3}
+    assert engine.describe()["fused"] == {"adapters": 21, "norms": 7, "attention": 3}
     assert not any("forward" in vars(module) for module in model.modules())
     assert model.config._attn_implementation == "sdpa"
 
