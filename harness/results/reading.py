@@ -38,7 +38,7 @@ def read_object(path: Path, *, hint: str) -> dict[str, Any]:
     try:
         record = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
-        what = f"is damaged: {error.msg.removesuffix(' starting at')}"
+        what = f"is damaged: {re.sub(r'( starting)? at$', '', error.msg)}"
         raise DamagedFile(what, where=f"{path}:{error.lineno}", hint=hint) from None
     except UnicodeDecodeError:
         raise DamagedFile("is damaged: no UTF-8", where=str(path), hint=hint) from None

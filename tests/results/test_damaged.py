@@ -107,6 +107,7 @@ def test_a_damaged_line_of_predictions_is_named(run, tmp_path, command, line, wh
 
 RESULTS = {
     "cut": (lambda text: text[:40], ":2: is damaged: Unterminated string"),
+    "no end": (lambda _: '{"half\n', ":1: is damaged: Invalid control character\n"),
     "empty": (lambda _: "", ":1: is damaged: Expecting value"),
     "a list": (lambda _: "[]", ":1: is damaged: no JSON object"),
     "deep": (lambda _: "[" * 100_000, ": is damaged: nested too deep"),
