@@ -118,8 +118,8 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def cell_key(axes: Mapping[str, object], print_: str) -> str:
+def cell_key(axes: Mapping[str, object], cell_fingerprint: str) -> str:
     """The folder name of the cell on ``axes``: its names and eight digits of its fingerprint."""
     names = [str(axes[axis]) for axis in AXES[:-1]]
     seed = [] if axes["seed"] is None else [f"s{axes['seed']}"]
-    return f"{folder_name([*names, *seed])}-{print_[:8]}"
+    return f"{folder_name([*names, *seed])}-{cell_fingerprint[:8]}"

@@ -24,20 +24,22 @@ from harness.suite.options import training_value
 
 MIB = 1024**2
 CONTEXT_MIB = 600
-"""What a CUDA context and its libraries take beside the allocator."""
+"""MiB that a CUDA context and its libraries take outside of the allocator."""
 PROMPT_TOKENS = 512
-"""Of a test prompt where the suite says nothing: prompts are not cut, and few are as long."""
+"""Assumed tokens of a test prompt without `max_length`: prompts are not cut, and few are longer."""
 LONGEST_ROW = 1024
-"""Tokens of a training row where `max_length: null` cuts none."""
+"""Assumed tokens of a training row with `max_length: null`, which cuts none."""
 CARDS_GIB = (8, 12, 16, 24, 48, 80)
 LORA_INPUT = 5
-"""Bytes that training keeps for each input of an adapted layer: a dropped-out copy and the mask."""
+"""Bytes kept per input of an adapted layer: a float32 copy after dropout (4) and its mask (1)."""
 BASE = {"hidden": 9.0, "intermediate": 1.8, "keys": 2.0}
-"""Bytes a token and layer that training keeps of the frozen path."""
+"""Bytes per token and layer that the backward pass keeps of the frozen path, times each width.
+
+Fitted, like the two below, to the runs in `reports/geometry`."""
 INT8_EXTRA = {"hidden": 5.0, "intermediate": 3.7}
-"""Bytes a token and layer that 8-bit layers keep besides."""
+"""Further bytes per token and layer that 8-bit layers keep."""
 LOGIT_BYTES = 1.2
-"""A token and word of the vocabulary: the loss is computed in chunks."""
+"""Bytes per token and vocabulary entry; below 4 because the loss is computed in chunks."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from harness.plan.check import checked_suite, refuse_bad_data
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, machine
-from harness.plan.preflight import Decision, preflight, why_not_here
+from harness.plan.preflight import Decision, preflight, unavailable_reason
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
@@ -98,7 +98,7 @@ def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, objec
         "claim": claim.model_dump(mode="json"),
         "model": cell.model.name,
         "arithmetic": arithmetic(claim, cell),
-        "skip": why_not_here(cell, where),
+        "skip": unavailable_reason(cell, where),
     }
 
 

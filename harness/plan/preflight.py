@@ -155,23 +155,23 @@ def _decide(
         content["control"] = control_hash(cell.evaluation.control, folder)
     if "source" in cell.adapter_config:
         content["adapter"] = model_hash(cell.adapter_config["source"], None)
-    print_ = fingerprint(cell, content=content)
-    key = cell_key(cell.axes, print_)
+    cell_fingerprint = fingerprint(cell, content=content)
+    key = cell_key(cell.axes, cell_fingerprint)
     shared: dict[str, Any] = {
         "content": content,
         "memory": estimate(cell),
     }
     stored, again = _stored(earlier.run.cell(key).result)
-    if stored and stored.status == "ok" and stored.fingerprint == print_:
-        return Decision(cell, key, print_, "current", **shared)
+    if stored and stored.status == "ok" and stored.fingerprint == cell_fingerprint:
+        return Decision(cell, key, cell_fingerprint, "current", **shared)
     reason = _too_large(shared["memory"], max_vram_gib)
-    reason = reason or why_not_here(cell, machine)
+    reason = reason or unavailable_reason(cell, machine)
     if reason:
-        return Decision(cell, key, print_, "skip", reason, **shared)
+        return Decision(cell, key, cell_fingerprint, "skip", reason, **shared)
     reuse = earlier.stages(cell, content)
     todo = tuple(stage for stage in stages_of(cell) if stage not in reuse)
     return Decision(
-        cell, key, print_, "run", again, **shared,
+        cell, key, cell_fingerprint, "run", again, **shared,
         stages=todo, reuse=reuse, hardware=earlier.hardware,
     )  # fmt: skip
 
@@ -188,11 +188,11 @@ def _stored(path: Path) -> tuple[CellResult | None, str | None]:
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
     if memory is None or limit_gib is None or memory.needed_gib <= limit_gib:
         return None
-    return f"expected to need {memory.needed_gib:.1f} GiB; --max-vram is {limit_gib:g} GiB"
+    return f"needs about {memory.needed_gib:.1f} GiB, more than --max-vram {limit_gib:g} GiB"
 
 
-def why_not_here(cell: Cell, machine: Machine) -> str | None:
-    """The reason why ``cell`` cannot run on ``machine``, or None."""
+def unavailable_reason(cell: Cell, machine: Machine) -> str | None:
+    """Why ``cell`` cannot run on ``machine``; None if it can."""
     card, needs = cell.model, cell.model.requires
     if needs.accelerator == "cuda" and machine.gpu is None:
         return f"{card.name} needs a CUDA GPU; this machine has none"

@@ -79,10 +79,10 @@ def _check_primary(task: Task, dataset: str) -> None:
     known, name = {**ours, **given}, task.primary_metric
     where = f"data set {dataset}: primary_metric"
     if name not in known:
-        what = f'no metric "{name}" is computed for a {task.task} task'
+        what = f'unknown metric "{name}" for a {task.task} task'
         raise HarnessError(what, where=where, hint=did_you_mean(name, known))
     if (name in ours and ours[name] is None) or given.get(name) == "neither":
-        what = f'"{name}" is neither good nor bad: rows cannot be ordered by it'
+        what = f'"{name}" has no direction: rows cannot be ordered by it'
         ranked = sorted(metric for metric, direction in known.items() if direction is not None)
         raise HarnessError(what, where=where, hint=f"Choose one of {', '.join(ranked)}.")
 

@@ -1,4 +1,4 @@
-"""What data and training rows may look like before a cell goes on: the suite's `on_…` policies."""
+"""Checks of data and training rows by the suite's `on_…` policies: a warning or an error."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Defect(NamedTuple):
     """A defect of training rows that the audit counts."""
 
     policy: str
-    """The key under `evaluation` that says whether it is an error."""
+    """The key under `evaluation` that makes it an error or a warning."""
     meaning: str
-    """What is the matter with the rows, after their count."""
+    """What is wrong with the rows; follows their count in a message."""
     way_out: str
 
 
@@ -47,9 +47,11 @@ def check_leakage(counts: Mapping[str, int], evaluation: Evaluation) -> list[str
     exact, near = (counts.get(f"overlap_{kind}", 0) for kind in ("exact", "near"))
     if not exact + near:
         return []
-    text = f"{exact} test prompts also stand in training, {near} nearly so"
+    text = f"{exact} test prompts also occur in training, and {near} nearly"
     if evaluation.on_leakage == "error":
-        raise HarnessError(text, hint="Set `group_by`, or `evaluation.on_leakage: warn`.")
+        raise HarnessError(
+            text, hint="Set `group_by` to keep related rows in one split, or `on_leakage: warn`."
+        )
     return [text]
 
 

@@ -46,8 +46,10 @@ def run_suite(
         if fail_fast and counts["failed"]:
             return counts
     if waiting:  # an executor of a plug-in that breaks its promise; ours cannot
-        hint = "Run the contract test of the executors on it: tests/run/executors/."
-        raise HarnessError(f"the executor told of no end of {next(iter(waiting))}", hint=hint)
+        hint = "This is a fault of the executor: try its contract test, tests/run/executors/."
+        raise HarnessError(
+            f"the executor reported no end of the cell {next(iter(waiting))}", hint=hint
+        )
     return counts
 
 

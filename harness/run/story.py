@@ -1,4 +1,4 @@
-"""One cell on its way: what it is, what was found out so far, and its answers on disk."""
+"""The state of a cell while it runs: its settings, its results so far, and its answers on disk."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from harness.results.paths import CellPaths
 from harness.results.reading import read_predictions
 from harness.results.result import write_predictions
 from harness.results.stages import StageRecord
-from harness.scoring.scoring import complete
+from harness.scoring.scoring import attach_examples
 
 
 @dataclass
 class Story:
-    """One cell on its way, and what was found out so far."""
+    """A running cell and its results so far."""
 
     cell: Cell
     paths: CellPaths
@@ -62,7 +62,7 @@ class Story:
 def write_answers(story: Story) -> None:
     """Keep the answers before they are scored, so that scoring again needs no model."""
     for answered in (story.records, *story.repeats.values()):
-        complete(answered, story.splits.test, story.cell.task)
+        attach_examples(answered, story.splits.test, story.cell.task)
     write_predictions(story.paths.predictions, story.records)
     if story.repeats:
         lines = ({"repeat": n, **r} for n, records in story.repeats.items() for r in records)
@@ -82,7 +82,7 @@ def read_answers(story: Story) -> bool:
     if [record["id"] for record in records] != [example.id for example in story.splits.test]:
         return False
     story.records = records
-    complete(records, story.splits.test, story.cell.task)  # categories may have been renamed
+    attach_examples(records, story.splits.test, story.cell.task)  # categories may have been renamed
     for record in repeats:
         story.repeats.setdefault(record.pop("repeat"), []).append(record)
     story.control = control

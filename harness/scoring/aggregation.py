@@ -66,8 +66,8 @@ def _corpus_value(
 ) -> Value | None:
     """The value of all records together.
 
-    A category may lack some of the labels, and macro-F1 over those that are there would be another
-    metric: such values are of the whole set alone.
+    A category may lack some labels, and macro-F1 over the others would be a different metric. So
+    such values exist for the whole set only.
     """
     assert metric.corpus is not None
     if metric.reads == "label" and category is not None:
@@ -102,7 +102,7 @@ def groups_of(records: Sequence[Prediction]) -> list[str]:
 def _trivial_values(
     records: list[Prediction], metrics: Sequence[Metric], task: Task, trivial: Mapping[str, str]
 ) -> list[Value]:
-    """What answers that need no model score on these examples."""
+    """Scores of answers that need no model, on these examples."""
     values = []
     for answer in TRIVIAL_ANSWERS:
         asking = [metric for metric in metrics if answer in metric.trivial]
@@ -129,7 +129,7 @@ def _as_if(
     texts: Sequence[str], records: Sequence[Prediction], metrics: Sequence[Metric], task: Task,
     *, answer: str, note: str,
 ) -> list[Value]:  # fmt: skip
-    """The values of ``metrics`` had the model answered ``texts``."""
+    """The values that ``metrics`` would have if the model had answered ``texts``."""
     # No prompt: one that opens a reasoning block would hide the supposed answer.
     supposed: list[Prediction] = [
         {**r, "prompt": "", "prediction": text, "predicted_label": text, "scores": {}}

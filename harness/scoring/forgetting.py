@@ -1,4 +1,4 @@
-"""What fine-tuning cost outside its domain: scores on a control set, before and after."""
+"""Scores on a control set before and after: what fine-tuning cost outside of the task."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def control_records(
     found: list[Prediction] = []
     for item, r, w in zip(items, right, wrong, strict=True):
         size, other = (len(text.encode()) for text in (item.reference, item.wrong))
+        # per byte, as in BPB: a longer ending is less likely whatever it says
         scores = {
             "control_accuracy": float(r / size < w / other),
             "control_bits_per_byte": r / math.log(2) / size,

@@ -1,7 +1,7 @@
 """The noise floor: how far a baseline's scores move when it is evaluated again, unchanged.
 
-Greedy decoding is not bit-stable over batch compositions and kernels; sampling is not at all. A
-gain that is smaller than what repetition alone does is no gain.
+Greedy decoding is not bit-stable over batch compositions and kernels, and sampling differs anyway.
+A gain that is smaller than the change by mere repetition may be no more than that.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from harness.metrics.registry import find, scored_for
 from harness.plan.task import Task
 from harness.scoring.extra import extra_metrics
 
-__all__ = ["complete", "is_parsed", "metrics_of", "score_records", "signatures_of"]
+__all__ = ["attach_examples", "is_parsed", "metrics_of", "score_records", "signatures_of"]
 
 
 def metrics_of(task: Task) -> list[Metric]:
@@ -49,7 +49,7 @@ def score_records(records: list[Prediction], task: Task) -> None:
             record["scores"].update(scores)
 
 
-def complete(records: Sequence[Prediction], examples: Sequence[Example], task: Task) -> None:
+def attach_examples(records: Sequence[Prediction], examples: Sequence[Example], task: Task) -> None:
     """Write the example's fields, its hashes and how it was answered into each record, in place.
 
     ``records`` may be shorter than ``examples``: they are the first ones, in order.

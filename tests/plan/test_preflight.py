@@ -7,7 +7,7 @@ import pytest
 from harness.plan.expand import expand
 from harness.plan.machine import Machine
 from harness.plan.memory import estimate
-from harness.plan.preflight import why_not_here
+from harness.plan.preflight import unavailable_reason
 from harness.suite.loading import load_suite
 
 CARD_OF_12 = Machine("cpu", 8, 64.0, "", "a card", 12.0)
@@ -38,8 +38,8 @@ def cells(write_suite, monkeypatch):
 
 def test_four_bits_of_a_large_model_fit_a_small_card_and_sixteen_do_not(cells):
     made = cells("mistral-7b-v0.1")
-    assert why_not_here(made["nf4", "attached"], CARD_OF_12) is None
-    reason = why_not_here(made["none", "attached"], CARD_OF_12)
+    assert unavailable_reason(made["nf4", "attached"], CARD_OF_12) is None
+    reason = unavailable_reason(made["none", "attached"], CARD_OF_12)
     assert reason is not None
     assert "needs" in reason
     assert "12.0 GiB" in reason
@@ -50,14 +50,14 @@ def test_an_adapter_that_is_merged_first_needs_the_unquantized_weights(cells):
     packed, merged = (estimate(made["nf4", name]) for name in ("attached", "requantized"))
     assert merged.load > 3 * packed.load
     assert merged.training == packed.training
-    assert why_not_here(made["nf4", "requantized"], CARD_OF_12) is not None
+    assert unavailable_reason(made["nf4", "requantized"], CARD_OF_12) is not None
 
 
 def test_what_the_card_asks_for_comes_before_the_estimate(cells):
     cell = cells("mistral-7b-v0.1")["nf4", "attached"]
     needs = cell.model.requires.model_copy(update={"memory_gib": 24.0})
     cell = replace(cell, model=cell.model.model_copy(update={"requires": needs}))
-    assert "needs 24 GiB" in (why_not_here(cell, CARD_OF_12) or "")
+    assert "needs 24 GiB" in (unavailable_reason(cell, CARD_OF_12) or "")
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,12 @@ def test_an_unknown_data_set_is_refused_before_a_run_is_planned(write_suite):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{name: finance-qa, primary_metric: rougel}", 'no metric "rougel".*\n.*rougeL'),
+        ("{name: finance-qa, primary_metric: rougel}", 'unknown metric "rougel".*\n.*rougeL'),
         ("{name: finance-qa, primary_metric: f1_macro}", "for a generation task"),
         ("{name: finance-labels, primary_metric: chrf}", "for a classification task"),
         ("{name: finance-qa, primary_metric: latency_p50_ms}", "no metric"),
-        ("{name: finance-qa, primary_metric: entropy}", "neither good nor bad"),
-        ("{name: finance-qa, primary_metric: my_error}", 'no metric "my_error"'),
+        ("{name: finance-qa, primary_metric: entropy}", "has no direction"),
+        ("{name: finance-qa, primary_metric: my_error}", 'unknown metric "my_error"'),
     ],
 )
 def test_a_primary_metric_that_cells_would_not_have_is_refused(write_suite, entry, message):
@@ -90,7 +90,7 @@ def test_an_extra_metric_can_be_primary_where_it_has_a_direction(write_suite, di
     extra = f"{{metrics: [{{source: my_error.py, higher_is_better: {direction}}}]}}"
     entry = f"{{name: finance-qa, primary_metric: my_error, evaluation: {extra}}}"
     if refused:
-        with pytest.raises(HarnessError, match="neither good nor bad"):
+        with pytest.raises(HarnessError, match="has no direction"):
             cells(write_suite, entry)
     else:
         assert cells(write_suite, entry)[0].task.primary_metric == "my_error"

@@ -5,7 +5,7 @@ import pytest
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.task import Task
-from harness.scoring.scoring import complete, score_records
+from harness.scoring.scoring import attach_examples, score_records
 from harness.suite.schema import Evaluation
 
 
@@ -15,7 +15,7 @@ def scored(prediction, references, **evaluation):
         "1", "Who?", references[0], references=references if len(references) > 1 else ()
     )
     records = [{"prompt": "Who?", "prediction": prediction}]
-    complete(records, [example], task)
+    attach_examples(records, [example], task)
     score_records(records, task)
     return records[0]
 

@@ -1,4 +1,4 @@
-"""Keys and values of fixed length, and what else a decode step changes: all on the device."""
+"""The static cache of keys and values, and all other state of a decode step, on the device."""
 
 from __future__ import annotations
 
@@ -24,9 +24,16 @@ class FixedCache(Cache):  # type: ignore[misc]
         """Per layer, shape (rows, key heads, length, size)."""
         self.values: list[torch.Tensor] = []
         self.filled = False
-        """Whether the prompts are in; then a step writes one column and reads all."""
+        """Whether the prompts are stored.
+
+        Before, attention reads the prompts' own keys and values. After, a step writes one column
+        and attention reads the whole cache.
+        """
         self.fused = False
-        """Whether attention itself writes the new column (`decoding.fusing`)."""
+        """Whether the fused attention kernel writes the new column itself (`decoding.fusing`).
+
+        `update` must then leave the cache alone, or the column would be written twice.
+        """
 
     def refill(self, start: torch.Tensor) -> None:
         """Make room for the prompts of another batch in the same memory."""
@@ -53,7 +60,7 @@ class FixedCache(Cache):  # type: ignore[misc]
         into[layer][:, :, : new.shape[2]] = new
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """The length of the prompts is told by positions and masks, not by the cache."""
+        """0: the model gets positions and masks, and need not derive them from the cache."""
         return 0
 
     def select(self, rows: torch.Tensor) -> None:

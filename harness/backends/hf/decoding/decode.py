@@ -1,4 +1,4 @@
-"""Prompts to answers: length-sorted batches, each decoded in a way that was found to be right.
+"""Prompts to answers, in length-sorted batches, by the way of decoding that `decoding.ways` chose.
 
 `decoding.ways` chooses the way: the engine, or `generate` in left-padded batches, in batches of
 one length, or one prompt at a time. A batch that does not fit in memory is halved.
@@ -20,7 +20,11 @@ from harness.backends.hf.models.limits import check_context
 from harness.suite.schema import Options
 
 MEMORY_SHARE = 0.6
-"""Share of the free device memory that a batch may be planned to take."""
+"""Share of the free device memory that a batch may plan for.
+
+The rest covers what the estimate leaves out, such as workspaces and fragmentation. If memory still
+runs out, the batch is halved.
+"""
 
 
 @dataclass(frozen=True)

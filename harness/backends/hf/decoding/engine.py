@@ -31,11 +31,20 @@ from harness.backends.hf.decoding.masks import (
 )
 
 LOOK_EVERY = 16
-"""Steps between two looks at which rows have ended: each look waits for the device."""
+"""Steps between checks of which rows have ended.
+
+A check waits for the device. Checking rarely costs at most this many superfluous steps a batch.
+"""
 WORTH_COMPACTING = {False: 24, True: 64}
-"""Steps that must remain before ended rows are dropped; more where a step is captured anew."""
+"""Capturing or not → steps that must remain for dropping ended rows to pay off.
+
+It copies the cache; with CUDA graphs the step must also be captured again for the smaller batch.
+"""
 ROUND_TO = 64
-"""Captured steps have a cache whose length is a multiple of this, so that batches share a graph."""
+"""Cache lengths of captured steps are rounded up to a multiple of this.
+
+A graph replays one shape, so batches of slightly different lengths can then share it.
+"""
 
 
 class Timing(NamedTuple):
@@ -71,12 +80,12 @@ class Engine:
     cache_mib: float = 0.0
     """Keys and values of the largest batch."""
     fusing: Fusing | None = field(init=False, default=None)
-    """What kernels take the place of, where a step is captured."""
+    """The operations that our kernels replace, on a CUDA device."""
     _ends: torch.Tensor = field(init=False)
     _windows: dict[str, int | None] = field(init=False)
     _kept: _Graph | None = field(init=False, default=None)
     _additive: bool = field(init=False, default=False)
-    """Whether attention adds its mask to the scores in place of selecting by it."""
+    """Whether attention adds the mask to the scores (eager) instead of selecting by it (SDPA)."""
 
     def __post_init__(self) -> None:
         self._ends = torch.tensor(list(self.ends), device=self.model.device)

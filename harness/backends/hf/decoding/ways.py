@@ -1,8 +1,8 @@
-"""Ways of decoding, the fastest first, and which one is right for a model.
+"""Ways of decoding, the fastest first, and the choice of one that is right for a model.
 
-A way is taken where it is on the allow-list (`decoding.evidence`) and where, on first use of the
-loaded model, it agrees with one prompt at a time (`decoding.agreement`). Otherwise the next slower
-way is asked, and the result says why.
+A way is used if it is on the allow-list (`decoding.evidence`) and if, on first use of the loaded
+model, it agrees with one prompt at a time (`decoding.agreement`). Otherwise the next slower way is
+tried, and the result records why.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def way_of(
     options: Options,
     prompts: Sequence[list[int]],
 ) -> ByEngine | ByGenerate:
-    """Return the fastest way that is known, and seen on some of ``prompts``, to be right.
+    """Return the fastest way that is allowed and agrees on some of ``prompts``.
 
     Raises:
         HarnessError: the model is an encoder.
@@ -80,13 +80,13 @@ def engine_for(
     options: Options,
     prompts: Sequence[list[int]],
 ) -> Engine | None:
-    """Return the engine where it is the way for these options and prompts; else None."""
+    """Return the engine if it is the way to decode these prompts; else None."""
     way = way_of(model, tokenizer, options, prompts)
     return way.engine if isinstance(way, ByEngine) else None
 
 
 def engine_of(model: PreTrainedModel, config: GenerationConfig) -> Engine:
-    """Return an engine for ``model``, its steps captured where that can be."""
+    """Return an engine for ``model``, with captured steps if that is possible."""
     reason = _eager_reason(model)
     capture = model.device.type == "cuda" and reason is None
     return Engine(model, config.pad_token_id, _ends(config), capture, reason)
@@ -240,7 +240,8 @@ class ByGenerate:
         stop_at = next((i for i, token in enumerate(ids) if token in ends), None)
         used = ids if stop_at is None else ids[: stop_at + 1]
         if stop_at is None:
-            while used and used[-1] == self.tokenizer.pad_token_id:  # ended on a stop string
+            # a row that ended on a stop string is filled with padding up to the longest row
+            while used and used[-1] == self.tokenizer.pad_token_id:
                 used = used[:-1]
         text = self.tokenizer.decode(without_end(used, ends), skip_special_tokens=True)
         stopped = stop_at is not None or len(used) < len(ids)
