@@ -119,7 +119,7 @@ def test_a_run_is_taken_as_a_run_as_text_and_as_a_path(finished):
 
 
 def test_no_run_is_one_clear_error(tmp_path):
-    with pytest.raises(harness.HarnessError, match="this is no run directory"):
+    with pytest.raises(harness.HarnessError, match="this is not a run directory"):
         harness.load_run(str(tmp_path))
 
 

@@ -10,14 +10,14 @@ from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 
 NOTICES = {
-    "rows_end_added": "training rows end in a token that the harness added: the chat template"
-    " ends an assistant's turn with none",
-    "rows_with_control_text": "training rows hold the text of control tokens, encoded as"
+    "rows_end_added": "training rows end in a token that the harness added, because the chat"
+    " template does not end an assistant's turn",
+    "rows_with_control_text": "training rows quote control tokens, which are encoded as plain"
     " characters",
-    "rows_changed_by_template": "training rows hold another answer than the data set: the chat"
-    " template rewrites it",
+    "rows_changed_by_template": "training rows have another answer than the data set, because the"
+    " chat template rewrites it",
 }
-"""Count of the audit → what it means, where it is said and never refused."""
+"""Count of the audit → its meaning, for counts that are never an error."""
 TEMPLATES = {
     "question-answer": (
         "{% if system %}{{ system }}\n\n{% endif %}"
@@ -57,7 +57,9 @@ def render(card: ModelCard, example: Example, style: str | None = None) -> str:
     text = card.template if style == "template" else TEMPLATES[style]
     if not text:
         hint = "Write `template:` in the model card, or choose another `prompt` style."
-        raise HarnessError(f'model "{card.name}": prompt style `template` without one', hint=hint)
+        raise HarnessError(
+            f'model "{card.name}": prompt style `template` needs a template', hint=hint
+        )
     _check_room(card, example, text)
     from jinja2 import TemplateError
 

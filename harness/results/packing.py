@@ -54,7 +54,9 @@ def pack(run_dir: Path, output: Path) -> Path:
 def no_run(directory: Path) -> HarnessError:
     """The error of a ``directory`` that no run was written to."""
     hint = "Give a directory that `harness run` wrote, such as runs/finance."
-    return HarnessError("no plan.json: this is no run directory", where=str(directory), hint=hint)
+    return HarnessError(
+        "no plan.json: this is not a run directory", where=str(directory), hint=hint
+    )
 
 
 @cache
@@ -81,7 +83,7 @@ def unpacked(path: Path) -> Path:
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError):
         hint = "Give a file that `harness pack` wrote."
-        raise HarnessError("this is no packed run", where=str(path), hint=hint) from None
+        raise HarnessError("this is not a packed run", where=str(path), hint=hint) from None
     return folder
 
 

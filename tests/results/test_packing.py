@@ -90,14 +90,14 @@ def test_a_packed_run_is_reported_and_shown(run_dir, tmp_path):
 def test_what_is_no_packed_run_is_one_clear_error(tmp_path):
     other = tmp_path / "x.tar.xz"
     other.write_bytes(b"nothing packed")
-    with pytest.raises(HarnessError, match="no packed run"):
+    with pytest.raises(HarnessError, match="not a packed run"):
         load_run(other)
-    assert "no packed run" in harness("report", other, "-o", tmp_path).output
+    assert "not a packed run" in harness("report", other, "-o", tmp_path).output
     with tarfile.open(tmp_path / "y.tar.xz", "w:xz") as archive:
         archive.addfile(tarfile.TarInfo("../outside.json"), io.BytesIO())
-    with pytest.raises(HarnessError, match="no packed run"):
+    with pytest.raises(HarnessError, match="not a packed run"):
         load_run(tmp_path / "y.tar.xz")
-    with pytest.raises(HarnessError, match="no run directory"):
+    with pytest.raises(HarnessError, match="not a run directory"):
         pack(tmp_path, tmp_path / "z.tar.xz")
     assert not (tmp_path / "outside.json").exists()
 

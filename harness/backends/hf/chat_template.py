@@ -79,7 +79,7 @@ class ChatTemplate:
         rest = whole[len(shared) :]
         if not self.opens_thinking(prompt) or CLOSED_THINKING in rest:
             return rest
-        # the template shows a finished answer without its thoughts: close the block for it
+        # the template drops the reasoning of a finished answer, so the open block is closed here
         return _thoughts(reference) + CLOSE_THINKING + rest.lstrip("\n")
 
     @staticmethod
@@ -88,11 +88,11 @@ class ChatTemplate:
         return prompt.rfind(OPEN_THINKING) > prompt.rfind(CLOSED_THINKING)
 
     def differs(self, prompt: str, whole: str) -> HarnessError:
-        """Why ``prompt`` cannot begin a training row: ``whole`` goes on otherwise."""
+        """Why ``prompt`` cannot begin a training row: ``whole`` begins differently."""
         at = _shared(prompt, whole)
         return HarnessError(
-            f'model "{self.model}": its chat template renders a prompt otherwise once an answer'
-            f" follows: {prompt[at : at + 40]!r} becomes {whole[at : at + 40]!r}",
+            f'model "{self.model}": its chat template renders a prompt differently once an'
+            f" answer follows: {prompt[at : at + 40]!r} becomes {whole[at : at + 40]!r}",
             hint="Set `template_kwargs` in the model card, or another `prompt` style.",
         )
 
@@ -109,7 +109,7 @@ class ChatTemplate:
         if self.in_parts:
             found["content"] = "a list of parts"
         if not self.takes_system:
-            found["system"] = "put before the first user turn: the template takes none"
+            found["system"] = "put before the first user turn: the template has no system message"
         return found
 
     def _rendered(self, messages: Sequence[Message], *, prompting: bool) -> str:
@@ -223,7 +223,7 @@ def _with_content(template: ChatTemplate, chat: Sequence[Message]) -> ChatTempla
         if ASKED in text and ANSWERED in text:
             return tried
     raise first or HarnessError(
-        f'model "{template.model}": its chat template leaves out what a chat says',
+        f'model "{template.model}": its chat template leaves out the text of a turn',
         hint="Set another `prompt` style in the model card.",
     )
 

@@ -280,13 +280,13 @@ REFUSED = {
     "no template": (None, {}, "has no chat template.*question-answer"),
     "a template that raises": ("{{ raise_exception('no such chat') }}", {}, "no such chat"),
     "a template with a fault": ("{{ messages[0].content + 1 }}", {}, "chat template raises"),
-    "a template that drops the question": ("{{ bos_token }}", {}, "leaves out what a chat says"),
+    "a template that drops the question": ("{{ bos_token }}", {}, "leaves out the text of a turn"),
     "a variable that it does not read": (
         FAMILIES["ChatML"].text, {"template_kwargs": {"enable_thinkin": False}},
         "reads no `enable_thinkin`",
     ),
     "another prompt once it is answered": (
-        turns("<|{{ m.role }}|>{{ m.content }}</s>", "<|bot|>: "), {}, "renders a prompt otherwise",
+        turns("<|{{ m.role }}|>{{ m.content }}</s>", "<|bot|>: "), {}, "renders a prompt differently",
     ),
 }  # fmt: skip
 

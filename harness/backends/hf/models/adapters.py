@@ -70,7 +70,7 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> Any:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         text = " ".join(str(error).split())[:300]
-        hint = f"It says that it was made for {_base_of(folder)}."
+        hint = f"Its config names the base {_base_of(folder)}."
         raise HarnessError(f"the adapter in {folder} does not fit: {text}", hint=hint) from error
     _check_weights(adapted, folder)
     return adapted
@@ -83,7 +83,7 @@ def _check_weights(adapted: PreTrainedModel, folder: Path) -> None:
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         stored = set(file.keys())
     extra = {name for name in stored - needed if ".embed_tokens." not in name}
-    for what, names in (("lacks", needed - stored), ("has, and the model does not,", extra)):
+    for what, names in (("lacks", needed - stored), ("has weights that the model lacks:", extra)):
         if names:
             some = ", ".join(sorted(names)[:SHOWN])
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -110,7 +110,7 @@ def _record(cell: Cell, tokenizer: PreTrainedTokenizerBase) -> dict[str, object]
 
 
 def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Compare an adapter made elsewhere with the suite; return what the row must say.
+    """Compare an adapter from elsewhere with the suite; return warnings for its row.
 
     Raises:
         HarnessError: it was made for another base, other labels or another template.
@@ -122,20 +122,22 @@ def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -
     for key in ("labels", "prompt", "chat_template"):
         if key in made and made[key] != here[key]:
             raise HarnessError(
-                f'adapter "{cell.adapter}" was made for {key} {json.dumps(made[key])}, the suite'
-                f" says {json.dumps(here[key])}",
+                f'adapter "{cell.adapter}" was trained with {key} {json.dumps(made[key])}; the suite'
+                f" has {json.dumps(here[key])}",
                 where=str(folder),
-                hint="Set the model card and the data set as the adapter was trained.",
+                hint="Set the model card and the data set as they were when it was trained.",
             )
     own = _own_template(folder)
     if not made and cell.model.prompt in (None, "chat") and own and own != tokenizer.chat_template:
         raise HarnessError(
-            f'adapter "{cell.adapter}" brings a chat template of its own, other than the base\'s',
+            f'adapter "{cell.adapter}" has its own chat template, which differs from the base\'s',
             where=str(folder),
             hint="Point `source` of the model card at a folder with that tokenizer.",
         )
     if not made and here["labels"]:
-        warnings.append("the adapter does not say in which order its labels are")
+        warnings.append(
+            "the adapter does not record the order of its labels: make sure it is the suite's"
+        )
     if "quantization" in made and made["quantization"] != cell.quantization:
         warnings.append(f"the adapter was trained on {made['quantization']} weights")
     return warnings
@@ -150,12 +152,12 @@ def _base_differs(folder: Path, cell: Cell, made: Options) -> list[str]:
         return []
     if made or ("/" in stated and not stated.startswith(("/", ".")) and not card.is_local):
         raise HarnessError(
-            f'adapter "{cell.adapter}" was made for {stated}, the suite puts it on {card.source}',
+            f'adapter "{cell.adapter}" was trained on {stated}, not on {card.source}',
             where=str(folder),
-            hint="If both are one model, correct `base_model_name_or_path` in its"
+            hint="If both are the same model, correct `base_model_name_or_path` in its"
             " adapter_config.json.",
         )
-    return [f"the adapter says that its base is {stated}"]
+    return [f"the adapter names {stated} as its base: make sure that this is the model"]
 
 
 def _base_of(folder: Path) -> str:

@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 def from_hub(load: Any, card: ModelCard, **kwargs: Any) -> Any:
-    """Return what ``load`` makes of ``card``'s source.
+    """Load ``card``'s source with ``load``.
 
     Raises:
         SkipCell: a hub id that cannot be fetched.
@@ -52,7 +52,7 @@ def load_fitting(load: Any, card: ModelCard, *, headed: bool, **kwargs: Any) -> 
     Raises:
         HarnessError: weights are missing, left over, or of another shape.
     """
-    # sizes are let through so that all that does not fit is named here, in one message
+    # mismatched sizes are let through here, so that one message can list everything that is wrong
     more = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     model, info = from_hub(load, card, **more, **kwargs)
     problems = [

@@ -61,15 +61,15 @@ def usable_pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> No
     eos = tokenizer.eos_token_id
     if eos is not None and eos >= rows:
         raise HarnessError(
-            f'the end-of-text token "{tokenizer.eos_token}" has id {eos}, and the model {rows}'
-            " rows: the tokenizer is another model's",
+            f'the end-of-text token "{tokenizer.eos_token}" has id {eos}, but the model has only'
+            f" {rows} rows: the tokenizer belongs to another model",
         )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         inside = [
             t for t in (tokenizer.unk_token, tokenizer.eos_token) if _inside(tokenizer, t, rows)
         ]
         if not inside:
-            raise HarnessError("the tokenizer has no padding token that the model has a row for")
+            raise HarnessError("the tokenizer has no padding token for which the model has a row")
         tokenizer.pad_token = inside[0]
 
 

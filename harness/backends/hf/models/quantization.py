@@ -22,7 +22,7 @@ from harness.suite.parts import Options
 HEADS = ["score", "classifier", "lm_head"]
 """Modules that are never quantized: output heads."""
 ENOUGH = 0.9
-"""Share of the blocks' weights under which a label of quantization needs a word on the row."""
+"""With a smaller share of quantized weights in the blocks, the row gets a warning."""
 BITS_AND_BYTES = "bitsandbytes"
 
 
@@ -73,8 +73,8 @@ def _check_stored(stored: Mapping[str, Any], cell: Cell) -> None:
     else:
         way = f"Write `quantization: [{{name: {here}, config: {{quant_method: {here}}}}}]` for it."
     raise HarnessError(
-        f'model "{cell.model.name}" is stored in {here}: quantization "{cell.quantization}" would'
-        " be a false label",
+        f'model "{cell.model.name}" is stored in {here}: the label "{cell.quantization}" would be'
+        " false",
         hint=way,
     )
 
@@ -129,16 +129,16 @@ def check_share(model: PreTrainedModel, cell: Cell) -> list[str]:
         HarnessError: ``cell`` is quantized and no layer of ``model`` is.
     """
     if cell.model.gguf_file:
-        return [f"{cell.model.gguf_file} was unpacked: its values, not its memory and speed"]
+        return [f"{cell.model.gguf_file} was unpacked: memory and speed are those of plain weights"]
     if not cell.quantization_config:
         return []
     share = quantized_share(model)
     if share == 0.0:
         raise HarnessError(
             f'quantization "{cell.quantization}": no layer of {cell.model.name} was quantized',
-            hint="Its layers are of a kind that the quantizer does not know, or all are skipped.",
+            hint="The quantizer does not know its kind of layers, or all of them are skipped.",
         )
     if share < ENOUGH:
-        text = f"{share:.0%} of the blocks' weights are quantized, the others are not"
-        return [f'"{cell.quantization}" in part: {text}']
+        text = f"only {share:.0%} of the blocks' weights are quantized"
+        return [f'"{cell.quantization}": {text}']
     return []

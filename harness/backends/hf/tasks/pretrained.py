@@ -105,7 +105,7 @@ class PretrainedTask:
         effect = float((adapted - base).abs().max())
         if effect == 0.0:
             raise HarnessError(
-                "the trained adapter changes no logit: it is not active, or untrained"
+                "the trained adapter does not change any logit: it is inactive or untrained"
             )
         return {"adapter_moves_logits_by": effect}
 

@@ -35,7 +35,7 @@ def check_packing(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]]) -> 
         model.train(training)
     if not distance(packed, alone) <= tolerance_of(model):
         raise HarnessError(
-            f"{model.config.model_type} reads packed rows as one text",
+            f"{model.config.model_type} mixes packed rows: one row reads the other",
             hint="Set `packing: false` and `padding_free: false` for this model or adapter.",
         )
 

@@ -38,7 +38,7 @@ def test_positions_that_start_anew_keep_rows_apart():
 
 @pytest.mark.parametrize("kind", ["mamba", "bloom"])
 def test_an_architecture_that_does_not_see_positions_is_refused(kind):
-    with pytest.raises(HarnessError, match=f"{kind} reads packed rows as one text"):
+    with pytest.raises(HarnessError, match=f"{kind} mixes packed rows"):
         check_packing(built(kind), ROWS)
 
 
