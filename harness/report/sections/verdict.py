@@ -179,7 +179,8 @@ def _best_note(table: Table, best: Row) -> str:
     word = "highest" if table.higher_is_better else "lowest"
     delta = best.deltas.get(metric)
     change = f" (Δ {show_delta(delta)})" if delta else ""
-    text = f"{word} mean: {best.name}, {number(best.mean(metric) or 0.0)}{change}"
+    mean = number(best.mean(metric) or 0.0)
+    text = f"the {word} mean, {mean}{change}, is that of {best.name}"
     if table.ties is None:
         return f"{table.dataset}: {text}; ties were not computed, so it may not be alone."
     tied = len(_tied(table, best))

@@ -122,8 +122,8 @@ def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -
     for key in ("labels", "prompt", "chat_template"):
         if key in made and made[key] != here[key]:
             raise HarnessError(
-                f'adapter "{cell.adapter}" was trained with {key} {json.dumps(made[key])}; the suite'
-                f" has {json.dumps(here[key])}",
+                f'adapter "{cell.adapter}" was trained with {key} {json.dumps(made[key])}; the'
+                f" suite has {json.dumps(here[key])}",
                 where=str(folder),
                 hint="Set the model card and the data set as they were when it was trained.",
             )
