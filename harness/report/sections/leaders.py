@@ -226,7 +226,7 @@ def _noise_notes(table: Table) -> list[str]:
     floor = max(noise.floor.get(table.primary_metric, 0.0) for noise in measured)
     flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
-        f"Noise floor: baselines answered {measured[0].examples} examples again in other batches. At"
-        f" most {flips:.1%} of the answers changed, and {table.primary_metric} by {number(floor)};"
+        f"Noise floor: baselines answered {measured[0].examples} examples again in other batches."
+        f" At most {flips:.1%} of the answers changed, and {table.primary_metric} by {number(floor)};"
         " a smaller difference is undecided."
     ]
