@@ -227,6 +227,6 @@ def _noise_notes(table: Table) -> list[str]:
     flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
         f"Noise floor: baselines answered {measured[0].examples} examples again in other batches."
-        f" At most {flips:.1%} of the answers changed, and {table.primary_metric} by {number(floor)};"
-        " a smaller difference is undecided."
+        f" At most {flips:.1%} of the answers changed, and {table.primary_metric} by"
+        f" {number(floor)}; a smaller difference is undecided."
     ]
