@@ -1,4 +1,4 @@
-"""What the functions of the API take: a run as a `Run` or a path, and paths as text or `Path`."""
+"""Arguments of the API's functions: a run may be a `Run` or a path, and a path text or a `Path`."""
 
 from __future__ import annotations
 

@@ -42,15 +42,15 @@ def check(
 
 @dataclass(frozen=True)
 class Recorded:
-    """A baseline that was written."""
+    """A baseline that has been written."""
 
     path: Path
     cells: int
-    """Cells with a result in it."""
+    """How many cells with a result it holds."""
 
 
 def update_baseline(run: RunLike, reason: str, *, path: StrPath | None = None) -> Recorded:
-    """Record ``run`` as the baseline that later runs are checked against.
+    """Record ``run`` as the baseline for later checks.
 
     Args:
         run: A run, or where it is.
@@ -66,7 +66,7 @@ def update_baseline(run: RunLike, reason: str, *, path: StrPath | None = None) -
 
 
 def load_baseline(path: StrPath) -> Snapshot:
-    """The baseline in the file ``path``: its cells, and the reasons why it was taken."""
+    """Read the baseline in the file ``path``: its cells, and why it was recorded."""
     return load_snapshot(str(path), Path(path))
 
 

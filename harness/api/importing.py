@@ -1,4 +1,4 @@
-"""Results of other tools and your own answers, read as a run."""
+"""Import results of other tools, or your own answers, as a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.results.result import Run
 
 @dataclass(frozen=True)
 class ImportedRun:
-    """Somebody's results as a run."""
+    """An imported run."""
 
     run: Run
     report: Report
@@ -27,7 +27,7 @@ class ImportedRun:
 def import_results(
     sources: Sequence[StrPath], output: StrPath, *, name: str | None = None
 ) -> ImportedRun:
-    """Read results of other tools as a run, write it to ``output`` and render its reports.
+    """Import results of other tools as a run in ``output``, and render its reports.
 
     Known: per-sample logs of lm-evaluation-harness, result files of PEFT's method comparison.
 
@@ -54,7 +54,7 @@ def import_answers(
     metric: str | None = None,
     baseline: str | None = None,
 ) -> ImportedRun:
-    """Read tables of your own answers as a run, score them by our metrics, render the reports.
+    """Import tables of your own answers as a run, score them and render the reports.
 
     Args:
         sources: Tables (CSV, JSON, JSONL, Parquet), or folders of them.

@@ -1,4 +1,4 @@
-"""Model cards: which there are, what a model takes, and how the tiny ones are built."""
+"""Model cards: list them, look up what a model needs, and build the tiny models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def list_models(folder: StrPath = ".") -> list[ModelCard]:
 def describe_model(
     name: str, *, peft_type: str = "lora", folder: StrPath = ".", **adapter: object
 ) -> dict[str, int | float]:
-    """Parameters of a model, GiB of its weights under each quantization, an adapter's share.
+    """Look up a model's parameters, its size under each quantization, and an adapter's share.
 
     Nothing is downloaded: the architecture is built on the meta device from the card's numbers.
     This imports torch.
@@ -47,7 +47,7 @@ def describe_model(
 def build_model(
     name: str, output: StrPath | None = None, *, processes: int = 1, **recipe: int
 ) -> dict[str, object]:
-    """Pretrain the tiny model ``name`` from the project's own text; an account of it.
+    """Pretrain the tiny model ``name`` from the project's own text, and return its statistics.
 
     This imports torch.
 

@@ -32,7 +32,7 @@ def leaderboard(
     objectives: Objectives | None = None,
     title: str | None = None,
 ) -> Leaderboard:
-    """The variants of one run or several, each with its difference to the baseline.
+    """Compare the variants of one run or several with their baselines.
 
     ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself.
 
@@ -57,7 +57,7 @@ def compare(
     axis: str | None = None,
     margin: float = 0.0,
 ) -> Comparison:
-    """Two runs or two cells, or the variants of one run along ``axis``: second minus first.
+    """Compare two runs, two cells, or the variants of one run along ``axis``: second minus first.
 
     ``comparison.to_frame()`` is a table in pandas; in a notebook the comparison shows itself.
 
@@ -171,15 +171,15 @@ def _uncollected() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Scored:
-    """What was scored again."""
+    """The outcome of scoring a run again."""
 
     cells: tuple[Rescored, ...]
-    """What changed in each cell."""
+    """The changes of each cell."""
     report: Report
 
 
 def score(run: RunLike) -> Scored:
-    """Read and score the stored answers of ``run`` again by the present metrics, and report them.
+    """Read and score the stored answers of ``run`` again with the installed metrics; report them.
 
     Raises:
         HarnessError: predictions are missing, damaged or fewer than their result counted; nothing
@@ -191,7 +191,7 @@ def score(run: RunLike) -> Scored:
 
 
 def pack(run: RunLike, output: StrPath) -> Path:
-    """Write what a report reads of ``run`` to one small file: the same run, the same bytes.
+    """Pack everything of ``run`` that a report needs into one small file.
 
     Raises:
         HarnessError: the file's name does not end with ``.tar.xz``.

@@ -46,7 +46,7 @@ class ValidSuite:
     cells: int
     """Cells of its matrix."""
     notes: tuple[str, ...]
-    """Data that was not read, and how files were read where they decided."""
+    """Notes: data that was not read, and how files were read if the suite left it open."""
 
 
 def validate(path: StrPath, *, data: bool = True) -> ValidSuite:
@@ -85,7 +85,7 @@ def plan(
     executor: str = "local",
     backend: str = "hf",
 ) -> Plan:
-    """What `run` would do: which cells run, which are current, which cannot run and why.
+    """Decide what `run` would do: which cells run, which are current, which cannot run and why.
 
     Args:
         suite: A suite's path, or the name of a shipped one.
@@ -124,20 +124,20 @@ def cells_to_calibrate(plan: Plan) -> int:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation of `run` did."""
+    """The outcome of `run`."""
 
     directory: Path
     """The run directory."""
     counts: dict[str, int]
-    """Cells by what became of them: `ok`, `failed`, `skipped`, `current`."""
+    """Number of cells by outcome: `ok`, `failed`, `skipped`, `current`."""
     board: Leaderboard | None
-    """The leaderboard; None where nothing had changed since it was written."""
+    """The leaderboard; None if nothing has changed since it was written."""
     rescored: int = 0
     """Cells that were scored again by newer metrics, without training."""
 
     @cached_property
     def run(self) -> Run:
-        """Its cells, read back; a run of which nothing was to do is read only here."""
+        """The run, read from its files on first use."""
         return self.board.run if self.board else load_run(self.directory)
 
     @property
@@ -147,7 +147,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """The counts in words, and where the page is."""
+        """The counts in words, and the path of the page."""
         text = ", ".join(f"{number} {kind}" for kind, number in self.counts.items() if number)
         if self.board is None:
             text = f"{text}: nothing to do"
@@ -202,7 +202,7 @@ def execute(
     workers: int | None = None,
     fail_fast: bool = False,
 ) -> Outcome:
-    """Run ``plan`` and render its leaderboards; what became of every cell.
+    """Run ``plan``, render its leaderboards and return the outcome.
 
     Args:
         plan: What `plan` returned.
@@ -231,7 +231,7 @@ def execute(
 
 
 def _is_up_to_date(plan: Plan) -> bool:
-    """Whether every cell is current or skipped, and the reports are of these very cells."""
+    """Whether every cell is current or skipped, and the written reports show these cells."""
     from harness.report.files import is_written
     from harness.scoring.rescoring import is_outdated
 

@@ -1,4 +1,4 @@
-"""CSV as people have it: any of the usual separators, quoted line breaks, and no silent damage."""
+"""CSV with any of the usual separators and quoted line breaks, without silent damage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.datasets.table import RawRow, Table
 from harness.errors import HarnessError
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-"""Separators that a file may have without a word in the suite."""
+"""Separators that are detected."""
 QUOTES = 'Quote a field that holds the separator, a quote or a line break, and write " as "".'
 
 

@@ -1,4 +1,4 @@
-"""Which column is what: as the suite says, else by the one format whose columns are all there."""
+"""Which column is which field: from the suite, else from the one format that fits the columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS: dict[str, dict[str, str]] = {
 }
 """Formats that are known by their columns (Alpaca, OpenAI, ShareGPT, TRL)."""
 OPTIONAL = {"context": "input", "category": "category", "system": "system", "history": "history"}
-"""Columns that are read where they are there."""
+"""Optional columns."""
 NEEDED = ("prompt", "reference", "messages")
 
 
@@ -98,7 +98,7 @@ def _missing(
     fields = ", ".join(f'"{column}" for {field}' for field, column in missing)
     nearest = did_you_mean(missing[0][1], present)
     listed = "" if nearest.startswith("Known") else f" Columns: {', '.join(sorted(present))}."
-    # One column that holds another separator is a file that was read by the wrong one.
+    # a single column with another separator in it: the file was read with the wrong separator
     if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
         nearest = f'Its separator is another: set `separator` to the one in "{present[0]}".'
     return HarnessError(

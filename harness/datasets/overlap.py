@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     Hashes = NDArray[np.uint32]
 
 VERSION = 1
-"""Rises when the same prompts would be counted otherwise; part of the cache's key."""
+"""Raise it when the same prompts are counted differently; it is part of the cache's key."""
 NEAR_DUPLICATE = 90.0
 """Similarity (0–100) from which two prompts count as near duplicates."""
 EXACT_PAIRS = 400_000
-"""Up to so many pairs every one is compared, which takes a second at most."""
+"""Up to this many pairs, every pair is compared: a second at most."""
 BANDS, BAND_ROWS = 40, 5
 """Two prompts that share 60% of their words meet in a band with probability 0.96, at 70% with
 0.9995; unrelated ones, which share some 15%, with 0.003."""
 PER_BUCKET = 6
-"""Candidates taken from one bucket: a template of thousands of rows fills one alone."""
+"""Most candidates taken from one bucket: thousands of rows of one template all fall into one."""
 LEAST_SHARED = 0.4
-"""Candidates whose signatures agree in less are not compared."""
+"""Candidates are compared if at least this share of their signatures agrees."""
 COMPARED = 32
-"""Candidates of a test prompt that are compared, those that share the most bands."""
+"""Most candidates compared per test prompt: those that share the most bands."""
 CHUNK_TOKENS = 20_000
 """Words hashed at a time: 16 MB for 200 hashes."""
 CHUNK_PAIRS = 20_000

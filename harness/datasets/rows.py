@@ -18,12 +18,12 @@ from harness.metrics.numbers import Language, gold_decimal
 from harness.suite.dataset_entry import DatasetEntry
 
 SHOWN = 3
-"""Bad rows of a data set that a message names; the others are counted."""
+"""How many bad rows a message lists; the others are counted."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the rows of a data set are read by."""
+    """How the rows of a data set are read."""
 
     layout: Layout
     group_by: str | None
@@ -31,7 +31,7 @@ class Reading:
     one_label: bool
     """Whether a row's reference is one label: a list of them is refused."""
     bare_text: bool
-    """Whether a trained head reads the bare text, so that a chat has no place."""
+    """Whether a trained head reads the bare text; chats with earlier turns are then refused."""
 
 
 def reading_of(entry: DatasetEntry, source: DatasetSource, layout: Layout) -> Reading:
@@ -39,7 +39,7 @@ def reading_of(entry: DatasetEntry, source: DatasetSource, layout: Layout) -> Re
     labels = (entry.task or source.task) == "classification"
     return Reading(
         layout=layout,
-        # "prompt" is also the default of the schema, behind which a set's own rule stands.
+        # "prompt" is also the schema's default, and a data set's own rule overrides the default
         group_by=entry.group_by if entry.group_by != "prompt" else source.group_by,
         language=entry.language or source.language,
         one_label=labels,
@@ -198,7 +198,7 @@ def _gold(text: str, column: str, language: Language, place: str) -> str | None:
 
 
 def _group(example: Example, row: RawRow, reading: Reading, place: str) -> str | None:
-    """What keeps rows on one side of the split. By default: all that the model is asked.
+    """The key of rows that stay in one split. By default: everything that the model is asked.
 
     Of an Alpaca row the instruction alone would join every row of a task, "Summarise the passage".
     """

@@ -61,7 +61,7 @@ def entry_of_test(entry: DatasetEntry) -> DatasetEntry | None:
     if entry.test_source is None:
         return entry.model_copy(update={"train_split": split, "test_split": None})
     if split is None and kind_of(entry.test_source) is None and "/" in entry.test_source:
-        split = "test"  # of another hub data set its test rows are meant, not its training rows
+        split = "test"  # another hub data set is named for its test rows, not its training rows
     changes = {
         "source": entry.test_source, "test_source": None, "test_split": None,
         # The revision and the configuration are those of the training source.
@@ -166,7 +166,7 @@ def hub_rows(name: str, entry: DatasetEntry) -> Table:
     except ValueError as error:  # how `datasets` says that a configuration or a split is absent
         hint = "Set `config`, `train_split` or `test_split` to names that the data set has."
         raise HarnessError(_first_line(error), where=name, hint=hint) from None
-    except Exception as error:  # every hub failure has another type; all mean: not to be had here
+    except Exception as error:  # hub failures have many types; all mean: cannot be fetched here
         raise SkipCell(f"data set {name} cannot be fetched: {_first_line(error)}") from error
     return Table([_named(row, found.features, entry) for row in found], f"{name}/{split}")
 

@@ -19,7 +19,7 @@ from harness.errors import HarnessError, SuiteError
 from harness.suite.dataset_entry import DatasetEntry
 
 TEST_SHARE = 0.2
-"""The test rows' share where the suite says nothing and both sides come from one table."""
+"""Default share of test rows, if training and test rows come from one table."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _read(entry: DatasetEntry, folder: Path, counts: Counter[str]) -> _Read:
 
 
 _TOLD = ("messages", "ShareGPT", "prompt and completion")
-"""Formats that were recognised by their columns and are worth a word; Alpaca's is the default."""
+"""Recognised formats that deserve a note; Alpaca's columns are the default."""
 
 
 def _drawn(examples: list[Example], entry: DatasetEntry, *, generated: bool) -> list[Example]:
@@ -162,7 +162,7 @@ def _apart(
 def _in_order(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
-    """The first rows train, the next ones test."""
+    """The first rows are for training, the next for testing."""
     n_train, n_test = _sizes(examples, entry)
     counts["not_used"] = len(examples) - n_train - n_test
     return examples[:n_train], examples[n_train : n_train + n_test]
@@ -186,7 +186,7 @@ def _clean(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -
 
 
 def _identity(example: Example, entry: DatasetEntry, index: int) -> str:
-    """What makes a row a repetition of another; its number where nothing does."""
+    """The key by which a row repeats another; its own number if nothing is deduplicated."""
     if entry.deduplicate == "none":
         return str(index)
     if entry.deduplicate == "prompt":
@@ -197,7 +197,7 @@ def _identity(example: Example, entry: DatasetEntry, index: int) -> str:
 def _by_group(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
-    """Whole groups go to the test side in the asked proportion; rows are drawn from each side."""
+    """Assign whole groups to the test side in the given proportion, then draw rows from each."""
     n_train, n_test = _sizes(examples, entry)
     groups: dict[str, list[Example]] = {}
     for example in examples:

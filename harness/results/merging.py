@@ -63,7 +63,7 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
 def _renamed(
     model: str, dataset: str, label: str, split: set[str], shared: set[str]
 ) -> dict[str, str]:
-    """The axis that tells a cell of the run ``label`` from the others', where one has to."""
+    """The axis values that distinguish a cell of the run ``label`` from the others', if needed."""
     if dataset in split:
         return {"dataset": f"{label}: {dataset}"}
     return {"model": f"{label}: {model}"} if model in shared else {}
@@ -82,7 +82,7 @@ def _claim(
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Each run's name; equal ones are told apart by their folders, by as little as does."""
+    """Each run's name; equal names get as much of their folders as makes them differ."""
     folders = [run.directory.resolve() for run in runs]
     twice = next((path for path, count in Counter(folders).items() if count > 1), None)
     if twice:
@@ -100,7 +100,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _shared_models(runs: Sequence[Run], split: set[str]) -> set[str]:
-    """Models of which some variant stands in several runs.
+    """Models that have the same variant in several runs.
 
     All cells of such a model are renamed, or a variant would lose the baseline beside it.
     """
@@ -115,7 +115,7 @@ def _axes(cell: CellResult) -> tuple[Any, ...]:
 
 
 def _other_examples(runs: Sequence[Run]) -> set[str]:
-    """Data sets that several runs name alike and tested on different examples."""
+    """Data sets of one name that several runs tested on different examples."""
     found: dict[str, set[str]] = {}
     for run in runs:
         for dataset in dict.fromkeys(cell.dataset for cell in run.cells):

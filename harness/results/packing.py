@@ -20,7 +20,7 @@ from harness.results.reading import AGAIN, read_object, read_plan
 
 SUFFIX = ".tar.xz"
 _SETTINGS = ("plan.json", "environment.json", "result.json")
-"""Files whose texts may name a folder of this machine; answers are never touched."""
+"""Files that may contain paths of this machine; answers are never changed."""
 _RECORDS = ("predictions.jsonl", "control.jsonl", "train_log.jsonl")
 _NAME = re.compile(
     r"(plan|environment)\.json|cells/(?:(?!\.\.?/)[^/]+/)+(result\.json|[a-z_]+\.jsonl)"
@@ -68,7 +68,7 @@ def unpacked(path: Path) -> Path:
     """
     name = path.name.removesuffix(SUFFIX)
     home = _temporary() / str(len(list(_temporary().iterdir())))
-    # the folders keep the pack's names: a report of several runs tells them apart by these
+    # the folders keep the names of the packs, by which a report names several runs
     folder = home / (path.resolve().parent.name or "packed") / name
     folder.mkdir(parents=True)
     try:

@@ -15,9 +15,9 @@ from typing import Any
 from harness.errors import HarnessError
 
 NAME_BYTES = 200
-"""Bytes that the names in a cell's folder may take; file systems allow 255 with the rest."""
+"""Most bytes of the names in a cell's folder; file systems allow 255, seed and hash included."""
 PART_BYTES = 40
-"""Bytes that are kept of each name where all of them together are too long."""
+"""Bytes kept of each name if all of them together are too long."""
 _UNSAFE = re.compile(r"[^\w.+=@-]|^[.-]")
 """Separators, spaces, control characters, and what makes a name hidden, relative or an option."""
 

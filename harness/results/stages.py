@@ -1,4 +1,4 @@
-"""What a stage of a cell left behind: ``train.json``, ``predict.json`` and ``measure.json``.
+"""The records of a cell's stages: ``train.json``, ``predict.json`` and ``measure.json``.
 
 A record is written last, when the files of its stage are complete, and holds their hashes: so what
 was done can be used again by a cell of other settings, and by one that was killed half way.
@@ -28,7 +28,7 @@ REWRITTEN = frozenset({"predictions.jsonl", "README.md"})
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a stage found out, beside the files that it wrote."""
+    """The results of a stage, apart from the files that it wrote."""
 
     key: str
     """The fingerprint of everything that decides its outcome."""
@@ -51,7 +51,7 @@ def save_stage(paths: CellPaths, stage: str, record: StageRecord) -> StageRecord
 
 
 def load_stage(paths: CellPaths, stage: str, key: str) -> StageRecord | None:
-    """The record of ``stage`` under ``key``; None where there is none, or its files are damaged."""
+    """The record of ``stage`` under ``key``; None if there is none or its files are damaged."""
     record = _read(paths.stage(stage))
     if record is None or record.key != key:
         return None

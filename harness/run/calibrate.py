@@ -37,7 +37,7 @@ class Expected:
     cells: dict[str, float]
     """Cell key → seconds, data and scoring included."""
     alone: float
-    """Of these, seconds in which a cell measures and the others stand still."""
+    """Of these, seconds of measuring, while the other cells are stopped."""
     start: float
     """Seconds until the first cell begins: the libraries' import."""
     spent: float

@@ -1,4 +1,4 @@
-"""What a cell leaves behind: scores of its answers, measurements, warnings, where they are from."""
+"""The result of a cell: scores of its answers, measurements, warnings, and their provenance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from harness.scoring.scoring import score_records, signatures_of
 from harness.scoring.trivial import trivial_answers
 
 OTHERS_SECONDS = 0.02
-"""Processor seconds of other cells that a latency may have been measured beside: two ticks of the
-kernel's clock, by which they are counted."""
+"""Processor seconds that other cells may use during a measurement without a warning.
+
+Two ticks of the kernel's clock, which counts them: smaller values are rounding.
+"""
 
 
 def outcome_of(story: Story) -> CellResult:
-    """Every number that follows from the answers, beside what was measured."""
+    """The cell's result: every number computed from the answers, and every measurement."""
     task, job, records = story.cell.task, story.job, story.records
     story.device.stage("score")
     for answered in (records, *story.repeats.values()):
@@ -57,7 +59,7 @@ def outcome_of(story: Story) -> CellResult:
 
 
 def _audit(story: Story) -> Audit:
-    """What was counted of the training rows, and every warning, by the suite's present policies."""
+    """Counts of the training rows and all warnings, by the suite's policies."""
     evaluation = story.cell.evaluation
     warnings = check_leakage(story.splits.counts, evaluation)
     counts = story.done["train"].audit if "train" in story.done else {}
@@ -71,7 +73,7 @@ def _audit(story: Story) -> Audit:
 
 
 def _not_alone(exclusive: Mapping[str, float]) -> list[str]:
-    """A warning where other cells ran while this one measured."""
+    """A warning if other cells ran while this one was measured."""
     running, used = exclusive.get("running", 0), exclusive.get("others_cpu_seconds", 0.0)
     if not running and used <= OTHERS_SECONDS:
         return []

@@ -75,7 +75,7 @@ def test_an_unknown_data_set_is_refused_before_a_run_is_planned(write_suite):
         ("{name: finance-qa, primary_metric: rougel}", 'unknown metric "rougel".*\n.*rougeL'),
         ("{name: finance-qa, primary_metric: f1_macro}", "for a generation task"),
         ("{name: finance-labels, primary_metric: chrf}", "for a classification task"),
-        ("{name: finance-qa, primary_metric: latency_p50_ms}", "no metric"),
+        ("{name: finance-qa, primary_metric: latency_p50_ms}", "unknown metric"),
         ("{name: finance-qa, primary_metric: entropy}", "has no direction"),
         ("{name: finance-qa, primary_metric: my_error}", 'unknown metric "my_error"'),
     ],

@@ -1,4 +1,4 @@
-"""What every executor promises: its machine, and exactly one end for each job.
+"""The contract of executors: they name their machine and report exactly one end per job.
 
 `tests/run/executors/test_contract.py` runs every registered executor against this promise.
 """
@@ -29,7 +29,7 @@ class Event(NamedTuple):
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing more will be heard of the cell."""
+        """Whether this is the last event of the cell."""
         return self.kind != "stage"
 
 

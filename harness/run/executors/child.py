@@ -86,7 +86,7 @@ def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
     load_plugins()
     torch.set_num_threads(threads)
     run_cell(paths, PipedDevice(pipe))
-    # without a file the cell has not ended well, whatever it says
+    # without result.json the cell has not ended well, whatever was reported
     return ("done", "") if paths.result.is_file() else ("failed", NO_RESULT)
 
 

@@ -26,8 +26,10 @@ from harness.run.executors.child import QUIET, work
 
 PRELOAD = ["harness.run.executors.warm"]
 DRAIN_SECONDS = 1.0
-"""How long a GPU may go on with what a worker had queued before it was stopped: a stopped process
-launches nothing, but some hundred launched kernels may wait."""
+"""Seconds to let a GPU finish what a worker had queued before it was stopped.
+
+A stopped process launches nothing more, but some hundred launched kernels may still be waiting.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class _Worker:
     process: Any
     pipe: Connection
     outcome: tuple[str, str] | None = None
-    """What it said of its end; it is told on when the process has ended."""
+    """The end that it reported; passed on once the process has exited, so each cell ends once."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
     stopped_at: float | None = None
 
