@@ -59,6 +59,7 @@ def _judged(record: Mapping[str, Any], board: Leaderboard) -> Judgement:
 
 def _compared(claim: Claim, model: str, here: float, how: str) -> Judgement:
     value = claim.value or 0.0
+    # relative to the larger one, so that the verdict does not depend on which is called published
     close = abs(here - value) <= claim.tolerance * max(abs(value), abs(here))
     ratio = f"{here / value:.3g} times the published number" if value and not close else ""
     why = ". ".join(part for part in (ratio, claim.finding) if part)

@@ -29,7 +29,7 @@ from harness.statistics import (
 
 Floats = NDArray[np.float64]
 Seeds = Mapping[int | None, Records]
-"""Training seed → records. The key None stands for an untrained model, or for an unknown seed."""
+"""Training seed → records. The key None means an untrained model, or an unknown seed."""
 _NO_SEEDS: tuple[float, ...] = ()
 NO_DIRECTION = "no direction"
 """The verdict if it is not declared whether higher values of the metric are better."""

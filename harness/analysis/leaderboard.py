@@ -95,6 +95,7 @@ def _table(
     groups: dict[tuple[str, str, str], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault((cell.model, cell.quantization, cell.adapter), []).append(cell)
+    # with an axis other than the adapter, the first value in matrix order is the baseline
     firsts = _baselines(groups, baseline_of)
     rows = [
         _row(

@@ -47,6 +47,7 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
     rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
     speed = len(table.machines()) < 2
     plain = [_standing(table, row, objectives, speed=speed) for row in rows]
+    # rows out of bounds do not take others off the front: they are no alternative
     points = {_costs(s, table) for s in plain if s.outside is None}
     ranked = [
         replace(s, on_front=s.outside is None and not _dominated(_costs(s, table), points))

@@ -181,6 +181,7 @@ def _counts(pair: Pair, metric: str) -> dict[str, object]:
 def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
     by_seed = [{s.result.seed: s for s in side} for side in (first, second)]
     left, right = seed_pairs(*by_seed)[0]
+    # every seed of both sides must fit the first: one that does not would spoil the mean over seeds
     sides = [left, *(side for side in (*first, *second) if side is not left)]
     reasons = (
         incomparable(left.records, side.records) or _other_settings(left, side)

@@ -99,6 +99,8 @@ def ties(
         return None  # no score per example, and no test of the corpus value
     name = example_metric(metric)
     scored = [_ids(records, name) for side in sides for records in side.seeds.values()]
+    # A letter is a statement about all pairs at once; with other examples in some of them it would
+    # compare unequal tests.
     if not scored[0] or any(ids != scored[0] for ids in scored):
         return None
     order = sorted(scored[0])

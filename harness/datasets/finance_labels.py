@@ -3,7 +3,7 @@
 Source: written by the project. Licence: Apache-2.0, as the code.
 In: "We put the chance of a covenant breach at one in four before the year is out." Out: "risk
 analysis".
-The trap: a label never stands in its text, so a keyword search finds nothing; the labels are of
+The trap: a label never occurs in its text, so a keyword search finds nothing; the labels are of
 two words, which an answer has to give in full.
 """
 

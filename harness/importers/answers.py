@@ -118,7 +118,7 @@ def _unequal_ids(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
 
 
 def _short(axes: Axes) -> str:
-    """What tells a cell from the others of its data set."""
+    """The axes that distinguish a cell from the others of its data set."""
     parts = (axes[0], axes[1] if axes[1] != "none" else "", axes[2] if axes[2] != BASE else "")
     return ", ".join([*(part for part in parts if part), *([f"seed {axes[4]}"] if axes[4] else [])])
 

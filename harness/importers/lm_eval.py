@@ -50,7 +50,7 @@ class _Log:
 
     @property
     def precision(self) -> str:
-        """What the weights were loaded in: part of what tells two logs of one model apart."""
+        """What the weights were loaded in: part of what distinguishes two logs of one model."""
         config = self.results.get("config", {})
         return str(self.arguments.get("dtype") or config.get("model_dtype") or "")
 
@@ -148,7 +148,7 @@ def _parsed(line: str, path: Path, number: int) -> Mapping[str, Any]:
 def _collect(
     samples: dict[str, list[Scored]], sample: Mapping[str, Any], record: Prediction
 ) -> None:
-    """Add a line's values to those of its metrics; the filter's name tells apart equal metrics."""
+    """Add a line's values to those of its metrics, named with the filter if there are several."""
     chosen = sample.get("filter", "none")
     for metric in sample.get("metrics") or _numbers(sample):
         name = metric if chosen in ("none", None) else f"{metric},{chosen}"

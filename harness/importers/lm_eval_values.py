@@ -43,7 +43,7 @@ class Scored(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A metric's value, and the score per example that stands behind it."""
+    """A metric's value, and the scores per example that it was computed from."""
 
     value: float
     scores: list[float | None]

@@ -55,7 +55,7 @@ def _token_pattern(marks: str) -> re.Pattern[str]:
 
 
 def _decimal_parts(number: str, grouped: bool) -> list[str]:
-    """Gives the token, or the tokens, that an unsigned `number` without spaces stands for."""
+    """Gives the token or tokens of an unsigned `number` without spaces."""
     commas, dots = number.count(","), number.count(".")
     if not commas and dots < 2:
         return [number]

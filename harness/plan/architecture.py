@@ -118,7 +118,7 @@ def architecture_of(card: ModelCard) -> Mapping[str, Any] | None:
 
 @cache
 def _configuration(path: Path) -> Mapping[str, Any]:
-    """The JSON object in ``path``, read once in a process: a model stands in many cells."""
+    """The JSON object in ``path``, read once in a process: many cells share a model."""
     found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
     return found
 

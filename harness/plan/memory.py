@@ -136,6 +136,7 @@ def _activations(shape: Shape, cell: Cell) -> float:
         layer += INT8_EXTRA["hidden"] * shape.hidden
         layer += INT8_EXTRA["intermediate"] * shape.intermediate
     logits = 0.0 if shape.is_encoder else LOGIT_BYTES * tokens * shape.vocabulary
+    # with checkpointing one layer is alive at a time, plus every layer's input in 16 bits
     if options.get("gradient_checkpointing"):
         return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
     return tokens * layer * shape.layers + logits

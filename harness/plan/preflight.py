@@ -164,6 +164,7 @@ def _decide(
     stored, again = _stored(earlier.run.cell(key).result)
     if stored and stored.status == "ok" and stored.fingerprint == cell_fingerprint:
         return Decision(cell, key, cell_fingerprint, "current", **shared)
+    # a current cell stays current even on a machine that could not run it: its result is there
     reason = _too_large(shared["memory"], max_vram_gib)
     reason = reason or unavailable_reason(cell, machine)
     if reason:

@@ -1,6 +1,6 @@
 """What a cell leaves behind: ``result.json`` and ``predictions.jsonl``, typed.
 
-Null means missing and comes with a reason; a number never stands for a state.
+Null means missing and comes with a reason; states are never encoded as numbers.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _sentence(result: CellResult) -> str:
     return (
         f"Trained on {result.data.get('train_rows')} rows of {result.dataset}, quantization"
         f" {result.quantization}, seed {result.seed}; scored on {result.data.get('test_rows')} rows"
-        f" that it was not trained on. A difference to the base model, with its interval, stands in"
+        f" that it was not trained on. A difference to the base model, with its interval, is in"
         f" the run's leaderboard."
     )
 

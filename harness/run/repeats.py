@@ -25,7 +25,7 @@ def repeats_of(test: int, *, batch_size: int, examples: int, tuned: bool) -> lis
         test: Test examples.
         batch_size: Of the evaluation that counts.
         examples: The most that are answered again; 0 for none.
-        tuned: Whether it is a tuned cell: one repeat tells whether its answers hang on the batch.
+        tuned: Whether it is a tuned cell: one repeat shows whether its answers depend on the batch.
     """
     some = min(test, examples)
     if some == 0:

@@ -22,6 +22,7 @@ def aggregate(
     metrics = metrics_of(task)
     values = _over(records, metrics, task, None)
     values += _trivial_values(records, metrics, task, trivial or {})
+    # sorted, so that the order of stored values does not depend on the order of rows
     categories = sorted({name for r in records if (name := r.get("category"))})
     for category in categories:
         members = [r for r in records if r.get("category") == category]

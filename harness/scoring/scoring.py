@@ -43,6 +43,7 @@ def score_records(records: list[Prediction], task: Task) -> None:
     for record in records:
         old = record.get("scores", {})
         record["scores"] = {k: v for k, v in old.items() if k not in names and find(k) is None}
+    # accounting metrics are cheap and depend on stored fields, so their scores are not kept
     scorers = [m.scorer for m in known if m.scorer and m.reads != "answer"]
     for scorer in dict.fromkeys(scorers):  # metrics of one family share theirs
         for record, scores in zip(records, scorer(records, task), strict=True):

@@ -21,7 +21,7 @@ from harness.suite.yaml_file import YamlFile
 ROUNDS = 12
 """Attempts: a key that is taken out can uncover another problem of its block."""
 STAND_IN = "(stand-in)"
-"""The name of what replaces an entry or an axis that cannot be used; nobody is told of it."""
+"""The name of what replaces an unusable entry or axis; it never appears in a message."""
 NEEDED: Mapping[str, Any] = {
     "name": "stand-in",
     "matrix": {"model": [STAND_IN], "adapter": ["base"], "dataset": [STAND_IN]},

@@ -95,7 +95,7 @@ def _is_union_tag(part: str | int) -> bool:
 
 
 def _fields_at(model: type[BaseModel], path: Iterable[str | int]) -> set[str]:
-    """The field names of the model that stands at ``path`` within ``model``."""
+    """The field names of the model at ``path`` within ``model``."""
     current: type[BaseModel] | None = model
     for part in path:
         if isinstance(part, int) or current is None:

@@ -1,4 +1,4 @@
-"""Every benchmark of a CPU, and the page that tells their ratios: `reports/benchmarks/cpu.md`.
+"""Every benchmark of a CPU, and the page of their ratios: `reports/benchmarks/cpu.md`.
 
     python tests/benchmarks/cpu.py -o reports/benchmarks
 
@@ -37,7 +37,7 @@ baseline, answers the test prompts one at a time by `model.generate`, and scores
 
 - The same on both sides: rows, prompts, split, quantization, training arguments, seed, adapter,
   greedy decoding and its length. Equal numbers of training steps, training losses and answers are
-  asserted; the share of answers that are equal to the letter stands below. A pair's baseline is
+  asserted; the share of answers that are exactly equal is listed below. A pair's baseline is
   evaluated once on each side.
 - For the scripts: rows and prompts are prepared before their clock starts; they save nothing and
   measure nothing; and of one thread and torch's own number of threads they get the one that was
@@ -60,7 +60,7 @@ goes through 320 MB without end. A slower model is the same one with a pause of 
 
 
 def page(about, lines):
-    """The page: the method, the bars, what stands beside them, seconds."""
+    """The page: method, bars, further figures, seconds."""
     rows = [
         (x["figure"], x["bar"], x["measured"], "met" if x["met"] else "**not met**") for x in lines
     ]

@@ -26,9 +26,9 @@ def measured(*words, threads=None):
         environment["OMP_NUM_THREADS"] = str(threads)
     command = [sys.executable, __file__, sys.executable, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    told = json.loads(done.stdout)
-    assert told["rc"] == 0, told["error"]
-    return told
+    outcome = json.loads(done.stdout)
+    assert outcome["rc"] == 0, outcome["error"]
+    return outcome
 
 
 def main():
@@ -43,10 +43,15 @@ def main():
             break
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     last = done.stdout.strip().rpartition("\n")[2]
-    told = {"rc": done.returncode, "wall": wall, "cpu": used.ru_utime + used.ru_stime, "last": last}
+    outcome = {
+        "rc": done.returncode,
+        "wall": wall,
+        "cpu": used.ru_utime + used.ru_stime,
+        "last": last,
+    }
     if done.returncode:
-        told["error"] = done.stderr[-2000:]
-    print(json.dumps(told))
+        outcome["error"] = done.stderr[-2000:]
+    print(json.dumps(outcome))
 
 
 if __name__ == "__main__":

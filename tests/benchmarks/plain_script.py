@@ -71,14 +71,14 @@ def rouge(texts, settings):
 
 
 def text(settings, tokenizer, part):
-    model, found, told = load(settings, AutoModelForCausalLM), {}, {}
+    model, found, facts = load(settings, AutoModelForCausalLM), {}, {}
     if part != "tuned":
         found["before"] = answers(model, tokenizer, settings)
     if part != "baseline":
         if found and settings["quantization"]:  # bitsandbytes packs what has decoded on a CPU
             model = load(settings, AutoModelForCausalLM)
-        told, found["after"] = tuned_text(model, tokenizer, settings)
-    return {**told, "scores": {k: rouge(v, settings) for k, v in found.items()}, "answers": found}
+        facts, found["after"] = tuned_text(model, tokenizer, settings)
+    return {**facts, "scores": {k: rouge(v, settings) for k, v in found.items()}, "answers": found}
 
 
 def tuned_text(model, tokenizer, settings):
@@ -132,13 +132,13 @@ def labelled(predictions, settings):
 
 
 def labels(settings, tokenizer, part):
-    found, told = {}, {}
+    found, facts = {}, {}
     if part != "tuned":
         found["before"] = ranked(load(settings, AutoModelForCausalLM), tokenizer, settings)
     if part != "baseline":
-        told, found["after"] = tuned_labels(tokenizer, settings)
+        facts, found["after"] = tuned_labels(tokenizer, settings)
     scores = {k: labelled(v, settings) for k, v in found.items()}
-    return {**told, "scores": scores, "answers": found}
+    return {**facts, "scores": scores, "answers": found}
 
 
 def tuned_labels(tokenizer, settings):

@@ -64,16 +64,16 @@ class Scripts:
                 both = {n or "torch's own": self.script(path, part, n) for n in (1, None)}
                 self.tried = {k: v["wall"] for k, v in both.items()}
                 self.threads = 1 if both[1]["wall"] < both["torch's own"]["wall"] else None
-                self.done[path.stem, part] = min(both.values(), key=lambda told: told["wall"])
+                self.done[path.stem, part] = min(both.values(), key=lambda timing: timing["wall"])
             else:
                 self.done[path.stem, part] = self.script(path, part, self.threads)
 
     def script(self, path, part, threads):
-        told = measured(str(HERE / "plain_script.py"), str(path), part, threads=threads)
-        return {**told, **json.loads(told.pop("last"))}
+        timing = measured(str(HERE / "plain_script.py"), str(path), part, threads=threads)
+        return {**timing, **json.loads(timing.pop("last"))}
 
     def total(self, kind):
-        return sum(told[kind] for told in self.done.values())
+        return sum(timing[kind] for timing in self.done.values())
 
 
 def same_work(scripts, run):
@@ -122,9 +122,9 @@ def test_a_grid_is_faster_than_plain_scripts(root, tmp_path, benchmark, figure):
 
     benchmark.pedantic(alternate, rounds=1)
     equal = same_work(scripts, load_run(tmp_path / "by default" / "run"))
-    ratios = {name: scripts.total("wall") / told["wall"] for name, told in runs.items()}
-    spread = {name: scripts.total("cpu") / told["cpu"] for name, told in runs.items()}
-    paired = {name: pairs.total("wall") / told["wall"] for name, told in runs.items()}
+    ratios = {name: scripts.total("wall") / timing["wall"] for name, timing in runs.items()}
+    spread = {name: scripts.total("cpu") / timing["cpu"] for name, timing in runs.items()}
+    paired = {name: pairs.total("wall") / timing["wall"] for name, timing in runs.items()}
     figure(
         "12 cells by `harness run` against plain scripts, wall clock",
         f"≥ {MIN_RATIO} times",
@@ -149,8 +149,8 @@ def test_a_grid_is_faster_than_plain_scripts(root, tmp_path, benchmark, figure):
             "run with the scripts' work alone, processor": runs["same work"]["cpu"],
             **{f"first script, threads: {k}": v for k, v in scripts.tried.items()},
             **{
-                f"script {stem}, {part}": told["wall"]
-                for (stem, part), told in scripts.done.items()
+                f"script {stem}, {part}": timing["wall"]
+                for (stem, part), timing in scripts.done.items()
             },
         },
     )

@@ -202,7 +202,7 @@ def _probed(template: ChatTemplate) -> ChatTemplate:
     end = _first_control(template.tokenizer, after)
     if end is not None:
         return replace(template, tail=tail, end=end)
-    try:  # GLM ends no turn: the next speaker's token tells that one is over
+    try:  # GLM ends no turn: the next speaker's token ends it
         longer = template._rendered([question, answer, Message("user", ASKED)], prompting=True)
     except HarnessError:
         longer = ""

@@ -1,7 +1,7 @@
 """Control tokens in the text of a data set: encoded as the characters they are, never as tokens.
 
 A row that quotes `<|im_end|>` would otherwise end its own turn: a tokenizer turns the text into the
-token wherever it stands. Such text is marked before a prompt is rendered, and what is marked is
+token wherever it occurs. Such text is marked before a prompt is rendered, and what is marked is
 encoded without the tokenizer's added tokens.
 """
 

@@ -219,7 +219,7 @@ def encode(
 
 
 def _lead(answer: str, reference: str) -> str:
-    """What stands before ``reference`` in ``answer``, save spaces: those belong to its words."""
+    """The text before ``reference`` in ``answer``, without spaces: those belong to its words."""
     words = reference.strip()
     before, found, _ = answer.partition(words) if words else ("", "", "")
     return before.rstrip(" ") if found else ""

@@ -67,7 +67,7 @@ _QUOTE = r"[\s\"'*_`(\[{<:\\$,]*"
 _SENTENCE_END = re.compile(r"[.!?](?=[\s*\"')]|\Z)|\n|;")
 _CLAUSE_END = re.compile(r"[:;!?\n—–]|\.(?=\s|\Z)|,(?=\s)")
 # Four words or more: a shorter quotation is a name for the label. Not a JSON value, whose quote
-# stands behind a colon.
+# follows a colon.
 _QUOTATION = re.compile(r'(?<!: )(?<!:)"[^"\n\s]+(?:[ \t]+[^"\n\s]+){3,}"')
 _REACH = 9
 """Words that a negation reaches over: "does not contain language that suggests a *positive* …"."""

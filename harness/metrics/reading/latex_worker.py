@@ -9,7 +9,7 @@ DIGITS = 40
 
 
 def value_of(expression: str) -> str | None:
-    """The real number that a LaTeX expression stands for, with 40 digits; None if it has none."""
+    """The real value of a LaTeX expression, with 40 digits; None if it has none."""
     import sympy
     from math_verify import LatexExtractionConfig, parse
 

@@ -210,7 +210,7 @@ def _decimal(match: re.Match[str], language: Language) -> Decimal | None:
 
 
 def plain_decimal(body: str, language: Language) -> Decimal:
-    """The decimal that ``body``, digits with their marks, stands for in ``language``."""
+    """The decimal value of ``body``, digits with their separators, in ``language``."""
     digits = re.sub(rf"{_GAP}|[{{}}]", "", body).rstrip(".,")
     point = _decimal_mark(digits, language)
     other = "," if point == "." else "."

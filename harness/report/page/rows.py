@@ -56,6 +56,7 @@ def body(section: Section) -> str:
 
 
 def _cell(text: str, drawing: str) -> str:
+    # the attribute costs bytes in thousands of cells, so it is left out if the text sorts as it is
     key = sort_key(text)
     sorted_by = f' data-sort="{escape(key)}"' if key != text else ""
     look = text if text in ("better", "worse", "failed") else "short" if len(text) < SHORT else ""

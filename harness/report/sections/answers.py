@@ -45,6 +45,7 @@ def flipped(board: Leaderboard, table: Table) -> Section:
         "model", "quantization", "adapter", "seed", "won", "lost", "both right", "both wrong",
         "tied", "unparsed before", "unparsed after",
     )  # fmt: skip
+    # name and id break ties, so that the same run gives the same bytes
     worst.sort(key=lambda pair: (-pair[1].loss, pair[0], pair[1].id))
     notes = [f"The worst regressions in {table.primary_metric}:"] if worst else []
     notes += [f"{name}, example {flip.id}: {regression(flip)}" for name, flip in worst[:WORST]]

@@ -192,6 +192,7 @@ def _direction(table: Table) -> str:
     if others:
         text += " In the other metrics, ▲ means better, ▼ worse and = equivalent, each judged by"
         text += " itself, without Holm's correction."
+    # only the unusual direction is worth a word: most metrics are better when higher
     low = [m for m in table.metrics() if table.direction(m) is False]
     return f"{text} Lower is better: {', '.join(low)}." if low else text
 

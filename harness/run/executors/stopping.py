@@ -85,7 +85,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _state(stat: Path) -> str:
-    """The state's letter: what follows the name, which stands in brackets and may hold any."""
+    """The state's letter: it follows the name, which is in brackets and may hold any character."""
     try:
         return stat.read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):

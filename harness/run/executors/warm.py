@@ -8,7 +8,7 @@ The server must not touch CUDA, since a CUDA context does not survive a fork. bi
 for the compute capability when it is imported, which would create one: here NVML answers.
 
 Whatever a cell would import or build on its way is there before the fork as well, and then the
-garbage collector is told to leave all of it alone: a full collection in a worker would otherwise
+garbage collector is made to leave all of it alone: a full collection in a worker would otherwise
 walk every object of the libraries, a third of a second each time, and copy their pages.
 """
 

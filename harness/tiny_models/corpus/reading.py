@@ -28,7 +28,7 @@ FIELDS: dict[Language, dict[str, tuple[str, ...]]] = {
         "возраст": (), "вес": (), "цена": (), "расстояние": (), "запас": (), "доля": (),
     },
 }  # fmt: skip
-"""Field → its values; an empty tuple stands for numbers."""
+"""Field → its values; an empty tuple means numbers."""
 UNITS: dict[Language, tuple[str, ...]] = {
     "en": ("", " kg", " km", "%", " dollars", " pieces", " million"),
     "ru": ("", " кг", " км", "%", " руб.", " шт.", " млн", " млн руб.", " тыс. руб."),

@@ -23,7 +23,7 @@ def head_scores(
     """Return the log-probability of each label for each of ``ids``, in batches sorted by length.
 
     Texts are padded on the right, and the head reads the last token that is no padding. Under
-    prompt learning the model gets embeddings, from which padding cannot be told: a batch then holds
+    prompt learning the model gets embeddings, which do not show padding: a batch then holds
     texts of one length.
     """
     check_context(model, map(len, ids), "texts")

@@ -1,4 +1,4 @@
-"""Latency of the model as it stands.
+"""Latency of the loaded model.
 
 One prompt at a time, synchronised clocks, rounds until they agree; end of text is ignored so that
 every prompt yields the same number of tokens, and capturing a step is not counted. Between the

@@ -1,4 +1,4 @@
-"""Likelihoods of a control set's endings under the model as it stands, without a template."""
+"""Likelihoods of a control set's endings under the model as it is, without a template."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LONGEST = 64
 def check_packing(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]]) -> None:
     """Refuse to pack rows for ``model`` where the second row's logits depend on the first.
 
-    Packed rows are told apart by positions that start anew. An architecture that takes no
+    Packed rows are separated by positions that start anew. An architecture that takes no
     positions, or carries a state along (Mamba, linear attention), reads them as one text.
 
     Raises:
