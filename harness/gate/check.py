@@ -144,7 +144,7 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
         for row in _named(rule, rows)
         if _applies(rule, new.get(row), old.get(row))
     ]
-    # only intervals can miss by chance; the other tests have no error rate to correct
+    # only paired intervals have an error rate that can be corrected for
     family = max(1, sum(rule.test == "paired" for rule, _ in plan))
     checks = [_check(rule, row, new.get(row), old.get(row), family) for rule, row in plan]
     return GateVerdict(run.suite, tuple(checks))

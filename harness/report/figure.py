@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 Spec = dict[str, Any]
-# readable on white and on black: contrast of about 4 to both
+# readable on both themes: contrast (WCAG) of INK is 3.9 to white and 5.4 to black
 INK, GRID = "#7a828c", "#8a929c"
 COLOURS = {
     "better": "#0072B2", "worse": "#D55E00", "equivalent": "#009E73", "undecided": "#8a8f98",
