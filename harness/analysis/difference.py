@@ -1,9 +1,7 @@
 """The paired difference of two variants: whether they are comparable, interval, p-value, verdict.
 
-A side is one variant's records by training seed. Equal seeds of both sides are paired. For the
-difference, scores are averaged over seeds within an example; in the interval, seeds are a second
-random factor crossed with the examples.
-"""
+A side is a variant's records by training seed; equal seeds are paired. Scores are averaged over
+seeds for the difference, and seeds are a random factor crossed with examples in its interval."""
 
 from __future__ import annotations
 
@@ -168,8 +166,8 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
     gaps = tuned - base
     over_examples = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters)
     error = over_examples.standard_error
-    # Crossing adds the noise between trainings. With few seeds its estimate of that noise can be 0
-    # by chance, so the interval and p-value over examples alone stay the lower limit of both.
+    # With few seeds the estimated noise between trainings can be 0 by chance: never go below the
+    # interval and p-value over examples alone.
     if len(pairs) > 1:
         crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
         error = max(error, crossed.standard_error)
@@ -192,13 +190,12 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
 
 
 def _verdict(delta: Delta, criteria: Criteria) -> str:
-    """The verdict of the interval, if there are enough examples and the test agrees.
-
-    The interval alone is not enough: a bootstrap of a few equal differences has width 0.
-    """
+    """The verdict of the interval, if there are enough examples and the test agrees."""
     if delta.higher_is_better is None:
         return NO_DIRECTION
-    if delta.units < criteria.fewest:
+    if (
+        delta.units < criteria.fewest
+    ):  # the bootstrap interval of a few equal differences has width 0
         return "undecided"
     by_interval = verdict(
         delta.low, delta.high, criteria.margin, higher_is_better=delta.higher_is_better,

@@ -1,8 +1,7 @@
 """Greedy decoding over a static cache: one decode step, captured in a CUDA graph and replayed.
 
-The model is called with its mask and positions made here, so a step has no shape that changes and
-no value that the host must see: tokens, ends and the cache's write position live on the device. On
-a CPU, or where a step cannot be captured, the same step runs eagerly.
+Mask and positions are made here, so that a step has no shape that changes and no value that the host
+must see. On a CPU, or where a step cannot be captured, the same step runs eagerly.
 """
 
 from __future__ import annotations
@@ -31,20 +30,11 @@ from harness.backends.hf.decoding.masks import (
 )
 
 LOOK_EVERY = 16
-"""Steps between checks of which rows have ended.
-
-A check waits for the device. Checking rarely costs at most this many superfluous steps a batch.
-"""
+"""Steps between checks of which rows have ended: a check waits for the device."""
 WORTH_COMPACTING = {False: 24, True: 64}
-"""Capturing or not → steps that must remain for dropping ended rows to pay off.
-
-It copies the cache; with CUDA graphs the step must also be captured again for the smaller batch.
-"""
+"""Captured or not → steps that must remain for dropping ended rows (a copy of the cache) to pay."""
 ROUND_TO = 64
-"""Cache lengths of captured steps are rounded up to a multiple of this.
-
-A graph replays one shape, so batches of slightly different lengths can then share it.
-"""
+"""Cache lengths of captured steps are rounded up to this, so that batches share a graph's shape."""
 
 
 class Timing(NamedTuple):
