@@ -1,7 +1,7 @@
 """The paired difference of two variants: whether they are comparable, interval, p-value, verdict.
 
-A side is a variant's records by training seed; equal seeds are paired. Scores are averaged over
-seeds for the difference, and seeds are a random factor crossed with examples in its interval."""
+A side is a variant's records by training seed. Equal seeds are paired, and averaged in an example.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Greedy decoding over a static cache: one decode step, captured in a CUDA graph and replayed.
 
-Mask and positions are made here, so that a step has no shape that changes and no value that the host
-must see. On a CPU, or where a step cannot be captured, the same step runs eagerly.
+Mask and positions are made here, so that a step has no shape that changes and no value that the
+host must see. On a CPU, or where a step cannot be captured, the same step runs eagerly.
 """
 
 from __future__ import annotations
