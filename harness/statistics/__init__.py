@@ -13,7 +13,7 @@ from harness.statistics.intervals import (
 )
 from harness.statistics.label_values import LABEL_STATISTICS
 from harness.statistics.macro_f1 import (
-    CorpusDifference,
+    LabelDifference,
     macro_f1_crossed,
     macro_f1_difference,
     macro_f1_interval,
@@ -43,10 +43,10 @@ from harness.statistics.verdict import Verdict, tie_groups, verdict
 
 __all__ = [
     "LABEL_STATISTICS",
-    "CorpusDifference",
     "CrossedDifference",
     "Difference",
     "Interval",
+    "LabelDifference",
     "Verdict",
     "agresti_min",
     "bca",

@@ -25,8 +25,8 @@ from harness.statistics.resampling import (
 )
 
 
-class CorpusDifference(NamedTuple):
-    """Macro-F1 of the fine-tuned minus that of the baseline."""
+class LabelDifference(NamedTuple):
+    """A statistic over labels, such as macro-F1: fine-tuned minus baseline."""
 
     delta: float
     low: float
@@ -87,7 +87,7 @@ def macro_f1_difference(
     resamples: int = 10_000,
     seed: int = 0,
     of: LabelStatistic = macro_f1,
-) -> CorpusDifference:
+) -> LabelDifference:
     """The difference of macro-F1, the same examples resampled for both sides.
 
     The p-value is that of `macro_f1_swap`.
@@ -105,7 +105,7 @@ def macro_f1_difference(
     )
     delta = float(statistic(cells.counts[None, :])[0])
     p = _swap_p(cells, clusters, resamples, seed, of)
-    return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
+    return LabelDifference(delta, low, high, p, "prediction swap", len(gold))
 
 
 def macro_f1_crossed(

@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from harness.backends.hf.decoding.agreement import checks_of
-from harness.backends.hf.decoding.ways import Answer, way_of
+from harness.backends.hf.decoding.ways import DecodedAnswer, way_of
 from harness.backends.hf.models.limits import check_context
 from harness.suite.schema import Options
 
@@ -31,7 +31,7 @@ runs out, the batch is halved.
 class Decoded:
     """Answers in the order of the prompts, and the time they took."""
 
-    answers: list[Answer]
+    answers: list[DecodedAnswer]
     seconds: float
     new_tokens: int
     how: dict[str, object] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def decode(
     way = way_of(model, tokenizer, options, prompts)
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     size = fitting_batch(model, longest + way.max_new_tokens, batch_size)
-    answers: dict[int, Answer] = {}
+    answers: dict[int, DecodedAnswer] = {}
     halvings = 0
     set_seed(seed)
     started = time.perf_counter()

@@ -34,7 +34,7 @@ from harness.suite.schema import Options
 
 
 @dataclass(frozen=True)
-class Answer:
+class DecodedAnswer:
     """One decoded answer."""
 
     text: str
@@ -181,12 +181,12 @@ class ByEngine:
         """How many of the next prompts may share a batch."""
         return len(lengths)
 
-    def batch(self, prompts: list[list[int]]) -> list[Answer]:
+    def batch(self, prompts: list[list[int]]) -> list[DecodedAnswer]:
         """The answers to ``prompts``."""
         rows = self.engine.decode(prompts, self.max_new_tokens, self.config.min_new_tokens or 0)
         ends = set(self.engine.ends)
         return [
-            Answer(
+            DecodedAnswer(
                 self.tokenizer.decode(without_end(row, ends), skip_special_tokens=True).strip(),
                 len(row),
                 "stop" if row and row[-1] in ends else "length",
@@ -226,7 +226,7 @@ class ByGenerate:
         return same if self.batches == "one length" else 1
 
     @torch.inference_mode()
-    def batch(self, prompts: list[list[int]]) -> list[Answer]:
+    def batch(self, prompts: list[list[int]]) -> list[DecodedAnswer]:
         """The answers to ``prompts``."""
         ids, there = padded(prompts, self.tokenizer.pad_token_id, self.model.device)
         stop = {"tokenizer": self.tokenizer} if self.config.stop_strings else {}
@@ -235,7 +235,7 @@ class ByGenerate:
         )
         return [self._answer(row[ids.shape[1] :].tolist()) for row in output]
 
-    def _answer(self, ids: list[int]) -> Answer:
+    def _answer(self, ids: list[int]) -> DecodedAnswer:
         ends = set(_ends(self.config))
         stop_at = next((i for i, token in enumerate(ids) if token in ends), None)
         used = ids if stop_at is None else ids[: stop_at + 1]
@@ -248,7 +248,7 @@ class ByGenerate:
         for stop in self.config.stop_strings or []:
             if stop in text:
                 text, stopped = text.split(stop)[0], True
-        return Answer(text.strip(), len(used), "stop" if stopped else "length")
+        return DecodedAnswer(text.strip(), len(used), "stop" if stopped else "length")
 
     def describe(self) -> dict[str, object]:
         """How it was decoded, for the result."""
