@@ -44,5 +44,5 @@ def test_an_architecture_that_does_not_see_positions_is_refused(kind):
 
 def test_virtual_tokens_hide_the_positions():
     config = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
-    with pytest.raises(HarnessError, match="reads packed rows"):
+    with pytest.raises(HarnessError, match="mixes packed rows"):
         check_packing(get_peft_model(built("llama"), config), ROWS)
