@@ -114,7 +114,7 @@ def test_labels_in_another_order_are_refused(adapter, cell):
 
 def test_an_order_that_nobody_recorded_is_told(adapter, cell):
     (told,) = checked(adapter, headed(cell, LABELS))
-    assert "in which order" in told
+    assert "does not record the order of its labels" in told
 
 
 def test_another_prompt_style_is_refused(adapter, cell):
@@ -141,7 +141,7 @@ def test_a_chat_template_of_its_own_is_refused(adapter, cell):
     (adapter / "chat_template.jinja").write_text("{{ messages }}")
     assert check_source(adapter, chat, tokenizer) == []
     (adapter / "chat_template.jinja").write_text("<user>{{ messages }}")
-    with pytest.raises(HarnessError, match="chat template of its own"):
+    with pytest.raises(HarnessError, match="has its own chat template"):
         check_source(adapter, chat, tokenizer)
 
 
