@@ -11,6 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+UNPACKED: dict[str, str] = {}
+"""Temporary folder of a packed run → the file that was given. A message names the file: the folder
+is gone when it is read."""
+
+
+def _as_given(text: str | None) -> str | None:
+    for folder, file in UNPACKED.items():
+        text = text and text.replace(folder, file)
+    return text
+
 
 class HarnessError(Exception):
     """A problem that the user can fix: what is wrong, where, and what to do."""
@@ -19,9 +29,9 @@ class HarnessError(Exception):
     """Exit code of a command that ends with this error."""
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = _as_given(what) or ""
+        self.where = _as_given(where)
+        self.hint = _as_given(hint)
         super().__init__(self._text())
 
     def _text(self) -> str:

@@ -11,13 +11,18 @@ from harness.errors import HarnessError
 T = TypeVar("T")
 
 
+_MOST = 60
+"""Names that a hint lists: the keys of a large run would fill several screens."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, or lists all of them."""
+    """A hint that names the nearest known name, or lists what is known."""
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1, cutoff=0.6)
     if near:
         return f'Did you mean "{near[0]}"?'
-    return f"Known: {', '.join(names)}." if names else "None are known."
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"Known: {', '.join(names[:_MOST])}{more}." if names else "None are known."
 
 
 class Registry(Generic[T]):

@@ -17,8 +17,10 @@ from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties
+from harness.errors import HarnessError
 from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
+from harness.registry import did_you_mean
 from harness.results.result import CellResult, Run, by_id
 from harness.results.value import stored_directions
 from harness.suite.schema import Objectives
@@ -32,7 +34,7 @@ class Leaderboard:
     """Everything a report shows."""
 
     run: Run
-    tables: tuple[Table, ...]
+    tables: tuple[Table, ...] = field(repr=False)
     objectives: Objectives
     stored: dict[str, Records] = field(default_factory=dict, repr=False)
     """Cell key → its records by example id, read once."""
@@ -79,13 +81,27 @@ def build_leaderboard(
         metric: Instead of every data set's primary metric.
         baseline_of: The axis whose first value is the baseline of the others; default: the run's
             own, `adapter` for what `harness run` trained: the untouched model.
+
+    Raises:
+        HarnessError: no cell has a value of ``metric``, or no axis has that name.
     """
+    _check_names(run, metric, baseline_of)
     baseline_of = baseline_of or str(run.suite.get("baseline_of", "adapter"))
     names = list(dict.fromkeys(cell.dataset for cell in run.cells))
     stored: dict[str, Records] = {}
     tables = tuple(_table(run, name, stored, metric, baseline_of) for name in names)
     objectives = objectives or Objectives(**run.suite.get("objectives", {}))
     return Leaderboard(run, tables, objectives, stored)
+
+
+def _check_names(run: Run, metric: str | None, baseline_of: str | None) -> None:
+    """Refuse a misspelt name: it would give a page of empty columns, without a word."""
+    known = {value.metric for cell in run.cells for value in cell.values}
+    if metric is not None and known and metric not in known:
+        raise HarnessError(f'no cell has the metric "{metric}"', hint=did_you_mean(metric, known))
+    if baseline_of is not None and baseline_of not in _ROW_AXES:
+        hint = did_you_mean(baseline_of, _ROW_AXES)
+        raise HarnessError(f'no axis of a row is named "{baseline_of}"', hint=hint)
 
 
 def _table(
@@ -126,11 +142,12 @@ def _test_sets(run: Run, rows: list[Row], records: dict[str, Records]) -> int:
 
 
 Axes = tuple[str, str, str]
+_ROW_AXES = ("model", "quantization", "adapter")
 
 
 def _others(axes: Axes, axis: str) -> tuple[str, ...]:
     """``axes`` (model, quantization, adapter) without ``axis``."""
-    place = ("model", "quantization", "adapter").index(axis)
+    place = _ROW_AXES.index(axis)
     return (*axes[:place], *axes[place + 1 :])
 
 

@@ -79,6 +79,9 @@ class Comparison:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def __repr__(self) -> str:
+        return f"Comparison({len(self)} pairs)"  # the records of both sides would fill the screen
+
     def __getitem__(self, place: int) -> Pair:
         return self.pairs[place]
 

@@ -118,8 +118,8 @@ def report(
         metric: Compare by this metric instead of the primary ones.
         baseline_of: The axis whose first value is the baseline; default: `adapter`.
         order_by: `quality` or `quality_per_gib`; default: as the suite says, like the bounds.
-        max_latency_ms: Rows above are outside the bounds.
-        max_memory_mib: Rows above are outside the bounds.
+        max_latency_ms: Slower variants are marked as out of bounds.
+        max_memory_mib: Larger variants are marked as out of bounds.
         latex: Write ``leaderboard.tex``, too.
         templates: A folder of Jinja templates that replace or extend the shipped ones.
 

@@ -19,7 +19,12 @@ FOLDER = click.Path(exists=True, path_type=Path)
 @click.argument("first", type=FOLDER)
 @click.argument("second", type=FOLDER, required=False)
 @click.option("--axis", help="With one run: the pairs that differ in this axis alone.")
-@click.option("--metric", "metrics", multiple=True, help="Only these; default: the primary ones.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="A metric to print; may be given again. Default: the primary ones.",
+)
 @click.option("--margin", type=float, default=0.0, help="The smallest difference that matters.")
 @click.option("--flips", type=click.IntRange(0), default=0, help="Worst regressions to print.")
 @click.option("--json", "as_json", is_flag=True, help="Every metric of every pair as JSON.")
@@ -42,6 +47,7 @@ def compare(
     from harness.results.text import say
 
     found = compare_runs(first, second, axis=axis, margin=margin)
+    _check_metrics(found, metrics)
     if as_json:
         say(json.dumps(found.records(), indent=1, ensure_ascii=False))
         return
@@ -56,6 +62,18 @@ def compare(
         _print(_rows(found, metrics))
         for line in lines:
             say(line)
+
+
+def _check_metrics(pairs: Iterable[Pair], metrics: Iterable[str]) -> None:
+    """Refuse a metric that no pair has: nothing would be printed, as if nothing differed."""
+    from harness.errors import HarnessError
+    from harness.registry import did_you_mean
+
+    known = {metric for pair in pairs for metric in pair.deltas}
+    for metric in metrics:
+        if known and metric not in known:
+            what = f'no pair is compared by the metric "{metric}"'
+            raise HarnessError(what, hint=did_you_mean(metric, known))
 
 
 def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:

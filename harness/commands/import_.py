@@ -14,7 +14,12 @@ import click
 @click.option("--columns", multiple=True, help="Your table: prompt=question,prediction=output,…")
 @click.option("--labels", help="The labels of a classification set: negative,neutral,positive.")
 @click.option("--dataset", help="The data set's name; default: the run's.")
-@click.option("--language", type=click.Choice(["en", "ru"]), default="en", help="Of numbers.")
+@click.option(
+    "--language",
+    type=click.Choice(["en", "ru"]),
+    default="en",
+    help="How numbers are written in the answers.",
+)
 @click.option("--metric", help="The metric shown first; default: by the kind of answers.")
 @click.option("--baseline", help="The model that others are compared with; default: the first.")
 def import_(

@@ -76,7 +76,9 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps; default: the recipe's.")
 @click.option("--tokens", type=click.IntRange(1), help="Tokens of text; default: the recipe's.")
 @click.option("--batch", type=click.IntRange(1), help="Sequences a step; default: the recipe's.")
-@click.option("--processes", type=click.IntRange(1), default=1, help="That make the text.")
+@click.option(
+    "--processes", type=click.IntRange(1), default=1, help="Processes that generate the text."
+)
 def build(
     name: str, output: Path | None, steps: int | None, tokens: int | None, batch: int | None,
     processes: int,

@@ -32,9 +32,13 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Choice(["model", "quantization", "adapter"]),
     help="The axis whose first value is the baseline; default: adapter, the untouched model.",
 )
-@click.option("--order-by", type=click.Choice(["quality", "quality_per_gib"]), help="Objective.")
-@click.option("--max-latency-ms", type=float, help="Rows above are outside the bounds.")
-@click.option("--max-memory-mib", type=float, help="Rows above are outside the bounds.")
+@click.option(
+    "--order-by",
+    type=click.Choice(["quality", "quality_per_gib"]),
+    help="What ranks the rows; default: as the suite says.",
+)
+@click.option("--max-latency-ms", type=float, help="Slower variants are marked as out of bounds.")
+@click.option("--max-memory-mib", type=float, help="Larger variants are marked as out of bounds.")
 @click.option("--latex", is_flag=True, help="Write leaderboard.tex (booktabs) too.")
 @click.option(
     "--template", type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.datasets.sources import entry_of_test, source_of
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError, SkipCell, SuiteError
@@ -262,5 +264,8 @@ class _Check:
                         prepare(entry, self.folder)
         except HarnessError as error:
             yield self._problem(place, error)
-        except ValueError as error:
-            yield self._problem(["tiny", "dataset"], HarnessError(str(error).splitlines()[0]))
+        except ValidationError as error:
+            for found in error.errors():
+                what = str(found["msg"]).removeprefix("Value error, ")
+                keys = [part for part in found["loc"] if part not in ("int", "float", "str")]
+                yield self._problem(["tiny", "dataset", *keys], HarnessError(what))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import DamagedFile, HarnessError
@@ -27,11 +27,11 @@ from harness.suite.tiny_twin import tiny_twin
 class Plan:
     """A suite resolved against this machine and a run directory."""
 
-    suite: Suite
+    suite: Suite = field(repr=False)
     path: Path
     run: RunPaths
-    decisions: tuple[Decision, ...]
-    claims: tuple[dict[str, object], ...] = ()
+    decisions: tuple[Decision, ...] = field(repr=False)
+    claims: tuple[dict[str, object], ...] = field(default=(), repr=False)
     """Published claims, with what arithmetic says of them."""
     executor: str = "local"
     """Where it will run; the decisions are for the machine of this executor."""
@@ -71,6 +71,9 @@ def make_plan(
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
     cells = [cell for cell in expand(suite, path, backend=backend) if matches(cell, select)]
+    if select and not cells:
+        hint = f"`harness plan {path}` lists the cells."
+        raise HarnessError(f'--select: no cell matches "{select}"', hint=hint)
     decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib)
     refuse_bad_data([d.cell for d in decisions if d.action == "run"], path)
     return Plan(suite, path, run, tuple(decisions), claims)

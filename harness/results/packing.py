@@ -14,7 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import UNPACKED, HarnessError
 from harness.results.paths import RunPaths, json_text, write_bytes
 from harness.results.reading import AGAIN, read_object, read_plan
 
@@ -29,6 +29,7 @@ _NAME = re.compile(
 LARGE, MOST_RATIO = 100 * 2**20, 500
 """A file that grows to more bytes than this, and by more than this ratio, is made to fill a disk:
 the shipped runs grow 10 to 40 times."""
+UNUSUAL = "A real run grows at most 40 times: take the file from a copy, or pack the run again."
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
 """An absolute path within a text; its last part is kept."""
 
@@ -71,6 +72,7 @@ def unpacked(path: Path) -> Path:
     # the folders keep the names of the packs, by which a report names several runs
     folder = home / (path.resolve().parent.name or "packed") / name
     folder.mkdir(parents=True)
+    UNPACKED[str(folder)] = str(path)
     try:
         with tarfile.open(path, "r:xz") as archive:
             members = archive.getmembers()
@@ -79,7 +81,7 @@ def unpacked(path: Path) -> Path:
             size, packed = sum(m.size for m in members), path.stat().st_size
             if size > LARGE and size > MOST_RATIO * packed:
                 what = f"holds {size / 2**20:,.0f} MiB in {packed / 2**10:,.0f} KiB: refused"
-                raise HarnessError(what, where=str(path), hint="No run that was packed does.")
+                raise HarnessError(what, where=str(path), hint=UNUSUAL)
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError):
         hint = "Give a file that `harness pack` wrote."

@@ -156,11 +156,11 @@ class Run:
     """A run directory read back: cells in matrix order."""
 
     directory: Path
-    suite: dict[str, Any]
+    suite: dict[str, Any] = field(repr=False)
     """The suite's name, description and resolved text."""
-    environment: Environment
-    cells: tuple[CellResult, ...]
-    homes: dict[str, Path] = field(default_factory=dict)
+    environment: Environment = field(repr=False)
+    cells: tuple[CellResult, ...] = field(repr=False)
+    homes: dict[str, Path] = field(default_factory=dict, repr=False)
     """Cell key → the cell's folder, of a run that was merged from several."""
 
     def to_frame(self) -> DataFrame:
@@ -273,8 +273,7 @@ def load_run(directory: Path) -> Run:
     try:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
     except (ValueError, KeyError, TypeError) as error:
-        text = f"{type(error).__name__} {error}"
-        raise no_plan(given, text) from None
+        raise no_plan(given, f"{type(error).__name__} {error}") from None
     return Run(directory, suite, _environment(paths.environment), tuple(cells))
 
 

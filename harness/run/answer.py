@@ -20,8 +20,11 @@ def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
         HarnessError: the cell's adapter is gone.
     """
     if not cell.is_baseline and not paths.adapter.is_dir():
-        hint = "Run the suite again: it trains the adapter anew."
-        raise HarnessError("the adapter was deleted", where=str(paths.adapter), hint=hint)
+        hint = (
+            "It was deleted, or this is a packed run, which holds none: give the run's own "
+            "directory, or run the suite again."
+        )
+        raise HarnessError("the adapter is not there", where=str(paths.adapter), hint=hint)
     if not prompts:
         return []
     examples = [Example(id=str(k), prompt=p, reference="") for k, p in enumerate(prompts)]

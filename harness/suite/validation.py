@@ -83,6 +83,8 @@ def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -
     if error["type"] == "missing":
         return f"{place}: this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        message = "expected keys and values"  # pydantic names a class of ours
     got = error.get("input")
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else ""
     return f"{place}: {message}{shown}"

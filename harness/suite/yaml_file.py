@@ -9,12 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
 
 from harness.errors import HarnessError
 
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: `2e-4` is a number, `no` and `on` are strings."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of ``node``; one that Python cannot hold is an error with its line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            # What PyYAML itself does not catch: a date of month 13, a number of 5,000 digits.
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            tag = node.tag.rpartition(":")[2]
+            kind = {"int": "a number", "float": "a number", "timestamp": "a date"}.get(tag, tag)
+            problem = f'"{node.value[:40]}" cannot be read as {kind}; quote it if it is a text'
+            raise ConstructorError(None, None, problem, node.start_mark) from None
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -93,7 +107,7 @@ def read_yaml(path: Path) -> YamlFile:
         _check_nodes(path, node)
         return YamlFile(path, yaml.load(text, Loader=_Loader), node)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        # What PyYAML itself does not catch: a date of month 13, a number of 5,000 digits.
+        # PyYAML's scanner: an escape that names no character.
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HarnessError(f"not valid YAML: {reason[:200]}", where=str(path)) from None
     except yaml.YAMLError as error:

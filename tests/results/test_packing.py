@@ -85,6 +85,20 @@ def test_a_packed_run_is_reported_and_shown(run_dir, tmp_path):
     assert "ok" in harness("show", packed, "tiny-qwen2--none--a").output
     assert harness("compare", packed, run_dir).exit_code == 0
     assert harness("report", packed).exit_code == 2  # nowhere to write to
+    for command in (
+        ["show", packed, "zzz"],
+        ["check", packed],
+        ["predict", packed, "tiny-qwen2--none--a"],
+    ):
+        said = harness(*command, *(["--prompt", "x"] if command[0] == "predict" else []))
+        assert said.exit_code in (2, 3)
+        assert str(packed) in said.output  # not the temporary folder, which is gone by then
+        assert str(unpacked(packed)) not in said.output
+    for misspelt in (["report", packed, "-o", tmp_path], ["compare", packed, "--axis", "adapter"]):
+        said = harness(*misspelt, "--metric", "numeric_acuracy")
+        assert said.exit_code == 2
+        assert 'Did you mean "numeric_accuracy"?' in said.output
+    assert len(repr(load_run(packed))) < 300
 
 
 def test_what_is_no_packed_run_is_one_clear_error(tmp_path):

@@ -148,6 +148,9 @@ def test_select_runs_what_it_names(write_suite, tmp_path):
     result = CliRunner().invoke(main, ["plan", str(suite), "--select", "adapter=base|b,seed=1"])
     assert "--b--" in result.output
     assert "--a--" not in result.output
+    result = CliRunner().invoke(main, ["run", str(suite), "--select", "adapter=c"])
+    assert result.exit_code == 2, "a misspelt name must not pass as a run with nothing to do"
+    assert "no cell matches" in result.output
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
