@@ -175,6 +175,18 @@ WRONG = {
     "several runs": (lambda run: harness.report([run, run]), "needs a folder"),
     "a name": (lambda run: harness.pack(run, "run.zip"), r"end with \.tar\.xz"),
     "a model": (lambda run: harness.describe_model("tiny-quen2"), 'Did you mean "tiny-qwen2"'),
+    "one prompt": (lambda run: harness.predict(run, "tiny-qwen2--none--a", " "), "no prompt"),
+    "a metric": (lambda run: harness.leaderboard(run, metric="chrff"), "no cell has the metric"),
+    "a compared metric": (
+        lambda run: harness.compare(run, axis="adapter", metrics="chrff"),
+        "no pair is compared by the metric",
+    ),
+    "a row's axis": (lambda run: harness.leaderboard(run, baseline_of="seed"), "no axis of a row"),
+    "an objective": (lambda run: harness.report(run, order_by="speed"), "order_by: Input should"),
+    "no run": (lambda _: harness.leaderboard([]), "no run given"),
+    "a reason": (lambda run: harness.update_baseline(run, " "), "needs a reason"),
+    "no cells": (lambda _: harness.plan("ci", select="model=nope"), "no cell matches"),
+    "labels": (lambda run: harness.import_answers([run], run, labels="a,b"), "give a list"),
     "an executor": (lambda run: harness.plan("ci", executor="locl"), 'Did you mean "local"'),
 }
 
@@ -198,3 +210,12 @@ def test_a_run_checked_against_its_own_baseline_passes(finished, tmp_path):
     assert recorded.cells == 3
     assert harness.check(finished, against=recorded.path).exit_code == 0
     assert harness.load_baseline(recorded.path).history[-1]["reason"] == "the first"
+
+
+def test_one_source_is_a_path_and_not_its_letters(tmp_path):
+    rows = "id,model,prompt,reference,prediction\n" + "".join(
+        f"{k},m,p {k},r {k},r {k}\n" for k in range(4)
+    )
+    (tmp_path / "answers.csv").write_text(rows)
+    found = harness.import_answers(str(tmp_path / "answers.csv"), tmp_path / "run")
+    assert len(found.run.cells) == 1

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.packing import no_run
 from harness.results.result import Run
@@ -40,4 +41,7 @@ def run_of(run: RunLike) -> Run:
 
 def listed(runs: RunLike | Sequence[RunLike]) -> list[RunLike]:
     """``runs`` as a list: one run is a list of one."""
-    return [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)
+    found = [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)
+    if not found:
+        raise HarnessError("no run given", hint="Give a run, or the directory of one.")
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.api.arguments import RunLike, StrPath, run_of
 from harness.api.suites import execute, plan
-from harness.errors import NoBaseline
+from harness.errors import HarnessError, NoBaseline
 from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot
 from harness.gate.check import GateVerdict
@@ -60,6 +60,8 @@ def update_baseline(run: RunLike, reason: str, *, path: StrPath | None = None) -
     Raises:
         HarnessError: a cell of the run failed or has no result.
     """
+    if not reason.strip():
+        raise HarnessError("a baseline needs a reason", hint="Say why it changes, in a few words.")
     read = run_of(run)
     place = Path(path) if path else gate.baseline_path(read)
     return Recorded(place, gate.update_baseline(read, place, reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 from harness import importers
 from harness.api.arguments import StrPath, load_run
 from harness.api.runs import Report, report
+from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.result import Run
 
@@ -25,25 +27,25 @@ class ImportedRun:
 
 
 def import_results(
-    sources: Sequence[StrPath], output: StrPath, *, name: str | None = None
+    sources: StrPath | Sequence[StrPath], output: StrPath, *, name: str | None = None
 ) -> ImportedRun:
     """Import results of other tools as a run in ``output``, and render its reports.
 
     Known: per-sample logs of lm-evaluation-harness, result files of PEFT's method comparison.
 
     Args:
-        sources: Files, or folders that are searched for them.
+        sources: One or several: files, or folders that are searched for them.
         output: The run directory.
         name: The run's name; default: the output folder's.
     """
     load_plugins()
-    paths = [Path(source) for source in sources]
+    paths = _paths(sources)
     importers.import_results(paths, Path(output), name=name or Path(output).name)
     return ImportedRun(load_run(output), report(output))
 
 
 def import_answers(
-    sources: Sequence[StrPath],
+    sources: StrPath | Sequence[StrPath],
     output: StrPath,
     *,
     name: str | None = None,
@@ -57,7 +59,7 @@ def import_answers(
     """Import tables of your own answers as a run, score them and render the reports.
 
     Args:
-        sources: Tables (CSV, JSON, JSONL, Parquet), or folders of them.
+        sources: One or several: tables (CSV, JSON, JSONL, Parquet), or folders of them.
         output: The run directory.
         name: The run's name; default: the output folder's.
         columns: Field → the table's column: ``{"prompt": "question", "prediction": "output"}``.
@@ -67,14 +69,23 @@ def import_answers(
         metric: The metric shown first; default: by the kind of answers.
         baseline: The model that others are compared with; default: the first.
     """
+    if isinstance(labels, str):
+        raise HarnessError("labels: give a list", hint='For example ["negative", "positive"].')
     load_plugins()
     title = name or Path(output).name
     reading = importers.Reading(
         dict(columns or {}), tuple(labels), dataset or title, language, metric, baseline
     )
-    paths = [Path(source) for source in sources]
+    paths = _paths(sources)
     found = importers.import_answers(paths, Path(output), reading, name=title)
     return ImportedRun(load_run(output), report(output), tuple(found.notes))
+
+
+def _paths(sources: StrPath | Sequence[StrPath]) -> list[Path]:
+    """``sources`` as paths. A single text is one path, never its letters: "/" would be searched."""
+    if isinstance(sources, str | os.PathLike):
+        return [Path(sources)]
+    return [Path(source) for source in sources]
 
 
 def is_table(source: StrPath) -> bool:

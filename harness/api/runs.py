@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from harness.analysis import pairs
 from harness.analysis.leaderboard import Leaderboard, build_leaderboard
@@ -56,6 +58,7 @@ def compare(
     *,
     axis: str | None = None,
     margin: float = 0.0,
+    metrics: str | Sequence[str] = (),
 ) -> Comparison:
     """Compare two runs, two cells, or the variants of one run along ``axis``: second minus first.
 
@@ -66,6 +69,7 @@ def compare(
         second: The other side; leave it out with ``axis``.
         axis: Pair the variants of ``first`` that differ in this axis alone.
         margin: The smallest difference that matters.
+        metrics: Names that you will look up in the result; one that no pair has is refused.
 
     Raises:
         HarnessError: the two have nothing in common, or the axis has a single value.
@@ -76,10 +80,22 @@ def compare(
             "nothing to compare with", hint="Give a second run or cell, or an axis (`--axis`)."
         )
     if second is not None:
-        return pairs.compare(_side(first), _side(second), margin=margin)
-    if axis not in AXES:
+        found = pairs.compare(_side(first), _side(second), margin=margin)
+    elif axis not in AXES:
         raise HarnessError(f'unknown axis "{axis}"', hint=did_you_mean(str(axis), AXES))
-    return pairs.compare_axis(run_of(first), axis, margin=margin)
+    else:
+        found = pairs.compare_axis(run_of(first), axis, margin=margin)
+    _check_metrics(found, [metrics] if isinstance(metrics, str) else metrics)
+    return found
+
+
+def _check_metrics(found: Comparison, metrics: Sequence[str]) -> None:
+    """Refuse a metric that no pair has: nothing would be printed, as if nothing differed."""
+    known = {metric for pair in found for metric in pair.deltas}
+    for metric in metrics:
+        if known and metric not in known:
+            what = f'no pair is compared by the metric "{metric}"'
+            raise HarnessError(what, hint=did_you_mean(metric, known))
 
 
 def _side(side: RunLike) -> Run | Path:
@@ -137,13 +153,21 @@ def report(
     with _uncollected():
         read = [run_of(one) for one in given]
         wanted = {key: value for key, value in asked.items() if value is not None}
-        objectives = Objectives(**{**read[0].suite.get("objectives", {}), **wanted})
+        objectives = _objectives({**read[0].suite.get("objectives", {}), **wanted})
         board = leaderboard(
             read, metric=metric, baseline_of=baseline_of, objectives=objectives, title=title
         )
         folder = Path(templates) if templates else None
         files = write_report(board, Path(output), title=title, latex=latex, templates=folder)
     return Report(Path(output) / "leaderboard.html", tuple(files))
+
+
+def _objectives(wanted: Mapping[str, object]) -> Objectives:
+    try:
+        return Objectives.model_validate(wanted)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        raise HarnessError(f"{first['loc'][0]}: {first['msg']}") from None
 
 
 def _own_directory(runs: Sequence[RunLike]) -> Path:
@@ -185,6 +209,9 @@ def score(run: RunLike) -> Scored:
         HarnessError: predictions are missing, damaged or fewer than their result counted; nothing
             is written then.
     """
+    if not isinstance(run, Run) and Path(run).is_file():
+        hint = "Give the run's own directory: the new scores are written into it."
+        raise HarnessError("a packed run cannot be scored again", where=str(run), hint=hint)
     found = run_of(run)
     cells = rescore(found)
     return Scored(tuple(cells), report(found.directory))
@@ -220,13 +247,13 @@ def find_cells(run: RunLike, name: str) -> list[CellResult]:
     return found
 
 
-def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
+def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
     """Answer ``prompts`` with a cell of ``run``: its base, adapter, prompt style and decoding.
 
     Args:
         run: A run, or where it is.
         cell: The beginning of a cell's key; it must name one cell.
-        prompts: At least one; those of white space alone are left out.
+        prompts: One, or several; those of white space alone are left out.
 
     Raises:
         HarnessError: no prompt, no such cell, several of them, or its adapter is gone.
@@ -235,7 +262,8 @@ def predict(run: RunLike, cell: str, prompts: Sequence[str]) -> list[str]:
     result = _one_cell(read, cell)
     if result.status != "ok" or not result.provenance.cell:
         raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
-    texts = [text for text in prompts if text.strip()]
+    asked_for = [prompts] if isinstance(prompts, str) else prompts  # a text is not its letters
+    texts = [text for text in asked_for if text.strip()]
     if not texts:
         raise HarnessError(
             "no prompt given", hint="Use --prompt, --file or lines on standard input."

@@ -46,8 +46,7 @@ def compare(
     from harness.api.runs import compare as compare_runs
     from harness.results.text import say
 
-    found = compare_runs(first, second, axis=axis, margin=margin)
-    _check_metrics(found, metrics)
+    found = compare_runs(first, second, axis=axis, margin=margin, metrics=metrics)
     if as_json:
         say(json.dumps(found.records(), indent=1, ensure_ascii=False))
         return
@@ -62,18 +61,6 @@ def compare(
         _print(_rows(found, metrics))
         for line in lines:
             say(line)
-
-
-def _check_metrics(pairs: Iterable[Pair], metrics: Iterable[str]) -> None:
-    """Refuse a metric that no pair has: nothing would be printed, as if nothing differed."""
-    from harness.errors import HarnessError
-    from harness.registry import did_you_mean
-
-    known = {metric for pair in pairs for metric in pair.deltas}
-    for metric in metrics:
-        if known and metric not in known:
-            what = f'no pair is compared by the metric "{metric}"'
-            raise HarnessError(what, hint=did_you_mean(metric, known))
 
 
 def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
