@@ -26,6 +26,8 @@ from harness.gate.baseline import (
     updated,
 )
 from harness.gate.rule_kinds import Finding, RuleKind, exact, paired, percentage, static
+from harness.metrics.registry import registered
+from harness.registry import did_you_mean
 from harness.results.result import Run
 from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
 
@@ -114,7 +116,7 @@ class GateVerdict:
         counts: dict[str, int] = {}
         for check in self.checks:
             counts[check.outcome] = counts.get(check.outcome, 0) + 1
-        totals = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+        totals = ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "no rule applies"
         deltas = [check.delta for check in self.checks if check.delta]
         if self.exit_code or not deltas:
             return f"{self.suite}: {totals}"
@@ -134,7 +136,7 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
     """Every rule of ``gate`` on every row of ``run`` or ``baseline`` that it names.
 
     Raises:
-        HarnessError: a rule names no row at all.
+        HarnessError: a rule names no row at all, or a metric that there is not.
     """
     new, old = run.rows(), baseline.rows()
     rows = list(dict.fromkeys([*new, *old]))
@@ -144,10 +146,20 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
         for row in _named(rule, rows)
         if _applies(rule, new.get(row), old.get(row))
     ]
+    _check_metrics(gate, [*run.cells, *baseline.cells])
     # only paired intervals have an error rate that can be corrected for
     family = max(1, sum(rule.test == "paired" for rule, _ in plan))
     checks = [_check(rule, row, new.get(row), old.get(row), family) for rule, row in plan]
     return GateVerdict(run.suite, tuple(checks))
+
+
+def _check_metrics(gate: Gate, cells: Sequence[CellSnapshot]) -> None:
+    """Refuse a misspelt measurement: its rule would apply to no row, and so pass every run."""
+    known = {metric.name for metric in registered()}.union(*(cell.values for cell in cells))
+    for name in (rule.metric for rule in gate.rules if rule.test == "percentage"):
+        if name not in known | {PRIMARY}:
+            what = f'gate: there is no metric "{name}"'
+            raise HarnessError(what, hint=did_you_mean(name, known))
 
 
 def _named(rule: Rule, rows: Sequence[str]) -> list[str]:

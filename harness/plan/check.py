@@ -228,15 +228,16 @@ class _Check:
             targets = entry.config["target_modules"]
             for card in self.cards.values():
                 names = layer_names(architecture_of(card))
-                if names is None or matched(names, targets):
+                if names is None or self._excluded(card.name, entry.name):
                     continue
-                if self._excluded(card.name, entry.name):
+                each = targets if isinstance(targets, list | tuple) else [targets]
+                lost = [one for one in each if not matched(names, _alone(one, targets))]
+                if not lost:
                     continue
-                has = ", ".join(short_names(names))
-                error = HarnessError(
-                    f"{targets} match no layer of {card.name}, so nothing would be trained",
-                    hint=f"It has: {has}.",
-                )
+                what = f"{targets} match no layer of {card.name}, so nothing would be trained"
+                if len(lost) < len(each):
+                    what = f"{lost} match no layer of {card.name}, so less would be trained"
+                error = HarnessError(what, hint=f"It has: {', '.join(short_names(names))}.")
                 place: list[str | int] = ["matrix", "adapter", number, "config", "target_modules"]
                 yield self._problem(place, error)
 
@@ -269,3 +270,8 @@ class _Check:
                 what = str(found["msg"]).removeprefix("Value error, ")
                 keys = [part for part in found["loc"] if part not in ("int", "float", "str")]
                 yield self._problem(["tiny", "dataset", *keys], HarnessError(what))
+
+
+def _alone(one: object, targets: object) -> object:
+    """``one`` of ``targets``: a list names ends of names, a text is a regular expression."""
+    return one if isinstance(targets, str) else [one]

@@ -87,6 +87,12 @@ def _positive(key: str) -> Callable[[Options], bool]:
     return lambda o: isinstance(o[key], int | float) and o[key] <= 0
 
 
+def _no_steps(options: Options) -> bool:
+    """Without an epoch and without `max_steps` the trainer ends at once, and says nothing."""
+    steps = options.get("max_steps", 0)
+    return _positive("num_train_epochs")(options) and not (isinstance(steps, int) and steps > 0)
+
+
 _UNUSED = "has no effect without `do_sample: true`"
 _NO_EVALUATION = "the harness scores the trained adapter itself; delete this key"
 CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
@@ -102,11 +108,16 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             lambda o: o["loss_on"] not in ("answer", "all", "prompt"),
             "must be `answer`, `all` or `prompt`",
         ),
-        "learning_rate": (_positive("learning_rate"), "must be above 0"),
-        "per_device_train_batch_size": (
-            _positive("per_device_train_batch_size"),
-            "must be above 0",
-        ),
+        **{
+            key: (_positive(key), "must be above 0")
+            for key in (
+                "learning_rate",
+                "per_device_train_batch_size",
+                "gradient_accumulation_steps",
+                "max_length",
+            )
+        },
+        "num_train_epochs": (_no_steps, "must be above 0, or nothing is trained"),
     },
     "generation": {
         **dict.fromkeys(

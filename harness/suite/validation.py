@@ -83,11 +83,20 @@ def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -
     if error["type"] == "missing":
         return f"{place}: this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        message = "expected keys and values"  # pydantic names a class of ours
+    message = _PLAIN.get(error["type"], message)
     got = error.get("input")
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else ""
     return f"{place}: {message}{shown}"
+
+
+_PLAIN = {
+    "model_type": "expected keys and values",
+    "model_attributes_type": "expected keys and values",
+    "dict_type": "expected keys and values",
+    "tuple_type": "expected a list: write it in [ ]",
+    "string_pattern_mismatch": "use small letters, digits and hyphens only",
+}
+"""Pydantic's kinds of error whose own words name Python's types, a class of ours or a pattern."""
 
 
 def _is_union_tag(part: str | int) -> bool:

@@ -100,6 +100,10 @@ def test_json_and_a_rules_file(gated, tmp_path):
         ("rules: []\n", "rules.yaml:1: rules"),
         ("rules:\n  - {metric: x, test: static}\n", "`limit` belongs to"),
         ("rules:\n  - {metric: x, cells: nothing}\n", "no row matches"),
+        (
+            "rules:\n  - {metric: latency_p5_ms, test: percentage, tolerance: 5}\n",
+            'there is no metric "latency_p5_ms"\n  Did you mean "latency_p',
+        ),
     ],
 )
 def test_wrong_rules_are_wrong_usage(gated, tmp_path, text, said):

@@ -64,13 +64,14 @@ MISTAKES = {
     "a group": ("train: 6", "group_by: site, train: 6", 'no column "site" to group by'),
     "a loss": ("learning_rate: 2e-4", "loss_type: dpo", '7: training.loss_type: "dpo" is not one of its values'),
     "target modules": ("[q_proj]", "[qq_proj, c_attn]", "5: matrix.adapter.0.config.target_modules: ['qq_proj', 'c_attn'] match no layer of tiny-qwen2"),
+    "a part of them": ("[q_proj]", "[q_proj, c_attn]", "['c_attn'] match no layer of tiny-qwen2, so less would be trained"),
     "a pattern": ("[q_proj]", '".*attention.*"', "match no layer of tiny-qwen2"),
     "a key": ("batch_size", "batch_siz", '8: evaluation.batch_siz: unknown key "batch_siz"'),
     "included": ("name: x", "name: x\ninclude: [{model: m}]", '2: include.0.model: "m" is not on the axis'),
     "not settings": ("name: x", "name: x\ninclude: [{model: tiny-qwen2, training: 5}]", "2: include.0.training: expected keys"),
     "the twin's model": ("name: x", "name: x\ntiny: {model: tinny}", '2: tiny: unknown model "tinny"'),
     "the twin's data": ("name: x", "name: x\ntiny: {dataset: {source: no.csv}}", "2: tiny.dataset: data set"),
-    "the twin's keys": ("name: x", "name: x\ntiny: {dataset: {train: 0}}", "2: tiny.dataset:"),
+    "the twin's keys": ("name: x", "name: x\ntiny: {dataset: {train: 0}}", "2: tiny.dataset.train: must be above 0"),
 }  # fmt: skip
 
 
