@@ -19,6 +19,8 @@ def test_the_readme_s_suite_is_valid(root, tmp_path):
     block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
     assert yaml.safe_load(block)["name"]
     (tmp_path / "models").symlink_to(root / "models")
+    rows = [f"What is {i} plus {i}?,{2 * i}" for i in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(["question,answer", *rows]))
     path = tmp_path / "suite.yaml"
     path.write_text(block)
     assert expand(load_suite(path), path)

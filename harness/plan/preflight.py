@@ -14,6 +14,7 @@ from harness.datasets.control import control_hash
 from harness.datasets.sources import content_hash, source_of
 from harness.datasets.splits import Prepared, prepare
 from harness.errors import DamagedFile, HarnessError, SkipCell
+from harness.plan.architecture import architecture_of, shape_of
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
 from harness.plan.hub import (
     gated_reason,
@@ -195,6 +196,11 @@ def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
 def unavailable_reason(cell: Cell, machine: Machine) -> str | None:
     """Why ``cell`` cannot run on ``machine``; None if it can."""
     card, needs = cell.model, cell.model.requires
+    shape = shape_of(architecture_of(card))
+    if shape and shape.is_encoder and cell.task.answered_by != "head":
+        # an untrained head answers at random, and there is no language head to ask instead
+        what = "has no answer before a head is trained" if cell.is_baseline else "writes no answers"
+        return f"{card.name} is an encoder: it {what}; compare with the most frequent label"
     if needs.accelerator == "cuda" and machine.gpu is None:
         return f"{card.name} needs a CUDA GPU; this machine has none"
     here = machine.gpu_memory_gib if machine.gpu else machine.memory_gib

@@ -95,9 +95,9 @@ def test_a_gated_model_is_skipped_with_what_to_do_and_runs_with_a_token(harness)
     assert plan.returncode == 0, plan.stderr
     assert "accept its licence" in plan.stdout
     assert "HF_TOKEN" in plan.stdout
-    assert "0 run" in plan.stdout
+    assert "2 skip" in plan.stdout
     with_token = harness("plan", "suite.yaml", suite=gated, token=TOKEN)
-    assert "2 run" in with_token.stdout, with_token.stdout + with_token.stderr
+    assert "0 skip" in with_token.stdout, with_token.stdout + with_token.stderr
     assert TOKEN not in with_token.stdout + with_token.stderr
 
 

@@ -60,6 +60,22 @@ def test_what_the_card_asks_for_comes_before_the_estimate(cells):
     assert "needs 24 GiB" in (unavailable_reason(cell, CARD_OF_12) or "")
 
 
+def test_an_encoder_has_no_baseline_and_writes_no_text(write_suite, monkeypatch):
+    monkeypatch.setattr("harness.plan.preflight.is_cached", lambda _: True)
+    text = SUITE.replace("MODEL", "minilm-l6").replace("[none, nf4]", "[none]")
+    heads = text.replace(
+        "[{name: finance-qa, train: 20, test: 10}]",
+        "[{name: finance-labels, train: 20, test: 10, classify_by: head}]",
+    )
+    path = write_suite(heads)
+    base, *tuned = expand(load_suite(path), path)
+    assert "is an encoder" in (unavailable_reason(base, CARD_OF_12) or "")
+    assert [unavailable_reason(cell, CARD_OF_12) for cell in tuned] == [None, None]
+    path = write_suite(text)
+    reasons = [unavailable_reason(cell, CARD_OF_12) for cell in expand(load_suite(path), path)]
+    assert all("is an encoder" in (reason or "") for reason in reasons)
+
+
 @pytest.mark.parametrize(
     ("model", "parameters"),
     [

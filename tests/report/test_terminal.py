@@ -47,4 +47,4 @@ def test_an_escape_in_a_name_does_not_reach_the_terminal():
 
 def test_test_prompts_that_are_in_training_are_said_on_the_terminal():
     data = {"overlap_exact": 0, "overlap_near": 82, "test_rows": 90}
-    assert "of 90 test prompts 82 nearly repeat" in " ".join(shown("m", data=data).split())
+    assert "of 90 test prompts, 82 nearly repeat" in " ".join(shown("m", data=data).split())

@@ -22,8 +22,6 @@ def test_answers_follow_float32_as_far_as_those_of_generate(variant):
     found = checked(FOLDER, variant, count=count, tokens=tokens, device=device)
     assert found["float32_equal_with_kernels"] == found["questions"], found
     assert found["float32_equal_plain"] == found["questions"], found
-    # without kernels the sums are those of `generate`; the cache is longer, which may round once
-    assert found["bfloat16_plain_is_generate"] > 0.95, found
     # worse would be an interval that lies below zero
     assert found["difference"] + found["half_width"] >= 0, found
 
