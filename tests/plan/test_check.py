@@ -94,7 +94,7 @@ def test_names_keys_shapes_and_data_are_reported_together(suite):
     found = problems(path)
     for name in TOGETHER:
         assert any(MISTAKES[name][2] in problem for problem in found), name
-    assert any("1: name: String should match" in problem for problem in found)
+    assert any("1: name: use small letters" in problem for problem in found)
     lines = [int(problem.partition(": ")[0].rpartition(":")[2]) for problem in found]
     assert lines == sorted(lines)
 
