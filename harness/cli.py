@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from typing import Any
 
 import click
@@ -10,25 +12,33 @@ import click
 from harness import __version__
 from harness.commands.check import baseline, check
 from harness.commands.compare import compare
+from harness.commands.ending import ended
 from harness.commands.import_ import import_
 from harness.commands.models import models
 from harness.commands.predict import predict
 from harness.commands.report import pack, report, score, show
 from harness.commands.run import plan, run
 from harness.commands.validate import schema, validate
-from harness.errors import HarnessError
-from harness.results.text import say
 
 
 class _Group(click.Group):
-    """Prints what a user can fix without a traceback, and exits with the error's code."""
+    """Ends every command with a line for a person and a documented exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        _write_any_text()
         try:
             return super().invoke(ctx)
-        except HarnessError as error:
-            say(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
+        except (click.exceptions.Exit, click.ClickException):
+            raise  # click's own: `--help`, and wrong usage with exit code 2
+        except (Exception, KeyboardInterrupt) as error:
+            ctx.exit(ended(error))
+
+
+def _write_any_text() -> None:
+    """Let a terminal that knows no Cyrillic show it spelled out, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+CELL_FAILED = 4
+"""Exit code of `run` and `check` when a cell failed: 1 is a regression alone."""
 UNPACKED: dict[str, str] = {}
 """Temporary folder of a packed run → the file that was given. A message names the file: the folder
 is gone when it is read."""

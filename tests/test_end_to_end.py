@@ -154,7 +154,7 @@ def test_a_failed_cell_never_stops_the_others(write_suite, tmp_path):
     text = path.read_text().replace("max_length: 256", "max_length: 40")
     path.write_text(text.replace("evaluation: {", "evaluation: {on_unlearnable: error, "))
     result = run(path, "-o", tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     base, tuned = load_run(tmp_path / "out").cells
     assert (base.status, tuned.status) == ("ok", "failed")
     assert "no token left to learn from" in tuned.reason

@@ -115,16 +115,12 @@ def _kind(field: dict[str, Any]) -> str:
 def commands_page() -> str:
     """Every command with its options, as `--help` has them."""
     from harness.cli import main
+    from harness.commands.ending import EXIT_CODES
 
     lines = [
         NOTE, "# Command reference", "",
-        "| exit code | of `run` | of `check` |", "|---|---|---|",
-        "| 0 | every cell is done | nothing was shown to be worse |",
-        "| 1 | a cell failed (or, with `--strict`, was skipped) | a regression |",
-        "| 2 | the input is wrong: the message says where | the input is wrong |",
-        "| 3 | | no baseline, or not comparable |",
-        "| 4 | | a cell failed that the baseline has |",
-        "| 130 | stopped by Ctrl-C; the same command continues | |", "",
+        "| exit code | meaning |", "|---|---|",
+        *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()), "",
     ]  # fmt: skip
     for name, command in _commands(main, "harness"):
         lines += [f"## `{name}`", "", *_command(name, command), ""]

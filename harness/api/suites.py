@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.api.arguments import StrPath, load_run
-from harness.errors import HarnessError, SuiteError
+from harness.errors import CELL_FAILED, HarnessError, SuiteError
 from harness.plan.check import Depth, check_suite, checked_suite
 from harness.plan.plan import Plan, is_planned, make_plan
 from harness.plugins import load_plugins
@@ -154,8 +154,8 @@ class Outcome:
         return f"{text or 'nothing to do'}; {self.page}"
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """1 if a cell failed, or, if ``strict``, was skipped; else 0."""
-        return 1 if self.counts["failed"] or (strict and self.counts["skipped"]) else 0
+        """4 if a cell failed, or, if ``strict``, was skipped; else 0. 1 is a regression's code."""
+        return CELL_FAILED if self.counts["failed"] or (strict and self.counts["skipped"]) else 0
 
 
 def run(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import HarnessError
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
@@ -34,8 +32,8 @@ def check(
 ) -> None:  # fmt: skip
     """Compare a run with its baseline: the regression gate.
 
-    Exit code 0: nothing is shown to be worse; 1: a regression; 2: wrong usage; 3: no baseline, or
-    not comparable; 4: a cell failed.
+    Exit code 0: nothing is shown to be worse; 1: a regression; 2: wrong input; 3: no baseline, or
+    not comparable; 4: a cell failed; 70: a fault of the harness.
 
     Example: harness check runs/ci --against suites/ci.baseline.json
     """
@@ -45,15 +43,8 @@ def check(
     from harness.gate.render import as_junit, as_markdown, workflow_commands
     from harness.results.paths import write_text
 
-    try:
-        run = load_run(run_dir)
-        verdict = check_run(run, against=against, rules=rules)
-    except HarnessError:
-        raise
-    except Exception as error:  # Python's own exit code would be 1: a regression
-        traceback.print_exc()
-        say(f"not checked, the comparison failed: {type(error).__name__}: {error}", err=True)
-        sys.exit(3)
+    run = load_run(run_dir)
+    verdict = check_run(run, against=against, rules=rules)
     if junit:
         write_text(junit, as_junit(verdict, run))
     step = summary or _step_summary()

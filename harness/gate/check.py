@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.analysis.difference import Delta
-from harness.errors import HarnessError
+from harness.errors import CELL_FAILED, HarnessError
 from harness.gate.baseline import (
     CellSnapshot,
     Snapshot,
@@ -51,7 +51,7 @@ OUTCOMES: dict[str, Severity] = {
     "cell-failed": "failure",
 }
 """Outcome of a check → its severity."""
-EXIT_CODES: dict[Severity, int] = {"regression": 1, "failure": 4, "incomparable": 3}
+EXIT_CODES: dict[Severity, int] = {"regression": 1, "failure": CELL_FAILED, "incomparable": 3}
 """Severity → exit code; other severities pass.
 
 The first one here that occurs decides: a failed cell must not hide a regression.

@@ -137,8 +137,8 @@ def test_a_fault_of_our_own_is_no_regression(run, monkeypatch):
 
     monkeypatch.setattr("harness.gate.check.snapshot_of", fails)
     found = harness("check", "run")
-    assert found.exit_code == 3
-    assert "not checked, the comparison failed: ZeroDivisionError: of our own" in found.output
+    assert found.exit_code == 70
+    assert "a fault of the harness (ZeroDivisionError: of our own)" in found.output
 
 
 def test_findings_have_an_outcome_that_the_gate_knows():

@@ -133,7 +133,7 @@ def test_a_skipped_cell_is_shown_and_strict_makes_it_a_failure(write_suite, tmp_
     assert first.exit_code == 0, first.output
     assert "2 cells skipped: qwen2-0.5b-instruct needs a CUDA GPU" in first.output
     assert "needs a CUDA GPU" in (out / "leaderboard.md").read_text()
-    assert CliRunner().invoke(main, [*args, "--strict"]).exit_code == 1
+    assert CliRunner().invoke(main, [*args, "--strict"]).exit_code == 4
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(write_suite, tmp_path):
