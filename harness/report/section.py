@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.analysis.difference import Delta
 from harness.analysis.table import Row
+from harness.analysis.wording import number
 from harness.report.figure import Figure, anchor
 
 __all__ = [
@@ -60,13 +61,6 @@ class Section:
 def shortened(text: str, width: int) -> str:
     """``text`` cut to ``width`` characters, ending in … if it was cut."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def number(value: float) -> str:
-    """``value`` to four significant digits, integers whole."""
-    if value == int(value) and abs(value) >= 1000:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def optional(value: float | int | None) -> str:

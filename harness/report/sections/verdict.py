@@ -133,7 +133,7 @@ def _overlap_notes(table: Table) -> list[str]:
     """A warning if test prompts also occur in training: a score on them may be memory."""
     data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
-    if not exact and near < NEARLY * n:
+    if not exact and (not near or near < NEARLY * n):
         return []
     parts = [f"{exact} also occur in training word for word"] if exact else []
     parts += [f"{near} nearly repeat a training prompt"] if near else []

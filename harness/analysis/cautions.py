@@ -1,0 +1,193 @@
+"""Reasons not to trust the numbers of a table, gravest first, one sentence each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum
+
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.table import Row, Table
+from harness.analysis.wording import brief, joined, seeds
+from harness.metrics.meaning import title_of
+from harness.metrics.measurements import STABLE_CV
+
+NEARLY = 0.05
+"""A test is doubtful if this share of its prompts nearly repeats a training prompt."""
+FEW = 30
+"""Fewer independent examples than this are called few: an interval over them is a rough guess."""
+SMALL = 100e6
+"""Models with fewer parameters are called small: none that people ship for text is below it."""
+
+
+class Gravity(IntEnum):
+    """How much a caution takes from the numbers."""
+
+    GRAVE = 3
+    """The numbers may not mean what they seem to mean."""
+    CAREFUL = 2
+    """The numbers hold, but for less than a reader may think."""
+    NOTE = 1
+    """Worth knowing."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One reason for doubt."""
+
+    gravity: Gravity
+    text: str
+    """One sentence in plain English."""
+    short: str = ""
+    """The same in a few words, for the reason in a headline."""
+    dataset: str | None = None
+    """None: it concerns the whole run."""
+
+
+def cautions(board: Leaderboard, table: Table) -> tuple[Caution, ...]:
+    """What a reader of ``table`` has to know before any of its numbers, gravest first."""
+    found = [
+        *_leaks(table), *_unequal_sides(table), *_test_sets(table), *_trivial(table),
+        *_one_seed(table), *_few(table), *_unsettled(table), *_machines(table),
+    ]  # fmt: skip
+    return _sorted([Caution(c.gravity, c.text, c.short, table.dataset) for c in found])
+
+
+def run_cautions(board: Leaderboard) -> tuple[Caution, ...]:
+    """What concerns every table of the run: cells without a result, small models."""
+    return _sorted([*_unfinished(board), *_small_models(board)])
+
+
+def _sorted(found: list[Caution]) -> tuple[Caution, ...]:
+    return tuple(sorted(found, key=lambda caution: -caution.gravity))
+
+
+def _leaks(table: Table) -> list[Caution]:
+    data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
+    exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
+    if not exact and (not near or near < NEARLY * n):
+        return []
+    parts = [f"{exact} are training prompts word for word"] if exact else []
+    parts += [f"{near} nearly repeat a training prompt"] if near else []
+    text = f"Of {n} test prompts, {joined(parts)}: the scores may show memory, not skill."
+    return [Caution(Gravity.GRAVE, text, "test prompts resemble training prompts")]
+
+
+def _unequal_sides(table: Table) -> list[Caution]:
+    answered = {c.answered_by for row in table.rows for c in row.finished}
+    if not {"head", "likelihood"} <= answered:
+        return []
+    text = (
+        "Baselines rank the labels by likelihood, fine-tuned variants have a trained head: part of"
+        " the gain may come from that. `classify_by: likelihood` asks both the same question."
+    )
+    return [Caution(Gravity.GRAVE, text, "the two sides answer in different ways")]
+
+
+def _test_sets(table: Table) -> list[Caution]:
+    if table.test_sets < 2:
+        return []
+    text = (
+        f"Variants were tested on {table.test_sets} different sets of examples, so they are not"
+        " ranked; each difference uses the examples that both sides have."
+    )
+    return [Caution(Gravity.GRAVE, text, "variants were tested on different examples")]
+
+
+def _trivial(table: Table) -> list[Caution]:
+    best = table.best()
+    mean = best.mean(table.primary_metric) if best else None
+    if mean is None:
+        return []
+    sign = 1 if table.higher_is_better else -1
+    as_good = {a: score for a, score in table.trivial().items() if sign * score >= sign * mean}
+    if not as_good:
+        return []
+    scores = joined([f"{brief(score)} for {answer}" for answer, score in as_good.items()])
+    text = (
+        f"No variant beats what needs no model: {title_of(table.primary_metric)} is {scores},"
+        f" and {brief(mean)} for the best variant."
+    )
+    return [Caution(Gravity.GRAVE, text, f"{joined(list(as_good), 'or')} scores as well or better")]
+
+
+def _one_seed(table: Table) -> list[Caution]:
+    tuned = [row for row in table.compared() if row.baseline and row.baseline.is_baseline]
+    counts = {len(row.finished) for row in tuned if row.adapter != "base"}
+    if not counts or min(counts) > 1:
+        return []
+    text = (
+        "Each variant was trained once: how much another training seed would change is unknown, and"
+        " the intervals leave it out."
+    )
+    if max(counts) > 1:
+        text = f"Some variants were trained once, others with up to {seeds(max(counts))}."
+    return [Caution(Gravity.CAREFUL, text, "one seed: training noise unknown")]
+
+
+def _few(table: Table) -> list[Caution]:
+    metric = table.primary_metric
+    counts = [row.deltas[metric].units for row in table.compared() if row.deltas[metric].units]
+    if not counts or min(counts) >= FEW:
+        return []
+    text = f"Only {min(counts)} independent test examples: intervals are wide and rough."
+    return [Caution(Gravity.CAREFUL, text, f"only {min(counts)} independent examples")]
+
+
+def _unsettled(table: Table) -> list[Caution]:
+    spreads = [spread for row in table.rows for spread in row.values("latency_cv")]
+    above = [spread for spread in spreads if spread > STABLE_CV]
+    if not above:
+        return []
+    text = (
+        f"{len(above)} of {len(spreads)} latencies did not settle (their last rounds vary by up to"
+        f" {max(above):.0%}): do not decide by small differences in speed."
+    )
+    return [Caution(Gravity.CAREFUL, text, "latencies did not settle")]
+
+
+def _machines(table: Table) -> list[Caution]:
+    count = len(table.machines())
+    if count < 2:
+        return []
+    text = f"Measured on {count} machines: times are not compared, nor are they on the picture."
+    return [Caution(Gravity.CAREFUL, text, "several machines")]
+
+
+def _unfinished(board: Leaderboard) -> list[Caution]:
+    found = []
+    for status, gravity in (("failed", Gravity.GRAVE), ("missing", Gravity.CAREFUL)):
+        cells = [cell for cell in board.run.cells if cell.status == status]
+        if cells:
+            reasons = Counter(cell.reason or "no reason recorded" for cell in cells)
+            reason, count = reasons.most_common(1)[0]
+            more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+            of = f"{len(cells)} of {len(board.run.cells)} cells {status}"
+            text = f"{of}: {reason.rstrip('.')}{more}."
+            found.append(Caution(gravity, text, of))
+    skipped = Counter(cell.reason for cell in board.run.cells if cell.status == "skipped")
+    if skipped:
+        reasons_text = "; ".join(f"{(reason or '').rstrip('.')} ({n})"
+                                 for reason, n in skipped.most_common(2))  # fmt: skip
+        more = f"; {len(skipped) - 2} other reasons" if len(skipped) > 2 else ""
+        count = sum(skipped.values())
+        text = f"{count} of {len(board.run.cells)} cells were skipped: {reasons_text}{more}."
+        found.append(Caution(Gravity.NOTE, text, f"{count} cells skipped"))
+    return found
+
+
+def _small_models(board: Leaderboard) -> list[Caution]:
+    sizes = [s for table in board.tables for row in table.rows if (s := parameters(row))]
+    if not sizes or max(sizes) >= SMALL:
+        return []
+    text = (
+        f"The largest model has about {max(1, round(max(sizes) / 1e6))} million parameters. What"
+        " helps models as small as that may not help the ones people ship."
+    )
+    return [Caution(Gravity.CAREFUL, text, "tiny models")]
+
+
+def parameters(row: Row) -> float | None:
+    """How many parameters the row's model has, from what its adapter trains; None if unknown."""
+    trained, percent = row.mean("trainable_params"), row.mean("trainable_percent")
+    return trained / percent * 100 if trained and percent else None

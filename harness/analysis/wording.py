@@ -1,0 +1,72 @@
+"""Numbers and names as sentences of a report write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.analysis.difference import Delta
+from harness.analysis.table import Row
+from harness.metrics.meaning import title_of
+
+MANY = 100_000
+"""More examples than this are "over 100,000": an estimate from a small test knows no better."""
+
+
+def number(value: float) -> str:
+    """``value`` to four significant digits, integers whole."""
+    if value == int(value) and abs(value) >= 1000:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def brief(value: float) -> str:
+    """``value`` to three significant digits, for a sentence; thousands whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """``value`` with its sign and three decimals: `+0.062`, `−0.010`."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def interval(delta: Delta) -> str:
+    """`95% +0.039 to +0.084`."""
+    return f"95% {signed(delta.low)} to {signed(delta.high)}"
+
+
+def memory(mib: float) -> str:
+    """Memory in the unit that a reader knows his card by."""
+    return f"{mib / 1024:.3g} GiB" if mib >= 1000 else f"{mib:.3g} MiB"
+
+
+def duration(ms: float) -> str:
+    """A latency: milliseconds, or seconds from one second on."""
+    return f"{ms / 1000:.3g} s" if ms >= 1000 else f"{ms:.3g} ms"
+
+
+def variant(row: Row) -> str:
+    """The name of a variant in code marks: `` `llama · nf4 · lora-r16` ``."""
+    return f"`{' · '.join((row.model, row.quantization, row.adapter))}`"
+
+
+def seeds(count: int) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
+def gain(delta: Delta) -> str:
+    """`+0.099 ROUGE-L over its untouched model (95% +0.080 to +0.119)`."""
+    return f"{signed(delta.delta)} {title_of(delta.metric)} over its baseline ({interval(delta)})"
+
+
+def about(count: float) -> str:
+    """A number of examples to the precision that an estimate has: `≈ 400`, `over 100,000`."""
+    if count > MANY:
+        return f"over {MANY:,}"
+    step = 10 ** max(0, len(str(int(count))) - 2)
+    return f"≈ {max(1, round(count / step)) * step:,}"
+
+
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return f" {last} ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
