@@ -17,6 +17,7 @@ from harness.api.arguments import RunLike, StrPath, listed, load_run, run_of
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.registry import did_you_mean
+from harness.results.redaction import without_texts
 from harness.results.result import CellResult, Run
 from harness.scoring.rescoring import Rescored, rescore
 from harness.suite.schema import AXES, Objectives
@@ -124,6 +125,7 @@ def report(
     max_memory_mib: float | None = None,
     latex: bool = False,
     templates: StrPath | None = None,
+    texts: bool = True,
 ) -> Report:
     """Render the leaderboards of one run or several, from their files alone.
 
@@ -138,6 +140,8 @@ def report(
         max_memory_mib: Larger variants are marked as out of bounds.
         latex: Write ``leaderboard.tex``, too.
         templates: A folder of Jinja templates that replace or extend the shipped ones.
+        texts: Quote prompts, references and answers; without, the report can be shown where the
+            data may not.
 
     Raises:
         HarnessError: several runs, or a packed one, without ``output``.
@@ -151,7 +155,7 @@ def report(
         "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
     }  # fmt: skip
     with _uncollected():
-        read = [run_of(one) for one in given]
+        read = [run_of(one) if texts else without_texts(run_of(one)) for one in given]
         wanted = {key: value for key, value in asked.items() if value is not None}
         objectives = _objectives({**read[0].suite.get("objectives", {}), **wanted})
         board = leaderboard(
@@ -213,24 +217,37 @@ def score(run: RunLike) -> Scored:
         hint = "Give the run's own directory: the new scores are written into it."
         raise HarnessError("a packed run cannot be scored again", where=str(run), hint=hint)
     found = run_of(run)
+    if not found.has_texts:
+        what = "a run without texts cannot be scored again"
+        raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
     cells = rescore(found)
     return Scored(tuple(cells), report(found.directory))
 
 
-def pack(run: RunLike, output: StrPath) -> Path:
+def pack(run: RunLike, output: StrPath, *, texts: bool = True) -> Path:
     """Pack everything of ``run`` that a report needs into one small file.
+
+    Args:
+        run: A run, or where it is.
+        output: The file.
+        texts: Keep prompts, references and answers; without, scores and counts alone are kept,
+            from which every statistic can be computed again.
 
     Raises:
         HarnessError: the file's name does not end with ``.tar.xz``.
     """
     from harness.results import packing
+    from harness.results.textless import pack_without_texts
 
     if not Path(output).name.endswith(packing.SUFFIX):
         hint = f"For example run{packing.SUFFIX}."
         raise HarnessError(
             f"the name of a packed run must end with {packing.SUFFIX}", where=str(output), hint=hint
         )
-    return packing.pack(run_of(run).directory, Path(output))
+    read = run_of(run)
+    if texts and read.has_texts:
+        return packing.pack(read.directory, Path(output))
+    return pack_without_texts(read, Path(output))
 
 
 def find_cells(run: RunLike, name: str) -> list[CellResult]:

@@ -44,11 +44,16 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
     "--template", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of Jinja templates that replace or extend the shipped ones.",
 )  # fmt: skip
+@click.option(
+    "--no-examples", is_flag=True,
+    help="Leave out everything that quotes the data: examples, prompts, answers, error messages.",
+)  # fmt: skip
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(
     run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
     baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
-    max_memory_mib: float | None, latex: bool, template: Path | None, open_: bool,
+    max_memory_mib: float | None, latex: bool, template: Path | None, no_examples: bool,
+    open_: bool,
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several runs.
 
@@ -62,7 +67,7 @@ def report(
     written = write_report(
         run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
         max_latency_ms=max_latency_ms, max_memory_mib=max_memory_mib, latex=latex,
-        templates=template,
+        templates=template, texts=not no_examples,
     )  # fmt: skip
     for path in written.files:
         say(path)
@@ -71,22 +76,26 @@ def report(
 
 
 @click.command()
-@click.argument("run_dir", type=WRITABLE)
+@click.argument("run_dir", type=RUN_DIR)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file: run.tar.xz."
 )
-def pack(run_dir: Path, output: Path) -> None:
+@click.option(
+    "--no-texts", is_flag=True,
+    help="Leave out prompts, references and answers; scores stay, so a report can be rendered.",
+)  # fmt: skip
+def pack(run_dir: Path, output: Path, no_texts: bool) -> None:
     """Write a run to one small file.
 
     It holds what a report reads; the same run gives the same bytes. `report`, `compare`, `check`
     and `show` take the file as a run. Adapters and logs are left out, and folders of this machine
-    are cut to their names.
+    are cut to their names. RUN_DIR may be such a file, to take the texts out of it.
 
     Example: harness pack runs/finance -o reports/finance/run.tar.xz
     """
     from harness.api.runs import pack as write_pack
 
-    size = write_pack(run_dir, output).stat().st_size
+    size = write_pack(run_dir, output, texts=not no_texts).stat().st_size
     say(f"{output}: {size / 1024:.0f} KiB")
 
 
@@ -152,7 +161,7 @@ def _show_cell(run: Run, cell: CellResult) -> None:
             say(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
     for warning in cell.audit.warnings:
         say(f"  warning: {warning}")
-    for record in run.predictions(cell)[:1]:
+    for record in run.predictions(cell)[:1] if run.has_texts else []:
         say(f"  prompt:     {record['prompt']!r}")
         say(f"  reference:  {record['reference']!r}")
         say(f"  prediction: {record['prediction']!r}")

@@ -122,7 +122,7 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
         examples={
             **{key: column for key, column in examples.items() if set(column) != {None}},
             **_clusters(records),
-            "text": [digest(r["prediction"])[:8] for r in records],
+            "text": [r.get("answer_hash", digest(r.get("prediction")))[:8] for r in records],
         },
         scores={m: [_rounded(r["scores"].get(m)) for r in records] for m in metrics},
         noise=cell.noise.floor,

@@ -96,7 +96,7 @@ def _property(text: str) -> str:
 
 def _examples(check: Check, run: Run) -> list[tuple[str, ...]]:
     """Prompt, reference and answer of the examples that lost most."""
-    if not check.regressions:
+    if not check.regressions or not run.has_texts:
         return []
     records = _records(run, check.row)
     lost = [records[i] for i in check.regressions[:EXAMPLES] if i in records]

@@ -70,6 +70,10 @@ class Prediction(TypedDict, total=False):
     """Of a control item: as `nll`, of its wrong ending."""
     repeat: str
     """Of an answer that was only given again, for the noise floor: how."""
+    reference_words: int
+    """In place of `reference` in a run without texts: how many words it has."""
+    answer_hash: str
+    """In place of `prediction` there: a baseline says by it which answers changed."""
 
 
 Records = dict[str, Prediction]

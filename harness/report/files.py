@@ -45,6 +45,8 @@ def write_report(
     """
     directory.mkdir(parents=True, exist_ok=True)
     run, sections = board.run, sections_of(board)
+    if not run.has_texts:
+        latex = _clear(directory) or latex
     title = title or f"{run.suite['name']}: leaderboard"
     figures = [figure for section in sections for figure in section.figures]
     drawn = {figure.name: figure.svg for figure in figures}
@@ -66,8 +68,20 @@ def write_report(
     return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
 
 
+def _clear(directory: Path) -> bool:
+    """Delete the charts of an earlier report; return whether it left LaTeX, which quotes too.
+
+    A report without texts must not stand among files with them.
+    """
+    for path in (directory / "charts").glob("*.svg"):
+        path.unlink()
+    return (directory / "leaderboard.tex").is_file()
+
+
 def _examples(board: Leaderboard) -> list[Shown]:
     """The same number of examples of every data set."""
+    if not board.run.has_texts:
+        return []
     share = MAX_EXAMPLES // max(1, len(board.tables))
     return [e for table in board.tables for e in islice(shown(board, table), share)]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.datasets.example import digest
 from harness.errors import HarnessError
+from harness.results.redaction import without_texts
 from harness.results.result import CellResult, Run
 
 
@@ -57,7 +58,8 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     sources = [run.suite["source"] for run in runs if run.suite.get("source")]
     if sources:
         suite["sources"] = sources
-    return Run(runs[0].directory, suite, runs[0].environment, tuple(cells), homes)
+    whole = Run(runs[0].directory, suite, runs[0].environment, tuple(cells), homes)
+    return whole if all(run.has_texts for run in runs) else without_texts(whole)
 
 
 def _renamed(

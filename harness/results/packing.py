@@ -48,7 +48,7 @@ def pack(run_dir: Path, output: Path) -> Path:
     for key in keys:
         found += [paths.cell(key).directory / name for name in ("result.json", *_RECORDS)]
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
-    write_bytes(output, _archive(stored))
+    write_bytes(output, archive(stored))
     return output
 
 
@@ -101,19 +101,20 @@ def _temporary() -> Path:
 def _content(path: Path) -> bytes:
     if path.name not in _SETTINGS:
         return path.read_bytes()
-    return json_text(_portable(read_object(path, hint=AGAIN))).encode()
+    return json_text(portable(read_object(path, hint=AGAIN))).encode()
 
 
-def _portable(value: object) -> object:
+def portable(value: object) -> object:
     """``value`` with every absolute path in a text cut to its last part."""
     if isinstance(value, dict):
-        return {k: v if k == "trivial" else _portable(v) for k, v in value.items()}
+        return {k: v if k == "trivial" else portable(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_portable(item) for item in value]
+        return [portable(item) for item in value]
     return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
 
 
-def _archive(stored: dict[str, bytes]) -> bytes:
+def archive(stored: dict[str, bytes]) -> bytes:
+    """The file that holds ``stored``, name → content; equal contents give equal bytes."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, content in sorted(stored.items()):

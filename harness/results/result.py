@@ -41,6 +41,7 @@ from harness.results.records import (
     environment_of,
     upgraded,
 )
+from harness.results.redaction import Redaction, without_texts
 from harness.results.value import Value as Value
 from harness.results.value import value_of as value_of
 from harness.suite.schema import AXES, CellAxes
@@ -162,6 +163,13 @@ class Run:
     cells: tuple[CellResult, ...] = field(repr=False)
     homes: dict[str, Path] = field(default_factory=dict, repr=False)
     """Cell key → the cell's folder, of a run that was merged from several."""
+    redaction: Redaction | None = field(default=None, repr=False)
+    """What takes the texts of the data out of answers as they are read; None keeps them."""
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether prompts, references and answers may be shown; see `without_texts`."""
+        return self.redaction is None
 
     def to_frame(self) -> DataFrame:
         """A tidy pandas table: a row for each cell and metric, and for each category.
@@ -176,7 +184,7 @@ class Run:
 
     def predictions(self, cell: CellResult) -> list[Prediction]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
-        return predictions_of(cell, self.paths(cell))
+        return self._readable(predictions_of(cell, self.paths(cell)))
 
     def train_log(self, cell: CellResult) -> list[dict[str, float]]:
         """The logged training steps of ``cell``; empty for a baseline."""
@@ -189,7 +197,12 @@ class Run:
 
     def control(self, cell: CellResult) -> list[Prediction]:
         """The control records of ``cell``; empty when there are none."""
-        return read_predictions(self.paths(cell).control)
+        return self._readable(read_predictions(self.paths(cell).control))
+
+    def _readable(self, records: list[Prediction]) -> list[Prediction]:
+        if self.redaction is None:
+            return records
+        return [self.redaction.prediction(record) for record in records]
 
 
 def _is_scored(name: str) -> bool:
@@ -236,8 +249,13 @@ def _result_type() -> TypeAdapter[CellResult]:
 
 def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write one strict JSON line per record to ``path``."""
+    write_text(path, json_lines(records))
+
+
+def json_lines(records: Iterable[Mapping[str, object]]) -> str:
+    """One strict JSON line per record."""
     lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
@@ -274,7 +292,10 @@ def load_run(directory: Path) -> Run:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
     except (ValueError, KeyError, TypeError) as error:
         raise no_plan(given, f"{type(error).__name__} {error}") from None
-    return Run(directory, suite, _environment(paths.environment), tuple(cells))
+    run = Run(directory, suite, _environment(paths.environment), tuple(cells))
+    if plan.get("texts") is False:  # packed without them
+        return without_texts(run)
+    return run
 
 
 def _environment(path: Path) -> Environment:

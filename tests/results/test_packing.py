@@ -71,9 +71,9 @@ def test_a_pack_names_no_folder_of_the_machine(run_dir, tmp_path):
      ("models/tiny/tiny-qwen2", "models/tiny/tiny-qwen2"), ("~/runs/x", "x")],
 )  # fmt: skip
 def test_paths_are_cut_to_their_names(text, kept):
-    from harness.results.packing import _portable
+    from harness.results.packing import portable
 
-    assert _portable({"a": [text]}) == {"a": [kept]}
+    assert portable({"a": [text]}) == {"a": [kept]}
 
 
 def test_a_packed_run_is_reported_and_shown(run_dir, tmp_path):

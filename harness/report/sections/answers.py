@@ -47,6 +47,8 @@ def flipped(board: Leaderboard, table: Table) -> Section:
     )  # fmt: skip
     # name and id break ties, so that the same run gives the same bytes
     worst.sort(key=lambda pair: (-pair[1].loss, pair[0], pair[1].id))
+    if not board.run.has_texts:
+        worst = []
     notes = [f"The worst regressions in {table.primary_metric}:"] if worst else []
     notes += [f"{name}, example {flip.id}: {regression(flip)}" for name, flip in worst[:WORST]]
     return Section(f"Flips: {table.dataset}", tuple(notes), columns, tuple(rows))
@@ -153,7 +155,7 @@ def _share(row: Row, metric: str) -> str:
 def samples(board: Leaderboard) -> Section:
     """The first examples of a data set with both answers."""
     rows: list[tuple[str, ...]] = []
-    for table in board.tables:
+    for table in board.tables if board.run.has_texts else ():
         row = next((r for r in table.rows if r.deltas and r.baseline), None)
         if row is None or row.baseline is None:
             continue

@@ -6,7 +6,7 @@ import statistics
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
-from harness.metrics.prediction import Records
+from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import example_metric
 from harness.report.section import Section, number
 
@@ -40,13 +40,20 @@ def lengths(board: Leaderboard, table: Table) -> Section:
 
 def _thirds(records: Records) -> dict[str, dict[str, int]]:
     """Third → example id → words in its reference. Equal lengths are not split."""
-    words = {i: len(record["reference"].split()) for i, record in records.items()}
+    words = {i: _words(record) for i, record in records.items()}
     order = sorted(words.values())
     if len(order) < FEWEST:
         return {}
     low, high = order[len(order) // 3], order[2 * len(order) // 3]
     place = {i: PARTS[(n > low) + (n > high)] for i, n in words.items()}
     return {part: {i: words[i] for i in words if place[i] == part} for part in PARTS}
+
+
+def _words(record: Prediction) -> int:
+    """Of the reference; a run without texts has kept their number."""
+    if "reference_words" in record:
+        return record["reference_words"]
+    return len(record["reference"].split())
 
 
 def _lines(

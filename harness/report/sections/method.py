@@ -6,6 +6,11 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
 from harness.results.records import Environment
 
+WITHOUT_TEXTS = (
+    "This report leaves out all texts of the data: prompts, references, answers, examples, names of"
+    " categories, and the reasons why cells failed."
+)
+
 
 def data(board: Leaderboard) -> Section:
     """Counts of each data set's rows (read, dropped, used, overlapping), content hash, warnings."""
@@ -65,6 +70,7 @@ def method(board: Leaderboard) -> Section:
         " interpreter and libraries.",
         f"How each metric was computed (signatures): {'; '.join(signatures)}.",
         *(note for environment in _environments(board) for note in _where(environment)),
+        *([] if run.has_texts else [WITHOUT_TEXTS]),
         f"Command: harness run {run.suite.get('path')}",
     )
     return Section("Method", notes)

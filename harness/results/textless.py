@@ -1,0 +1,50 @@
+"""A run packed without the texts of its data: scores, counts and settings, to be recomputed from.
+
+It is written from the run as a report without texts reads it, not from the run's files: what
+`redaction` does not keep is in neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from harness.results.packing import archive, portable
+from harness.results.paths import RunPaths, json_text, write_bytes
+from harness.results.reading import PLANNED_AGAIN, read_object, read_plan
+from harness.results.redaction import without_texts
+from harness.results.result import Run, json_lines
+
+
+def pack_without_texts(run: Run, output: Path) -> Path:
+    """Write ``run`` to ``output`` as one file, without prompts, references and answers.
+
+    Raises:
+        DamagedFile: a file of the run is damaged.
+    """
+    run = without_texts(run)
+    paths = RunPaths(run.directory)
+    plan = {**read_plan(run.directory, given=str(run.directory)), "texts": False}
+    stored = {paths.plan.name: _settings(plan)}
+    if paths.environment.is_file():
+        environment = read_object(paths.environment, hint=PLANNED_AGAIN)
+        stored[paths.environment.name] = _settings(environment)
+    for cell in run.cells:
+        if cell.status not in ("ok", "failed"):
+            continue
+        files = run.paths(cell)
+        home = files.directory.relative_to(run.directory).as_posix()
+        stored[f"{home}/{files.result.name}"] = _settings(asdict(cell))
+        for path, rows in (
+            (files.predictions, json_lines(run.predictions(cell))),
+            (files.control, json_lines(run.control(cell))),
+            (files.train_log, json_lines(run.train_log(cell))),
+        ):
+            if rows:
+                stored[f"{home}/{path.name}"] = rows.encode()
+    write_bytes(output, archive(stored))
+    return output
+
+
+def _settings(value: object) -> bytes:
+    return json_text(portable(value)).encode()
