@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import ne
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,40 +258,3 @@ def _corpus_difference(
         per_seed=corpus.per_seed, higher_is_better=metric.higher_is_better,
     )  # fmt: skip
     return replace(delta, verdict=_verdict(delta, criteria))
-
-
-def incomparable(first: Records, second: Records) -> str | None:
-    """Why two sides cannot be compared example by example; None if they can.
-
-    Examples are paired by id. Those of one side only are left out, and `left_out` counts them. The
-    prompts that the models saw must be equal too, unless the sides answer in different ways: a
-    trained head reads the bare text, while a baseline is asked a question.
-    """
-    if not first or not second:
-        return "one side has no predictions"
-    shared = [i for i in first if i in second]
-    if not shared:
-        return f"no example in common: {len(first)} ids on one side, {len(second)} on the other"
-    checks = {"reference": "references differ", "example_prompt": "questions differ"}
-    if not all("reference" in side[shared[0]] for side in (first, second)):
-        checks = {}  # a run without texts: the hash covers both
-    checks["data_hash"] = "examples differ in their data"
-    if next(iter(first.values())).get("answered_by") == next(iter(second.values())).get(
-        "answered_by"
-    ):
-        checks["prompt_hash"] = "rendered prompts differ"
-    for key, text in checks.items():
-        ours = [first[i].get(key) for i in shared]
-        theirs = [second[i].get(key) for i in shared]
-        if ours != theirs:
-            return f"{sum(map(ne, ours, theirs))} {text}"
-    return None
-
-
-def left_out(first: Records, second: Records) -> str | None:
-    """How many examples were paired and how many left out; None if all were paired."""
-    if first.keys() == second.keys():
-        return None
-    n = len(first.keys() & second.keys())
-    alone = f"{len(first) - n} only in the first, {len(second) - n} only in the second"
-    return f"paired {n} examples by id; left out: {alone}"

@@ -6,13 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from harness.analysis.difference import (
-    Criteria,
-    Delta,
-    differences,
-    incomparable,
-    left_out,
-)
+from harness.analysis.comparable import incomparable, left_out
+from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table

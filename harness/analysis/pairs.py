@@ -8,33 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-from harness.analysis.difference import (
-    Criteria,
-    Delta,
-    differences,
-    incomparable,
-    left_out,
-)
+from harness.analysis.comparable import Scored, incomparable, left_out, other_settings
+from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
-from harness.metrics.prediction import Records
 from harness.results.paths import CellPaths
-from harness.results.result import CellResult, Run, by_id, load_result, load_run, predictions_of
+from harness.results.result import Run, by_id, load_result, load_run, predictions_of
 from harness.results.value import stored_directions
 from harness.suite.schema import AXES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One cell and its records by example id."""
-
-    result: CellResult
-    records: Records
 
 
 @dataclass(frozen=True)
@@ -187,8 +173,7 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
     # every seed of both sides must fit the first: one that does not would spoil the mean over seeds
     sides = [left, *(side for side in (*first, *second) if side is not left)]
     reasons = (
-        incomparable(left.records, side.records) or _other_settings(left, side)
-        for side in sides[1:]
+        incomparable(left.records, side.records) or other_settings(left, side) for side in sides[1:]
     )
     reason = next((r for r in reasons if r), None)
     deltas: dict[str, Delta] = {}
@@ -203,19 +188,6 @@ def _pair(first: list[Scored], second: list[Scored], margin: float) -> Pair:
         )
     counts = (left_out(left.records, side.records) for side in sides[1:])
     return Pair(left, right, reason, deltas, next((text for text in counts if text), None))
-
-
-def _other_settings(first: Scored, second: Scored) -> str | None:
-    """The first metric signature or generation setting that differs."""
-    ours, theirs = (
-        {v.metric: v.signature for v in side.result.values if v.signature}
-        for side in (first, second)
-    )
-    for metric in ours.keys() & theirs.keys():
-        if ours[metric] != theirs[metric]:
-            return f"{metric} was computed in two ways: {ours[metric]} and {theirs[metric]}"
-    a, b = (side.result.provenance.cell.get("generation") for side in (first, second))
-    return f"generation settings differ: {a} and {b}" if a != b else None
 
 
 def _place(side: Comparable) -> Path:

@@ -4,7 +4,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from harness.analysis.difference import incomparable
+from harness.analysis.comparable import incomparable
 from harness.analysis.pairs import compare, compare_axis
 from harness.cli import main
 from harness.errors import HarnessError
