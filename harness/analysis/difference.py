@@ -27,6 +27,10 @@ from harness.statistics import (
 Floats = NDArray[np.float64]
 Seeds = Mapping[int | None, Records]
 """Training seed → records. The key None means an untrained model, or an unknown seed."""
+RecordPairs = Sequence[tuple[Records, Records]]
+"""The records of both sides, for each pair of training seeds."""
+EXAMPLES = "examples"
+"""What an interval covers without several seeds."""
 _NO_SEEDS: tuple[float, ...] = ()
 NO_DIRECTION = "no direction"
 """The verdict if it is not declared whether higher values of the metric are better."""
@@ -142,39 +146,60 @@ def difference(
         criteria: What the difference is judged by.
         labels: The declared labels of a classification task.
     """
+    pairs = seed_pairs(before, after)
+    covers = covered(before, after, len(pairs)) if len(pairs) > 1 else EXAMPLES
+    return difference_of_pairs(metric, pairs, covers=covers, criteria=criteria, labels=labels)
+
+
+def difference_of_pairs(
+    metric: str,
+    pairs: RecordPairs,
+    *,
+    covers: str = EXAMPLES,
+    criteria: Criteria | None = None,
+    labels: Sequence[str] = (),
+) -> Delta | None:
+    """`difference` of sides whose seeds are paired already; ``covers`` says how."""
     criteria = criteria or Criteria()
     record = find(metric)
-    if record is None or not isinstance(record.corpus, PairedCorpus):
-        return _mean_difference(metric, before, after, criteria)
-    return _corpus_difference(record, before, after, labels, criteria) if labels else None
-
-
-def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteria) -> Delta | None:
-    """The difference in a mean of per-example scores."""
-    pairs = seed_pairs(before, after)
-    shared = _scored(metric, pairs)
+    if record is not None and isinstance(record.corpus, PairedCorpus):
+        return _corpus_difference(record, pairs, covers, labels, criteria) if labels else None
+    shared = scored_by_all(metric, pairs)
     if len(shared) < 2:
         return None
-    base, tuned = (_scores(metric, shared, sides) for sides in zip(*pairs, strict=True))
-    clusters = [pairs[0][0][i].get("group") or i for i in shared]
+    base, tuned = (scores_of(metric, shared, sides) for sides in zip(*pairs, strict=True))
+    clusters = clusters_of(shared, pairs)
+    return mean_difference(metric, base, tuned, clusters, covers=covers, criteria=criteria)
+
+
+def mean_difference(
+    metric: str,
+    base: Floats,
+    tuned: Floats,
+    clusters: Sequence[str],
+    *,
+    covers: str,
+    criteria: Criteria,
+) -> Delta:
+    """The difference in a mean of per-example scores, given as examples × seeds."""
     paired = paired_difference(
         base.mean(axis=1), tuned.mean(axis=1), clusters=clusters, confidence=criteria.confidence
     )
     low, high, p, test = paired.low, paired.high, paired.p_value, paired.test
-    covers, per_seed = "examples", _NO_SEEDS
+    per_seed = _NO_SEEDS
     gaps = tuned - base
     over_examples = crossed_difference(gaps.mean(axis=1, keepdims=True), clusters=clusters)
     error = over_examples.standard_error
     # With few seeds the estimated noise between trainings can be 0 by chance: never go below the
     # interval and p-value over examples alone.
-    if len(pairs) > 1:
+    if gaps.shape[1] > 1:
         crossed = crossed_difference(gaps, clusters=clusters, confidence=criteria.confidence)
         error = max(error, crossed.standard_error)
         low, high = min(low, crossed.low), max(high, crossed.high)
         p, test = max(p, crossed.p_value), f"{test} and crossed seeds, the larger"
-        covers, per_seed = covered(before, after, len(pairs)), crossed.per_seed
+        per_seed = crossed.per_seed
     if min(base.min(), tuned.min()) >= 0 and max(base.max(), tuned.max()) <= 1:
-        low, high = _within_shares(low, high)
+        low, high = within_shares(low, high)
     direction = direction_of(metric, criteria.directions)
     counts = (paired.won, paired.lost)  # higher and lower scores: for a loss, lower means won
     won, lost = counts[::-1] if direction is False else counts
@@ -185,6 +210,11 @@ def _mean_difference(metric: str, before: Seeds, after: Seeds, criteria: Criteri
         noise_floor=criteria.floor(metric), units=over_examples.examples, per_seed=per_seed,
         higher_is_better=direction,
     )  # fmt: skip
+    return judged(delta, criteria)
+
+
+def judged(delta: Delta, criteria: Criteria) -> Delta:
+    """``delta`` with its verdict by ``criteria``."""
     return replace(delta, verdict=_verdict(delta, criteria))
 
 
@@ -205,12 +235,12 @@ def _verdict(delta: Delta, criteria: Criteria) -> str:
     return by_interval if by_interval == "equivalent" or significant else "undecided"
 
 
-def _within_shares(low: float, high: float) -> tuple[float, float]:
+def within_shares(low: float, high: float) -> tuple[float, float]:
     """The interval clipped to what a difference of two shares can be; a t interval ignores it."""
     return max(-1.0, low), min(1.0, high)
 
 
-def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
+def scored_by_all(metric: str, pairs: RecordPairs) -> list[str]:
     """The examples that every side scored, in the first side's order."""
     sides = {id(side): side for pair in pairs for side in pair}.values()
     shared = list(pairs[0][0])
@@ -220,36 +250,39 @@ def _scored(metric: str, pairs: Sequence[tuple[Records, Records]]) -> list[str]:
     return shared
 
 
-def _scores(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
+def clusters_of(shared: Sequence[str], pairs: RecordPairs) -> list[str]:
+    """The group of each example; its own id where it has none."""
+    return [pairs[0][0][i].get("group") or i for i in shared]
+
+
+def scores_of(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
     """Scores of examples × sides."""
     return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
 
 
 def _corpus_difference(
-    metric: Metric, before: Seeds, after: Seeds, labels: Sequence[str], criteria: Criteria
+    metric: Metric, pairs: RecordPairs, covers: str, labels: Sequence[str], criteria: Criteria
 ) -> Delta | None:
     """The difference in a corpus metric, which is recomputed as a whole inside each resample.
 
     Examples won and lost are those of its per-example metric.
     """
     assert isinstance(metric.corpus, PairedCorpus)
-    pairs = seed_pairs(before, after)
-    shared = _scored(metric.per_example, pairs)
+    shared = scored_by_all(metric.per_example, pairs)
     if len(shared) < 2:
         return None
-    groups = repeating([pairs[0][0][i].get("group") or i for i in shared])
+    groups = repeating(clusters_of(shared, pairs))
     corpus = metric.corpus.difference(
         [([b[i] for i in shared], [a[i] for i in shared]) for b, a in pairs],
         labels,
         clusters=groups,
         confidence=criteria.confidence,
     )
-    covers = covered(before, after, len(pairs)) if len(pairs) > 1 else "examples"
     sides = zip(*pairs, strict=True)
-    first, second = (_scores(metric.per_example, shared, side).mean(axis=1) for side in sides)
+    first, second = (scores_of(metric.per_example, shared, side).mean(axis=1) for side in sides)
     low, high = corpus.low, corpus.high
     if metric.unit in ("share", "F1"):
-        low, high = _within_shares(low, high)
+        low, high = within_shares(low, high)
     delta = Delta(
         metric.name, corpus.delta, low, high, "undecided", corpus.n,
         won=int(np.sum(first < second)), lost=int(np.sum(first > second)),
@@ -257,4 +290,4 @@ def _corpus_difference(
         noise_floor=criteria.floor(metric.name), units=len(set(groups or shared)),
         per_seed=corpus.per_seed, higher_is_better=metric.higher_is_better,
     )  # fmt: skip
-    return replace(delta, verdict=_verdict(delta, criteria))
+    return judged(delta, criteria)

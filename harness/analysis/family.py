@@ -44,13 +44,19 @@ def holm_over(
     return family
 
 
+def holm_list(deltas: Sequence[Delta]) -> list[Delta]:
+    """``deltas`` as one family, whatever their metrics: each with its adjusted p-value."""
+    tested = [i for i, delta in enumerate(deltas) if delta.p_value is not None]
+    p_values = holm([deltas[i].p_value or 0.0 for i in tested])
+    adjusted = dict(zip(tested, p_values, strict=True))
+    return [_with_adjusted(delta, adjusted.get(i)) for i, delta in enumerate(deltas)]
+
+
 def _adjust(family: Sequence[dict[str, Delta]], metric: str) -> None:
     holders = [deltas for deltas in family if metric in deltas]
-    tested = [deltas for deltas in holders if deltas[metric].p_value is not None]
-    p_values = holm([deltas[metric].p_value or 0.0 for deltas in tested])
-    adjusted = {id(deltas): p for deltas, p in zip(tested, p_values, strict=True)}
-    for deltas in holders:
-        deltas[metric] = _with_adjusted(deltas[metric], adjusted.get(id(deltas)))
+    adjusted = holm_list([deltas[metric] for deltas in holders])
+    for deltas, delta in zip(holders, adjusted, strict=True):
+        deltas[metric] = delta
 
 
 def _with_adjusted(delta: Delta, p_adjusted: float | None) -> Delta:

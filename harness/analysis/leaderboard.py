@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.analysis.comparable import incomparable, left_out
+from harness.analysis.contrasts import AXES, AxisDifferences, axis_differences
 from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.objectives import Standing, standings
@@ -38,6 +39,16 @@ class Leaderboard:
     def ranked(self) -> dict[str, list[Standing]]:
         """Data set → its rows under the objectives."""
         return {table.dataset: standings(table, self.objectives) for table in self.tables}
+
+    @cached_property
+    def along(self) -> dict[str, AxisDifferences]:
+        """Axis → the differences between its values, everything else equal.
+
+        Axes with a single value that has a result are left out.
+        """
+        metrics = {table.dataset: table.primary_metric for table in self.tables}
+        found = (axis_differences(self.run, self.records, a, metrics=metrics) for a in AXES)
+        return {each.axis: each for each in found if each.contrasts}
 
     def records(self, cell: CellResult) -> Records:
         """The prediction records of ``cell`` by example id."""
@@ -94,8 +105,8 @@ def _check_names(run: Run, metric: str | None, baseline_of: str | None) -> None:
     known = {value.metric for cell in run.cells for value in cell.values}
     if metric is not None and known and metric not in known:
         raise HarnessError(f'no cell has the metric "{metric}"', hint=did_you_mean(metric, known))
-    if baseline_of is not None and baseline_of not in _ROW_AXES:
-        hint = did_you_mean(baseline_of, _ROW_AXES)
+    if baseline_of is not None and baseline_of not in AXES:
+        hint = did_you_mean(baseline_of, AXES)
         raise HarnessError(f'no axis of a row is named "{baseline_of}"', hint=hint)
 
 
@@ -137,12 +148,11 @@ def _test_sets(run: Run, rows: list[Row], records: dict[str, Records]) -> int:
 
 
 Axes = tuple[str, str, str]
-_ROW_AXES = ("model", "quantization", "adapter")
 
 
 def _others(axes: Axes, axis: str) -> tuple[str, ...]:
     """``axes`` (model, quantization, adapter) without ``axis``."""
-    place = _ROW_AXES.index(axis)
+    place = AXES.index(axis)
     return (*axes[:place], *axes[place + 1 :])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from harness.analysis.comparable import Scored, incomparable, left_out, other_settings
+from harness.analysis.contrasts import AXES as CONTRAST_AXES
+from harness.analysis.contrasts import AxisDifferences, Contrast, axis_differences, chosen_values
 from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
@@ -58,6 +60,13 @@ class Comparison:
     """Pairs of variants. A notebook displays it as a table."""
 
     pairs: tuple[Pair, ...]
+    along: tuple[AxisDifferences, ...] = ()
+    """With an axis: its contrasts, the mean of their pairs, for each metric that was asked for."""
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """The contrasts of the axis, data set by data set."""
+        return tuple(each for axis in self.along for each in axis.contrasts)
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
@@ -78,8 +87,13 @@ class Comparison:
         return DataFrame(self.records())
 
     def records(self) -> list[dict[str, object]]:
-        """One plain record per pair and metric, or per pair that cannot be compared."""
-        return [record for pair in self.pairs for record in _records(pair)]
+        """One plain record per pair and metric, or per pair that cannot be compared.
+
+        With an axis, its contrasts come first. ``level`` says which is which: `contrast`,
+        `together` (over data sets) or `pair`.
+        """
+        contrasts = [record for axis in self.along for record in axis.records()]
+        return [*contrasts, *(record for pair in self.pairs for record in _records(pair))]
 
     def _repr_html_(self) -> str:
         from harness.analysis.notebook import comparison_html
@@ -108,13 +122,32 @@ def compare(first: Comparable, second: Comparable, *, margin: float = 0.0) -> Co
     return _holm([_pair(left[axes], right[axes], margin) for axes in shared])
 
 
-def compare_axis(run: Comparable, axis: str, *, margin: float = 0.0) -> Comparison:
-    """The pairs of variants in ``run`` that differ along ``axis`` alone, in matrix order.
+def compare_axis(
+    run: Comparable,
+    axis: str,
+    *,
+    margin: float = 0.0,
+    values: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+) -> Comparison:
+    """The pairs of variants in ``run`` that differ along ``axis`` alone, and their means.
+
+    Args:
+        run: A run, its directory or packed file.
+        axis: The axis; every other one is equal in a pair.
+        margin: The smallest difference that matters.
+        values: The axis's values to compare, in this order; default: all, in matrix order.
+        metrics: The metrics of the contrasts; default: each data set's primary one.
 
     Raises:
-        HarnessError: the directory holds no run, or the axis has a single value.
+        HarnessError: the directory holds no run, the axis has a single value, or not these.
     """
-    rows = _rows(_scored(run), axis)
+    read = _run_of(run)
+    wanted = chosen_values(read, axis, values) if values else []
+    scored = [one for one in _scored(read) if not wanted or getattr(one.result, axis) in wanted]
+    if wanted:
+        scored.sort(key=lambda one: wanted.index(getattr(one.result, axis)))
+    rows = _rows(scored, axis)
     families: dict[tuple[object, ...], list[list[Scored]]] = {}
     for axes, cells in rows.items():
         others = tuple(v for name, v in zip(AXES, axes, strict=True) if name != axis)
@@ -129,7 +162,25 @@ def compare_axis(run: Comparable, axis: str, *, margin: float = 0.0) -> Comparis
         raise HarnessError(
             f"no two variants differ in {axis} alone", where=str(_place(run)), hint=hint
         )
-    return _holm(pairs)
+    return replace(_holm(pairs), along=_along(read, scored, axis, margin, wanted, metrics))
+
+
+def _along(
+    run: Run, scored: Sequence[Scored], axis: str, margin: float, values: Sequence[str],
+    metrics: Sequence[str],
+) -> tuple[AxisDifferences, ...]:  # fmt: skip
+    """The contrasts of ``axis`` in each metric; none along data sets and seeds."""
+    if axis not in CONTRAST_AXES:
+        return ()
+    records = {one.result.key: one.records for one in scored}
+    names = {cell.dataset for cell in run.cells}
+    asked: list[Mapping[str, str]] = [dict.fromkeys(names, metric) for metric in metrics]
+    return tuple(
+        axis_differences(
+            run, lambda cell: records[cell.key], axis, values=values, metrics=by, margin=margin
+        )
+        for by in asked or [{}]
+    )
 
 
 def _rows(cells: Iterable[Scored], axis: str | None) -> dict[tuple[object, ...], list[Scored]]:
@@ -151,6 +202,7 @@ def _holm(pairs: list[Pair]) -> Comparison:
 
 def _records(pair: Pair) -> list[dict[str, object]]:
     shared = {
+        "level": "pair",
         "first": pair.first.result.key,
         "second": pair.second.result.key,
         "pair": pair.name,
@@ -206,12 +258,16 @@ def _cell(path: Path) -> Scored:
     return Scored(result, by_id(predictions_of(result, CellPaths(path))))
 
 
-def _scored(side: Comparable) -> Iterator[Scored]:
+def _run_of(side: Comparable) -> Run:
     try:
-        run = side if isinstance(side, Run) else load_run(side)
+        return side if isinstance(side, Run) else load_run(side)
     except FileNotFoundError:
         hint = "Give two directories that `harness run` wrote, or two of their cells/KEY folders."
         raise HarnessError("this is neither a run nor a cell", where=str(side), hint=hint) from None
+
+
+def _scored(side: Comparable) -> Iterator[Scored]:
+    run = _run_of(side)
     for cell in run.cells:
         if cell.status == "ok":
             yield Scored(cell, by_id(run.predictions(cell)))

@@ -58,10 +58,14 @@ def compare(
     second: RunLike | None = None,
     *,
     axis: str | None = None,
+    values: Sequence[str] = (),
     margin: float = 0.0,
     metrics: str | Sequence[str] = (),
 ) -> Comparison:
     """Compare two runs, two cells, or the variants of one run along ``axis``: second minus first.
+
+    With an axis, ``comparison.contrasts`` has the differences between its values with everything
+    else equal, and ``comparison.along`` also those over all data sets.
 
     ``comparison.to_frame()`` is a table in pandas; in a notebook the comparison shows itself.
 
@@ -69,6 +73,7 @@ def compare(
         first: A run, where it is, or the folder of one of its cells.
         second: The other side; leave it out with ``axis``.
         axis: Pair the variants of ``first`` that differ in this axis alone.
+        values: With ``axis``: its values to compare, such as ``["lora-r8", "lora-r16"]``.
         margin: The smallest difference that matters.
         metrics: Names that you will look up in the result; one that no pair has is refused.
 
@@ -80,13 +85,19 @@ def compare(
         raise HarnessError(
             "nothing to compare with", hint="Give a second run or cell, or an axis (`--axis`)."
         )
+    if values and axis is None:
+        raise HarnessError("values of no axis", hint="Say of which one: `--axis`.")
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
     if second is not None:
         found = pairs.compare(_side(first), _side(second), margin=margin)
     elif axis not in AXES:
         raise HarnessError(f'unknown axis "{axis}"', hint=did_you_mean(str(axis), AXES))
     else:
-        found = pairs.compare_axis(run_of(first), axis, margin=margin)
-    _check_metrics(found, [metrics] if isinstance(metrics, str) else metrics)
+        wanted = [values] if isinstance(values, str) else values
+        found = pairs.compare_axis(
+            run_of(first), str(axis), margin=margin, values=wanted, metrics=names
+        )
+    _check_metrics(found, names)
     return found
 
 

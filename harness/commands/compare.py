@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from harness.analysis.contrasts import AxisDifferences
     from harness.analysis.difference import Delta
     from harness.analysis.pairs import Pair
 
@@ -19,6 +20,8 @@ FOLDER = click.Path(exists=True, path_type=Path)
 @click.argument("first", type=FOLDER)
 @click.argument("second", type=FOLDER, required=False)
 @click.option("--axis", help="With one run: the pairs that differ in this axis alone.")
+@click.option("--values", help="With --axis: its values to compare, such as r8,r16.")
+@click.option("--pairs", is_flag=True, help="With --axis: every pair of variants, not their mean.")
 @click.option(
     "--metric",
     "metrics",
@@ -27,28 +30,35 @@ FOLDER = click.Path(exists=True, path_type=Path)
 )
 @click.option("--margin", type=float, default=0.0, help="The smallest difference that matters.")
 @click.option("--flips", type=click.IntRange(0), default=0, help="Worst regressions to print.")
-@click.option("--json", "as_json", is_flag=True, help="Every metric of every pair as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="All contrasts and pairs as JSON.")
 @click.option("--markdown", is_flag=True, help="A table for a pull request.")
 def compare(
-    first: Path, second: Path | None, axis: str | None, metrics: tuple[str, ...], margin: float,
-    flips: int, as_json: bool, markdown: bool,
+    first: Path, second: Path | None, axis: str | None, values: str | None, pairs: bool,
+    metrics: tuple[str, ...], margin: float, flips: int, as_json: bool, markdown: bool,
 ) -> None:  # fmt: skip
     """Compare two runs, two cells, or a run along an axis.
 
-    Differences are SECOND minus FIRST, example by example.
+    Differences are SECOND minus FIRST, example by example. Along an axis, each is the mean over
+    all variants that differ in nothing else.
 
     Example: harness compare runs/monday runs/tuesday
 
-    Example: harness compare runs/finance --axis quantization
+    Example: harness compare runs/finance --axis adapter --values r8,r16
     """
     import json
 
     from harness.api.runs import compare as compare_runs
     from harness.results.text import say
 
-    found = compare_runs(first, second, axis=axis, margin=margin, metrics=metrics)
+    asked = [value.strip() for value in (values or "").split(",") if value.strip()]
+    found = compare_runs(first, second, axis=axis, values=asked, margin=margin, metrics=metrics)
     if as_json:
         say(json.dumps(found.records(), indent=1, ensure_ascii=False))
+        return
+    if found.along and not pairs:
+        _print_along(found.along, markdown=markdown)
+        for line in (line for pair in found for line in _worst(pair, metrics, flips)):
+            say(line)
         return
     lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
     lines += [line for pair in found for line in _worst(pair, metrics, flips)]
@@ -97,6 +107,23 @@ def _row(name: str, delta: Delta) -> tuple[str, ...]:
     value = delta.p_value if delta.p_adjusted is None else delta.p_adjusted
     p = MISSING if value is None else f"{value:.2g}"
     return (name, delta.metric, show_delta(delta), p, f"{delta.won}:{delta.lost}", delta.verdict)
+
+
+def _print_along(along: Iterable[AxisDifferences], *, markdown: bool) -> None:
+    """The contrasts of an axis, as a table in Markdown or as lines within 80 columns."""
+    from harness.report.contrast_text import along_lines, along_table
+    from harness.results.text import console, say
+
+    if markdown:
+        from harness.report.markdown import markdown_table
+
+        table = along_table(list(along))
+        say("\n".join(markdown_table(table.columns, table.rows)))
+        return
+    screen = console()
+    for each in along:
+        for line in along_lines(each):
+            screen.print(line)
 
 
 def _print(rows: Sequence[tuple[str, ...]]) -> None:

@@ -104,6 +104,15 @@ class _OverLabels:
             found.n, tuple(crossed.per_seed),
         )  # fmt: skip
 
+    def pseudo_values(self, pairs: Pairs, labels: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Jackknife pseudo-values of the difference, for each pair."""
+        from harness.statistics import LABEL_STATISTICS, macro_f1_influence
+
+        of = LABEL_STATISTICS[self.name]
+        gold, before, after = _sides(pairs)
+        sides = zip(before, after, strict=True)
+        return [macro_f1_influence(gold, b, a, labels, of=of).tolist() for b, a in sides]
+
     def p_value(
         self, pairs: Pairs, labels: Sequence[str], *, clusters: Clusters, resamples: int
     ) -> float:

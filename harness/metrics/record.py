@@ -132,6 +132,14 @@ class PairedCorpus(Corpus, Protocol):
         """The two-sided p-value of the difference."""
 
 
+@runtime_checkable
+class LinearCorpus(PairedCorpus, Protocol):
+    """A corpus value whose difference can be averaged over several variants."""
+
+    def pseudo_values(self, pairs: Pairs, labels: Sequence[str]) -> Sequence[Sequence[float]]:
+        """For each pair a value per example; their mean is the pair's difference."""
+
+
 Scorer = Callable[[Sequence[Prediction], ScoredTask], Sequence[Scores]]
 """Records → for each of them, metric → score."""
 

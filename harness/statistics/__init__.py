@@ -1,5 +1,13 @@
 """Intervals, paired differences, power and verdicts."""
 
+from harness.statistics.combined import (
+    Combined,
+    Estimate,
+    MeanRatio,
+    fixed_effect,
+    mean_ratio,
+    random_effect,
+)
 from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.intervals import (
     bca,
@@ -16,6 +24,7 @@ from harness.statistics.macro_f1 import (
     LabelDifference,
     macro_f1_crossed,
     macro_f1_difference,
+    macro_f1_influence,
     macro_f1_interval,
     macro_f1_swap,
 )
@@ -43,10 +52,13 @@ from harness.statistics.verdict import Verdict, tie_groups, verdict
 
 __all__ = [
     "LABEL_STATISTICS",
+    "Combined",
     "CrossedDifference",
     "Difference",
+    "Estimate",
     "Interval",
     "LabelDifference",
+    "MeanRatio",
     "Verdict",
     "agresti_min",
     "bca",
@@ -61,15 +73,19 @@ __all__ = [
     "detectable_mean_gap",
     "exact_mcnemar",
     "examples_needed",
+    "fixed_effect",
     "holm",
     "macro_f1_crossed",
     "macro_f1_difference",
+    "macro_f1_influence",
     "macro_f1_interval",
     "macro_f1_swap",
+    "mean_ratio",
     "mid_p_mcnemar",
     "noether_runs",
     "paired_bootstrap",
     "paired_difference",
+    "random_effect",
     "repeating",
     "sign_flip",
     "sign_flip_floor",

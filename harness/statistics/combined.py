@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from harness.statistics.draws import Floats
 
+K = TypeVar("K", bound=tuple[Hashable, ...])
 FEWEST_RANDOM = 3
 """Fewest data sets for a random effect.
 
@@ -99,9 +100,7 @@ class MeanRatio(NamedTuple):
     """Which part of the keys they are, from 0; -1 with a single one."""
 
 
-def mean_ratio(
-    ratios: Mapping[tuple[Hashable, ...], float], confidence: float = 0.95
-) -> MeanRatio | None:
+def mean_ratio(ratios: Mapping[K, float], confidence: float = 0.95) -> MeanRatio | None:
     """The geometric mean of ``ratios`` with a t interval of their logarithms; None without any.
 
     Keys are nested, the outermost part first: variant, data set, seed. Ratios are averaged from
@@ -113,7 +112,9 @@ def mean_ratio(
     """
     if not ratios:
         return None
-    logs = {key: math.log(value) if value > 0 else math.nan for key, value in ratios.items()}
+    logs: dict[tuple[Hashable, ...], float] = {
+        key: math.log(value) if value > 0 else math.nan for key, value in ratios.items()
+    }
     if not all(map(math.isfinite, logs.values())):
         raise ValueError("a ratio must be positive and finite")
     depth = len(next(iter(logs)))

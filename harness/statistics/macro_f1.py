@@ -138,12 +138,24 @@ def macro_f1_crossed(
     """
     before = list(baseline) * len(finetuned) if len(baseline) == 1 else list(baseline)
     pairs = list(zip(before, finetuned, strict=True))
-    columns = [_influence(_cells(gold, pair, labels), of) for pair in pairs]
+    columns = [macro_f1_influence(gold, first, second, labels, of=of) for first, second in pairs]
     return crossed_difference(np.stack(columns, axis=1), clusters=clusters, confidence=confidence)
 
 
-def _influence(cells: _Cells, of: LabelStatistic) -> Floats:
-    """Pseudo-values of one seed's difference, shifted so that their mean is the difference."""
+def macro_f1_influence(
+    gold: Sequence[Hashable],
+    baseline: Sequence[Hashable],
+    finetuned: Sequence[Hashable],
+    labels: Sequence[Hashable],
+    *,
+    of: LabelStatistic = macro_f1,
+) -> Floats:
+    """Jackknife pseudo-values of the difference, shape (examples,); their mean is the difference.
+
+    Raises:
+        ValueError: as for `macro_f1_difference`.
+    """
+    cells = _cells(gold, [baseline, finetuned], labels)
 
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])

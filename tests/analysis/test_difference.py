@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.analysis.comparable import incomparable
 from harness.analysis.difference import (
     Criteria,
     difference,
     differences,
-    incomparable,
 )
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.ties import SWAPS, RowScores, ties

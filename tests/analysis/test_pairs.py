@@ -91,9 +91,36 @@ def test_one_run_is_compared_along_an_axis(runs):
     args = ["compare", str(runs("a")), "--axis", "adapter", "--flips", "1"]
     result = CliRunner().invoke(main, args)
     assert result.exit_code == 0, result.output
+    assert result.output.startswith("a − base\n")
     assert "base → a, ru-calculations" in result.output
     assert "example" in result.output
+    assert max(map(len, result.output.split("tiny-qwen2, none, base →")[0].splitlines())) <= 80
     assert len(compare_axis(runs("b"), "adapter")) == 2
+
+
+def test_one_run_along_an_axis_has_contrasts_in_every_form(runs):
+    import harness
+
+    args = ["compare", str(runs("a")), "--axis", "adapter", "--values", "a,base"]
+    records = json.loads(CliRunner().invoke(main, [*args, "--json"]).output)
+    assert [r["level"] for r in records if r["level"] == "contrast"] == ["contrast"] * 2
+    assert {(r["first"], r["second"]) for r in records if r["level"] == "contrast"} == {
+        ("a", "base")
+    }
+    table = CliRunner().invoke(main, [*args, "--markdown"]).output
+    assert table.startswith("| difference | data set | metric | Δ [95%] |")
+    assert "base − a" in table
+    pairs = CliRunner().invoke(main, [*args, "--pairs"]).output
+    assert "a → base" in pairs
+    found = harness.compare(runs("a"), axis="adapter", values=["a", "base"])
+    assert [each.delta.delta for each in found.contrasts] == [r["delta"] for r in records[:2]]
+    assert {pair.name.split(", ")[2] for pair in found} == {"a → base"}
+
+
+def test_values_without_an_axis_are_refused(runs):
+    result = CliRunner().invoke(main, ["compare", str(runs("a")), str(runs("b")), "--values", "a"])
+    assert result.exit_code == 2
+    assert "--axis" in result.output
 
 
 def test_an_axis_of_one_value_or_no_axis_is_an_error(runs):

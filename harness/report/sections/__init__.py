@@ -11,6 +11,7 @@ from harness.report.charts.of_table import figures
 from harness.report.figure import can_draw
 from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, pairs, samples
+from harness.report.sections.by_axis import by_axis
 from harness.report.sections.claims import claims
 from harness.report.sections.leaders import leaders
 from harness.report.sections.left_out import left_out
@@ -49,7 +50,7 @@ def _of_table(make: Callable[[Table], Section]) -> Callable[[Leaderboard, Table]
 
 
 SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
-    "opening": (lambda board: verdict(board, board.ranked), claims, across),
+    "opening": (lambda board: verdict(board, board.ranked), by_axis, claims, across),
     "data set": (
         _of_table(leaders),
         _of_table(costs),

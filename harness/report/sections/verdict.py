@@ -10,6 +10,7 @@ from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import Standing
 from harness.analysis.table import Row, Table
+from harness.report.contrast_text import axis_sentences
 from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
 from harness.suite.schema import BASE
 
@@ -23,6 +24,10 @@ def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Sec
     """A few sentences and the best rows of each data set, and why cells did not run."""
     notes = [note for table in board.tables for note in verdict_notes(table)]
     notes += [note for table in board.tables for note in cost_notes(table, ranked[table.dataset])]
+    # contrasts with the untouched model are in the sentences above, for each variant
+    notes += [
+        text for each in board.along.values() for text in axis_sentences(each, with_base=False)
+    ]
     for status in ("skipped", "missing"):
         reasons = Counter(c.reason for c in board.run.cells if c.status == status)
         notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
