@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.averaged import averaged_difference
-from harness.analysis.comparable import Scored, incomparable, other_settings
 from harness.analysis.cost_ratios import CellPairs, CostRatio, cost_ratios
-from harness.analysis.difference import EXAMPLES, Criteria, Delta
+from harness.analysis.difference import Criteria, Delta
 from harness.analysis.family import holm_list, noise_floor
-from harness.analysis.seeds import covered, seed_pairs
+from harness.analysis.matching import Read, comparable, covers, matched, without_gaps
 from harness.analysis.together import Together, together
 from harness.errors import HarnessError
-from harness.metrics.prediction import Records
 from harness.registry import did_you_mean
 from harness.results.result import CellResult, Run
 from harness.results.value import stored_directions
 from harness.statistics import Estimate
 
-AXES = ("model", "quantization", "adapter")
-"""The axes with contrasts. Data sets and seeds have none: a contrast has a row for each data set,
-and seeds are random draws inside it."""
 MAX_VALUES = 6
 """Up to this many values of an axis, each is compared with each; beyond, with the first alone.
 
 Six make 15 pairs. Holm's correction over many more leaves hardly any difference to be found.
 """
-Read = Callable[[CellResult], Records]
-"""The records of a cell by example id."""
 
 
 @dataclass(frozen=True)
@@ -185,24 +178,13 @@ def _corrected(axis: str, contrasts: Sequence[Contrast]) -> AxisDifferences:
     return AxisDifferences(axis, tuple(done), whole, costs, family)
 
 
-@dataclass(frozen=True)
-class _Variant:
-    """The cells of both sides that agree in everything but the axis."""
-
-    name: str
-    pairs: Mapping[int | None, tuple[CellResult, CellResult]]
-    """Seed → both cells; None where neither was trained."""
-    in_order: bool = False
-    """Whether no seed is shared, so that seeds are paired in order."""
-
-
 def _contrast(
     axis: str, values: tuple[str, str], cells: Sequence[CellResult], read: Read,
     metric: str | None, margin: float | None,
 ) -> Contrast | None:  # fmt: skip
     """The contrast of two values on the data set of ``cells``; None if neither side has a cell."""
     lost: Counter[str] = Counter()
-    variants = _variants(axis, values, cells, lost)
+    variants = matched(axis, values, cells, lost)
     if not variants and not lost:
         return None
     metric = metric or cells[0].primary_metric
@@ -213,7 +195,7 @@ def _contrast(
         for seed in each.pairs
     }
     plain = replace(plain, costs=cost_ratios(pairs), measured=pairs)
-    kept = _rectangle(_comparable(variants, read, lost), lost)
+    kept = without_gaps(comparable(variants, read, lost), lost)
     if not kept:
         return plain
     sides = [cell for each in kept for pair in each.pairs.values() for cell in pair]
@@ -226,7 +208,7 @@ def _contrast(
     found = averaged_difference(
         metric,
         [[(read(a), read(b)) for a, b in each.pairs.values()] for each in kept],
-        covers=_covers(kept, seeds), criteria=criteria, labels=labels,
+        covers=covers(kept, seeds), criteria=criteria, labels=labels,
     )  # fmt: skip
     if found is None:
         lost[f"{metric} is not scored on both sides"] += len(sides)
@@ -236,87 +218,3 @@ def _contrast(
         per_variant=found.per_variant, seeds=seeds, estimate=found.estimate,
         more_examples=found.more_examples, margin=margin,
     )  # fmt: skip
-
-
-def _covers(kept: Sequence[_Variant], seeds: int) -> str:
-    if seeds < 2:
-        return EXAMPLES
-    ordered = any(each.in_order for each in kept)
-    return f"examples and {seeds} seeds{', paired in order: none is shared' if ordered else ''}"
-
-
-def _variants(
-    axis: str, values: tuple[str, str], cells: Sequence[CellResult], lost: Counter[str]
-) -> list[_Variant]:
-    """Pairs of variants with a result on both sides; cells without a partner go to ``lost``."""
-    sides: dict[str, tuple[dict[int | None, CellResult], ...]] = {}
-    for cell in cells:
-        value = getattr(cell, axis)
-        if value in values and cell.status == "ok":
-            rest = ", ".join(str(getattr(cell, name)) for name in AXES if name != axis)
-            both = sides.setdefault(rest, ({}, {}))
-            both[values.index(value)][cell.seed] = cell
-    found = []
-    for rest, (first, second) in sides.items():
-        if not first or not second:
-            lost["the partner has no result"] += len(first) + len(second)
-            continue
-        paired = seed_pairs(first, second)
-        in_order = covered(first, second, len(paired)) != covered(first, first, len(paired))
-        # an untrained side has no seed of its own: the pair goes by the trained one's
-        keys = [a.seed if b.seed is None else b.seed for a, b in paired]
-        if in_order:
-            keys = list(range(len(paired)))
-        used = {cell.key for pair in paired for cell in pair}
-        alone = [c for side in (first, second) for c in side.values() if c.key not in used]
-        if alone:
-            lost["the other side lacks the seed"] += len(alone)
-        found.append(_Variant(rest, dict(zip(keys, paired, strict=True)), in_order))
-    return found
-
-
-def _comparable(variants: Sequence[_Variant], read: Read, lost: Counter[str]) -> list[_Variant]:
-    """The variants whose sides are comparable example by example."""
-    kept = []
-    for each in variants:
-        cells = [cell for pair in each.pairs.values() for cell in pair]
-        first = Scored(cells[0], read(cells[0]))
-        others = [Scored(cell, read(cell)) for cell in cells[1:]]
-        reasons = (
-            incomparable(first.records, other.records) or other_settings(first, other)
-            for other in others
-        )
-        reason = next((text for text in reasons if text), None)
-        if reason:
-            lost[reason] += len({cell.key for cell in cells})
-        else:
-            kept.append(each)
-    return kept
-
-
-def _rectangle(variants: Sequence[_Variant], lost: Counter[str]) -> list[_Variant]:
-    """The variants and seeds of the largest design without gaps; the rest goes to ``lost``.
-
-    A mean over other seeds in each variant would confuse the two. An untrained pair has no seed
-    and fits every design.
-    """
-    trained = [each for each in variants if set(each.pairs) != {None}]
-    if not trained:
-        return list(variants)
-    designs = [
-        (seeds, [each for each in trained if seeds <= set(each.pairs)])
-        for seeds in dict.fromkeys(frozenset(each.pairs) for each in trained)
-    ]
-    seeds, kept = max(designs, key=lambda design: (len(design[0]) * len(design[1]), len(design[0])))
-    names = {each.name for each in kept}
-    for each in trained:
-        unused = [s for s in each.pairs if s not in seeds or each.name not in names]
-        if unused:
-            lost["other variants lack the seed"] += 2 * len(unused)
-    return [
-        replace(each, pairs={s: each.pairs[s] for s in each.pairs if s in seeds})
-        if each.name in names
-        else each
-        for each in variants
-        if each.name in names or set(each.pairs) == {None}
-    ]

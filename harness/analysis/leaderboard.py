@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.analysis.comparable import incomparable, left_out
-from harness.analysis.contrasts import AXES, AxisDifferences, axis_differences
+from harness.analysis.contrasts import AxisDifferences, axis_differences
 from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
+from harness.analysis.matching import AXES
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties

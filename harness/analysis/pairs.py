@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from harness.analysis.comparable import Scored, incomparable, left_out, other_settings
-from harness.analysis.contrasts import AXES as CONTRAST_AXES
 from harness.analysis.contrasts import AxisDifferences, Contrast, axis_differences, chosen_values
 from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
+from harness.analysis.matching import AXES as CONTRAST_AXES
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
 from harness.results.paths import CellPaths

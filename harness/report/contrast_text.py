@@ -8,6 +8,7 @@ from typing import NamedTuple
 from harness.analysis.contrasts import AxisDifferences, Contrast
 from harness.analysis.cost_ratios import COSTS, CostRatio
 from harness.analysis.difference import TRAINING_NOISE_UNKNOWN, Delta
+from harness.analysis.wording import about
 from harness.report.section import MISSING, shortened, show_delta
 from harness.suite.schema import BASE
 
@@ -53,7 +54,7 @@ def needs_text(contrast: Contrast) -> str:
     """What would decide an undecided contrast; empty if that is not known."""
     if contrast.delta is None or contrast.more_examples is None:
         return ""
-    return f"about {contrast.more_examples} more examples would decide"
+    return f"{about(contrast.more_examples)} more examples would decide"
 
 
 def axis_sentences(found: AxisDifferences, *, with_base: bool = True) -> list[str]:
