@@ -36,7 +36,12 @@ class Grid:
             )
         )  # fmt: skip
         self.stored[key] = {
-            f"{dataset}{i}": {"id": f"{dataset}{i}", "scores": {"rougeL": float(score)}}
+            f"{dataset}{i}": {
+                "id": f"{dataset}{i}",
+                "reference": "an answer",
+                "example_prompt": "a question",
+                "scores": {"rougeL": float(score)},
+            }
             for i, score in enumerate(scores)
         }
 
