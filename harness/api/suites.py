@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +83,8 @@ def plan(
     tiny: bool = False,
     max_vram_gib: float | None = None,
     executor: str = "local",
+    devices: Sequence[int] | None = None,
+    address: str | None = None,
     backend: str = "hf",
 ) -> Plan:
     """Decide what `run` would do: which cells run, which are current, which cannot run and why.
@@ -94,17 +96,21 @@ def plan(
         tiny: Plan the suite's tiny twin, which runs on a CPU in minutes.
         max_vram_gib: Skip cells that are expected to need more.
         executor: Where cells will run; its machine decides what can run.
+        devices: Numbers of the GPUs to use, as `nvidia-smi` counts them; default: all.
+        address: The cluster to run on, for an executor that runs on one.
         backend: What trains, answers and measures: `hf`, or a plug-in's.
 
     Raises:
         HarnessError: the suite, ``select`` or ``executor`` is wrong.
     """
     load_plugins()
+    numbers = None if devices is None else tuple(devices)
+    where = executor_of(executor, devices=numbers, address=address)
     found = make_plan(
         Path(suite), Path(output) if output else None, select=select, tiny=tiny,
-        max_vram_gib=max_vram_gib, where=executor_of(executor).machine(), backend=backend,
+        max_vram_gib=max_vram_gib, where=where.machine(), backend=backend,
     )  # fmt: skip
-    return replace(found, executor=executor)
+    return replace(found, executor=executor, devices=numbers, address=address)
 
 
 def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = _ignore) -> Expected:
@@ -112,7 +118,7 @@ def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = _ignore) -> Exp
     from harness.run import calibrate as calibrating
 
     load_plugins()
-    return calibrating.calibrate(plan, on_event, executor=plan.executor)
+    return calibrating.calibrate(plan, on_event)
 
 
 def cells_to_calibrate(plan: Plan) -> int:
@@ -165,6 +171,8 @@ def run(
     select: str | None = None,
     workers: int | None = None,
     executor: str | None = None,
+    devices: Sequence[int] | None = None,
+    address: str | None = None,
     backend: str | None = None,
 ) -> Run:
     """Train and score the missing cells of a suite, and render its leaderboards.
@@ -175,23 +183,30 @@ def run(
         suite: What `plan` returned, a suite's path, or the name of a shipped one.
         output: The run directory; default ``runs/<suite>``.
         select: Which cells: ``model=tiny-*,adapter=base|lora-r8``.
-        workers: Cells at a time; default: 1 on a GPU, else one for each core.
+        workers: Cells at a time; default: on a GPU as many as its memory surely holds, else one
+            for each core.
         executor: `local` or `in_process`, or a plug-in's; default: the plan's, or `local`.
+        devices: Numbers of the GPUs to use, as `nvidia-smi` counts them; default: all.
+        address: The cluster to run on, for an executor that runs on one.
         backend: What trains, answers and measures; default: the plan's, or `hf`.
 
     Raises:
         HarnessError: the suite or an argument is wrong.
     """
     if isinstance(suite, Plan):
-        given = {"output": output, "select": select, "executor": executor, "backend": backend}
+        given = {
+            "output": output, "select": select, "executor": executor, "devices": devices,
+            "address": address, "backend": backend,
+        }  # fmt: skip
         names = [name for name, value in given.items() if value is not None]
         if names:
             hint = f"Pass it to harness.plan instead: plan(…, {names[0]}=…)."
             raise HarnessError(f"{', '.join(names)}: already decided by the plan", hint=hint)
         return execute(suite, workers=workers).run
     made = plan(
-        suite, output=output, select=select, executor=executor or "local", backend=backend or "hf"
-    )
+        suite, output=output, select=select, executor=executor or "local", devices=devices,
+        address=address, backend=backend or "hf",
+    )  # fmt: skip
     return execute(made, workers=workers).run
 
 
@@ -220,7 +235,7 @@ def execute(
     from harness.run.runner import run_here
     from harness.scoring.rescoring import rescore
 
-    counts = run_here(plan, on_event, executor=plan.executor, workers=workers, fail_fast=fail_fast)
+    counts = run_here(plan, on_event, workers=workers, fail_fast=fail_fast)
     found = load_run(plan.run.directory)
     rescored = rescore(found, only_outdated=True)
     if rescored:

@@ -43,6 +43,30 @@ EXECUTOR = click.option(
     metavar="NAME",
     help="Where cells run: local (default), in_process for a debugger, or a plug-in's.",
 )
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg]
+    """Numbers such as `0,1`."""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: object, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers, in the order that they were written in."""
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part.isdecimal() for part in parts):
+            self.fail(f'"{value}" are no device numbers: write 0,1', None, ctx)
+        return tuple(map(int, parts))
+
+
+DEVICES = click.option(
+    "--devices",
+    type=_Numbers(),
+    metavar="0,1",
+    help="GPUs to use, as nvidia-smi counts them; default: all.",
+)
+ADDRESS = click.option(
+    "--address", metavar="ADDRESS", help="The cluster, for an executor that runs on one."
+)
 BACKEND = click.option(
     "--backend",
     default="hf",
@@ -58,9 +82,11 @@ BACKEND = click.option(
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Cells at a time; default: 1 on a GPU, else the cores.",
+    help="Cells at a time; default: what a GPU's memory holds, else the cores.",
 )
 @EXECUTOR
+@DEVICES
+@ADDRESS
 @BACKEND
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin: the same path on a CPU.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
@@ -69,7 +95,8 @@ BACKEND = click.option(
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
-    backend: str, tiny: bool, max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
+    devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
+    max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
@@ -83,7 +110,7 @@ def run(
 
     found = make_plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
-        backend=backend,
+        devices=devices, address=address, backend=backend,
     )  # fmt: skip
     if dry_run:
         _print_plan(found)
@@ -112,13 +139,16 @@ def run(
 @click.option("--select", help="Cells to plan: 'model=tiny-*'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @EXECUTOR
+@DEVICES
+@ADDRESS
 @BACKEND
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
 def plan(
-    suite: Path, select: str | None, output: Path | None, executor: str, backend: str,
-    tiny: bool, max_vram: float | None, calibrate: bool,
+    suite: Path, select: str | None, output: Path | None, executor: str,
+    devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
+    max_vram: float | None, calibrate: bool,
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
@@ -134,7 +164,7 @@ def plan(
 
     found = make_plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
-        backend=backend,
+        devices=devices, address=address, backend=backend,
     )  # fmt: skip
     _print_plan(found, _expected(found) if calibrate else None)
 

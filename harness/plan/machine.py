@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,26 +34,62 @@ class Machine:
     """Memory of the smallest visible CUDA device; 0 without one."""
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """A CUDA device that this process may use."""
+
+    id: str
+    """What `CUDA_VISIBLE_DEVICES` takes: its UUID, for CUDA numbers devices by speed and
+    `nvidia-smi` by slot; or the entry that you set yourself."""
+    index: int
+    """Its number in `nvidia-smi`, which `--devices` takes."""
+    name: str
+    memory_gib: float
+
+
 @cache
 def machine() -> Machine:
     """This machine: CPU, memory, and the CUDA device if there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpu = _gpus()
+    cards = gpus()
     return Machine(
         cpu=_cpu_name(),
         cores=cores or 1,
         memory_gib=round(_memory_bytes() / 1024**3, 1),
         features=_features(),
-        gpu=gpu[0][0] if gpu else None,
-        gpu_memory_gib=min(memory for _, memory in gpu) if gpu else 0.0,
+        gpu=cards[0].name if cards else None,
+        gpu_memory_gib=min(card.memory_gib for card in cards) if cards else 0.0,
     )
 
 
-def _gpus() -> list[tuple[str, float]]:
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return []
-    rows = [line.rsplit(",", 1) for line in query_gpus("name,memory.total") if "," in line]
-    return [(name.strip(), float(memory) / 1024) for name, memory in rows]
+def gpus() -> tuple[Gpu, ...]:
+    """The CUDA devices that this process may use, in the order it was given them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible == "":
+        return ()
+    lines = query_gpus("index,uuid,memory.total,name")
+    rows = [line.split(",", 3) for line in lines if line.count(",") >= 3]
+    found = tuple(
+        Gpu(uuid.strip(), int(index), name.strip(), float(memory) / 1024)
+        for index, uuid, memory, name in rows
+    )
+    return found if visible is None else _visible(found, visible)
+
+
+def _visible(found: tuple[Gpu, ...], visible: str) -> tuple[Gpu, ...]:
+    """Those of ``found`` that the list ``visible`` names: by number, or by the start of a UUID."""
+    chosen: list[Gpu] = []
+    for entry in map(str.strip, visible.split(",")):
+        named = [gpu for gpu in found if entry == str(gpu.index) or gpu.id.startswith(entry)]
+        if not named:
+            # "-1" and what follows it are no devices; a slice of a card (MIG-…) is on none of
+            # the lines, so nothing is known of it but that it is no larger than the smallest
+            if not entry.startswith("MIG-") or not found:
+                break
+            least = min(found, key=lambda gpu: gpu.memory_gib)
+            named = [least]
+        chosen.append(replace(named[0], id=entry))
+    return tuple(chosen)
 
 
 def keep_one_gpu() -> None:

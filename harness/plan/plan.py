@@ -35,6 +35,10 @@ class Plan:
     """Published claims, with what arithmetic says of them."""
     executor: str = "local"
     """Where it will run; the decisions are for the machine of this executor."""
+    devices: tuple[int, ...] | None = None
+    """The GPUs that it may use, as `nvidia-smi` counts them; None: all."""
+    address: str | None = None
+    """The cluster that the executor uses, where it needs to be named."""
 
     def of(self, action: str) -> list[Decision]:
         """The decisions whose action is ``action``."""

@@ -95,6 +95,7 @@ class Decision:
             "content": self.content,
             "environment": asdict(environment),
             "hardware": self.hardware,
+            "needs_gib": self.memory.needed_gib if self.memory else None,
             "reuse": dict(self.reuse),
         }
 

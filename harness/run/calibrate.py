@@ -52,12 +52,11 @@ class Expected:
         return self.start + self.alone + (sum(self.cells.values()) - self.alone) / beside
 
 
-def calibrate(
-    plan: Plan, tell: Callable[[Event], None] = lambda _: None, *, executor: str = "local"
-) -> Expected:
+def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Expected:
     """Run shortened cells of what ``plan`` would run, and scale their times to all of it."""
     todo = plan.of("run")
-    chosen, where = _chosen(plan), executor_of(executor)
+    chosen = _chosen(plan)
+    where = executor_of(plan.executor, devices=plan.devices, address=plan.address)
     heard = list[float]()
 
     def hear(event: Event) -> None:

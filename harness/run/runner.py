@@ -57,12 +57,11 @@ def run_here(
     plan: Plan,
     tell: Callable[[Event], None] = lambda _: None,
     *,
-    executor: str = "local",
     workers: int | None = None,
     fail_fast: bool = False,
 ) -> dict[str, int]:
-    """Run the plan by the executor of that name; see `run_suite`."""
-    chosen = executor_of(executor, workers)
+    """Run the plan by the executor that it was made for; see `run_suite`."""
+    chosen = executor_of(plan.executor, workers, devices=plan.devices, address=plan.address)
     return run_suite(plan, chosen, tell, fail_fast=fail_fast)
 
 

@@ -39,6 +39,7 @@ from harness.results.stages import StageRecord, clear_stage, copy_stage, load_st
 from harness.run.adapter_card import adapter_card
 from harness.run.audit import check_leakage, check_rows
 from harness.run.outcome import outcome_of
+from harness.run.placing import placed
 from harness.run.repeats import repeats_of
 from harness.run.story import Story, read_answers, write_answers
 from harness.scoring.extra import check_extra_metrics
@@ -89,6 +90,7 @@ def _pass(story: Story, stage: Stage) -> None:
     clear_stage(paths, stage)
     work = {"train": _train, "predict": _predict, "measure": _measure}[stage]
     found = replace(work(story), key=key, environment=story.job["environment"])
+    found = placed(found, story.job)
     story.done[stage] = save_stage(paths, stage, found)
 
 

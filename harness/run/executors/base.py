@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from harness.errors import HarnessError, SkipCell
@@ -50,20 +51,55 @@ class Executor(Protocol):
         """
 
 
-Factory = Callable[[int | None], Executor]
-"""Makes an executor that runs so many cells at a time; None leaves the number to it."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks of an executor; None leaves it to the executor."""
+
+    workers: int | None = None
+    """Cells at a time."""
+    devices: tuple[int, ...] | None = None
+    """Numbers of the GPUs to use, as `nvidia-smi` counts them."""
+    address: str | None = None
+    """The cluster to run on."""
+
+    def refuse(self, name: str, *keys: str) -> None:
+        """Refuse those of ``keys`` that were asked for: the executor ``name`` has no use for them.
+
+        Raises:
+            HarnessError: one was.
+        """
+        for key in keys:
+            if getattr(self, key) is not None:
+                hint = f"Leave it out, or choose an executor that takes it: not {name}."
+                raise HarnessError(f"--{key} has no effect on the executor {name}", hint=hint)
+
+
+Factory = Callable[[Wanted], Executor]
+"""Makes an executor from what the user asks for."""
 
 EXECUTORS: Registry[Factory] = Registry("executor")
 """The names that `harness run --executor` takes. A plug-in adds its own."""
 
 
-def executor_of(name: str, workers: int | None = None) -> Executor:
+def executor_of(
+    name: str,
+    workers: int | None = None,
+    *,
+    devices: tuple[int, ...] | None = None,
+    address: str | None = None,
+) -> Executor:
     """The executor called ``name``, for ``workers`` cells at a time.
 
+    Args:
+        name: A name of the registry.
+        workers: Cells at a time; None leaves it to the executor.
+        devices: Numbers of the GPUs to use, as `nvidia-smi` counts them.
+        address: The cluster to run on.
+
     Raises:
-        HarnessError: there is no such executor, or it cannot run so many cells at a time.
+        HarnessError: there is no such executor, or it cannot do what is asked.
     """
-    return EXECUTORS.get(name)(workers)
+    return EXECUTORS.get(name)(Wanted(workers, devices, address))
 
 
 def ending(key: str, error: Exception) -> Event:
@@ -75,18 +111,20 @@ def ending(key: str, error: Exception) -> Event:
     return Event(key, "failed", f"{name}{error}".strip())
 
 
-def _local(workers: int | None) -> Executor:
+def _local(wanted: Wanted) -> Executor:
     from harness.run.executors.local import LocalExecutor
 
-    return LocalExecutor(workers)
+    wanted.refuse("local", "address")
+    return LocalExecutor(wanted.workers, devices=wanted.devices)
 
 
-def _in_process(workers: int | None) -> Executor:
+def _in_process(wanted: Wanted) -> Executor:
     from harness.run.executors.in_process import InProcessExecutor
 
-    if workers not in (None, 1):
+    if wanted.workers not in (None, 1):
         hint = "Leave out `workers`, or use the executor `local`."
-        raise HarnessError(f"in_process runs one cell at a time, not {workers}", hint=hint)
+        raise HarnessError(f"in_process runs one cell at a time, not {wanted.workers}", hint=hint)
+    wanted.refuse("in_process", "devices", "address")
     return InProcessExecutor()
 
 

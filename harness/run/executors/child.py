@@ -57,7 +57,7 @@ class PipedDevice:
         return self._exclusivity
 
 
-def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
+def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = None) -> None:
     """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -65,6 +65,8 @@ def work(paths: CellPaths, pipe: Connection, threads: int) -> None:
     os.dup2(log, 2)
     os.close(log)
     _say_what_was_not_preloaded()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     keep_one_gpu()
     try:
         outcome = _outcome(paths, pipe, threads)

@@ -4,6 +4,8 @@ The server has imported torch, transformers, peft and trl, so a cell does not pa
 it never touches CUDA. While one worker measures, the others are stopped (SIGSTOP), so that a
 latency has the device to itself; the seconds they stood still are taken off their timings. That
 they were stopped is checked before, and that they stayed so after: the result says both.
+
+With several GPUs each worker gets one of them, and only the workers of its own GPU stop.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from harness.plan.machine import Machine, machine
+from harness.plan.machine import Machine, gpus, machine
 from harness.results.paths import CellPaths
 from harness.run.executors import stopping
 from harness.run.executors.base import Event, Job
+from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
 from harness.run.executors.child import QUIET, work
 
 PRELOAD = ["harness.run.executors.warm"]
@@ -42,6 +45,8 @@ class Exclusivity:
     """Other workers that did not stop in time."""
     others_cpu_seconds: float = 0.0
     """Processor seconds that the others used in between; the clock's tick is 0.01 s."""
+    elsewhere: int = 0
+    """Workers on other GPUs, which went on."""
 
 
 @dataclass
@@ -50,36 +55,54 @@ class _Worker:
     paths: CellPaths
     process: Any
     pipe: Connection
+    card: Card
     outcome: tuple[str, str] | None = None
     """The end that it reported; passed on once the process has exited, so each cell ends once."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
     stopped_at: float | None = None
+    shared: bool = False
+    """Whether another cell was ever on its card at the same time."""
 
 
 class LocalExecutor:
     """Runs cells in up to ``workers`` processes of ``threads`` threads each.
 
-    By default one on a GPU, else one for each core; the threads share the cores.
+    By default as many on a GPU as its memory surely holds, else one for each core; the threads
+    share the cores.
+
+    Args:
+        workers: Cells at a time.
+        threads: Threads of each.
+        devices: Numbers of the GPUs to use, as `nvidia-smi` counts; default: all.
     """
 
-    def __init__(self, workers: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        threads: int | None = None,
+        *,
+        devices: Sequence[int] | None = None,
+    ) -> None:
         here = machine()
-        self._workers = workers or (1 if here.gpu else here.cores)
-        self._threads = threads or max(1, here.cores // self._workers)
+        self._gpus = chosen_gpus(gpus() if here.gpu else (), devices)
+        self._cards = Cards(here, self._gpus, workers)
+        self._threads = threads or max(1, here.cores // self._cards.at_once)
         self._context: Any = None
         self._queue: deque[Job] = deque()
         self._active: dict[Connection, _Worker] = {}
-        self._measuring: _Worker | None = None
-        self._exclusivity = Exclusivity()
-        self._waiting: deque[_Worker] = deque()
+        self._exclusivity: dict[str, Exclusivity] = {}
+        self._alone: set[str] = set()
 
     def machine(self) -> Machine:
-        """This machine."""
-        return machine()
+        """This machine, with the smallest of the GPUs in use."""
+        if not self._gpus:
+            return machine()
+        least = min(self._gpus, key=lambda gpu: gpu.memory_gib)
+        return replace(machine(), gpu=self._gpus[0].name, gpu_memory_gib=least.memory_gib)
 
     def at_once(self) -> int:
-        """The number of workers."""
-        return self._workers
+        """The number of workers; on GPUs the most there can be, for cells that need little."""
+        return self._cards.at_once
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """The events of ``jobs`` as they happen; each ends once, when its process has ended."""
@@ -88,22 +111,31 @@ class LocalExecutor:
         self._queue = deque(jobs)
         try:
             while self._queue or self._active:
-                # a worker that starts now would cost the measuring one processor time: the fork
-                # of a server that holds gigabytes, and its own first steps
-                while self._queue and len(self._active) < self._workers and not self._measuring:
-                    self._start(*self._queue.popleft())
+                while self._queue and self._start(*self._queue[0]):
+                    self._queue.popleft()
                 for pipe in wait(list(self._active)):
                     yield from self._hear(self._active[pipe])  # type: ignore[index]
         finally:
             self._end_all()
 
-    def _start(self, key: str, paths: CellPaths) -> None:
+    def _start(self, key: str, paths: CellPaths) -> bool:
+        """Start the cell ``key`` if there is room for it now."""
+        card = self._cards.place(key, paths, alone=key in self._alone)
+        if card is None:
+            return False
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(paths, theirs, self._threads), name=key)
+        gpu = card.gpu.id if card.gpu else None
+        process = self._context.Process(
+            target=work, args=(paths, theirs, self._threads, gpu), name=key
+        )
         with _environment({**QUIET, "OMP_NUM_THREADS": str(self._threads)}):
             process.start()
         theirs.close()
-        self._active[ours] = _Worker(key, paths, process, ours)
+        self._active[ours] = _Worker(key, paths, process, ours, card)
+        together = [worker for worker in self._active.values() if worker.card is card]
+        for worker in together if len(together) > 1 else ():
+            worker.shared = True
+        return True
 
     def _hear(self, worker: _Worker) -> Iterator[Event]:
         try:
@@ -112,11 +144,11 @@ class LocalExecutor:
             yield from self._ended(worker)
             return
         if kind == "exclusive":
-            self._waiting.append(worker)
-            self._grant()
+            worker.card.group.waiting.append(worker)
+            self._grant(worker.card.group)
         elif kind == "release":
-            worker.pipe.send(asdict(self._seen()))
-            self._release()
+            worker.pipe.send(asdict(self._seen(worker)))
+            self._release(worker.card.group)
         elif kind == "pauses":
             worker.pipe.send(worker.pauses)
         elif kind == "stage":
@@ -127,11 +159,18 @@ class LocalExecutor:
     def _ended(self, worker: _Worker) -> Iterator[Event]:
         worker.process.join()
         del self._active[worker.pipe]
-        if worker in self._waiting:
-            self._waiting.remove(worker)
-        if self._measuring is worker:
-            self._release()
+        group = worker.card.group
+        if worker in group.waiting:
+            group.waiting.remove(worker)
+        if group.measuring is worker:
+            self._release(group)
+        self._cards.leave(worker.card, worker.key, worker.paths)
         match worker.outcome:
+            case ("failed", reason) if worker.shared and any(text in reason for text in NO_ROOM):
+                # the cells beside it took the room that it would have had
+                self._alone.add(worker.key)
+                self._queue.appendleft((worker.key, worker.paths))
+                yield Event(worker.key, "stage", "again, alone on its card")
             case ("respawn", _):  # a forked process cannot use CUDA here: start fresh ones
                 self._context = multiprocessing.get_context("spawn")
                 self._queue.appendleft((worker.key, worker.paths))
@@ -142,30 +181,39 @@ class LocalExecutor:
                 died = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 yield Event(worker.key, "failed", f"the worker died: {died}")
 
-    def _grant(self) -> None:
+    def _members(self, group: Group) -> list[_Worker]:
+        return [worker for worker in self._active.values() if worker.card.group is group]
+
+    def _grant(self, group: Group) -> None:
         """Give the device to the next that waits, once everyone else is stopped."""
-        if self._measuring or not self._waiting:
+        if group.measuring or not group.waiting:
             return
-        chosen = self._waiting.popleft()
-        self._measuring = chosen
+        chosen: _Worker = group.waiting.popleft()
+        group.measuring = chosen
         self._resume(chosen)
-        others = [worker for worker in self._active.values() if worker is not chosen]
-        self._exclusivity = self._stop(others)
+        others = [worker for worker in self._members(group) if worker is not chosen]
+        self._exclusivity[chosen.key] = self._stop(others)
         with suppress(OSError):
             chosen.pipe.send("go")
 
-    def _seen(self) -> Exclusivity:
+    def _seen(self, measuring: _Worker) -> Exclusivity:
         """How alone the measuring worker was until now."""
-        others = [w.process.pid for w in self._active.values() if w is not self._measuring]
-        used = stopping.cpu_seconds(others) - self._exclusivity.others_cpu_seconds
-        return replace(self._exclusivity, others_cpu_seconds=round(max(0.0, used), 3))
+        group = measuring.card.group
+        others = [w.process.pid for w in self._members(group) if w is not measuring]
+        before = self._exclusivity.pop(measuring.key)
+        used = stopping.cpu_seconds(others) - before.others_cpu_seconds
+        return replace(
+            before,
+            others_cpu_seconds=round(max(0.0, used), 3),
+            elsewhere=len(self._active) - 1 - len(others),
+        )
 
-    def _release(self) -> None:
-        self._measuring = None
-        if self._waiting:
-            self._grant()
+    def _release(self, group: Group) -> None:
+        group.measuring = None
+        if group.waiting:
+            self._grant(group)
             return
-        for worker in self._active.values():
+        for worker in self._members(group):
             self._resume(worker)
 
     def _stop(self, workers: Sequence[_Worker]) -> Exclusivity:
@@ -195,8 +243,6 @@ class LocalExecutor:
             if worker.process.is_alive():
                 worker.process.kill()
         self._active.clear()
-        self._waiting.clear()
-        self._measuring = None
 
 
 @contextmanager

@@ -7,48 +7,14 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import time
 
 import psutil
 import pytest
 
 from harness.errors import HarnessError
-from harness.plan.machine import environment
-from harness.plan.plan import make_plan
-from harness.plugins import load_plugins
 from harness.run.executors.base import EXECUTORS, executor_of
 
-SUITE = """\
-name: contract
-matrix:
-  model: [tiny-qwen2]
-  adapter: [base]
-  dataset: [{name: ru-calculations, train: 8, test: 4}]
-"""
-BACKEND = """\
-import json, os, sys, time
-from pathlib import Path
-from harness.backends.testing import TestingBackend
-from harness.errors import HarnessError, SkipCell
-from harness.plan.backends import BACKENDS, BackendSpec
-
-BACKENDS.add("scripted", BackendSpec(__name__, trained_by="scripted"))
-
-class Scripted(TestingBackend):
-    def __init__(self, cell, paths, device):
-        super().__init__(cell, paths)
-        self.paths = paths
-        self.script = json.loads((paths.directory / "script.json").read_text())
-        exec(self.script["code"])
-
-    def measure(self, test):
-        paths = self.paths
-        exec(self.script["measure"])
-        return super().measure(test)
-
-open_backend = Scripted
-"""
 COUNT = """
 device.stage("count")
 end = time.monotonic() + 60
@@ -80,29 +46,9 @@ def name(request):
 
 
 @pytest.fixture
-def jobs(name, write_suite, tmp_path, install_plugin):
+def jobs(name, scripted):
     """Makes jobs, each of which runs its lines of Python and then the testing backend."""
-    install_plugin("contract_backend", BACKEND)
-    load_plugins()
-    plan = make_plan(write_suite(SUITE), tmp_path / "run", backend="scripted")
-    surroundings = environment(tmp_path, executor_of(name).machine())
-    (decision,) = plan.decisions
-
-    def make(*codes):
-        """Each code runs when the cell's model is loaded; of a pair the second when it measures."""
-        found = []
-        for number, code in enumerate(codes):
-            first, measure = code if isinstance(code, tuple) else (code, "")
-            paths = plan.run.cell(f"job{number}")
-            paths.directory.mkdir(parents=True)
-            job = {**decision.job(surroundings), "key": f"job{number}"}
-            paths.cell.write_text(json.dumps(job))
-            script = {"code": textwrap.dedent(first), "measure": textwrap.dedent(measure)}
-            (paths.directory / "script.json").write_text(json.dumps(script))
-            found.append((f"job{number}", paths))
-        return found
-
-    return make
+    return scripted(executor_of(name).machine())
 
 
 def events(name, jobs, workers=None):

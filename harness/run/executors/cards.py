@@ -1,0 +1,170 @@
+"""Which card a cell gets, and how many cells share one.
+
+Cells share a card where their estimated memory leaves room, counted with what earlier cells of the
+run took beyond their estimates. A cell without an estimate gets a card to itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import DamagedFile, HarnessError
+from harness.plan.machine import Gpu, Machine
+from harness.plan.memory import CONTEXT_MIB
+from harness.results.paths import CellPaths, read_json, write_json
+from harness.results.result import load_result
+
+SHARE = 0.6
+"""Part of a card's memory that cells which share it may need together.
+
+A batch is planned for at most 0.6 of the memory that is free (`MEMORY_SHARE` of decoding): if all
+cells together need no more than that of the card, each of them still finds room for the batches
+that it would use alone, so that its answers are the same.
+"""
+MOST_ON_A_CARD = 8
+"""Cells that share a card at most: beyond some six, a card of today gains nothing by one more."""
+CORES_PER_CELL = 2
+"""Cores for each cell on a card: one launches its kernels, one tokenizes and writes."""
+CORES_PER_CARD = 4
+"""With so many cores for each card, what runs on one card does not delay the measuring on another;
+with fewer, everything stops while a cell measures."""
+PEAKS = ("load_vram_mib", "infer_reserved_vram_mib", "train_reserved_vram_mib")
+"""What a cell took of a card: the allocator holds more than the tensors need."""
+NO_ROOM = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""Words in the reason of a cell that failed for want of memory."""
+
+
+@dataclass
+class Group:
+    """Cells that stop for each other while one of them measures."""
+
+    waiting: deque[Any] = field(default_factory=deque)
+    """Workers that wait to measure."""
+    measuring: Any = None
+
+
+@dataclass
+class Card:
+    """A GPU, or the machine's processor, with the cells that run on it."""
+
+    gpu: Gpu | None
+    group: Group
+    running: dict[str, float | None] = field(default_factory=dict)
+    """Cell key → GiB that it is expected to need; None where nobody knows, infinite for one that
+    gets the card to itself."""
+
+    def has_room(self, needed: float | None, factor: float, most: int, *, by_memory: bool) -> bool:
+        """Whether one more cell may start here."""
+        if self.group.measuring is not None or len(self.running) >= most:
+            # a worker that starts now would cost the measuring one processor time: the fork of a
+            # server that holds gigabytes, and its own first steps
+            return False
+        if not self.running:
+            return True
+        if math.inf in (needed, *self.running.values()):
+            return False
+        if not by_memory or self.gpu is None:
+            return True
+        needs = [needed, *self.running.values()]
+        known = [need for need in needs if need is not None]
+        return len(known) == len(needs) and sum(known) * factor <= SHARE * self.gpu.memory_gib
+
+
+class Cards:
+    """The cards of this machine that a run uses.
+
+    Args:
+        machine: This machine.
+        gpus: The GPUs to use; none: cells run on the processor.
+        workers: Cells at a time; None: as many as the cores, or the cards' memory, allow.
+    """
+
+    def __init__(self, machine: Machine, gpus: Sequence[Gpu], workers: int | None) -> None:
+        apart = len(gpus) > 1 and machine.cores >= CORES_PER_CARD * len(gpus)
+        one = Group()
+        self.all = [Card(gpu, Group() if apart else one) for gpu in gpus] or [Card(None, one)]
+        self._by_memory = workers is None
+        self._machine = machine
+        self._factor = 1.0
+        count = len(self.all)
+        if not gpus:
+            self.most = workers or machine.cores
+        elif workers is None:
+            fitting = machine.cores // count // CORES_PER_CELL
+            self.most = max(1, min(MOST_ON_A_CARD, fitting))
+        else:
+            self.most = -(-workers // count)
+        self.at_once = workers or self.most * count
+
+    def place(self, key: str, paths: CellPaths, *, alone: bool) -> Card | None:
+        """The card that the cell ``key`` gets now, noted in its ``cell.json``; None: none yet.
+
+        Args:
+            key: The cell.
+            paths: Its folder.
+            alone: Give it a card that runs nothing else.
+        """
+        if sum(len(card.running) for card in self.all) >= self.at_once:
+            return None
+        job = read_json(paths.cell) if self.all[0].gpu else {}
+        needed = math.inf if alone else _needed_gib(job)
+        # the emptiest first, so that every card works before any is shared
+        for card in sorted(self.all, key=lambda card: len(card.running)):
+            most = 1 if alone else self.most
+            if card.has_room(needed, self._factor, most, by_memory=self._by_memory):
+                card.running[key] = needed
+                if card.gpu is not None:
+                    write_json(paths.cell, self._on(job, card.gpu, most))
+                return card
+        return None
+
+    def leave(self, card: Card, key: str, paths: CellPaths) -> None:
+        """The cell ``key`` has ended: learn from what it took, if it took more than expected."""
+        needed = card.running.pop(key)
+        if card.gpu is None or not needed or needed == math.inf or not self._by_memory:
+            return
+        try:
+            result = load_result(paths.result)
+        except (DamagedFile, HarnessError):
+            return
+        values = [result.value(name) for name in PEAKS] if result else []
+        peaks = [value.value for value in values if value and value.value is not None]
+        if peaks:
+            self._factor = max(self._factor, (max(peaks) + CONTEXT_MIB) / 1024 / needed)
+
+    def _on(self, job: Mapping[str, Any], gpu: Gpu, most: int) -> dict[str, Any]:
+        """``job`` with the device that it gets: a machine may hold cards of several kinds."""
+        environment = job["environment"]
+        machine = {**environment["machine"], "gpu": gpu.name, "gpu_memory_gib": gpu.memory_gib}
+        return {
+            **job,
+            "environment": {**environment, "machine": machine},
+            "hardware": gpu.name,
+            "device": {"index": gpu.index, "name": gpu.name, "id": gpu.id, "cells_at_once": most},
+        }
+
+
+def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu]:
+    """Those of ``found`` that ``numbers`` name; all without numbers.
+
+    Raises:
+        HarnessError: there is no such device here.
+    """
+    if numbers is None:
+        return list(found)
+    by_number = {gpu.index: gpu for gpu in found}
+    missing = [str(number) for number in numbers if number not in by_number]
+    if missing or len(set(numbers)) != len(numbers):
+        there = ", ".join(map(str, by_number)) or "none"
+        what = f"no GPU {', '.join(missing)} here" if missing else "a GPU is named twice"
+        raise HarnessError(f"--devices: {what}", hint=f"`nvidia-smi -L` lists them: {there}.")
+    return [by_number[number] for number in numbers]
+
+
+def _needed_gib(job: Mapping[str, Any]) -> float | None:
+    needed = job.get("needs_gib")
+    return None if needed is None else float(needed)
