@@ -16,8 +16,9 @@ from harness.analysis.flips import Flips, flips
 from harness.analysis.matching import AXES as CONTRAST_AXES
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
+from harness.results.answers import predictions_of
 from harness.results.paths import CellPaths
-from harness.results.result import Run, by_id, load_result, load_run, predictions_of
+from harness.results.result import Run, by_id, load_result, load_run
 from harness.results.value import stored_directions
 from harness.suite.schema import AXES
 

@@ -16,6 +16,7 @@ from harness.plugins import load_plugins
 from harness.results.result import Run
 from harness.run.executors.base import Event, executor_of
 from harness.scoring.extra import check_extra_metrics
+from harness.scoring.rescoring import is_outdated
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
 
@@ -109,6 +110,7 @@ def plan(
     found = make_plan(
         Path(suite), Path(output) if output else None, select=select, tiny=tiny,
         max_vram_gib=max_vram_gib, where=where.machine(), backend=backend,
+        outdated=is_outdated,
     )  # fmt: skip
     return replace(found, executor=executor, devices=numbers, address=address)
 
@@ -246,9 +248,8 @@ def execute(
 
 
 def _is_up_to_date(plan: Plan) -> bool:
-    """Whether every cell is current or skipped, and the written reports show these cells."""
+    """Whether every cell is current or skipped, and the written reports show their results."""
     from harness.report.files import is_written
-    from harness.scoring.rescoring import is_outdated
 
     if plan.of("run") or not is_planned(plan) or not is_written(plan.run.directory):
         return False

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
+from harness.suite.prompt_styles import TEMPLATES
 
 NOTICES = {
     "rows_end_added": "training rows end in a token that the harness added, because the chat"
@@ -18,25 +19,6 @@ NOTICES = {
     " chat template rewrites it",
 }
 """Count of the audit → its meaning, for counts that are never an error."""
-TEMPLATES = {
-    "question-answer": (
-        "{% if system %}{{ system }}\n\n{% endif %}"
-        "### Question: {{ prompt }}{% if context %}\n{{ context }}{% endif %}\n\n### Answer:"
-    ),
-    "alpaca": (
-        "{% if system %}{{ system }}\n\n{% endif %}"
-        "Below is an instruction that describes a task"
-        "{% if context %}, paired with an input that provides further context{% endif %}."
-        " Write a response that appropriately completes the request.\n\n"
-        "### Instruction:\n{{ prompt }}\n\n"
-        "{% if context %}### Input:\n{{ context }}\n\n{% endif %}### Response:"
-    ),
-    "plain": (
-        "{% if system %}{{ system }}\n\n{% endif %}"
-        "{{ prompt }}{% if context %}\n{{ context }}{% endif %}\n"
-    ),
-}
-"""`alpaca` is the format published with Stanford Alpaca (2023)."""
 
 
 class Message(NamedTuple):

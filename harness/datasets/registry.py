@@ -133,8 +133,14 @@ def _beside(rows: Rows, names: Sequence[str]) -> tuple[Path, ...]:
     return paths
 
 
-@cache
 def file_hash(path: Path) -> str:
-    """A hash of the bytes in ``path``, read once in a process and in pieces."""
+    """A hash of the bytes in ``path``, read in pieces and once for every edit of it."""
+    found = path.stat()
+    return _hash_at(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _hash_at(path: Path, size: int, changed: int) -> str:
+    """Of the file as it was when it had this size and time: an edit is another key."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import cell_key
 from harness.plan.task import Task, task_record
+from harness.results.answers import write_predictions
+from harness.results.companions import companions_of
 from harness.results.paths import RunPaths, write_json
 from harness.results.reading import read_plan
 from harness.results.records import Audit, ConfusionMatrix, Environment, Provenance
-from harness.results.result import CellResult, Value, save_result, write_predictions
+from harness.results.result import CellResult, Value, save_result
 from harness.scoring.scoring import signatures_of
 from harness.suite.schema import CellAxes
 
@@ -87,9 +89,10 @@ def write_run(
         seen[axes] = cell.source
         result = _result(cell)
         entries.append(_entry(result))
+        home = paths.cell(result.key)
         if cell.records:
-            write_predictions(paths.cell(result.key).predictions, cell.records)
-        save_result(paths.cell(result.key), result)
+            write_predictions(home.predictions, cell.records)
+        save_result(home, replace(result, companions=companions_of(home)))
     sources = ", ".join(sorted({str(cell.source) for cell in cells})[:3])
     suite = {
         "name": name, "description": f"imported: {sources}", "path": name, "imported": True,

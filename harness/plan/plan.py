@@ -12,7 +12,7 @@ from harness.plan.check import checked_suite, refuse_bad_data
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, machine
-from harness.plan.preflight import Decision, preflight, unavailable_reason
+from harness.plan.preflight import Decision, Outdated, preflight, unavailable_reason
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
@@ -54,6 +54,7 @@ def make_plan(
     max_vram_gib: float | None = None,
     where: Machine | None = None,
     backend: str = "hf",
+    outdated: Outdated = lambda _: False,
 ) -> Plan:
     """What `harness run` would do with the suite in ``path``, or with its tiny twin.
 
@@ -65,6 +66,7 @@ def make_plan(
         max_vram_gib: Skip cells that are expected to need more.
         where: The machine that cells will run on; default: this one.
         backend: What loads, answers and measures; see `harness.plan.backends`.
+        outdated: Whether a finished cell is to be scored again.
     """
     BACKENDS.get(backend)  # refuses an unknown name before anything is read
     where = where or machine()
@@ -78,7 +80,7 @@ def make_plan(
     if select and not cells:
         hint = f"`harness plan {path}` lists the cells."
         raise HarnessError(f'--select: no cell matches "{select}"', hint=hint)
-    decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib)
+    decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib, outdated=outdated)
     refuse_bad_data([d.cell for d in decisions if d.action == "run"], path)
     return Plan(suite, path, run, tuple(decisions), claims)
 

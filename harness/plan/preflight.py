@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.datasets.control import control_hash
-from harness.datasets.sources import content_hash, source_of
+from harness.datasets.sources import source_of
 from harness.datasets.splits import Prepared, prepare
 from harness.errors import DamagedFile, HarnessError, SkipCell
 from harness.plan.architecture import architecture_of, shape_of
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
+from harness.plan.content import content_of
 from harness.plan.hub import (
     gated_reason,
     has_token,
@@ -29,18 +28,18 @@ from harness.plan.machine import Machine
 from harness.plan.memory import Estimate, estimate
 from harness.plan.stages import (
     LEFT_BY,
-    VERSIONS,
     Stage,
     Surroundings,
     hardware_of,
     stage_keys,
     stages_of,
 )
-from harness.results.paths import RunPaths
+from harness.results.companions import check_all
+from harness.results.paths import CellPaths, RunPaths
 from harness.results.reading import ASIDE
 from harness.results.records import Environment
-from harness.results.result import SCHEMA, CellResult, load_result
-from harness.results.stages import stage_index
+from harness.results.result import CellResult, load_result
+from harness.results.stages import load_stage, stage_index
 from harness.suite.model_card import ModelCard
 
 
@@ -59,7 +58,7 @@ class Decision:
     memory: Estimate | None = None
     """What it is expected to need; None for architectures that are not known."""
     stages: tuple[Stage, ...] = ()
-    """What is still to be done; nothing for a cell that does not run."""
+    """What is still to be done; of a `current` cell nothing, or `score`, which needs no worker."""
     reuse: Mapping[str, str] = field(default_factory=dict)
     """Stage → the folder under ``cells/`` of an earlier cell that has done it."""
     hardware: str = ""
@@ -100,19 +99,29 @@ class Decision:
         }
 
 
+Outdated = Callable[[CellResult], bool]
+"""Whether a finished cell's metrics are computed in another way now; scoring lies above plans."""
+
+
 def preflight(
-    cells: list[Cell], machine: Machine, run: RunPaths, *, max_vram_gib: float | None = None
+    cells: list[Cell],
+    machine: Machine,
+    run: RunPaths,
+    *,
+    max_vram_gib: float | None = None,
+    outdated: Outdated = lambda _: False,
 ) -> list[Decision]:
     """One decision per cell, in matrix order; cells above ``max_vram_gib`` are skipped."""
-    earlier = _Earlier(run, hardware_of(machine))
+    earlier = _Earlier(run, hardware_of(machine), outdated)
     return [_decide(cell, machine, earlier, max_vram_gib) for cell in cells]
 
 
 class _Earlier:
     """What earlier invocations left in a run directory; looked at when a cell is not current."""
 
-    def __init__(self, run: RunPaths, hardware: str) -> None:
+    def __init__(self, run: RunPaths, hardware: str, outdated: Outdated) -> None:
         self.run = run
+        self.outdated = outdated
         self.hardware = hardware
         self._splits: dict[str, Prepared | None] = {}
 
@@ -128,9 +137,15 @@ class _Earlier:
         if rows is None:
             return {}
         keys = stage_keys(cell, Surroundings(content, self.hardware), rows.train, rows.test)
-        wanted = [stage for stage in stages_of(cell) if stage != "score"]
-        found = {stage: self._index.get((stage, keys.of(stage))) for stage in wanted}
-        return {stage: folder for stage, folder in found.items() if folder is not None}
+        found: dict[str, str] = {}
+        for stage in stages_of(cell):
+            folder = None if stage == "score" else self._index.get((stage, keys.of(stage)))
+            home = None if folder is None else CellPaths(self.run.cells / folder)
+            if folder and home and load_stage(home, stage, keys.of(stage)):
+                found[stage] = folder
+            elif stage == "train":
+                return {}  # answers of an adapter that is gone are not those of the next one
+        return found
 
     def _rows(self, cell: Cell) -> Prepared | None:
         """The rows of the cell's data set; None where they cannot be read: the worker says why."""
@@ -146,25 +161,18 @@ class _Earlier:
 def _decide(
     cell: Cell, machine: Machine, earlier: _Earlier, max_vram_gib: float | None
 ) -> Decision:
-    folder = Path(cell.base_folder)
-    content = {
-        "data": content_hash(cell.dataset, folder),
-        "model": model_hash(cell.model.source, cell.model.revision),
-        "schema": str(SCHEMA),
-        "stages": ".".join(map(str, VERSIONS.values())),
-    }
-    if cell.evaluation.control:
-        content["control"] = control_hash(cell.evaluation.control, folder)
-    if "source" in cell.adapter_config:
-        content["adapter"] = model_hash(cell.adapter_config["source"], None)
+    content = content_of(cell)
     cell_fingerprint = fingerprint(cell, content=content)
     key = cell_key(cell.axes, cell_fingerprint)
     shared: dict[str, Any] = {
         "content": content,
         "memory": estimate(cell),
     }
-    stored, again = _stored(earlier.run.cell(key).result)
-    if stored and stored.status == "ok" and stored.fingerprint == cell_fingerprint:
+    stored, again = _stored(earlier.run.cell(key))
+    is_done = stored and stored.status == "ok" and stored.fingerprint == cell_fingerprint
+    if stored and is_done and again is None:
+        if earlier.outdated(stored):
+            shared |= {"reason": "its metrics are newer", "stages": ("score",)}
         return Decision(cell, key, cell_fingerprint, "current", **shared)
     # a current cell stays current even on a machine that could not run it: its result is there
     reason = _too_large(shared["memory"], max_vram_gib)
@@ -172,6 +180,8 @@ def _decide(
     if reason:
         return Decision(cell, key, cell_fingerprint, "skip", reason, **shared)
     reuse = earlier.stages(cell, content)
+    if again and reuse.get("predict") == key:
+        del reuse["predict"]  # the answers beside a damaged result or table are not trusted
     todo = tuple(stage for stage in stages_of(cell) if stage not in reuse)
     return Decision(
         cell, key, cell_fingerprint, "run", again, **shared,
@@ -179,13 +189,19 @@ def _decide(
     )  # fmt: skip
 
 
-def _stored(path: Path) -> tuple[CellResult | None, str | None]:
-    """The result in ``path``, and where it is damaged the words that say what becomes of it."""
+def _stored(paths: CellPaths) -> tuple[CellResult | None, str | None]:
+    """The result in ``paths``, and where it or a file beside it is damaged, what becomes of it."""
+    found = None
     try:
-        return load_result(path), None
+        found = load_result(paths.result)
+        if found and found.status == "ok":
+            check_all(paths, found.companions)
     except DamagedFile as error:
-        place = (error.where or "").removeprefix(str(path.parent) + os.sep)
-        return None, f"{place} {error.what}: done again, kept as {path.name}{ASIDE}"
+        place = (error.where or "").removeprefix(str(paths.directory) + os.sep)
+        name = place.partition(":")[0]
+        kept = f", kept as {name}{ASIDE}" if (paths.directory / name).is_file() else ""
+        return found, f"{place} {error.what.partition(';')[0]}: done again{kept}"
+    return found, None
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
@@ -239,19 +255,3 @@ def _needed_gib(cell: Cell) -> float | None:
         return asked
     expected = estimate(cell)
     return None if expected is None else expected.needed_gib
-
-
-@cache
-def model_hash(source: str, revision: str | None) -> str:
-    """A hash of a local model's files (large ones by size and time), or hub id and revision."""
-    folder = Path(source)
-    if not folder.is_absolute():
-        return f"{source}@{revision or 'main'}"
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        digest.update(path.name.encode())
-        if path.stat().st_size <= 32 * 1024**2:
-            digest.update(path.read_bytes())
-        else:
-            digest.update(f"{path.stat().st_size}/{path.stat().st_mtime_ns}".encode())
-    return digest.hexdigest()[:16]

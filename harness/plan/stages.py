@@ -108,7 +108,7 @@ def stage_keys(
     record = cell_record(cell)
     model = _without(record["model"], UNSEEN_OF_CARD)
     base = {
-        "model": [model, around.content["model"]],
+        "model": [model, around.content["model"], around.content.get("prompt", "")],
         "quantization": record["quantization_config"],
         "hardware": around.hardware,
         "unplaced": _without(record["evaluation"], EVALUATION),

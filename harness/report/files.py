@@ -14,6 +14,7 @@ from harness.report.page.examples import Shown, shown
 from harness.report.page.html import render_html
 from harness.report.sections import sections_of
 from harness.results.paths import write_bytes, write_json, write_text
+from harness.results.state import forget_shown, is_shown, note_shown
 from harness.results.text import csv_cell
 from harness.results.tidy import TIDY_COLUMNS, tidy_records
 
@@ -26,8 +27,8 @@ FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "r
 
 
 def is_written(directory: Path) -> bool:
-    """Whether ``directory`` holds every file of a report."""
-    return all((directory / name).is_file() for name in FILES)
+    """Whether ``directory`` holds every file of a report, and they show the run as it is now."""
+    return all((directory / name).is_file() for name in FILES) and is_shown(directory)
 
 
 def write_report(
@@ -47,6 +48,9 @@ def write_report(
     run, sections = board.run, sections_of(board)
     if not run.has_texts:
         latex = _clear(directory) or latex
+    # a report of several runs, or one in another folder, is no report of this folder's run
+    own = not run.homes and directory.resolve() == run.directory.resolve()
+    forget_shown(directory)
     title = title or f"{run.suite['name']}: leaderboard"
     figures = [figure for section in sections for figure in section.figures]
     drawn = {figure.name: figure.svg for figure in figures}
@@ -65,6 +69,8 @@ def write_report(
     writer.writerows({key: csv_cell(value) for key, value in r.items()} for r in records)
     write_text(directory / "results.csv", table.getvalue())
     _write_parquet(records, directory / "results.parquet")
+    if own:
+        note_shown(directory, run.state)
     return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
 
 

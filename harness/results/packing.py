@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UNPACKED, HarnessError
-from harness.results.paths import RunPaths, json_text, write_bytes
+from harness.results.companions import Companion, check_all
+from harness.results.paths import CellPaths, RunPaths, json_text, write_bytes
 from harness.results.reading import AGAIN, read_object, read_plan
 
 SUFFIX = ".tar.xz"
@@ -46,10 +47,19 @@ def pack(run_dir: Path, output: Path) -> Path:
     keys = [entry["key"] for entry in read_plan(run_dir, given=str(run_dir))["cells"]]
     found = [paths.plan, paths.environment]
     for key in keys:
-        found += [paths.cell(key).directory / name for name in ("result.json", *_RECORDS)]
+        home = paths.cell(key)
+        _check_companions(home)
+        found += [home.directory / name for name in ("result.json", *_RECORDS)]
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
     write_bytes(output, archive(stored))
     return output
+
+
+def _check_companions(paths: CellPaths) -> None:
+    """Refuse a cell whose tables are not those of its result: the copy would be as wrong."""
+    if paths.result.is_file():
+        stored = read_object(paths.result, hint=AGAIN).get("companions", {})
+        check_all(paths, {name: Companion(**stored[name]) for name in _RECORDS if name in stored})
 
 
 def no_run(directory: Path) -> HarnessError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -161,17 +162,38 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` under a temporary name in the same folder, then rename it to ``path``."""
+    """Write ``content`` under a temporary name in the same folder, then rename it to ``path``.
+
+    The bytes are on the disk before the name is, and the name is before this returns: after a
+    power cut a file is there whole or not at all.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    sync(path.parent)
+
+
+def sync(place: Path) -> None:
+    """Wait until the file, or the names in the folder, ``place`` are on the disk."""
+    if os.name == "nt":
+        return  # Windows opens no folder, and its renames are journalled
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems cannot sync a folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def read_json(path: Path) -> Any:

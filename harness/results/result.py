@@ -17,19 +17,18 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from harness.errors import DamagedFile, HarnessError
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
+from harness.results.answers import control_of, log_of, predictions_of
+from harness.results.companions import Companion, check_there
 from harness.results.packing import unpacked
-from harness.results.paths import CellPaths, RunPaths, write_json, write_text
+from harness.results.paths import CellPaths, RunPaths, write_json
 from harness.results.reading import (
-    AGAIN,
     ASIDE,
     PLANNED_AGAIN,
     UPDATE,
     damaged_field,
     no_plan,
-    read_log,
     read_object,
     read_plan,
-    read_predictions,
 )
 from harness.results.records import (
     CHECKED,
@@ -42,6 +41,7 @@ from harness.results.records import (
     upgraded,
 )
 from harness.results.redaction import Redaction, without_texts
+from harness.results.state import state_of
 from harness.results.value import Value as Value
 from harness.results.value import value_of as value_of
 from harness.suite.schema import AXES, CellAxes
@@ -49,9 +49,10 @@ from harness.suite.schema import AXES, CellAxes
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMA = 2
-"""2: the backend and the stages of a cell have fingerprints. Results of 1 are read as they are."""
-READABLE = frozenset({1, SCHEMA})
+SCHEMA = 3
+"""2: the backend and the stages of a cell have fingerprints. 3: a result records the files beside
+it. Older ones are read as they are."""
+READABLE = frozenset({1, 2, SCHEMA})
 Status = Literal["ok", "failed", "skipped", "missing"]
 
 
@@ -99,6 +100,8 @@ class CellResult:
     and `harness score` bring the cell up to date."""
     stages: dict[str, str] = field(default_factory=dict)
     """Stage → its fingerprint: what another cell's result must share to be used for this one."""
+    companions: dict[str, Companion] = field(default_factory=dict)
+    """File beside ``result.json`` → its hash and rows; empty in results of older versions."""
     schema: int = SCHEMA
 
     @property
@@ -132,8 +135,8 @@ class CellResult:
     @property
     def answers(self) -> int:
         """The answers that its scores were computed from."""
-        scored = (v for v in self.values if v.category is None and _is_scored(v.metric))
-        return max((value.n or 0 for value in scored), default=0)
+        whole = ((v, find(v.metric)) for v in self.values if v.category is None)
+        return max((v.n or 0 for v, known in whole if known and known.is_scored), default=0)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -163,6 +166,8 @@ class Run:
     cells: tuple[CellResult, ...] = field(repr=False)
     homes: dict[str, Path] = field(default_factory=dict, repr=False)
     """Cell key → the cell's folder, of a run that was merged from several."""
+    state: str = field(default="", repr=False)
+    """A hash of the files that it was read from; empty of a run that was merged."""
     redaction: Redaction | None = field(default=None, repr=False)
     """What takes the texts of the data out of answers as they are read; None keeps them."""
 
@@ -188,7 +193,7 @@ class Run:
 
     def train_log(self, cell: CellResult) -> list[dict[str, float]]:
         """The logged training steps of ``cell``; empty for a baseline."""
-        return read_log(self.paths(cell).train_log)
+        return log_of(cell, self.paths(cell))
 
     def paths(self, cell: CellResult) -> CellPaths:
         """The files of ``cell``."""
@@ -197,17 +202,12 @@ class Run:
 
     def control(self, cell: CellResult) -> list[Prediction]:
         """The control records of ``cell``; empty when there are none."""
-        return self._readable(read_predictions(self.paths(cell).control))
+        return self._readable(control_of(cell, self.paths(cell)))
 
     def _readable(self, records: list[Prediction]) -> list[Prediction]:
         if self.redaction is None:
             return records
         return [self.redaction.prediction(record) for record in records]
-
-
-def _is_scored(name: str) -> bool:
-    known = find(name)
-    return known is not None and known.is_scored
 
 
 def save_result(paths: CellPaths, result: CellResult) -> None:
@@ -247,30 +247,6 @@ def _result_type() -> TypeAdapter[CellResult]:
     return TypeAdapter(CellResult)
 
 
-def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> None:
-    """Write one strict JSON line per record to ``path``."""
-    write_text(path, json_lines(records))
-
-
-def json_lines(records: Iterable[Mapping[str, object]]) -> str:
-    """One strict JSON line per record."""
-    lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
-    return "".join(f"{line}\n" for line in lines)
-
-
-def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
-    """The prediction records of ``cell``, in example order; empty when there are none.
-
-    Raises:
-        DamagedFile: a line is cut, or lines are missing: a comparison would show less.
-    """
-    records = read_predictions(paths.predictions)
-    if records and cell.is_ours and len(records) != cell.answers:
-        what = f"{len(records)} answers; result.json was computed from {cell.answers}"
-        raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
-    return records
-
-
 def by_id(records: Iterable[Prediction]) -> dict[str, Prediction]:
     """Example id → record, in the order of ``records``."""
     return {record["id"]: record for record in records}
@@ -288,11 +264,13 @@ def load_run(directory: Path) -> Run:
     paths = RunPaths(directory)
     plan = read_plan(directory, given=given)
     suite = {"name": str(plan["suite"]["name"]), **plan["suite"]}
+    state = state_of(directory)  # before anything is read: what changes since is another state
     try:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
     except (ValueError, KeyError, TypeError) as error:
         raise no_plan(given, f"{type(error).__name__} {error}") from None
-    run = Run(directory, suite, _environment(paths.environment), tuple(cells))
+    environment = _environment(paths.environment)
+    run = Run(directory, suite, environment, tuple(cells), state=state)
     if plan.get("texts") is False:  # packed without them
         return without_texts(run)
     return run
@@ -316,4 +294,5 @@ def _cell_of_plan(paths: RunPaths, entry: Mapping[str, Any]) -> CellResult:
     if stored is None or stored.fingerprint != entry["fingerprint"]:
         reason = "no result yet" if stored is None else "the stored result is of other settings"
         return CellResult(status="missing", reason=reason, **axes, **shared)
+    check_there(paths.cell(entry["key"]), stored.companions)
     return stored

@@ -23,7 +23,7 @@ FILES = {
 }
 """Stage → the files and folders that it writes in a cell's folder."""
 REWRITTEN = frozenset({"predictions.jsonl", "README.md"})
-"""Written again after their stage, with scores: held by what they contain, not by their hash."""
+"""Written again after their stage, with scores: held by `answers`, not by their hash."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class StageRecord:
     """Packages, machine and revision that it was made with."""
     files: dict[str, str] = field(default_factory=dict)
     """Path in the cell's folder → hash of its bytes."""
+    answers: str = ""
+    """Of answers: a hash of what was answered, whatever was scored since."""
     schema: int = SCHEMA
 
 

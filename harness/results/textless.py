@@ -6,14 +6,16 @@ It is written from the run as a report without texts reads it, not from the run'
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from harness.results.answers import table_text
+from harness.results.companions import table_of
 from harness.results.packing import archive, portable
 from harness.results.paths import RunPaths, json_text, write_bytes
 from harness.results.reading import PLANNED_AGAIN, read_object, read_plan
 from harness.results.redaction import without_texts
-from harness.results.result import Run, json_lines
+from harness.results.result import Run
 
 
 def pack_without_texts(run: Run, output: Path) -> Path:
@@ -34,14 +36,16 @@ def pack_without_texts(run: Run, output: Path) -> Path:
             continue
         files = run.paths(cell)
         home = files.directory.relative_to(run.directory).as_posix()
-        stored[f"{home}/{files.result.name}"] = _settings(asdict(cell))
-        for path, rows in (
-            (files.predictions, json_lines(run.predictions(cell))),
-            (files.control, json_lines(run.control(cell))),
-            (files.train_log, json_lines(run.train_log(cell))),
-        ):
-            if rows:
-                stored[f"{home}/{path.name}"] = rows.encode()
+        tables = {
+            files.predictions.name: table_text(run.predictions(cell)),
+            files.control.name: table_text(run.control(cell)),
+            files.train_log.name: table_text(run.train_log(cell)),
+        }
+        kept = {name: content for name, content in tables.items() if content}
+        stored |= {f"{home}/{name}": content for name, content in kept.items()}
+        companions = {name: table_of(content) for name, content in kept.items()}
+        result = replace(cell, companions=companions)
+        stored[f"{home}/{files.result.name}"] = _settings(asdict(result))
     write_bytes(output, archive(stored))
     return output
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.datasets.example import Splits
+from harness.errors import HarnessError
 from harness.plan.stages import stages_of
+from harness.results.answers import write_predictions
 from harness.results.records import Audit, Provenance, Reused, environment_of
-from harness.results.result import CellResult, value_of, write_predictions
+from harness.results.result import CellResult, value_of
 from harness.run.audit import check_leakage, check_rows
+from harness.run.finite import finite_scores
 from harness.run.story import Story
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.forgetting import control_values
@@ -27,8 +30,13 @@ def outcome_of(story: Story) -> CellResult:
     """The cell's result: every number computed from the answers, and every measurement."""
     task, job, records = story.cell.task, story.job, story.records
     story.device.stage("score")
+    signatures = signatures_of(task)
     for answered in (records, *story.repeats.values()):
         score_records(answered, task)
+        finite_scores(answered)
+    if signatures_of(task) != signatures:
+        hint = "Run the suite again: the answers are kept, and scored by what is there now."
+        raise HarnessError("a metric's file changed while answers were scored", hint=hint)
     trivial = trivial_answers(story.splits, task)
     scores = aggregate(records, task, trivial) if records else []
     scores += control_values(story.control)
@@ -52,7 +60,7 @@ def outcome_of(story: Story) -> CellResult:
         trivial=trivial,
         noise=noise_of(records, story.repeats, task.labels),
         confusion=confusion_record(records, task.labels) if task.labels and records else None,
-        metric_signatures=signatures_of(task),
+        metric_signatures=signatures,
         provenance=_provenance(story),
         stages={stage: story.keys.of(stage) for stage in stages_of(story.cell) if stage != "score"},
     )

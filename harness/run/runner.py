@@ -8,6 +8,7 @@ from harness.errors import DamagedFile, HarnessError
 from harness.plan.machine import environment
 from harness.plan.plan import Plan, write_plan
 from harness.plan.preflight import Decision
+from harness.results.companions import check_all
 from harness.results.paths import CellPaths, write_json
 from harness.results.reading import keep_aside
 from harness.results.result import CellResult, load_result, save_result
@@ -67,9 +68,22 @@ def run_here(
 
 def _prepare(paths: CellPaths, job: dict[str, object]) -> None:
     paths.directory.mkdir(parents=True, exist_ok=True)
-    _whole_result(paths)
+    result = _whole_result(paths)
+    if result is not None:
+        _set_damaged_aside(paths, result)
     paths.result.unlink(missing_ok=True)  # what failed or was of other settings is done again
     write_json(paths.cell, job)
+
+
+def _set_damaged_aside(paths: CellPaths, result: CellResult) -> None:
+    """Rename the tables beside ``result`` that are not the ones it was computed from."""
+    for name, expected in result.companions.items():
+        path = paths.directory / name
+        if path.is_file():
+            try:
+                check_all(paths, {name: expected})
+            except DamagedFile:
+                keep_aside(path)
 
 
 def _whole_result(paths: CellPaths) -> CellResult | None:

@@ -14,10 +14,11 @@ from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell
 from harness.plan.stages import StageKeys, Surroundings, stage_keys
+from harness.results.answers import answers_digest, write_predictions
 from harness.results.paths import CellPaths
 from harness.results.reading import read_predictions
-from harness.results.result import write_predictions
 from harness.results.stages import StageRecord
+from harness.run.finite import OVERFLOW, take_out
 from harness.scoring.scoring import attach_examples
 
 
@@ -60,19 +61,31 @@ class Story:
 
 
 def write_answers(story: Story) -> None:
-    """Keep the answers before they are scored, so that scoring again needs no model."""
+    """Keep the answers before they are scored, so that scoring again needs no model.
+
+    Raises:
+        HarnessError: numbers in them are not finite; the answers are written without these.
+    """
+    problems = []
     for answered in (story.records, *story.repeats.values()):
         attach_examples(answered, story.splits.test, story.cell.task)
+        problems.append(take_out(answered))
+    problems.append(take_out(story.control))
     write_predictions(story.paths.predictions, story.records)
     if story.repeats:
         lines = ({"repeat": n, **r} for n, records in story.repeats.items() for r in records)
         write_predictions(story.paths.repeats, lines)
     if story.control:
         write_predictions(story.paths.control, story.control)
+    if problem := next(filter(None, problems), None):
+        raise HarnessError(problem, hint=OVERFLOW)
 
 
-def read_answers(story: Story) -> bool:
-    """Read back what `write_answers` wrote; False where it is not of these examples."""
+def read_answers(story: Story, record: StageRecord) -> bool:
+    """Read back what `write_answers` wrote; False where it is not of these examples.
+
+    Nor is it where the answers are not those that ``record`` was written for.
+    """
     try:
         records = read_predictions(story.paths.predictions)
         repeats = read_predictions(story.paths.repeats)
@@ -81,9 +94,11 @@ def read_answers(story: Story) -> bool:
         return False
     if [record["id"] for record in records] != [example.id for example in story.splits.test]:
         return False
+    if record.answers and record.answers != answers_digest(records):
+        return False
     story.records = records
     attach_examples(records, story.splits.test, story.cell.task)  # categories may have been renamed
-    for record in repeats:
-        story.repeats.setdefault(record.pop("repeat"), []).append(record)
+    for repeat in repeats:
+        story.repeats.setdefault(repeat.pop("repeat"), []).append(repeat)
     story.control = control
     return True

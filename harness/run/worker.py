@@ -29,15 +29,15 @@ from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell, cell_of_record
 from harness.plan.machine import keep_one_gpu
 from harness.plan.stages import Stage, stages_of
+from harness.results.answers import answers_digest, write_predictions
+from harness.results.companions import companions_of
 from harness.results.paths import CellPaths, read_json, write_text
-from harness.results.result import (
-    CellResult,
-    save_result,
-    write_predictions,
-)
+from harness.results.result import CellResult, save_result
 from harness.results.stages import StageRecord, clear_stage, copy_stage, load_stage, save_stage
 from harness.run.adapter_card import adapter_card
 from harness.run.audit import check_leakage, check_rows
+from harness.run.finite import finite_log, finite_numbers
+from harness.run.inputs import check_inputs
 from harness.run.outcome import outcome_of
 from harness.run.placing import placed
 from harness.run.repeats import repeats_of
@@ -57,6 +57,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     cell = cell_of_record(job["cell"])
     device.stage("data")
     splits = load_splits(cell.dataset, Path(cell.base_folder), cache=paths.overlap)
+    check_inputs(cell, job)
     check_extra_metrics(cell.evaluation, cell.task)  # a mistake in one must not cost a training
     check_leakage(splits.counts, cell.evaluation)
     story = Story(cell, paths, device, splits, job)
@@ -64,9 +65,11 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
         if stage != "score":
             _pass(story, stage)
     story.__dict__.pop("loaded", None)  # scoring needs no model
+    check_inputs(cell, job)  # model and adapter have been read by now, too
     result = outcome_of(story)
     whole = {"total": elapsed(device, started), "paused": device.paused_seconds(started)}
     result.timings.update(whole)
+    result = replace(result, companions=companions_of(paths))
     if paths.adapter.is_dir():
         write_text(paths.adapter / "README.md", adapter_card(result, source=cell.model.source))
     save_result(paths, result)
@@ -78,18 +81,21 @@ def _pass(story: Story, stage: Stage) -> None:
     paths, key = story.paths, story.keys.of(stage)
     record = load_stage(paths, stage, key)
     folder = story.job["reuse"].get(stage)
+    if "train" in story.done and "train" not in story.reused:
+        record, folder = None, None  # an adapter that was trained just now has answered nothing yet
     if record is None and folder is not None:
         source = CellPaths(paths.directory.parent / folder)
         if load_stage(source, stage, key) is not None:
             copy_stage(source, paths, stage)
             record = load_stage(paths, stage, key)
-    if record is not None and (stage != "predict" or read_answers(story)):
+    if record is not None and (stage != "predict" or read_answers(story, record)):
         story.reused[stage] = folder or paths.directory.name
         story.done[stage] = record
         return
     clear_stage(paths, stage)
     work = {"train": _train, "predict": _predict, "measure": _measure}[stage]
     found = replace(work(story), key=key, environment=story.job["environment"])
+    finite_numbers(stage, found.numbers)
     found = placed(found, story.job)
     story.done[stage] = save_stage(paths, stage, found)
 
@@ -109,7 +115,7 @@ def _train(story: Story) -> StageRecord:
         "step": trained.step,
         "prepare": elapsed(story.device, began) - trained.seconds,
     }
-    write_predictions(paths.train_log, trained.log)
+    write_predictions(paths.train_log, finite_log(trained.log, cell.training))
     return StageRecord("", trained.numbers, trained.facts, timings, trained.audit)
 
 
@@ -139,6 +145,7 @@ def _predict(story: Story) -> StageRecord:
         {**loaded.numbers, **answers.numbers},
         {**loaded.facts, **answers.facts},
         {**loaded.timings, **timings},
+        answers=answers_digest(story.records),
     )
 
 

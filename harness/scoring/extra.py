@@ -53,7 +53,8 @@ def _settings(source: str) -> str:
 
 
 @cache
-def _module(source: str) -> Any:
+def _module(source: str, settings: str) -> Any:
+    """The module as its file is now: ``settings`` hold its hash, so an edit loads it again."""
     try:
         import evaluate
 
@@ -66,15 +67,29 @@ def _module(source: str) -> Any:
 
 def _pair_scorer(entry: MetricEntry, names: Sequence[str]) -> PairScorer:
     def score(predictions: Sequence[str], references: Sequence[str], _: ScoredTask) -> list[Scores]:
-        module = _module(entry.source)
+        module = _module(entry.source, _settings(entry.source))
         found: list[Scores] = []
         for prediction, reference in zip(predictions, references, strict=True):
-            given = module.compute(predictions=[prediction], references=[reference])
+            given = _computed(entry, module, prediction, reference)
             chosen = _chosen(entry, _numbers(given or {}))
             found.append({name: chosen[name] for name in names})
         return found
 
     return score
+
+
+def _computed(entry: MetricEntry, module: Any, prediction: str, reference: str) -> Any:
+    """What ``module`` says of one answer.
+
+    Raises:
+        HarnessError: whatever it raises, under its name.
+    """
+    try:
+        return module.compute(predictions=[prediction], references=[reference])
+    except Exception as error:  # a module may raise anything
+        what = f'the extra metric "{entry.source}" raises {type(error).__name__}: {error}'
+        hint = "Correct it, then run again: answers that were given are kept, and only scored."
+        raise HarnessError(what, where="evaluation.metrics", hint=hint) from error
 
 
 def _numbers(given: Mapping[str, object]) -> dict[str, float]:

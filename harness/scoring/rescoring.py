@@ -11,8 +11,10 @@ from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
-from harness.results.paths import RunPaths
-from harness.results.result import CellResult, Run, Value, save_result, write_predictions
+from harness.results.answers import table_text
+from harness.results.companions import draft_of, table_of
+from harness.results.paths import CellPaths, RunPaths, sync, write_bytes
+from harness.results.result import CellResult, Run, Value, save_result
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.scoring import score_records, signatures_of
 from harness.suite.schema import Evaluation
@@ -63,10 +65,23 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
             read_before = [_reading(record) for record in records]
             result = _rescored(cell, records)
             paths = RunPaths(run.directory).cell(cell.key)
-            write_predictions(paths.predictions, records)
-            save_result(paths, result)
+            _save(paths, result, records)
             done.append(_summary(cell, result, records, read_before))
     return done
+
+
+def _save(paths: CellPaths, result: CellResult, records: Sequence[Prediction]) -> None:
+    """Replace the answers of a finished cell and its result, which belong together.
+
+    Killed between the two, the next reader puts the answers in place: see `finish_replacing`.
+    """
+    content, path = table_text(records), paths.predictions
+    draft = draft_of(path)
+    write_bytes(draft, content)
+    companions = {**result.companions, path.name: table_of(content)}
+    save_result(paths, replace(result, companions=companions))
+    draft.replace(path)
+    sync(path.parent)
 
 
 def _whole_predictions(run: Run, cell: CellResult) -> list[Prediction]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.results.result import read_predictions, write_predictions
+from harness.results.answers import write_predictions
+from harness.results.reading import read_predictions
 
 
 @pytest.mark.parametrize("text", ["plain", "a\u2028b", "a\x85b\u2029", "a\r\nb\x0b\x0c\x1c", ""])

@@ -25,6 +25,14 @@ def run(write_suite, tmp_path):
     return suite, out
 
 
+def answered_otherwise(path, records):
+    """Replace the answers of a cell, and its result by one that has recorded no files yet."""
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    result = path.with_name("result.json")
+    old = json.loads(result.read_text()) | {"companions": {}, "schema": 2}
+    result.write_text(json.dumps(old))
+
+
 def test_scores_come_back_from_predictions_alone(write_suite, tmp_path):
     _, out = run(write_suite, tmp_path)
     before = [cell.values for cell in load_run(out).cells]
@@ -40,7 +48,7 @@ def test_a_changed_prediction_changes_the_score_and_keeps_the_measurements(write
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
         record["prediction"] = "nothing"
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    answered_otherwise(path, records)
     CliRunner().invoke(main, ["score", str(out)])
     after = load_run(out).cells[0]
     assert base.value("numeric_accuracy").value > after.value("numeric_accuracy").value == 0
@@ -71,7 +79,7 @@ def test_score_says_what_changed_in_each_cell(write_suite, tmp_path):
     golds = [r for r in records if "numeric_accuracy" in r["scores"]]
     wrong = next(r for r in golds if not r["scores"]["numeric_accuracy"])
     wrong["prediction"] = f"<think>0</think>Ответ: {wrong['gold']}"
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    answered_otherwise(path, records)
     before = load_run(out).cells[0].value("numeric_accuracy").value
     output = CliRunner().invoke(main, ["score", str(out)]).output
     assert f"{key}: " in output

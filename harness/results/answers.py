@@ -1,0 +1,95 @@
+"""``predictions.jsonl`` and its like: written strictly, read back as their result knows them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import DamagedFile
+from harness.metrics.prediction import Prediction
+from harness.results.companions import check_table, finish_replacing
+from harness.results.paths import CellPaths, write_bytes
+from harness.results.reading import AGAIN, read_log, read_predictions
+
+if TYPE_CHECKING:
+    from harness.results.result import CellResult
+
+ANSWERED = (
+    "id", "prompt", "prediction", "finish_reason", "prompt_tokens", "new_tokens", "nll",
+    "answer_tokens", "correct_tokens", "entropy", "label_scores",
+)  # fmt: skip
+"""The fields that a model decided; scoring reads them and writes others."""
+
+
+def table_text(records: Iterable[Mapping[str, object]]) -> bytes:
+    """One strict JSON line per record.
+
+    Raises:
+        ValueError: a number is not finite: JSON has no word for it.
+    """
+    lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> None:
+    """Write one strict JSON line per record to ``path``."""
+    write_bytes(path, table_text(records))
+
+
+def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
+    """The prediction records of ``cell``, in example order; empty when there are none.
+
+    Raises:
+        DamagedFile: a line is cut, lines are missing, or the file is not the one of the result.
+    """
+    check_companion(cell, paths, paths.predictions)
+    records = read_predictions(paths.predictions)
+    if records and cell.is_ours and len(records) != cell.answers:
+        what = f"{len(records)} answers; result.json was computed from {cell.answers}"
+        raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
+    return records
+
+
+def control_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
+    """The control records of ``cell``; empty when there are none.
+
+    Raises:
+        DamagedFile: as `predictions_of`.
+    """
+    check_companion(cell, paths, paths.control)
+    return read_predictions(paths.control)
+
+
+def log_of(cell: CellResult, paths: CellPaths) -> list[dict[str, float]]:
+    """The logged training steps of ``cell``; empty for a baseline.
+
+    Raises:
+        DamagedFile: as `predictions_of`.
+    """
+    check_companion(cell, paths, paths.train_log)
+    return read_log(paths.train_log)
+
+
+def check_companion(cell: CellResult, paths: CellPaths, path: Path) -> None:
+    """Refuse the table ``path`` if it is not the one that the result of ``cell`` recorded.
+
+    Raises:
+        DamagedFile: it is gone, or a line of it is cut, or it has other rows or other content.
+    """
+    expected = cell.companions.get(path.name)
+    if expected is None:
+        return  # a result of an older version, or one that has no such file
+    finish_replacing(paths, {path.name: expected})
+    check_table(path, path.read_bytes() if path.is_file() else None, expected)
+
+
+def answers_digest(records: Sequence[Prediction]) -> str:
+    """A hash of what was answered, whatever was scored since."""
+    digest = hashlib.sha256()
+    for record in records:
+        kept = {name: record[name] for name in ANSWERED if name in record}  # type: ignore[literal-required]
+        digest.update(json.dumps(kept, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
