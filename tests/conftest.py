@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def write_suite(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def shipped_suites(tmp_path) -> Path:
+    """The folder of the shipped suites, with stand-ins for the texts that are not ours to ship."""
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    data = tmp_path / "data"
+    data.mkdir()
+    asked = [f"Question {k // 2} about money?,,It depends on matter {k}." for k in range(500)]
+    (data / "fiqa_answers.csv").write_text("\n".join(["instruction,input,output", *asked]))
+    moods = ("negative", "neutral", "positive")
+    said = [f"Sentence {k} on a company,{moods[k % 3]}" for k in range(1500)]
+    (data / "financial_phrasebank.csv").write_text("\n".join(["text,label", *said]))
+    return tmp_path / "suites"
 
 
 @pytest.fixture

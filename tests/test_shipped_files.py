@@ -6,8 +6,8 @@ from harness.suite.loading import load_suite
 from harness.suite.model_card import load_model_card
 
 
-def test_every_suite_is_valid(root):
-    suites = sorted((root / "suites").rglob("*.yaml"))
+def test_every_suite_is_valid(shipped_suites):
+    suites = sorted(shipped_suites.rglob("*.yaml"))
     assert suites
     for path in suites:
         assert expand(load_suite(path), path)

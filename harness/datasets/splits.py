@@ -71,6 +71,9 @@ def prepare(entry: DatasetEntry, folder: Path) -> Prepared:
         counts.update({f"test_{key}": count for key, count in test_counts.items()})
         train, test = _apart(rows.examples, test_rows.examples, entry, counts)
         notes = tuple(dict.fromkeys((*rows.notes, *test_rows.notes)))
+    if entry.validation is not None:
+        counts["test_rows_unseen"] = len(test)
+        train, test = _held_out(train, entry, counts)
     if _task(entry, source) == "classification":
         check_sides(train, test, entry)
     counts.update(train_rows=len(train), test_rows=len(test))
@@ -166,6 +169,28 @@ def _in_order(
     n_train, n_test = _sizes(examples, entry)
     counts["not_used"] = len(examples) - n_train - n_test
     return examples[:n_train], examples[n_train : n_train + n_test]
+
+
+def _held_out(
+    train: list[Example], entry: DatasetEntry, counts: Counter[str]
+) -> tuple[list[Example], list[Example]]:
+    """Training rows in two parts, whole groups in each: one to learn from, one to be scored.
+
+    They are parted after the test rows were taken out, so that the test rows are those of the suite
+    without `validation`, and none of them is ever looked at while settings are chosen.
+    """
+    held = _count(entry.validation or 0, len(train))
+    parts = entry.model_copy(update={"train": max(0, len(train) - held), "test": held})
+    if held < 1 or held >= len(train):
+        raise HarnessError(
+            f'data set "{entry.name}": validation: {held} of {len(train)} training rows',
+            hint="Hold out at least one row, and leave some for training.",
+        )
+    split = _in_order if entry.split == "in-order" else _by_group
+    own: Counter[str] = Counter()
+    train, scored = split(train, parts, own)
+    counts["not_used"] += own["not_used"]
+    return train, scored
 
 
 def _clean(examples: list[Example], entry: DatasetEntry, counts: Counter[str]) -> list[Example]:

@@ -114,6 +114,8 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     record["adapter_config"].pop("source", None)
     if cell.is_baseline:
         record.pop("training")
+    if cell.dataset.validation is None:  # as before there was one: results stay current
+        record["dataset"].pop("validation")
     text = json.dumps(record, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -88,6 +88,9 @@ class DatasetEntry(Entry):
     """Number or share of training rows; default: all rows that are not for testing."""
     test: RowsOrShare | None = None
     """Number or share of test rows; default 0.2, or all rows of a test set of your own."""
+    validation: RowsOrShare | None = None
+    """Number or share of the training rows that are held out and scored in place of the test rows,
+    which stay unseen: for choosing settings before the comparison that counts."""
     split_seed: int = 42
     """The seed of sampling and split, apart from training seeds: all of them share a baseline."""
     min_answer_words: int = Field(0, ge=0)

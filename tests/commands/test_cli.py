@@ -32,10 +32,10 @@ def test_schema_names_the_axes():
     }  # fmt: skip
 
 
-def test_shipped_suites_and_models_are_valid(root):
+def test_shipped_suites_and_models_are_valid(root, shipped_suites):
     from harness.suite.model_card import load_model_card
 
-    suites = [str(path) for path in (root / "suites").glob("*.yaml")]
+    suites = [str(path) for path in shipped_suites.glob("*.yaml")]
     result = CliRunner().invoke(main, ["validate", *suites])
     assert result.exit_code == 0, result.output
     for path in (root / "models").glob("*.yaml"):

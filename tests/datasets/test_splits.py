@@ -116,3 +116,47 @@ def test_a_label_that_is_tested_and_never_trained_on_is_an_error(tmp_path):
     options = {"labels": ("usual", "rare"), "split": "in-order", "train": 8, "test": 2}
     with pytest.raises(HarnessError, match='"rare" is tested and never trained on'):
         load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "finance-qa", "train": 300, "test": 100, "validation": 60},
+        {"name": "ru-calculations", "rows": 500, "train": 300, "test": 80, "validation": 0.2},
+        {"name": "finance-labels", "test": 100, "validation": 50},
+    ],
+)
+def test_validation_rows_are_training_rows_and_the_test_rows_stay_unseen(settings):
+    whole = load_splits(DatasetEntry(**{**settings, "validation": None}), Path())
+    held = load_splits(DatasetEntry(**settings), Path())
+    ids = {e.id for e in whole.train}
+    assert {e.id for e in (*held.train, *held.test)} <= ids
+    seen, scored = ({e.group or e.id for e in side} for side in (held.train, held.test))
+    unseen = {e.group or e.id for e in whole.test}
+    assert not seen & scored
+    assert not (seen | scored) & unseen
+    wanted = settings["validation"]
+    assert len(held.test) == (wanted if wanted > 1 else int(wanted * len(whole.train)))
+    assert held.counts["test_rows_unseen"] == len(whole.test)
+    assert held.counts["test_rows"] == len(held.test)
+    assert len(held.train) >= 0.9 * (len(whole.train) - len(held.test))
+
+
+def test_validation_in_order_is_the_end_of_the_training_rows(tmp_path):
+    entry = table(tmp_path, rows(9)).model_copy(update={"split": "in-order"})
+    held = load_splits(entry.model_copy(update={"validation": 1}), tmp_path)
+    whole = load_splits(entry, tmp_path)
+    assert held.train == whole.train[:3]
+    assert held.test == whole.train[3:]
+    with pytest.raises(HarnessError, match="validation: 4 of 4 training rows"):
+        load_splits(entry.model_copy(update={"validation": 1.0}), tmp_path)
+
+
+def test_validation_rows_of_a_test_file_come_from_the_training_file(tmp_path):
+    (tmp_path / "test.jsonl").write_text(json.dumps({"instruction": "Ask?", "output": "It."}))
+    entry = DatasetEntry(
+        name="t", source=_table(tmp_path, rows(9)), test_source="test.jsonl", validation=3
+    )
+    held = load_splits(entry, tmp_path)
+    assert (len(held.train), len(held.test)) == (6, 3)
+    assert all(e.prompt.startswith("Question") for e in held.test)
