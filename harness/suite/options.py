@@ -161,6 +161,7 @@ HARNESS_TRAINING_KEYS = {
     "loss_on": "=answer|=all|=prompt",
     "prepare_for_kbit": "bool",
     "loraplus_lr_ratio": "float",
+    "engine": "=auto|=trl",
 }
 """Training keys of the harness itself, each with the kind of its value."""
 
@@ -170,6 +171,8 @@ OWN_KEYS = {
     "prepare_for_kbit": "Call PEFT's `prepare_model_for_kbit_training`. It upcasts what is not "
     "quantized, which can cost more memory than quantization saves.",
     "loraplus_lr_ratio": "LoRA+: the learning rate of B as a multiple of A's (Hayou et al. 2024).",
+    "engine": "What trains: `auto`, the harness's own engine where it is known to give TRL's "
+    "losses and TRL elsewhere, or `trl`, always `SFTTrainer`.",
 }
 """What each training key of the harness itself does."""
 

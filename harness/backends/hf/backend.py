@@ -66,7 +66,7 @@ class HFBackend:
         numbers |= kind.save(model, self._paths.adapter)
         del model
         free()  # the base is loaded anew for what is served
-        facts = {"trained": {**facts, "steps": trained.steps}}
+        facts = {"trained": {**facts, "steps": trained.steps, "training": trained.how}}
         return Training(numbers, facts, rows.audit, trained.log, seconds, trained.step)
 
     def load(self, probe: Example) -> BackendResult:

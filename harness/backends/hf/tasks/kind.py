@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from harness.backends.base import Asking, BackendResult
 from harness.backends.hf.encoding import TrainingRows
-from harness.backends.hf.training.trainer import Trained
+from harness.backends.hf.training.trained import Trained
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
 

@@ -22,7 +22,7 @@ from harness.backends.hf.models.loading import (
     prepare_for_kbit,
 )
 from harness.backends.hf.training.row_store import rows_key, stored_rows
-from harness.backends.hf.training.trainer import Trained
+from harness.backends.hf.training.trained import Trained
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell

@@ -27,7 +27,8 @@ from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import generation_latency
 from harness.backends.hf.models.loading import add_adapter, device
 from harness.backends.hf.models.random import random_model
-from harness.backends.hf.training.trainer import Trained, arguments_of, train_rows
+from harness.backends.hf.training.trained import Trained
+from harness.backends.hf.training.trainer import arguments_of, train_rows
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell

@@ -21,7 +21,8 @@ from harness.backends.hf.encoding import (
 from harness.backends.hf.latency.latency import Latency, generation_latency
 from harness.backends.hf.stop_tokens import loaded_stops
 from harness.backends.hf.tasks.pretrained import PretrainedTask
-from harness.backends.hf.training.trainer import Trained, train_text
+from harness.backends.hf.training.trained import Trained
+from harness.backends.hf.training.trainer import train_text
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
 from harness.suite.options import training_value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,40 +25,15 @@ from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
 from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
+from harness.backends.hf.training.check import disagreement
+from harness.backends.hf.training.engine import FlatTraining, in_float32
+from harness.backends.hf.training.evidence import trl_reason
 from harness.backends.hf.training.packing import check_packing
+from harness.backends.hf.training.steps import kept_rows
+from harness.backends.hf.training.trained import Trained
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
 from harness.suite.parts import Options
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training left behind, besides the adapter on disk."""
-
-    log: list[dict[str, float]]
-    """One record per logged step: loss, learning rate, token accuracy, entropy."""
-    seconds: float
-    """Wall-clock seconds of the steps alone: no set-up of the trainer, no tokenization."""
-    tokens: int
-    """Non-padding tokens in the rows, times epochs trained."""
-    steps: int
-    started: float
-    """`time.monotonic` at the first step."""
-    step: float
-    """Median seconds of a step after the first."""
-    parts: dict[str, float]
-    """MiB of gradients and optimizer state; on CUDA of the rest of the peak too."""
-
-    def cost(self, facts: Mapping[str, Any], seconds: float) -> dict[str, float]:
-        """Time, speed and size of training a model of which `census` gave ``facts``."""
-        trained, total = facts["trainable_params"], facts["total_params"] or 1
-        return {
-            **self.parts,
-            "train_seconds": seconds,
-            "train_tokens_per_s": self.tokens / max(seconds, 1e-9),
-            "trainable_params": trained,
-            "trainable_percent": 100 * trained / total,
-        }
 
 
 def train_text(
@@ -86,15 +60,24 @@ def train_rows(
     if options.get("packing") or options.get("padding_free"):
         check_packing(model, rows)
     ratio = options.pop("loraplus_lr_ratio", None)
+    engine = options.pop("engine", "auto")
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
+    in_float32(model)
     arguments = _on_one_device(SFTConfig(**options))
+    kept = kept_rows(rows, arguments)
+    reason = "the suite says `engine: trl`" if engine == "trl" else None
+    reason = reason or trl_reason(model, options, arguments)
+    if reason is None:
+        reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
+        if reason is None:
+            return FlatTraining(model, kept, arguments, ratio).run(tokens)
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=_dataset(rows),
         processing_class=tokenizer, callbacks=_callbacks(model),
         optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
     )  # fmt: skip
-    return _train(trainer, model, tokens)
+    return _train(trainer, model, tokens, reason)
 
 
 def _on_one_device(arguments: Any) -> Any:
@@ -179,7 +162,7 @@ def train_labels(
         data_collator=DataCollatorWithPadding(tokenizer),
     )
     try:
-        return _train(trainer, model, rows.audit["tokens"])
+        return _train(trainer, model, rows.audit["tokens"], "a classification head")
     finally:
         tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
@@ -198,7 +181,7 @@ def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> Options:
         "save_strategy": "no",
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
-    own = HARNESS_TRAINING_KEYS.keys() - {"loraplus_lr_ratio"}
+    own = HARNESS_TRAINING_KEYS.keys() - {"loraplus_lr_ratio", "engine"}
     suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {
         "output_dir": str(scratch),
@@ -211,10 +194,8 @@ def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> Options:
     return {**defaults, **suite, **managed}
 
 
-def _train(trainer: Any, model: PreTrainedModel, tokens: int) -> Trained:
-    for parameter in model.parameters():
-        if parameter.requires_grad:  # one policy for every cell: TRL halves them when quantized
-            parameter.data = parameter.data.to(torch.float32)
+def _train(trainer: Any, model: PreTrainedModel, tokens: int, reason: str) -> Trained:
+    in_float32(model)  # again: TRL halves them when quantized
     steps = _Steps()
     trainer.add_callback(steps)
     output = trainer.train()
@@ -235,6 +216,7 @@ def _train(trainer: Any, model: PreTrainedModel, tokens: int) -> Trained:
         started=started,
         step=steps.median(),
         parts=training_parts(model, trainer.optimizer, peak),
+        how={"engine": "trl", "reason": reason},
     )
 
 

@@ -1,0 +1,136 @@
+"""Whether flat batches agree with padded ones: asked of every model before it is trained on them.
+
+The allow-list says what was right for an architecture's tiny twin; this says what is right for the
+checkpoint, dtype, quantization and adapter at hand. A few rows go through the model both ways, flat
+and padded with its own attention, and the losses and the gradients of all trained weights must be
+the same but for rounding. Nothing is changed: no step is made, dropout is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from harness.backends.hf.encoding import IGNORED
+from harness.backends.hf.training.flat_attention import flat_attention, reading
+from harness.backends.hf.training.flat_batch import flat_batch, learn, learned_tokens
+
+LONGEST = 128
+"""Longer rows are cut for the check: a padded batch of long ones may not fit in memory."""
+
+
+class Tolerance(NamedTuple):
+    """What rounding may do."""
+
+    loss: float
+    """Nats a token."""
+    gradients: float
+    """Distance of all gradients over their length. A wrong mask or position gives 0.3 and more."""
+
+
+TOLERANCE = {False: Tolerance(1e-4, 2e-3), True: Tolerance(0.02, 0.1)}
+"""In float32; in 16 bits, where a product of two numbers is off by up to 1/256."""
+
+
+def disagreement(
+    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], arguments: Any
+) -> str | None:
+    """Return how flat batches of ``rows`` differ from padded ones; None if they agree.
+
+    An error counts as a difference: the engine is not used, and the reason is kept.
+    """
+    half = bool(arguments.bf16)
+    rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
+    some = _some(rows)
+    training = model.training
+    model.eval()
+    try:
+        wanted = _padded(model, some, half)
+        found = _flat(model, some, half)
+        model.train()
+        _dry_run(model, some, half)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
+    finally:
+        model.train(training)
+    return _apart(found, wanted, TOLERANCE[rounded])
+
+
+def _some(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:
+    """The shortest, a middle and the longest of ``rows``; the second half of each is learned."""
+    ordered = sorted(rows, key=lambda row: len(row["input_ids"]))
+    some = []
+    for k in sorted({0, len(ordered) // 2, len(ordered) - 1}):
+        ids = list(ordered[k]["input_ids"][:LONGEST])
+        start = len(ids) // 2
+        some.append({"input_ids": ids, "labels": [IGNORED] * start + ids[start:]})
+    return some
+
+
+class _Pass(NamedTuple):
+    """A loss a token and the gradients of the trained weights."""
+
+    loss: float
+    gradients: list[torch.Tensor]
+
+
+def _passed(model: PreTrainedModel, nll: torch.Tensor, count: int) -> _Pass:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    loss = nll / max(count, 1)
+    found = torch.autograd.grad(loss, trained, allow_unused=True)
+    return _Pass(float(loss.detach()), [g.float() for g in found if g is not None])
+
+
+def _flat(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
+    batch = flat_batch(rows, model.device)
+    with flat_attention(model), reading(batch.segments):
+        return _passed(model, learn(model, batch, half=half).nll, learned_tokens(rows))
+
+
+def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
+    width = max(len(row["input_ids"]) for row in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
+    for i, row in enumerate(rows):
+        size = len(row["input_ids"])
+        ids[i, :size], mask[i, :size] = torch.tensor(row["input_ids"]), 1
+        labels[i, :size] = torch.tensor(row["labels"])
+    device = model.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        logits = model(
+            input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
+        ).logits
+    nll = cross_entropy(
+        logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten().to(device),
+        ignore_index=IGNORED, reduction="sum",
+    )  # fmt: skip
+    return _passed(model, nll, learned_tokens(rows))
+
+
+@torch.no_grad()
+def _dry_run(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> None:
+    """Once in training mode, where attention may be given what it does not know: dropout."""
+    batch = flat_batch(rows, model.device)
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), flat_attention(model), reading(batch.segments):
+        learn(model, batch, half=half)
+
+
+def _apart(found: _Pass, wanted: _Pass, tolerance: Tolerance) -> str | None:
+    away = abs(found.loss - wanted.loss)
+    if not away <= tolerance.loss:  # NaN counts as away
+        return f"the loss is {away:.2g} nats a token off"
+    if len(found.gradients) != len(wanted.gradients):
+        return "other weights get a gradient"
+    length = sum(float(g.square().sum()) for g in wanted.gradients) ** 0.5
+    pairs = zip(found.gradients, wanted.gradients, strict=True)
+    gap = sum(float((a - b).square().sum()) for a, b in pairs) ** 0.5
+    if not gap <= tolerance.gradients * length:
+        return f"gradients are {gap / max(length, 1e-30):.2g} of their length off"
+    return None

@@ -1,0 +1,165 @@
+"""What the training engine knows to be right: allow-lists, never a guess.
+
+The lists say what `tests/backends/hf/training/test_engine.py` compares with `SFTTrainer`. Whatever
+is not on them is trained by TRL, and the result says why. A new key of TRL, field of PEFT or
+architecture is therefore slow until somebody has compared it, and never wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import PreTrainedModel
+
+from harness.backends.hf.decoding.evidence import takes
+
+# Sorted, so that a diff shows which one came or went. Dense models alone: what a mixture of experts
+# adds to its loss is computed over the whole batch, padding included.
+_FLAT_TYPES = """
+    apertus arcee cohere cohere2 cwm ernie4_5 exaone4 gemma gemma3_text glm glm4 gpt2 gpt_bigcode
+    gpt_neox granite helium hunyuan_v1_dense hyperclovax internlm3 jais2 llama ministral ministral3
+    mistral nanochat nemotron olmo olmo2 olmo3 opt persimmon phi phi3 qwen2 qwen3 seed_oss smollm3
+    stablelm starcoder2
+"""
+FLAT_TYPES = frozenset(_FLAT_TYPES.split())
+"""`model_type`s whose rows, laid end to end, give the logits that each has alone."""
+
+KEYS = frozenset(
+    {
+        # the harness's own and those that it sets
+        "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm", "save_strategy",
+        "dataloader_pin_memory", "logging_steps", "max_length",
+        # what is learned, how often and from how many rows
+        "num_train_epochs", "max_steps", "per_device_train_batch_size",
+        "gradient_accumulation_steps", "train_sampling_strategy", "padding_free",
+        # the optimizer and its schedule
+        "optim", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
+        "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio",
+        # precision and memory
+        "bf16", "tf32", "gradient_checkpointing",
+    }
+)  # fmt: skip
+"""Keys of `SFTConfig` that the engine follows; any other one in a suite means TRL."""
+VALUES: Mapping[str, frozenset[str]] = {
+    "optim": frozenset(
+        {"adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit",
+         "paged_adamw_32bit", "paged_adamw"}
+    ),
+    "lr_scheduler_type": frozenset(
+        {"linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts",
+         "polynomial", "inverse_sqrt"}
+    ),
+    "train_sampling_strategy": frozenset({"random", "sequential"}),
+    "save_strategy": frozenset({"no"}),
+}  # fmt: skip
+"""The values of some of them that it follows."""
+LORA_FIELDS = frozenset(
+    {
+        "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "use_rslora",
+        "use_dora", "bias", "lora_bias", "init_lora_weights", "layers_to_transform",
+        "layers_pattern", "rank_pattern", "alpha_pattern", "fan_in_fan_out",
+        # where it came from, which changes no number
+        "peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path",
+        "revision", "inference_mode", "runtime_config",
+    }
+)  # fmt: skip
+"""Fields of `LoraConfig` that work token by token, which is all that a flat batch asks of them."""
+DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob", "attn_dropout")
+"""What configs call the dropout of attention weights, which a variable-length kernel has not."""
+
+
+def trl_reason(model: PreTrainedModel, options: Mapping[str, Any], arguments: Any) -> str | None:
+    """Return why TRL has to train ``model``; None if the engine may.
+
+    Args:
+        model: the model under its adapter.
+        options: the training keys as the suite and the harness set them.
+        arguments: the `SFTConfig` that they make.
+    """
+    return (
+        _keys_reason(options, arguments)
+        or model_reason(model)
+        or adapter_reason(model)
+        or _together_reason(model, arguments)
+    )
+
+
+def _keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
+    extra = sorted(k for k, v in options.items() if k not in KEYS and v is not None)
+    if extra:
+        return f"training keys {', '.join(extra)}"
+    for key, known in VALUES.items():
+        value = getattr(arguments, key, None)
+        value = str(getattr(value, "value", value))
+        if value not in known and not (key == "train_sampling_strategy" and value == "None"):
+            return f"{key} {value}"
+    steps = arguments.logging_steps
+    if steps < 1 or steps != int(steps):
+        return "logging_steps that is a share of the training"
+    if arguments.fp16:
+        return "fp16, which needs the loss to be scaled"
+    return None
+
+
+def adapter_reason(model: PreTrainedModel) -> str | None:
+    """Return why the adapter of ``model`` is not one that the engine knows; None if it is."""
+    configs: Mapping[str, Any] = getattr(model, "peft_config", {})
+    if len(configs) > 1:
+        return "several adapters"
+    for config in configs.values():
+        if type(config) is not LoraConfig:
+            return f"the adapter method {str(config.peft_type.value).lower()}"
+        usual = LoraConfig()
+        extra = [
+            name
+            for name, value in vars(config).items()
+            if name not in LORA_FIELDS and value != getattr(usual, name, None)
+        ]
+        if extra:
+            return f"the adapter's {', '.join(sorted(extra))}"
+    return None
+
+
+def model_reason(model: PreTrainedModel) -> str | None:
+    """Return why rows of ``model`` may not be laid end to end; None if they may."""
+    if model.config.model_type not in FLAT_TYPES:
+        return f"the architecture {model.config.model_type} is not among those compared"
+    settings = model.config.get_text_config(decoder=True)
+    dropouts = [name for name in DROPOUTS if getattr(settings, name, 0)]
+    if dropouts:
+        return f"dropout of attention weights ({', '.join(dropouts)})"
+    lost = [name for name in ("position_ids", "logits_to_keep") if not takes(model, name)]
+    if lost:
+        return f"its forward takes no {' and no '.join(lost)}"
+    if model.dtype not in (torch.float32, torch.bfloat16):
+        return f"weights in {str(model.dtype).removeprefix('torch.')}"
+    if any(type(module).__name__ == "Linear8bitLt" for module in model.modules()):
+        return "int8, whose outlier columns depend on the whole batch"
+    if getattr(model, "is_quantized", False) and not _only_four_bits(model):
+        return "a quantization other than bitsandbytes in 4 bits"
+    return None
+
+
+def _only_four_bits(model: PreTrainedModel) -> bool:
+    method = getattr(getattr(model, "hf_quantizer", None), "quantization_config", None)
+    return bool(getattr(method, "load_in_4bit", False))
+
+
+def _together_reason(model: PreTrainedModel, arguments: Any) -> str | None:
+    """What is known each by itself but not together."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parameters = inspect.signature(base.forward).parameters.values()
+    if arguments.gradient_accumulation_steps > 1 and not any(
+        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters
+    ):
+        # the trainer then averages over batches, not over tokens
+        return "gradient accumulation of a model that takes no `num_items_in_batch`"
+    optim = str(getattr(arguments.optim, "value", arguments.optim))
+    embedding = model.get_input_embeddings().weight
+    if "8bit" in optim and embedding.requires_grad:
+        return "an 8-bit optimizer over embeddings, which the trainer keeps in 32 bits"
+    return None

@@ -1,0 +1,158 @@
+"""Causal attention within the rows of a flat batch: rows laid end to end, without padding.
+
+The function is registered with transformers' attention interface. A model that takes it from there
+needs no other change. It refuses every argument that it does not know, because an argument that is
+left out (a window, a soft cap, a sink) would change the results without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+NAME = "harness_flat"
+"""What the model's config calls this attention while it is in use."""
+HARMLESS = frozenset({"position_ids", "use_cache", "output_attentions", "output_hidden_states"})
+"""Further arguments that models hand down and that change nothing here: positions are in the
+queries and keys already, and nothing is cached or returned."""
+
+
+@dataclass
+class Segments:
+    """Where the rows of a flat batch begin and end."""
+
+    bounds: tuple[int, ...]
+    """0 and the end of each row, for attention that runs row by row (CPU)."""
+    cumulative: torch.Tensor | None = None
+    """The same on the device, int32, for the variable-length kernel (CUDA)."""
+    longest: int = 0
+    """At least the longest row's length; a constant of a captured step."""
+    mask: torch.Tensor | None = field(default=None, repr=False)
+    """Which token sees which, (tokens, tokens): for CUDA in float32, which has no such kernel."""
+
+
+class UnknownAttention(RuntimeError):
+    """A model hands its attention something that this one does not know."""
+
+
+_reading: Segments | None = None
+# A module variable, not a ContextVar: gradient checkpointing calls the forward pass again from
+# autograd's own thread, which does not see the context of the caller.
+
+
+@contextmanager
+def flat_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let ``model`` use the attention of this module; its own is put back afterwards."""
+    configs = {id(c): c for c in (model.config, model.config.get_text_config(decoder=True))}
+    before = [(config, config._attn_implementation) for config in configs.values()]
+    try:
+        for config in configs.values():
+            config._attn_implementation = NAME
+        yield
+    finally:
+        for config, own in before:
+            config._attn_implementation = own
+
+
+@contextmanager
+def reading(segments: Segments) -> Iterator[None]:
+    """Say how the batch is cut whose forward and backward passes run inside."""
+    global _reading
+    before, _reading = _reading, segments
+    try:
+        yield
+    finally:
+        _reading = before
+
+
+def _attention(
+    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,
+    attention_mask: torch.Tensor | None, dropout: float = 0.0, scaling: float | None = None,
+    sliding_window: int | None = None, **others: Any,
+) -> tuple[torch.Tensor, None]:  # fmt: skip
+    """Attention of (1, heads, tokens, size) queries; the result is (1, tokens, heads, size).
+
+    The mask is a placeholder: `Segments` says what it would.
+    """
+    segments = _reading
+    if segments is None:
+        raise UnknownAttention("no flat batch is being read")
+    # `is_causal` may be left out, as a keyword or as an attribute of the layer
+    causal = others.pop("is_causal", None)
+    if causal is False or getattr(module, "is_causal", True) is False:
+        raise UnknownAttention("its attention is not causal")
+    extra = sorted(k for k, v in others.items() if v is not None and k not in HARMLESS)
+    if dropout:
+        extra.append("dropout")
+    if sliding_window is not None and sliding_window < segments.longest:
+        extra.append("sliding_window")
+    if extra:
+        raise UnknownAttention(f"its attention is given {', '.join(extra)}")
+    if query.device.type != "cuda":
+        return _row_by_row(query, key, value, segments, scaling), None
+    if torch.is_autocast_enabled("cuda"):  # as it treats SDPA itself
+        query, key, value = (t.to(torch.get_autocast_dtype("cuda")) for t in (query, key, value))
+    if query.dtype in (torch.float16, torch.bfloat16):
+        return _variable_length(query, key, value, segments, scaling), None
+    return _masked(query, key, value, segments, scaling), None
+
+
+def _row_by_row(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
+    scaling: float | None,
+) -> torch.Tensor:  # fmt: skip
+    """One call a row: a mask over the whole batch would do the square of the batch's work."""
+    grouped = query.shape[1] != key.shape[1]
+    rows = [
+        scaled_dot_product_attention(
+            query[:, :, start:end], key[:, :, start:end], value[:, :, start:end],
+            is_causal=True, scale=scaling, enable_gqa=grouped,
+        )
+        for start, end in pairwise(segments.bounds)
+    ]  # fmt: skip
+    return torch.cat(rows, dim=2).transpose(1, 2)
+
+
+def _variable_length(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
+    scaling: float | None,
+) -> torch.Tensor:  # fmt: skip
+    """FlashAttention's kernel for rows of different lengths, which PyTorch carries."""
+    groups, cu, longest = query.shape[1] // key.shape[1], segments.cumulative, segments.longest
+    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))
+    # the operator itself wants as many key heads as query heads
+    k, v = (t.repeat_interleave(groups, 1) if groups > 1 else t.contiguous() for t in (k, v))
+    found: torch.Tensor = torch.ops.aten._flash_attention_forward(
+        q.contiguous(), k, v, cu, cu, longest, longest, 0.0, True, False, scale=scaling
+    )[0]
+    return found[None]
+
+
+def _masked(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
+    scaling: float | None,
+) -> torch.Tensor:  # fmt: skip
+    found: torch.Tensor = scaled_dot_product_attention(
+        query, key, value, attn_mask=segments.mask, scale=scaling,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )  # fmt: skip
+    return found.transpose(1, 2)
+
+
+def mask_of(cumulative: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Which token sees which, made on the device: (1, 1, tokens, tokens), True where it does."""
+    places = torch.arange(tokens, device=cumulative.device)
+    row = torch.bucketize(places, cumulative[1:].long(), right=True)
+    seen: torch.Tensor = (row[:, None] == row[None]) & (places[:, None] >= places[None])
+    return seen[None, None]
+
+
+ALL_ATTENTION_FUNCTIONS.register(NAME, _attention)

@@ -1,0 +1,108 @@
+"""Rows laid end to end: one sequence without padding, and the places whose next token counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import nll_loss
+from transformers import PreTrainedModel
+
+from harness.backends.hf.encoding import IGNORED
+from harness.backends.hf.training.flat_attention import Segments, mask_of
+
+STATISTICS_ROWS = 256
+"""Answer tokens whose entropy is computed at a time: a large vocabulary takes 0.6 MiB for each."""
+
+
+class FlatBatch(NamedTuple):
+    """Some rows end to end."""
+
+    ids: torch.Tensor
+    """Shape (1, tokens)."""
+    positions: torch.Tensor
+    """Starting anew with each row; shape (1, tokens)."""
+    at: torch.Tensor
+    """Places whose next token is learned. The model computes logits there and nowhere else."""
+    targets: torch.Tensor
+    """What follows at each of them."""
+    segments: Segments
+
+
+class Learned(NamedTuple):
+    """What one batch gave, on the device."""
+
+    nll: torch.Tensor
+    """Summed over the learned tokens; has a gradient."""
+    entropy: torch.Tensor
+    """Mean over them, in nats."""
+    accuracy: torch.Tensor
+    """Share of them that the model ranks first."""
+
+
+def flat_batch(rows: Sequence[Mapping[str, Any]], device: torch.device) -> FlatBatch:
+    """``rows`` of ids and labels as one flat batch on ``device``."""
+    bounds = (0, *accumulate(len(row["input_ids"]) for row in rows))
+    targets = torch.tensor([t for row in rows for t in [*row["labels"][1:], IGNORED]])
+    at = (targets != IGNORED).nonzero().flatten()
+    if not len(at):
+        at = torch.zeros(1, dtype=torch.long)  # nothing to learn: one place, without a target
+    batch = FlatBatch(
+        torch.tensor([[i for row in rows for i in row["input_ids"]]]),
+        torch.tensor([[k for row in rows for k in range(len(row["input_ids"]))]]),
+        at, targets[at], Segments(bounds, longest=max(len(row["input_ids"]) for row in rows)),
+    )  # fmt: skip
+    return batch if device.type == "cpu" else _on_device(batch, device)
+
+
+def _on_device(batch: FlatBatch, device: torch.device) -> FlatBatch:
+    ids, positions, at, targets, segments = batch
+    segments.cumulative = torch.tensor(segments.bounds, dtype=torch.int32, device=device)
+    return FlatBatch(
+        ids.to(device), positions.to(device), at.to(device), targets.to(device), segments
+    )
+
+
+def learned_tokens(rows: Sequence[Mapping[str, Any]], *, first: bool = False) -> int:
+    """How many labels ``rows`` have; a row's ``first``, which nothing predicts, only if asked."""
+    start = 0 if first else 1
+    return sum(label != IGNORED for row in rows for label in row["labels"][start:])
+
+
+def learn(model: PreTrainedModel, batch: FlatBatch, *, half: bool) -> Learned:
+    """Run ``model`` over ``batch``; the caller goes back through the result inside `reading`.
+
+    Args:
+        model: the model, inside `flat_attention`.
+        batch: the rows.
+        half: whether matrix products are autocast to bfloat16.
+    """
+    device = batch.ids.device
+    if device.type == "cuda" and not half and model.dtype is torch.float32:
+        assert batch.segments.cumulative is not None
+        batch.segments.mask = mask_of(batch.segments.cumulative, batch.ids.shape[1])
+    # the cache of casts would outlive a captured step
+    with torch.autocast(device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        logits = model(
+            input_ids=batch.ids,
+            position_ids=batch.positions,
+            # a mask of four dimensions is taken as it is; `flat_attention` does not read it
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
+            use_cache=False,
+            logits_to_keep=batch.at,
+        ).logits[0]
+    log_probs = logits.float().log_softmax(-1)
+    nll = nll_loss(log_probs, batch.targets, ignore_index=IGNORED, reduction="sum")
+    return Learned(nll, *_statistics(log_probs.detach(), batch.targets))
+
+
+def _statistics(log_probs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Mean entropy and share of first ranks over the tokens that have a target."""
+    there = targets != IGNORED
+    count = there.sum().clamp(min=1)
+    entropies = [-(part.exp() * part).sum(-1) for part in log_probs.split(STATISTICS_ROWS)]
+    entropy = (torch.cat(entropies) * there).sum() / count
+    correct = ((log_probs.argmax(-1) == targets) & there).sum() / count
+    return entropy, correct

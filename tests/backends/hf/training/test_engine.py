@@ -1,0 +1,191 @@
+"""The training engine against `SFTTrainer`: the same losses and weights, for each option it takes.
+
+A dozen cases run always, all of them by ``tox -e training``.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    AutoTokenizer,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    Qwen3Config,
+    set_seed,
+)
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+from harness.backends.hf.training.trainer import train_rows
+
+SIZES = {
+    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+MODELS = {
+    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
+    "llama": LlamaConfig(**SIZES),
+    "mistral": MistralConfig(**SIZES, sliding_window=32),
+    "qwen3": Qwen3Config(**SIZES, head_dim=8),
+    "gemma3": Gemma3TextConfig(**SIZES, head_dim=8, sliding_window=32),
+    "gpt2": GPT2Config(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, attn_pdrop=0.0,
+        resid_pdrop=0.0, embd_pdrop=0.0,
+    ),
+}  # fmt: skip
+ROWS, STEPS = 22, 5
+LOSS, WEIGHTS = 1e-4, 1e-3
+
+
+@dataclass
+class Case:
+    """One option of the allow-list, and what it needs."""
+
+    training: dict = field(default_factory=dict)
+    adapter: dict | None = field(default_factory=dict)
+    """None for full fine-tuning."""
+    model: str = "qwen2"
+    equal: int | None = None
+    """The length of all rows; None for rows of different lengths."""
+
+
+CASES = {
+    "lora": Case(),
+    "dora": Case(adapter={"use_dora": True}),
+    "rslora": Case(adapter={"use_rslora": True}),
+    "pissa": Case(adapter={"init_lora_weights": "pissa"}),
+    "lora+": Case({"loraplus_lr_ratio": 8.0}),
+    "biases": Case(adapter={"bias": "lora_only", "lora_bias": True}),
+    "patterns": Case(adapter={"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"q_proj": 3}}),
+    "full": Case(adapter=None),
+    "dropout, equal rows": Case(adapter={"lora_dropout": 0.3}, equal=16),
+    "accumulation": Case({"gradient_accumulation_steps": 3}),
+    "accumulation over an epoch's end": Case(
+        {"gradient_accumulation_steps": 4, "max_steps": -1, "num_train_epochs": 2}
+    ),
+    "part of an epoch": Case({"max_steps": -1, "num_train_epochs": 0.7}),
+    "several epochs": Case({"max_steps": 9}),
+    "sequential": Case({"train_sampling_strategy": "sequential"}),
+    "no clipping": Case({"max_grad_norm": 0.0}),
+    "tight clipping": Case({"max_grad_norm": 0.01}),
+    "decay": Case({"weight_decay": 0.3}, adapter=None),
+    "betas": Case({"adam_beta1": 0.7, "adam_beta2": 0.9, "adam_epsilon": 1e-4}),
+    "unfused": Case({"optim": "adamw_torch"}),
+    "8 bit": Case({"optim": "adamw_8bit"}),
+    "paged": Case({"optim": "paged_adamw_32bit"}),
+    "cosine": Case({"lr_scheduler_type": "cosine", "warmup_steps": 2}),
+    "constant": Case({"lr_scheduler_type": "constant"}),
+    "warm-up": Case({"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 3}),
+    "restarts": Case(
+        {"lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"num_cycles": 2}}
+    ),
+    "polynomial": Case({"lr_scheduler_type": "polynomial"}),
+    "inverse root": Case({"lr_scheduler_type": "inverse_sqrt", "warmup_steps": 1}),
+    "checkpointing": Case({"gradient_checkpointing": True}),
+    "padding free": Case({"padding_free": True}),
+    "cut rows": Case({"max_length": 12}),
+    "rarer logging": Case({"logging_steps": 2}),
+    "everything at once": Case(
+        {
+            "loraplus_lr_ratio": 4.0,
+            "gradient_accumulation_steps": 2,
+            "weight_decay": 0.1,
+            "lr_scheduler_type": "cosine",
+            "warmup_steps": 2,
+            "logging_steps": 2,
+            "max_steps": 6,
+        },
+        {"use_rslora": True},
+    ),
+    "one row": Case({"per_device_train_batch_size": 1}),
+    **{name: Case(model=name) for name in MODELS},
+}
+
+DOZEN = (
+    "everything at once", "dora", "full", "dropout, equal rows", "accumulation over an epoch's end",
+    "checkpointing", "padding free", "cut rows", "8 bit", "mistral", "gemma3", "gpt2",
+)  # fmt: skip
+"""Those that stand for the kinds."""
+
+
+def rows_of(equal):
+    """Rows of 6 to 30 ids; of each a part is learned, of one nothing and of one everything."""
+    draw = torch.Generator().manual_seed(3)
+    rows = []
+    for k in range(ROWS):
+        length = equal or int(torch.randint(6, 31, (1,), generator=draw))
+        ids = torch.randint(3, 96, (length,), generator=draw).tolist()
+        start = {0: length, 1: 0}.get(k, length // 3)
+        rows.append({"input_ids": ids, "labels": [-100] * start + ids[start:]})
+    return rows
+
+
+def model_of(case):
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(MODELS[case.model], dtype=torch.float32)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, 0.1)
+    model.config.pad_token_id = 0
+    if case.adapter is None:
+        return model.eval()
+    config = {"r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": "all-linear"}
+    set_seed(1)
+    return get_peft_model(
+        model, LoraConfig(**{**config, **case.adapter}, task_type="CAUSAL_LM")
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(root):
+    return AutoTokenizer.from_pretrained(root / "models" / "tiny" / "tiny-qwen2")
+
+
+def trained(case, engine, tokenizer, folder):
+    model, rows = model_of(case), rows_of(case.equal)
+    options = {
+        "output_dir": str(folder), "use_cpu": True, "seed": 7, "data_seed": 7, "report_to": "none",
+        "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1, "bf16": False,
+        "gradient_checkpointing": False, "dataloader_pin_memory": False, "max_steps": STEPS,
+        "per_device_train_batch_size": 4, "learning_rate": 5e-3, "max_length": 64,
+        **case.training, "engine": engine,
+    }  # fmt: skip
+    done = train_rows(model, tokenizer, options, rows, sum(len(r["input_ids"]) for r in rows))
+    assert done.how["engine"] == {"auto": "flat"}.get(engine, engine), done.how
+    weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad])
+    return done, weights
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in DOZEN else pytest.param(name, marks=pytest.mark.training) for name in CASES],
+)
+def test_the_engine_gives_the_losses_and_weights_of_trl(name, tokenizer, tmp_path):
+    case = CASES[name]
+    wanted, right = trained(case, "trl", tokenizer, tmp_path / "a")
+    found, weights = trained(case, "auto", tokenizer, tmp_path / "b")
+    assert (found.steps, found.tokens) == (wanted.steps, wanted.tokens)
+    assert [set(r) for r in found.log] == [set(r) for r in wanted.log]
+    for key in wanted.log[0]:
+        assert [r[key] for r in found.log] == pytest.approx(
+            [r[key] for r in wanted.log], rel=1e-3, abs=LOSS
+        ), key
+    assert float((weights - right).norm() / right.norm()) < WEIGHTS
+    assert found.parts == pytest.approx(wanted.parts)
+
+
+def test_dropout_leaves_the_losses_within_its_own_noise(tokenizer, tmp_path):
+    """Masks differ where rows do; over many steps that is no more than another seed does."""
+    training = {"max_steps": 30, "learning_rate": 1e-2}
+    case = Case(training, {"lora_dropout": 0.2})
+    wanted, _ = trained(case, "trl", tokenizer, tmp_path / "a")
+    found, _ = trained(case, "auto", tokenizer, tmp_path / "b")
+    again, _ = trained(case, "auto", tokenizer, tmp_path / "c")
+    assert found.log == again.log
+    tails = [sum(r["loss"] for r in done.log[-10:]) / 10 for done in (found, wanted)]
+    assert tails[0] == pytest.approx(tails[1], abs=0.02)
+    assert found.log[0]["loss"] - tails[0] > 0.1  # it learns
