@@ -136,16 +136,26 @@ def _changes(cell: Rescored) -> list[str]:
 
 @click.command()
 @click.argument("run_dir", type=RUN_DIR)
-@click.argument("cell")
-def show(run_dir: Path, cell: str) -> None:
-    """Print a cell: status, values, audit, first answer.
+@click.argument("cell", required=False)
+@click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
+def show(run_dir: Path, cell: str | None, full: bool) -> None:
+    """Print what to do about each data set of a run, or one of its cells.
 
-    CELL is the beginning of its key; every cell that has it is printed.
+    CELL is the beginning of a cell's key; every cell that has it is printed with its status,
+    values, audit and first answer.
+
+    Example: harness show runs/finance
 
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
-    from harness.api.runs import find_cells, load_run
+    from harness.api.runs import find_cells, leaderboard, load_run
 
+    if cell is None:
+        from harness.report.terminal import print_leaderboard
+        from harness.results.text import console
+
+        print_leaderboard(leaderboard(run_dir), console(), full=full)
+        return
     run = load_run(run_dir)
     for found in find_cells(run, cell):
         _show_cell(run, found)

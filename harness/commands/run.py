@@ -13,7 +13,6 @@ from harness.results.text import console, say
 
 if TYPE_CHECKING:
     from harness.plan.plan import Plan
-    from harness.plan.preflight import Decision
     from harness.run.calibrate import Expected
 
 WORDS = ("train", "predict", "measure", "score", "current", "skip")
@@ -92,11 +91,12 @@ BACKEND = click.option(
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
+@click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
-    max_vram: float | None, dry_run: bool, strict: bool, fail_fast: bool,
+    max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
@@ -129,7 +129,7 @@ def run(
     if outcome.board:
         from harness.report.terminal import print_leaderboard
 
-        print_leaderboard(outcome.board, console())
+        print_leaderboard(outcome.board, console(), full=full)
     say(outcome.summary)
     sys.exit(outcome.exit_code(strict=strict))
 
@@ -144,11 +144,12 @@ def run(
 @BACKEND
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
+@click.option("--keys", is_flag=True, help="Print a line per cell, with its key.")
 @click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
 def plan(
     suite: Path, select: str | None, output: Path | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
-    max_vram: float | None, calibrate: bool,
+    max_vram: float | None, keys: bool, calibrate: bool,
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
@@ -166,7 +167,11 @@ def plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
         devices=devices, address=address, backend=backend,
     )  # fmt: skip
-    _print_plan(found, _expected(found) if calibrate else None)
+    _print_plan(found, _expected(found) if calibrate else None, keys=keys)
+
+
+def _by_key(plan_: Plan) -> list[str]:
+    return [f"{decision.word:<8} {decision.key}" for decision in plan_.decisions]
 
 
 def _expected(plan_: Plan) -> Expected:
@@ -177,35 +182,19 @@ def _expected(plan_: Plan) -> Expected:
         return calibrate(plan_, on_event=progress)
 
 
-def _memory(decision: Decision) -> str:
-    found = decision.memory
-    if found is None:
-        return ""
-    trained = "" if found.training is None else f"training {found.training / 1024:.1f}, "
-    card = f"a card of {found.card_gib} GiB" if found.card_gib else "more than 80 GiB"
-    return f"\n         {trained}inference {found.inference / 1024:.1f} GiB; {card}"
+def _print_plan(plan_: Plan, expected: Expected | None = None, *, keys: bool = False) -> None:
+    from harness.report.plan_table import duration, plan_lines
 
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _print_plan(plan_: Plan, expected: Expected | None = None) -> None:
     cells = expected.cells if expected else {}
-    for decision in plan_.decisions:
-        why = decision.reason or (f"kept: {', '.join(decision.kept)}" if decision.kept else "")
-        reason = f"  ({why})" if why else ""
-        time = f"; {_duration(cells[decision.key])}" if decision.key in cells else ""
-        say(f"{decision.word:<8} {decision.key}{reason}{_memory(decision)}{time}")
+    for line in _by_key(plan_) if keys else plan_lines(plan_, cells):
+        say(line)
     counts = Counter(decision.word for decision in plan_.decisions)
     shown = [word for word in WORDS if counts[word] or word in ("current", "skip")]
     say(", ".join(f"{counts[word]} {word}" for word in shown))
     if expected:
         say(
-            f"about {_duration(expected.total)}, {expected.at_once} at a time"
-            f" (from {_duration(expected.spent)} of shortened cells)"
+            f"about {duration(expected.total)}, {expected.at_once} at a time"
+            f" (from {duration(expected.spent)} of shortened cells)"
         )
         missing = len(plan_.of("run")) - len(cells)
         if missing:

@@ -1,4 +1,4 @@
-"""The leaderboard as rich tables within 80 columns."""
+"""The decision for each data set, and on request the leaderboards, within 80 columns."""
 
 from __future__ import annotations
 
@@ -12,19 +12,40 @@ from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.report.card import card, full_card
+from harness.report.contrast_text import along_lines
 from harness.report.section import MISSING, number
 from harness.report.sections.verdict import verdict_notes
 from harness.results.text import printable
 
 
-def print_leaderboard(board: Leaderboard, console: Console) -> None:
-    """Print one table and its verdict per data set; skipped rows are counted by reason."""
+def print_leaderboard(board: Leaderboard, console: Console, *, full: bool = False) -> None:
+    """Print what to do about each data set; with ``full`` every reason and table, too."""
+    lines = (full_card if full else card)(board, console.width)
+    for line in lines:
+        name, colon, rest = line.partition(": ")
+        styled = Text()
+        head = not line.startswith(" ") and colon
+        styled.append(printable(name + colon), "bold" if head else "")
+        styled.append(printable(rest))
+        console.print(styled, soft_wrap=True)
+    if full:
+        console.print()
+        _print_tables(board, console)
+
+
+def _print_tables(board: Leaderboard, console: Console) -> None:
+    """Print one table and its notes per data set, the axes, and skipped rows by reason."""
     for table in board.tables:
         if any(row.status != "skipped" for row in table.rows):
             console.print(_table(table))
             for note in verdict_notes(table):
                 console.print(Padding(_plain(note), (0, 0, 0, 2)))
             console.print()
+    for each in board.along.values():
+        for line in along_lines(each):
+            console.print(_plain(line))
+        console.print()
     skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
     for reason, count in skipped.items():
         console.print(_plain(f"{count} cells skipped: {reason}"))

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.console import Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from harness.results.text import console, printable
@@ -21,13 +21,14 @@ class SuiteProgress:
         self._console = console(stderr=True)
         self._total = total
         self._ended = 0
+        self._began = time.monotonic()
         self._started: dict[str, float] = {}
         self._stages: dict[str, str] = {}
         self._bar = Progress(
-            TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=self._console,
+            TextColumn("cells"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"), console=self._console,
         )  # fmt: skip
-        self._task = self._bar.add_task("cells", total=total)
+        self._task = self._bar.add_task("cells", total=total, left="")
         self._live = Live(console=self._console, refresh_per_second=4)
 
     def __enter__(self) -> SuiteProgress:
@@ -57,16 +58,37 @@ class SuiteProgress:
     def _end(self, event: Event) -> None:
         self._ended += 1
         self._stages.pop(event.key, None)
-        self._bar.advance(self._task)
+        self._bar.update(self._task, advance=1, left=self._left())
         seconds = time.monotonic() - self._started[event.key]
         mark = {"done": "ok", "failed": "FAILED", "skipped": "skipped"}[event.kind]
         reason = f": {event.text.splitlines()[0]}" if event.text else ""
         line = f"[{self._ended}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
+        if not self._console.is_terminal:  # a log has no bar to read it from
+            line += f" ({_clock(time.monotonic() - self._began)} elapsed{self._left(', ')})"
         self._console.print(line, soft_wrap=True)
 
+    def _left(self, before: str = "") -> str:
+        """``about 12:30 left``, by the mean of the cells that ended; empty at the end."""
+        remaining = self._total - self._ended
+        if not self._ended or remaining <= 0:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._ended * remaining
+        return f"{before}about {_clock(seconds)} left"
+
     def _lines(self) -> list[Text]:
-        width = max(20, self._console.width - 12)
+        width = max(20, self._console.width - 20)
+        now = time.monotonic()
         return [
-            Text(printable(f"{stage:<9} {key[:width]}"), style="dim")
+            Text(
+                printable(f"{stage:<9} {_clock(now - self._started[key]):>7}  {key[:width]}"),
+                style="dim",
+            )
             for key, stage in self._stages.items()
         ]
+
+
+def _clock(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
+    return f"{f'{whole // 3600}:' if whole >= 3600 else ''}{minutes}:{whole % 60:02d}"

@@ -30,7 +30,9 @@ def shown(name, **more):
     table = Table("d", "generation", "rougeL", (Row(name, "none", name, (cell,), None, {}),))
     out = io.StringIO()
     run = Run(__file__, {"name": "s"}, {}, (cell,))
-    print_leaderboard(Leaderboard(run, (table,), Objectives()), Console(file=out, width=100))
+    print_leaderboard(
+        Leaderboard(run, (table,), Objectives()), Console(file=out, width=100), full=True
+    )
     return out.getvalue()
 
 

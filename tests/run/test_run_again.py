@@ -145,7 +145,9 @@ def test_dry_run_prints_the_plan_and_writes_nothing(write_suite, tmp_path):
 
 def test_select_runs_what_it_names(write_suite, tmp_path):
     suite = write_suite(MANY)
-    result = CliRunner().invoke(main, ["plan", str(suite), "--select", "adapter=base|b,seed=1"])
+    result = CliRunner().invoke(
+        main, ["plan", str(suite), "--select", "adapter=base|b,seed=1", "--keys"]
+    )
     assert "--b--" in result.output
     assert "--a--" not in result.output
     result = CliRunner().invoke(main, ["run", str(suite), "--select", "adapter=c"])

@@ -1,0 +1,103 @@
+"""The decision for each data set in a few lines: what to do, the gain, and what speaks against it.
+
+Six lines a data set, so that three of them, the axes and the way to more fit 20 lines of 80
+columns: the answer is still on the screen when the next prompt appears.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from harness.analysis.cautions import run_cautions
+from harness.analysis.contrasts import AxisDifferences, Contrast
+from harness.analysis.decision import Decision, decisions
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.wording import joined
+from harness.report.section import shortened
+from harness.suite.schema import BASE
+
+LINES = 6
+"""Most lines for a data set."""
+INDENT = "  "
+MORE = "--full shows the tables and every reason"
+
+
+def card(board: Leaderboard, width: int = 80) -> list[str]:
+    """The card of every data set, then one line for the axes and one that leads to the rest."""
+    lines = [line for each in decisions(board) for line in decision_lines(each, width)]
+    axes = _axes(board.along.values())
+    notes = [f"By axis: {axes}"] if axes else []
+    left_out = [caution.short for caution in run_cautions(board) if "cells" in caution.short]
+    notes.append("; ".join([*left_out, MORE]))
+    return lines + [shortened(note, width) for note in notes]
+
+
+def decision_lines(each: Decision, width: int) -> list[str]:
+    """At most `LINES` lines: dataset and headline, gain and cost, doubts, what else was found.
+
+    What does not fit ends in …; the whole of it is in `full_card`.
+    """
+    facts = [INDENT + line for line in _wrapped(_plain("; ".join(each.facts)), width - 2, 2)]
+    # one line is kept for the doubts: a gain must not be read without them
+    head = _wrapped(f"{each.dataset}: {_plain(each.headline)}", width, LINES - len(facts) - 1)
+    shorts = [c.short for c in each.cautions if c.short and not _is_in(c.short, each.headline)]
+    fell = [fall.text for fall in each.fallen.falls] if each.fallen else []
+    rest = [f"Got worse: {joined(fell)}."] if fell else []
+    rest += [f"Careful: {'; '.join(shorts)}."] if shorts else []
+    rest += each.more
+    room = LINES - len(head) - len(facts)
+    return [*head, *facts, *(INDENT + shortened(_plain(t), width - 2) for t in rest[:room])]
+
+
+def _is_in(short: str, headline: str) -> bool:
+    """Whether a headline says it already, perhaps in other words after its beginning."""
+    return short.partition(":")[0] in headline
+
+
+def full_card(board: Leaderboard, width: int = 80) -> list[str]:
+    """Every sentence of the decisions and every caution, wrapped and never cut."""
+    lines = []
+    for each in decisions(board):
+        lines += _wrapped(f"{each.dataset}: {_plain(each.headline)}", width, None)
+        fell = [f"Got worse: {fall.text}." for fall in each.fallen.falls] if each.fallen else []
+        for text in (*each.sentences()[1:], *fell):
+            lines += [INDENT + line for line in _wrapped(_plain(text), width - 2, None)]
+        lines.append("")
+    for caution in run_cautions(board):
+        lines += _wrapped(caution.text, width, None)
+    return lines
+
+
+def _plain(text: str) -> str:
+    """``text`` without code marks, which a terminal does not draw."""
+    return text.replace("`", "")
+
+
+def _wrapped(text: str, width: int, most: int | None) -> list[str]:
+    """``text`` in lines of ``width``, the later ones indented; cut with … after ``most``."""
+    if not text:
+        return []
+    inner = textwrap.TextWrapper(
+        width, subsequent_indent=INDENT, max_lines=most, placeholder=" …", break_on_hyphens=False
+    )
+    return inner.wrap(text)
+
+
+def _axes(along: Iterable[AxisDifferences]) -> str:
+    """The decided contrasts in a few words; those with the untouched model are on the card."""
+    texts = []
+    for each in along:
+        for name in dict.fromkeys(c.name for c in each.contrasts):
+            members = [c for c in each.contrasts if c.name == name]
+            if BASE not in (members[0].first, members[0].second):
+                texts += _decided(name, members)
+    return "; ".join(texts)
+
+
+def _decided(name: str, members: Sequence[Contrast]) -> list[str]:
+    by_verdict: dict[str, list[str]] = {}
+    for each in members:
+        if each.delta and each.delta.verdict in ("better", "worse", "equivalent"):
+            by_verdict.setdefault(each.delta.verdict, []).append(each.dataset)
+    return [f"{name} {verdict} on {joined(names)}" for verdict, names in by_verdict.items()]

@@ -1,0 +1,153 @@
+"""A plan as one table, grouped by model: what is done, for which cells, with how much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.plan.plan import Plan
+from harness.plan.preflight import Decision
+from harness.report.section import MISSING
+
+COLUMNS = (
+    "quantization",
+    "adapter",
+    "data sets",
+    "does",
+    "train GiB",
+    "answer GiB",
+    "card",
+    "time",
+)
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The cells of a variant that have the same thing done to them."""
+
+    texts: tuple[str, ...]
+    note: str
+    """What is kept, or why they are done again."""
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in the unit that a reader waits in."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str]:
+    """The table: a heading for each model, a line for each variant, each reason to skip once.
+
+    Args:
+        plan: The plan.
+        times: Cell key → the seconds that it is expected to take.
+    """
+    groups: dict[str, list[Decision]] = {}
+    for decision in plan.decisions:
+        groups.setdefault(decision.cell.model.name, []).append(decision)
+    datasets = list(dict.fromkeys(d.cell.dataset.name for d in plan.decisions))
+    tables = {name: _variants(cells, datasets, times or {}) for name, cells in groups.items()}
+    rows = [line.texts for lines in tables.values() for line in lines]
+    if not rows:
+        return [text for cells in groups.values() for text in _skipped(cells)]
+    used = [any(row[i] for row in rows) for i in range(len(COLUMNS))]
+    heads = [name for name, keep in zip(COLUMNS, used, strict=True) if keep]
+    kept = {name: [_only(line, used) for line in lines] for name, lines in tables.items()}
+    every = [heads, *(line.texts for lines in kept.values() for line in lines)]
+    widths = [max(len(row[i]) for row in every) for i in range(len(heads))]
+    lines = [_padded(heads, widths)]
+    for name, cells in groups.items():
+        lines.append(name)
+        for line in kept[name]:
+            lines.append(_padded(line.texts, widths))
+            lines += [f"{GAP}{GAP}{line.note}"] if line.note else []
+        lines += _skipped(cells)
+    return lines
+
+
+def _only(line: _Line, used: Sequence[bool]) -> _Line:
+    return _Line(tuple(t for t, keep in zip(line.texts, used, strict=True) if keep), line.note)
+
+
+def _padded(texts: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (text.ljust(width) for text, width in zip(texts, widths, strict=True))
+    return f"{GAP}{GAP.join(cells)}".rstrip()
+
+
+def _variants(
+    cells: Sequence[Decision], datasets: Sequence[str], times: Mapping[str, float]
+) -> list[_Line]:
+    """A line for each variant and what is done; its data sets and seeds together."""
+    groups: dict[tuple[str, str, str, str], list[Decision]] = {}
+    for each in cells:
+        skipped = each.action == "skip"
+        # a skipped cell is worth a line for the card that it would take; its reason comes below
+        if not skipped or each.memory is not None:
+            why = each.reason or (f"kept: {', '.join(each.kept)}" if each.kept else "")
+            why = "" if skipped else why
+            axes = (str(each.cell.axes["quantization"]), str(each.cell.axes["adapter"]))
+            groups.setdefault((*axes, each.word, why), []).append(each)
+    return [
+        _Line((q, a, _where(m, datasets), word, *_memory(m), _time(m, times)), why)
+        for (q, a, word, why), m in groups.items()
+    ]
+
+
+def _where(members: Sequence[Decision], datasets: Sequence[str]) -> str:
+    """`all 3`, or the data sets' names, and how many seeds."""
+    names = list(dict.fromkeys(each.cell.dataset.name for each in members))
+    seeds = len({each.cell.axes["seed"] for each in members})
+    text = f"all {len(names)}" if len(names) == len(datasets) > 1 else ", ".join(names)
+    return f"{text} × {seeds} seeds" if seeds > 1 else text
+
+
+def _memory(members: Sequence[Decision]) -> tuple[str, str, str]:
+    """GiB of training and answering, and the card that holds them: the largest of the members."""
+    found = [each.memory for each in members if each.memory is not None]
+    if not found:
+        return ("", "", "")
+    training = max((each.training or 0.0 for each in found), default=0.0)
+    cards = [each.card_gib for each in found]
+    card = f"{max(c for c in cards if c)} GiB" if None not in cards else "over 80 GiB"
+    answering = max(each.inference for each in found)
+    return (_gib(training) if training else MISSING, _gib(answering), card)
+
+
+def _gib(mib: float) -> str:
+    return f"{mib / 1024:.1f}"
+
+
+def _time(members: Sequence[Decision], times: Mapping[str, float]) -> str:
+    known = [times[each.key] for each in members if each.key in times]
+    return duration(sum(known)) if known else ""
+
+
+def _skipped(cells: Sequence[Decision]) -> list[str]:
+    """A line for each reason, with the number of cells and, if not all, which they are."""
+    reasons: dict[str, list[Decision]] = {}
+    for each in cells:
+        if each.action == "skip":
+            reasons.setdefault(each.reason or "", []).append(each)
+    lines = []
+    for reason, members in reasons.items():
+        some = "" if len(members) == len(cells) else f" ({_levels(members, cells)})"
+        many = f"{len(members)} cell{'' if len(members) == 1 else 's'}"
+        lines.append(f"{GAP}skip {many}{some}: {reason}")
+    return lines
+
+
+def _levels(members: Sequence[Decision], cells: Sequence[Decision]) -> str:
+    """The axis values that the members have and not all cells have."""
+    parts = []
+    for axis in ("quantization", "adapter", "dataset"):
+        own, every = (_values(group, axis) for group in (members, cells))
+        if own != every:
+            parts.append(", ".join(own))
+    return "; ".join(parts) or "some seeds"
+
+
+def _values(cells: Iterable[Decision], axis: str) -> list[str]:
+    return list(dict.fromkeys(str(dict(each.cell.axes)[axis]) for each in cells))

@@ -1,0 +1,66 @@
+"""The decision card: six lines of 80 columns for a data set, and nothing grave is cut off."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.analysis.cautions import Caution, Gravity
+from harness.analysis.decision import Decision
+from harness.analysis.leaderboard import Leaderboard
+from harness.report.card import LINES, card, decision_lines, full_card
+from harness.results.records import Environment
+from harness.results.result import CellResult, Run
+from harness.suite.schema import Objectives
+
+LONG = "a reason that needs many words to be given in full " * 4
+DOUBTS = tuple(
+    Caution(Gravity.CAREFUL, f"{short}, in a whole sentence.", short)
+    for short in ("one seed: training noise unknown", "latencies did not settle", "few examples")
+)
+
+
+def decision(headline="Ship `m · nf4 · r16`.", **more):
+    return Decision("finance-qa", "rougeL", "ship", headline, **more)
+
+
+CARDS = {
+    "a plain gain": decision(facts=("+0.1 ROUGE-L over its baseline", "786 MiB", "85 ms")),
+    "a long reason": decision(f"Not ready to ship: {LONG}", cautions=DOUBTS),
+    "everything is long": decision(LONG, facts=(LONG,), more=(LONG, LONG), cautions=DOUBTS),
+    "nothing to say": decision("Nothing can be recommended: no variant has a score."),
+}
+
+
+@pytest.mark.parametrize("case", CARDS)
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_card_has_six_lines_that_fit(case, width):
+    lines = decision_lines(CARDS[case], width)
+    assert 1 <= len(lines) <= LINES
+    assert max(map(len, lines)) <= width
+    assert "`" not in "".join(lines)
+    assert lines[0].startswith("finance-qa: ")
+
+
+def test_doubts_are_on_the_card_however_long_the_rest_is():
+    lines = decision_lines(CARDS["everything is long"], 80)
+    assert lines[-1].startswith("  Careful: one seed")
+    assert any(line.endswith("…") for line in lines)
+
+
+def test_a_doubt_that_the_headline_has_is_not_said_twice():
+    lines = decision_lines(
+        decision("Candidate: one seed, so noise is unknown.", cautions=DOUBTS), 80
+    )
+    assert " ".join(lines).count("one seed") == 1
+
+
+def board(status, reason):
+    cell = CellResult("k", status, "m", "none", "base", "d", None, "f", reason=reason)
+    run = Run(Path(), {"name": "s"}, Environment(), (cell,))
+    return Leaderboard(run, (), Objectives())
+
+
+def test_cells_without_a_result_are_counted_and_explained_in_full():
+    short, full = (make(board("failed", "out of memory")) for make in (card, full_card))
+    assert short == ["1 of 1 cells failed; --full shows the tables and every reason"]
+    assert "out of memory" in " ".join(full)

@@ -1,0 +1,56 @@
+"""A plan as a table: variants grouped by model, each reason to skip once."""
+
+import re
+
+import pytest
+
+from harness.plan.plan import make_plan
+from harness.report.plan_table import duration, plan_lines
+
+SUITE = """\
+name: grouped
+matrix:
+  model: [tiny-qwen2, qwen2-0.5b-instruct]
+  quantization: [none, nf4]
+  adapter: [{name: a, config: {r: 4}}]
+  dataset: [{name: ru-calculations, train: 40, test: 12}, {name: finance-labels, train: 40, test: 12}]
+  seed: [0, 1, 2]
+"""
+
+
+@pytest.fixture
+def plan(write_suite, tmp_path, monkeypatch):
+    from harness.plan.machine import machine
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    machine.cache_clear()
+    yield make_plan(write_suite(SUITE), tmp_path / "run", backend="testing")
+    machine.cache_clear()
+
+
+def test_variants_are_grouped_by_model_and_a_reason_is_given_once(plan):
+    lines = plan_lines(plan)
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "tiny-qwen2", "qwen2-0.5b-instruct",
+    ]  # fmt: skip
+    assert sum("needs a CUDA GPU" in line for line in lines) == 1
+    assert "  skip 16 cells: qwen2-0.5b-instruct needs a CUDA GPU" in "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+    (trained,) = (line for line in lines[: lines.index("qwen2-0.5b-instruct")] if " nf4 " in line
+                  and " a " in line)  # fmt: skip
+    assert re.match(r"  nf4 +a +all 2 × 3 seeds +train +\d+\.\d +\d+\.\d +8 GiB$", trained)
+
+
+def test_expected_times_are_those_of_the_variants_cells(plan):
+    times = {decision.key: 100.0 for decision in plan.of("run")}
+    lines = plan_lines(plan, times)
+    assert lines[0].endswith("time")
+    (line,) = (text for text in lines if re.match(r"  none +a .* train ", text))
+    assert line.endswith(f"  {duration(600)}")  # 2 data sets × 3 seeds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "5 s"), (89.6, "90 s"), (600, "10 min"), (7200, "2.0 h")]
+)
+def test_durations_are_in_the_unit_that_one_waits_in(seconds, text):
+    assert duration(seconds) == text
