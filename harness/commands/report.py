@@ -139,7 +139,7 @@ def _changes(cell: Rescored) -> list[str]:
 @click.argument("cell", required=False)
 @click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
 def show(run_dir: Path, cell: str | None, full: bool) -> None:
-    """Print what to do about each data set of a run, or one of its cells.
+    """Print what to do about the data sets of a run, or a cell.
 
     CELL is the beginning of a cell's key; every cell that has it is printed with its status,
     values, audit and first answer.
