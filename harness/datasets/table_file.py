@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.datasets.csv_table import read_csv
+from harness.datasets.growth import BROKEN, OPENERS, refuse_growth, unpack
 from harness.datasets.json_table import read_json, read_jsonl
-from harness.datasets.table import Table
+from harness.datasets.table import RawRow, Table
 from harness.datasets.text_encoding import decoded
 from harness.errors import HarnessError
 
 FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-PACKED: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
-}
 ADVICE = {
     ".xlsx": "Save the sheet as CSV (UTF-8) in your spreadsheet program.",
     ".xls": "Save the sheet as CSV (UTF-8) in your spreadsheet program.",
@@ -49,7 +41,7 @@ class FileKind(NamedTuple):
 def kind_of(name: str) -> FileKind | None:
     """The format of the file ``name``; None where it is none that is read."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    packing = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
+    packing = suffixes.pop() if suffixes and suffixes[-1] in OPENERS else ""
     return FileKind(suffixes[-1], packing) if suffixes and suffixes[-1] in FORMATS else None
 
 
@@ -76,14 +68,14 @@ def read_table(path: Path, *, encoding: str | None = None, separator: str | None
 
 def _content(path: Path, packing: str) -> bytes:
     try:
+        if packing:
+            return unpack(path, packing)
         data = path.read_bytes()
-        if not packing:
-            if data.startswith(ZIPPED):
-                hint = f"Name it {path.name}.gz."
-                raise HarnessError("is compressed with gzip", where=str(path), hint=hint)
-            return data
-        return PACKED[packing](data)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+        if data.startswith(ZIPPED):
+            hint = f"Name it {path.name}.gz."
+            raise HarnessError("is compressed with gzip", where=str(path), hint=hint)
+        return data
+    except (*BROKEN, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise HarnessError(f"cannot be read: {reason}", where=str(path)) from None
 
@@ -92,8 +84,20 @@ def _parquet(path: Path) -> Table:
     from pyarrow import ArrowException, parquet
 
     try:
-        rows = parquet.read_table(path).to_pylist()
-    except (ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise HarnessError(f'duplicate column "{twice[0]}"', where=str(path))
+        packed, size = path.stat().st_size, 0
+        rows: list[RawRow] = []
+        for batch in file.iter_batches():
+            # a run of equal values takes a few bytes on disk, however long it is
+            size += batch.nbytes
+            refuse_growth(path, size, packed)
+            rows += batch.to_pylist()
+    # Arrow's values that Python lacks, such as a date of the year 300,000, raise Python's errors.
+    except (ArrowException, OSError, ValueError, OverflowError, LookupError, TypeError) as error:
+        reason = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())
         raise HarnessError(f"cannot be read as Parquet: {reason}", where=str(path)) from None
     return Table(rows, str(path))

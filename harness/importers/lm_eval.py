@@ -9,7 +9,6 @@ we do not know has no direction.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 
 from harness.datasets.example import digest
 from harness.errors import HarnessError
+from harness.importers.foreign import mapping, parsed_json, rows, text_in, word
 from harness.importers.imported import Imported, plain
 from harness.importers.lm_eval_values import KNOWN, Scored, values_of
 from harness.metrics.prediction import Prediction
@@ -38,9 +38,14 @@ class _Log:
     results: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """How the tool was called."""
+        return mapping(self.results.get("config"))
+
+    @property
     def arguments(self) -> Mapping[str, Any]:
         """`model_args`, parsed."""
-        return _arguments(self.results.get("config", {}).get("model_args"))
+        return _arguments(self.config.get("model_args"))
 
     @property
     def model(self) -> str:
@@ -51,8 +56,7 @@ class _Log:
     @property
     def precision(self) -> str:
         """What the weights were loaded in: part of what distinguishes two logs of one model."""
-        config = self.results.get("config", {})
-        return str(self.arguments.get("dtype") or config.get("model_dtype") or "")
+        return str(self.arguments.get("dtype") or self.config.get("model_dtype") or "")
 
 
 def recognises(path: Path) -> bool:
@@ -75,10 +79,7 @@ def _log(path: Path) -> _Log:
     found = path.parent / f"results_{match['time']}.json" if match else None
     if found is None or not found.is_file():
         return _Log(path, task)
-    try:
-        record = json.loads(found.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise HarnessError(f"cannot be read: {error}", where=str(found)) from None
+    record = parsed_json(text_in(found), str(found))
     if not isinstance(record, dict) or not isinstance(record.get("config", {}), dict):
         hint = "Give the results file that `lm_eval --output_path` wrote."
         raise HarnessError(
@@ -110,7 +111,7 @@ def _quantizations(logs: Sequence[_Log]) -> list[str]:
 def _cell(log: _Log, quantization: str) -> Imported:
     records: dict[str, Prediction] = {}
     samples: dict[str, list[Scored]] = {}
-    for number, line in enumerate(log.path.read_text("utf-8").split("\n"), start=1):
+    for number, line in enumerate(text_in(log.path).split("\n"), start=1):
         if line.strip():
             sample = _parsed(line, log.path, number)
             record = records.setdefault(str(sample["doc_id"]), _record(sample))
@@ -130,19 +131,19 @@ def _cell(log: _Log, quantization: str) -> Imported:
         source=log.path,
         values=tuple(values),
         records=scored,
-        facts={"model_args": log.results.get("config", {}).get("model_args"), "task": log.task},
+        facts={"model_args": log.config.get("model_args"), "task": log.task},
         warnings=notes,
     )
 
 
 def _parsed(line: str, path: Path, number: int) -> Mapping[str, Any]:
-    try:
-        sample = json.loads(line)
-        return {"doc_id": sample["doc_id"], **sample}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    where = f"{path}:{number}"
+    sample = parsed_json(line, where)
+    if not isinstance(sample, dict) or "doc_id" not in sample:
         hint = "Give a log that `lm_eval --log_samples` wrote."
-        text = f"not a sample of lm-evaluation-harness: {type(error).__name__} {error}"
-        raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None
+        text = "not a sample of lm-evaluation-harness: it has no `doc_id`"
+        raise HarnessError(text, where=where, hint=hint)
+    return sample
 
 
 def _collect(
@@ -150,7 +151,8 @@ def _collect(
 ) -> None:
     """Add a line's values to those of its metrics, named with the filter if there are several."""
     chosen = sample.get("filter", "none")
-    for metric in sample.get("metrics") or _numbers(sample):
+    named = [metric for metric in rows(sample.get("metrics")) if word(metric)]
+    for metric in named or _numbers(sample):
         name = metric if chosen in ("none", None) else f"{metric},{chosen}"
         samples.setdefault(name, []).append(Scored(record, sample.get(metric)))
 

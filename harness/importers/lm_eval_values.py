@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
+from harness.importers.foreign import is_number, mapping, rows
 from harness.metrics.prediction import Prediction
 from harness.results.result import Value
 from harness.scoring.aggregation import mean_value
@@ -91,8 +92,8 @@ class _Metric(NamedTuple):
     @property
     def settings(self) -> Mapping[str, Any]:
         """The metric's entry in the task's configuration."""
-        config = _mapping(_mapping(self.results.get("configs")).get(self.task))
-        entries = [_mapping(entry) for entry in config.get("metric_list") or ()]
+        config = mapping(mapping(self.results.get("configs")).get(self.task))
+        entries = [mapping(entry) for entry in rows(config.get("metric_list"))]
         return next((entry for entry in entries if entry.get("metric") == self.plain), {})
 
     @property
@@ -104,7 +105,7 @@ class _Metric(NamedTuple):
     @property
     def higher_is_better(self) -> bool | None:
         """The direction: the results file's, else the tool's own; None where nobody says."""
-        stated = _mapping(_mapping(self.results.get("higher_is_better")).get(self.task))
+        stated = mapping(mapping(self.results.get("higher_is_better")).get(self.task))
         for said in (stated.get(self.plain), self.settings.get("higher_is_better")):
             if isinstance(said, bool):
                 return said
@@ -113,15 +114,15 @@ class _Metric(NamedTuple):
     @property
     def stated(self) -> float | None:
         """The task's value as the tool computed it."""
-        own = _mapping(_mapping(self.results.get("results")).get(self.task))
+        own = mapping(mapping(self.results.get("results")).get(self.task))
         chosen = self.name.partition(",")[2] or "none"
         value = own.get(f"{self.plain},{chosen}")
-        return float(value) if _is_number(value) else None
+        return float(value) if is_number(value) else None
 
     @property
     def signature(self) -> str:
         """How it was computed: by the tool, in the task's version."""
-        version = _mapping(self.results.get("versions")).get(self.task)
+        version = mapping(self.results.get("versions")).get(self.task)
         return f"{self.name}|lm_eval|{self.task}" + ("" if version is None else f"|v:{version}")
 
 
@@ -181,14 +182,14 @@ def _stated_alone(metric: _Metric, documents: int) -> list[Value]:
 
 
 def _mean(metric: _Metric, logged: Sequence[Scored]) -> _Found | None:
-    scores = [float(s.logged) if _is_number(s.logged) else None for s in logged]
+    scores = [float(s.logged) if is_number(s.logged) else None for s in logged]
     known = [score for score in scores if score is not None]
     return _Found(math.fsum(known) / len(known), scores, metric.name) if known else None
 
 
 def _perplexity(metric: _Metric, logged: Sequence[Scored]) -> _Found | None:
     """Exp of the mean negative log-likelihood of an answer."""
-    nll = [-float(s.logged) if _is_number(s.logged) else None for s in logged]
+    nll = [-float(s.logged) if is_number(s.logged) else None for s in logged]
     known = [value for value in nll if value is not None]
     return _Found(_exp(math.fsum(known) / len(known)), nll, NLL) if known else None
 
@@ -209,7 +210,7 @@ def _weighted(finish: Callable[[float], float]) -> Callable[..., _Found | None]:
 
 
 def _pair(logged: Any) -> tuple[float, float] | None:
-    if isinstance(logged, list) and len(logged) == 2 and all(map(_is_number, logged)):
+    if isinstance(logged, list) and len(logged) == 2 and all(map(is_number, logged)):
         return float(logged[0]), float(logged[1])
     return None
 
@@ -224,12 +225,3 @@ READERS: dict[str, Callable[[_Metric, Sequence[Scored]], _Found | None]] = {
     "bits_per_byte": _weighted(lambda ratio: ratio / math.log(2)),
 }  # fmt: skip
 """Aggregation → how the task's value and the scores per example are read from a log."""
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    """Whether ``value`` is a number that exists: JSON of the tool may hold NaN and Infinity."""
-    return isinstance(value, bool | int | float) and math.isfinite(value)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

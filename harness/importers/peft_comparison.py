@@ -11,13 +11,13 @@ text generation); their measures are others, so their files are refused.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.importers.foreign import mapping, number, parsed_json, rows, text_in, word
 from harness.importers.imported import Imported, plain
 from harness.results.result import Value, value_of
 from harness.statistics import wilson
@@ -33,6 +33,7 @@ MEMORY = {
     "memory_reserved_99th": "train_reserved_p99_vram_mib",
 }
 """A memory field without its beginning → our metric. `max` is of `max_memory_reserved`, too."""
+NOT_A_RESULT = "not a result of PEFT's method comparison"
 SETTINGS = ("query_template", "max_seq_length")
 """Settings that only the MetaMathQA task has: they tell its failed experiments from others'."""
 
@@ -43,7 +44,7 @@ def recognises(path: Path) -> bool:
         return False
     try:
         record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     if not isinstance(record, dict):
         return False
@@ -53,32 +54,37 @@ def recognises(path: Path) -> bool:
 
 def read(paths: Sequence[Path]) -> list[Imported]:
     """One cell per file."""
-    return [_cell(path, json.loads(path.read_text("utf-8"))) for path in sorted(paths)]
+    return [_cell(path, parsed_json(text_in(path), str(path))) for path in sorted(paths)]
 
 
 def _cell(path: Path, record: Mapping[str, Any]) -> Imported:
     _check_task(path, record)
-    try:
-        run, train, meta = (record[key] for key in ("run_info", "train_info", "meta_info"))
-        settings = run["train_config"]
-        failed = train["status"] != "success"
-        return Imported(
-            model=plain(settings["model_id"]),
-            quantization="none",
-            adapter=plain(path.stem),
-            dataset="gsm8k",
-            seed=settings.get("seed", 0),
-            primary_metric="accuracy",
-            source=path,
-            values=() if failed else tuple(_values(train)),
-            failed=(run.get("error_msg") or train["status"]).splitlines()[0] if failed else None,
-            facts={"experiment": run.get("experiment_name"), "created_at": run.get("created_at")},
-            machine=_machine(meta.get("system_info", {})),
-            packages=_packages(meta.get("package_info", {})),
-        )
-    except (KeyError, TypeError, IndexError) as error:
-        text = f"not a result of PEFT's method comparison: {type(error).__name__} {error}"
-        raise HarnessError(text, where=str(path)) from None
+    run, train, meta = (mapping(record[key]) for key in ("run_info", "train_info", "meta_info"))
+    settings = mapping(run.get("train_config"))
+    model, status, seed = (
+        word(settings.get("model_id")),
+        train.get("status"),
+        settings.get("seed", 0),
+    )
+    if not model or not word(status) or type(seed) is not int:
+        what = "`train_config.model_id`, `train_config.seed` or `train_info.status` is missing"
+        raise HarnessError(f"{NOT_A_RESULT}: {what}", where=str(path))
+    failed = status != "success"
+    created = word(run.get("created_at"))
+    return Imported(
+        model=plain(model),
+        quantization="none",
+        adapter=plain(path.stem),
+        dataset="gsm8k",
+        seed=seed,
+        primary_metric="accuracy",
+        source=path,
+        values=() if failed else tuple(_values(train, path)),
+        failed=(word(run.get("error_msg")) or str(status)).splitlines()[0] if failed else None,
+        facts={"experiment": word(run.get("experiment_name")), "created_at": created},
+        machine=_machine(mapping(meta.get("system_info"))),
+        packages=_packages(mapping(meta.get("package_info"))),
+    )
 
 
 def _check_task(path: Path, record: Mapping[str, Any]) -> None:
@@ -101,19 +107,22 @@ def _check_task(path: Path, record: Mapping[str, Any]) -> None:
     raise HarnessError(text, where=str(path), hint=hint)
 
 
-def _values(train: Mapping[str, Any]) -> list[Value]:
-    last = train["metrics"][-1]
-    share = last["test accuracy"]
+def _values(train: Mapping[str, Any], path: Path) -> list[Value]:
+    last = mapping((rows(train.get("metrics")) or [None])[-1])
+    share = number(last.get("test accuracy"))
+    if share is None or not 0 <= share <= 1:
+        what = f"{NOT_A_RESULT}: the last `metrics` have no `test accuracy` from 0 to 1"
+        raise HarnessError(what, where=str(path))
     right = share * GSM8K_TEST
     whole = abs(right - round(right)) < 1e-6  # else it is a share of other examples
     n = GSM8K_TEST if whole else None
     low, high = wilson(round(right), GSM8K_TEST) if whole else (None, None)
     numbers = {
-        "train_loss": last.get("train loss"),
-        "forgetting": last.get("forgetting"),
-        "train_seconds": train.get("train_time"),
+        "train_loss": number(last.get("train loss")),
+        "forgetting": number(last.get("forgetting")),
+        "train_seconds": number(train.get("train_time")),
         **_memory(train),
-        "trainable_params": train.get("num_trainable_params"),
+        "trainable_params": number(train.get("num_trainable_params")),
         "adapter_mib": _mib(train.get("file_size")),
     }
     note = {"train_seconds": "tokenization and two evaluations included"}
@@ -126,7 +135,7 @@ def _values(train: Mapping[str, Any]) -> list[Value]:
         *(
             value_of(name, value, note=note.get(name))
             for name, value in numbers.items()
-            if value is not None and math.isfinite(value)
+            if value is not None
         ),
     ]  # fmt: skip
 
@@ -140,15 +149,16 @@ def _memory(train: Mapping[str, Any]) -> dict[str, float | None]:
     return found
 
 
-def _mib(size: float | None) -> float | None:
-    return None if size is None else size / MIB
+def _mib(size: object) -> float | None:
+    found = number(size)
+    return None if found is None else found / MIB
 
 
 def _machine(system: Mapping[str, Any]) -> dict[str, str | int | float | None]:
-    gpu = system.get("accelerator") or system.get("gpu")
-    return {"cpu": system.get("processor"), "cores": None, "memory_gib": None, "gpu": gpu}
+    gpu = word(system.get("accelerator")) or word(system.get("gpu"))
+    return {"cpu": word(system.get("processor")), "cores": None, "memory_gib": None, "gpu": gpu}
 
 
 def _packages(found: Mapping[str, Any]) -> dict[str, str]:
     suffix = "-version"
-    return {k.removesuffix(suffix): v for k, v in found.items() if k.endswith(suffix) and v}
+    return {k.removesuffix(suffix): v for k, v in found.items() if k.endswith(suffix) and word(v)}

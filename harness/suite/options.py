@@ -225,7 +225,7 @@ def generation_keys() -> dict[str, str]:
     return dict(_snapshot()["generation"])
 
 
-def quantization_keys(method: str | None = None) -> dict[str, str]:
+def quantization_keys(method: object = None) -> dict[str, str]:
     """The fields of the quantization config of ``method``; by default `BitsAndBytesConfig`'s.
 
     A method that is not known takes none but `quant_method` itself, which is then refused.
@@ -233,7 +233,9 @@ def quantization_keys(method: str | None = None) -> dict[str, str]:
     if method in (None, BITS_AND_BYTES):
         found = dict(_snapshot()["quantization"])
     else:
-        found = dict(_snapshot()["quantizers"].get(method, {}))
+        known = _snapshot()["quantizers"]
+        # a suite may hold anything here, a list too, which no dictionary can look up
+        found = dict(known.get(method, {})) if isinstance(method, str) else {}
     methods = [BITS_AND_BYTES, *quantization_methods()]
     return {**found, "quant_method": "|".join(f"={name}" for name in methods)}
 

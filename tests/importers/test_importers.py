@@ -187,7 +187,7 @@ def test_other_tasks_of_the_comparison_are_refused(tmp_path, record, said):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("samples_x_1.jsonl", "{", "samples_x_1.jsonl:1: not a sample of lm-evaluation-harness"),
+        ("samples_x_1.jsonl", "{", "samples_x_1.jsonl:1: cannot be read: Expecting property"),
         ("samples_x_1.jsonl", "", "the log holds no samples"),
         ("x.json", '{"run_info": {}, "train_info": {}, "meta_info": {}}', "not a result of PEFT's"),
         ("x.json", "{}", "nothing to import"),
