@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.numbers import NUMBER
+
 if TYPE_CHECKING:
     from harness.analysis.contrasts import AxisDifferences
     from harness.analysis.difference import Delta
@@ -28,7 +30,7 @@ FOLDER = click.Path(exists=True, path_type=Path)
     multiple=True,
     help="A metric to print; may be given again. Default: the primary ones.",
 )
-@click.option("--margin", type=float, default=0.0, help="The smallest difference that matters.")
+@click.option("--margin", type=NUMBER, default=0.0, help="The smallest difference that matters.")
 @click.option("--flips", type=click.IntRange(0), default=0, help="Worst regressions to print.")
 @click.option("--json", "as_json", is_flag=True, help="All contrasts and pairs as JSON.")
 @click.option("--markdown", is_flag=True, help="A table for a pull request.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.numbers import NUMBER
 from harness.results.text import say
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Choice(["quality", "quality_per_gib"]),
     help="What ranks the rows; default: as the suite says.",
 )
-@click.option("--max-latency-ms", type=float, help="Slower variants are marked as out of bounds.")
-@click.option("--max-memory-mib", type=float, help="Larger variants are marked as out of bounds.")
+@click.option("--max-latency-ms", type=NUMBER, help="Slower variants are marked as out of bounds.")
+@click.option("--max-memory-mib", type=NUMBER, help="Larger variants are marked as out of bounds.")
 @click.option("--latex", is_flag=True, help="Write leaderboard.tex (booktabs) too.")
 @click.option(
     "--template", type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -31,6 +32,8 @@ class _Memory(click.ParamType):  # type: ignore[type-arg]
         try:
             size = float(text)
         except ValueError:
+            size = math.nan
+        if not 0 < size < math.inf:
             self.fail(f'"{value}" is not a size: write 8GB', None, ctx)
         return size
 
@@ -52,7 +55,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: object, param: object, ctx: click.Context | None) -> tuple[int, ...]:
         """The numbers, in the order that they were written in."""
         parts = [part.strip() for part in str(value).split(",")]
-        if not all(part.isdecimal() for part in parts):
+        if not all(part.isdecimal() and len(part) < 5 for part in parts):
             self.fail(f'"{value}" are no device numbers: write 0,1', None, ctx)
         return tuple(map(int, parts))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 
 from harness.errors import HarnessError
 
@@ -14,6 +15,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks, each with the codec that reads it."""
+NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
+"""Codecs of Python's that are no encoding of a file: of domain names, of literals in code."""
 CANDIDATES = ("cp1251", "cp1252", "koi8-r", "shift_jis", "gb18030")
 """Encodings that are named as likely in a message; a file is never read by one of them unasked."""
 
@@ -26,12 +29,10 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
     """
     marked = next((codec for mark, codec in MARKS if data.startswith(mark)), None)
     codec = encoding or marked or "utf-8"
+    _refuse_unknown(codec, where)
     try:
         # A declared `utf-8` beside a mark must not leave the mark in the first column's name.
         text = data.decode(codec).removeprefix("\ufeff")
-    except LookupError:
-        hint = "Use Python's names: utf-8, utf-16-le, cp1251, latin-1, …"
-        raise HarnessError(f'unknown encoding "{encoding}"', where=where, hint=hint) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise HarnessError(
@@ -44,6 +45,18 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
         line = text.count("\n", 0, text.index("\x00")) + 1
         raise HarnessError("holds NUL characters", where=f"{where}:{line}", hint=hint)
     return text
+
+
+def _refuse_unknown(codec: str, where: str) -> None:
+    try:
+        name = codecs.lookup(codec).name
+        io.TextIOWrapper(io.BytesIO(), encoding=codec)  # refuses `base64` and what makes no text
+        known = name.replace("_", "-") not in NO_FILES
+    except (LookupError, ValueError):  # a name with NUL is a ValueError
+        known = False
+    if not known:
+        hint = "Use Python's names: utf-8, utf-16-le, cp1251, latin-1, …"
+        raise HarnessError(f'unknown encoding "{codec}"', where=where, hint=hint)
 
 
 def _advice(data: bytes, start: int) -> str:

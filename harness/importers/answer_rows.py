@@ -217,7 +217,9 @@ def _axes(row: Row, reading: Reading, counts: dict[str, list[str]]) -> Axes:
     if text:
         try:
             seed = int(float(text)) if float(text).is_integer() else int(text)
-        except ValueError:
+            if not 0 <= seed < 2**63:  # what a column of whole numbers holds
+                raise ValueError
+        except (ValueError, OverflowError):
             counts.setdefault("seed", []).append(f'{_place(row)}: "{text}"')
     return (
         fields["model"].strip(), fields.get("quantization") or "none",

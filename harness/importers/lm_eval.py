@@ -48,6 +48,11 @@ class _Log:
         return _arguments(self.config.get("model_args"))
 
     @property
+    def arguments_text(self) -> str:
+        """`model_args` as the tool's command line has them."""
+        return ",".join(f"{key}={value}" for key, value in self.arguments.items())
+
+    @property
     def model(self) -> str:
         """The model's path or hub id."""
         given = self.arguments.get("pretrained") or self.arguments.get("model")
@@ -131,7 +136,7 @@ def _cell(log: _Log, quantization: str) -> Imported:
         source=log.path,
         values=tuple(values),
         records=scored,
-        facts={"model_args": log.config.get("model_args"), "task": log.task},
+        facts={"model_args": log.arguments_text, "task": log.task},
         warnings=notes,
     )
 

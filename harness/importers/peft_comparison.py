@@ -66,7 +66,7 @@ def _cell(path: Path, record: Mapping[str, Any]) -> Imported:
         train.get("status"),
         settings.get("seed", 0),
     )
-    if not model or not word(status) or type(seed) is not int:
+    if not model or not word(status) or type(seed) is not int or not 0 <= seed < 2**63:
         what = "`train_config.model_id`, `train_config.seed` or `train_info.status` is missing"
         raise HarnessError(f"{NOT_A_RESULT}: {what}", where=str(path))
     failed = status != "success"

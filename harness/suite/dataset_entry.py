@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from harness.suite.parts import Entry
+from harness.suite.parts import Entry, Seed
 
 ColumnField = Literal[
     "prompt", "context", "reference", "category", "gold", "messages", "system", "history"
@@ -91,7 +91,7 @@ class DatasetEntry(Entry):
     validation: RowsOrShare | None = None
     """Number or share of the training rows that are held out and scored in place of the test rows,
     which stay unseen: for choosing settings before the comparison that counts."""
-    split_seed: int = 42
+    split_seed: Seed = 42
     """The seed of sampling and split, apart from training seeds: all of them share a baseline."""
     min_answer_words: int = Field(0, ge=0)
     """Rows whose answer has fewer words are dropped and counted."""

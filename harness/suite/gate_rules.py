@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from harness.suite.parts import Part
 from harness.suite.validation import validated
 from harness.suite.yaml_file import read_yaml
 
@@ -16,10 +17,8 @@ PREDICTIONS = "predictions"
 """Placeholder for the share of answers that changed, with the test `exact`."""
 
 
-class Rule(BaseModel):
+class Rule(Part):
     """One metric that must not get worse, in the cells that the rule matches."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     metric: str
     """A metric's name, `primary`, or `predictions` (the share of changed answers, `exact` only)."""
@@ -56,10 +55,8 @@ class Rule(BaseModel):
         return self
 
 
-class Gate(BaseModel):
+class Gate(Part):
     """The rules of `harness check`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rules: tuple[Rule, ...] = Field(
         default=(

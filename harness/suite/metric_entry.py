@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from harness.metrics.registry import find
+from harness.suite.parts import Part
 
 
-class Direction(BaseModel):
+class Direction(Part):
     """One number that an extra metric gives."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     higher_is_better: bool | Literal["neither"]
     """Whether a gain is a rise; `neither` for a number that is neither good nor bad."""
@@ -22,10 +21,8 @@ class Direction(BaseModel):
     """The unit, for column heads."""
 
 
-class MetricEntry(BaseModel):
+class MetricEntry(Part):
     """An extra metric. Its direction is declared, never guessed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     source: str
     """The name of a Hugging Face `evaluate` module, the path of a local one, or the name of a

@@ -7,10 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
+from harness.suite.parts import Part
 from harness.suite.shipped import shipped
 from harness.suite.template_settings import TemplateKwargs
 from harness.suite.yaml_file import read_yaml
@@ -19,10 +20,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+")
 """`owner/name`: a path with more parts, or one that begins with a dot, is a folder."""
 
 
-class Requirement(BaseModel):
+class Requirement(Part):
     """What a machine must have before a model's cells run on it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     accelerator: Literal["none", "cuda"] = "none"
     """`cuda`: cells are skipped on a machine without a CUDA device."""
@@ -31,10 +30,8 @@ class Requirement(BaseModel):
     estimate of `harness plan` decides, for each quantization and adapter by itself."""
 
 
-class ModelCard(BaseModel):
+class ModelCard(Part):
     """One model: the frozen part of a cell."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str
     """The name on the `model` axis."""

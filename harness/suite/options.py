@@ -9,6 +9,7 @@ is refused with the line and the nearest key before anything heavy is imported.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -57,6 +58,8 @@ def kind_problem(value: object, kinds: str) -> str | None:
             where `=` marks a value that is allowed by itself.
     """
     allowed = kinds.split("|")
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, got {value!r}"
     if "any" in allowed:
         return None
     choices = [choice[1:] for choice in allowed if choice.startswith("=")]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Options = dict[str, Any]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed as NumPy takes it, which `transformers.set_seed` passes it on to."""
 
 
 class Part(BaseModel):
     """A block of a suite: unknown keys are refused, values are fixed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        # a margin of .nan or .inf would let everything pass
+        allow_inf_nan=False,
+    )
 
 
 class Entry(Part):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from harness.suite.parts import Options
+from harness.suite.parts import Options, Part
 
 
-class PublishedSource(BaseModel):
+class PublishedSource(Part):
     """Where a published pipeline was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     title: str
     """The project, by its model and task."""
@@ -22,10 +20,8 @@ class PublishedSource(BaseModel):
     """Reading (`as-described`, `as-run`) → how it differs."""
 
 
-class Claim(BaseModel):
+class Claim(Part):
     """One published statement, and how to check it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     claim: str
     """The statement in our words."""

@@ -19,7 +19,7 @@ from harness.suite.gate_rules import Gate
 from harness.suite.metric_entry import MetricEntry
 from harness.suite.parts import Entry as Entry
 from harness.suite.parts import Options as Options
-from harness.suite.parts import Part
+from harness.suite.parts import Part, Seed
 from harness.suite.published import Claim, PublishedSource
 from harness.suite.template_settings import DEFAULT_TEMPLATE_DATE, TemplateKwargs
 
@@ -64,7 +64,7 @@ class Evaluation(Part):
     """What happens if `rouge_score`'s tokenizer drops most words of the references."""
     rouge_stemmer: Literal["none", "porter", "snowball-russian"] = "none"
     """The stemmer applied to ROUGE tokens."""
-    sampling_seed: int = 0
+    sampling_seed: Seed = 0
     """The seed for sampled answers (`do_sample`); greedy answers do not use it."""
     noise_examples: int = Field(32, ge=0)
     """Examples that a baseline answers again in batches of three quarters and of half the size, a
@@ -196,7 +196,7 @@ class Matrix(Part):
     """Built-in data sets, or entries."""
     training: tuple[TrainingEntry, ...] = ()
     """A sweep: every adapter is trained under each entry's keys, as `<adapter>+<entry>`."""
-    seed: tuple[int, ...] = (0,)
+    seed: tuple[Seed, ...] = (0,)
     """Training seeds: adapter initialisation and data order."""
 
     @field_validator("quantization", "seed")

@@ -174,3 +174,24 @@ def test_a_parquet_file_is_read(tmp_path):
 @pytest.mark.parametrize("name", ["t.xlsx", "owner/name", "t", "t.gz", "t.csv.zip"])
 def test_other_names_are_no_files_that_are_read(name):
     assert kind_of(name) is None
+
+
+NO_ENCODINGS = [
+    "utf-9",
+    "idna",
+    "punycode",
+    "unicode_escape",
+    "undefined",
+    "base64",
+    "hex",
+    "rot13",
+    "../x",
+    "a\x00b",
+]
+
+
+@pytest.mark.parametrize("encoding", NO_ENCODINGS)
+def test_what_is_no_encoding_of_files_is_refused(tmp_path, encoding):
+    (tmp_path / "d.csv").write_bytes(b"prompt,completion\n{[,-\n")
+    with pytest.raises(HarnessError, match=r"d\.csv: unknown encoding(?s:.*)Use Python's names"):
+        read_table(tmp_path / "d.csv", encoding=encoding)
