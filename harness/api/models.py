@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.api.arguments import StrPath
 from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
+from harness.suite.yaml_file import parse_value
 
 
 def list_models(folder: StrPath = ".") -> list[ModelCard]:
@@ -19,6 +20,15 @@ def list_models(folder: StrPath = ".") -> list[ModelCard]:
         for path in sorted(place.glob("*.yaml")):
             found.setdefault(path.stem, path)
     return [load_model_card(path) for path in found.values()]
+
+
+def parse_setting(text: str, *, where: str) -> object:
+    """The value of ``text``, the right side of `r=16`, as a suite would read it.
+
+    Raises:
+        HarnessError: it is no YAML; the message begins with ``where``.
+    """
+    return parse_value(text, where)
 
 
 def describe_model(

@@ -57,14 +57,14 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """`key=value` texts, each value read as YAML."""
-    from harness.suite.yaml_file import parse_value
+    from harness.api.models import parse_setting
 
     found = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise click.UsageError(f'--set "{pair}" is not key=value')
-        found[key] = parse_value(text, f"--set {key}")
+        found[key] = parse_setting(text, where=f"--set {key}")
     return found
 
 
