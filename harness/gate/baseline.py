@@ -7,7 +7,6 @@ small enough to be committed, and paired comparisons need nothing else of the ru
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import example_metric
+from harness.plan.git import git_file
 from harness.results.packing import SUFFIX
 from harness.results.paths import RunPaths, write_text
 from harness.results.result import CellResult, Run, load_run
@@ -194,7 +194,7 @@ def load_snapshot(source: str, default: Path) -> Snapshot:
     """
     if source.startswith("git:"):
         reference, _, name = source.removeprefix("git:").partition(":")
-        return _parsed(_git_show(reference, Path(name) if name else default), source)
+        return _parsed(git_file(Path(name) if name else default, reference), source)
     path = Path(source)
     if RunPaths(path).plan.is_file() or path.name.endswith(SUFFIX):
         return snapshot_of(load_run(path))
@@ -207,18 +207,6 @@ def load_snapshot(source: str, default: Path) -> Snapshot:
 def exists(source: str) -> bool:
     """Whether ``source`` exists. A git reference counts as existing until it is read."""
     return source.startswith("git:") or Path(source).exists()
-
-
-def _git_show(reference: str, path: Path) -> str:
-    folder, name = path.resolve().parent, path.name
-    command = ["git", "-C", str(folder), "show", f"{reference}:./{name}"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
-        hint = "Fetch the reference first (`git fetch`), or give --against a baseline file."
-        raise HarnessError(f"git cannot show {path} at {reference}: {reason}", hint=hint) from None
-    return shown.stdout
 
 
 def _no_baseline(source: str, why: str) -> HarnessError:

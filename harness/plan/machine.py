@@ -10,8 +10,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.plan.git import git_state
 from harness.plugins import load_plugins
-from harness.results.records import Environment, Git
+from harness.results.records import Environment
 
 PACKAGES = (
     "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
@@ -150,7 +151,7 @@ def environment(folder: Path, where: Machine) -> Environment:
         machine=asdict(where),
         packages={name: _version(name) for name in PACKAGES},
         plugins=load_plugins(),
-        git=_git(folder),
+        git=git_state(folder),
     )
 
 
@@ -158,20 +159,4 @@ def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
-        return None
-
-
-def _git(folder: Path) -> Git | None:
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
-        ).stdout
-
-    try:
-        return Git(
-            revision=git("rev-parse", "HEAD").strip(),
-            dirty=bool(git("status", "--porcelain", "-uno").strip()),
-        )
-    except (OSError, subprocess.SubprocessError):
         return None

@@ -10,12 +10,11 @@ import tarfile
 import pytest
 from mutations import broken_bytes, broken_text, broken_values, json_of
 
+import harness
 from harness.gate.check import update_baseline
 from harness.importers import Reading, import_answers
-from harness.plan.plan import make_plan
 from harness.results.packing import pack
 from harness.results.result import load_run
-from harness.run.runner import run_here
 
 SUITE = """\
 name: small
@@ -36,8 +35,7 @@ def made(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("made")
     (folder / "models").symlink_to(root / "models")
     (folder / "s.yaml").write_text(SUITE)
-    plan = make_plan(folder / "s.yaml", folder / "run", backend="testing")
-    run_here(plan, lambda _: None, executor="in_process")
+    harness.run(folder / "s.yaml", output=folder / "run", backend="testing", executor="in_process")
     rows = [
         {"id": str(i), "model": model, "prompt": f"p{i}", "label": "yes", "group": str(i // 2),
          "prediction": "yes" if i % 3 else "no"}
