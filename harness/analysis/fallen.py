@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.analysis.difference import Criteria, Delta, difference
@@ -51,6 +52,8 @@ class Fallen:
     controls: int = 0
     flips: Flips | None = None
     """The first seed's answers against the baseline's."""
+    by_category: Mapping[str, Delta] = field(default_factory=dict)
+    """Category → the difference there, with Holm's correction over the categories."""
 
 
 def fallen(board: Leaderboard, table: Table, row: Row) -> Fallen | None:
@@ -69,6 +72,7 @@ def fallen(board: Leaderboard, table: Table, row: Row) -> Fallen | None:
     return Fallen(
         tuple(falls), len(_metrics(row)), len(judged), len(by_category) - len(judged),
         len(row.control), flips,
+        {name: delta for name, deltas in adjusted.items() for delta in deltas.values()},
     )  # fmt: skip
 
 

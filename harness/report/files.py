@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from itertools import islice
 from pathlib import Path
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
-from harness.report.page.examples import Shown, shown
-from harness.report.page.html import render_html
+from harness.report.page.html import page_of, render_html
 from harness.report.sections import sections_of
 from harness.results.paths import write_bytes, write_json, write_text
 from harness.results.state import forget_shown, is_shown, note_shown
@@ -20,9 +18,6 @@ from harness.results.tidy import TIDY_COLUMNS, tidy_records
 
 __all__ = ["is_written", "write_report"]
 
-
-MAX_EXAMPLES = 300
-"""Most examples in a page, to keep it a few megabytes; all answers are in predictions.jsonl."""
 FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
 
 
@@ -54,7 +49,7 @@ def write_report(
     title = title or f"{run.suite['name']}: leaderboard"
     figures = [figure for section in sections for figure in section.figures]
     drawn = {figure.name: figure.svg for figure in figures}
-    page = render_html(title, sections, drawn=drawn, examples=_examples(board), templates=templates)
+    page = render_html(title, sections, drawn=drawn, page=page_of(board), templates=templates)
     texts = {"leaderboard.md": render_markdown(title, sections), "leaderboard.html": page}
     texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
     if latex:
@@ -82,14 +77,6 @@ def _clear(directory: Path) -> bool:
     for path in (directory / "charts").glob("*.svg"):
         path.unlink()
     return (directory / "leaderboard.tex").is_file()
-
-
-def _examples(board: Leaderboard) -> list[Shown]:
-    """The same number of examples of every data set."""
-    if not board.run.has_texts:
-        return []
-    share = MAX_EXAMPLES // max(1, len(board.tables))
-    return [e for table in board.tables for e in islice(shown(board, table), share)]
 
 
 def _write_parquet(records: list[dict[str, object]], path: Path) -> None:

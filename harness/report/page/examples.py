@@ -1,25 +1,26 @@
-"""Examples to read: prompt, reference and both answers side by side, with a word diff."""
+"""Examples that the page shows without its script: both answers next to each other, with a diff."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from harness.analysis.decision import Decision
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.table import Row, Table
-from harness.metrics.prediction import Prediction
-from harness.report.section import anchor
-from harness.scoring.scoring import is_parsed
+from harness.report.page.answers import (
+    LENGTH,
+    Pair,
+    anchor_of,
+    example_numbers,
+    pairs_of,
+    shown_answer,
+)
+from harness.report.section import number
 
-PER_KIND = 6
-"""Most examples of each kind for a row; all answers are in predictions.jsonl."""
-ROWS = 8
-"""Most rows of a data set whose examples are shown."""
-LENGTH = 1200
-"""Characters kept of a text."""
-Kind = Literal["fixed", "broken", "both wrong", "unparsed"]
+PER_SET = 6
+"""Sampled examples of each data set, beside those that lost most."""
 
 
 class Piece(NamedTuple):
@@ -30,76 +31,65 @@ class Piece(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The number that was read from each side's answer, or None."""
+    """The number or label that was read from each side's answer; '' if none was found."""
 
-    before: str | None
-    after: str | None
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One example of a row against its baseline."""
+class Example:
+    """One example of a variant against its baseline."""
 
     id: str
     """The anchor that a link names."""
     dataset: str
     row: str
-    kind: Kind
+    outcome: str
+    """`lost`, `won` or `equal`."""
     prompt: str
     reference: str
     before: tuple[Piece, ...]
     after: tuple[Piece, ...]
     scores: str
-    """Every score before and after, the primary one first."""
+    """The primary score before and after."""
     read: Read | None = None
-    """The number read from each answer, for tasks with numeric answers."""
 
 
-def shown(board: Leaderboard, table: Table) -> Iterator[Shown]:
-    """Examples of the first rows that have a baseline: the largest changes first."""
-    rows = [row for row in table.rows if row.deltas and row.baseline is not None][:ROWS]
-    for row in rows:
-        yield from _of_row(board, table, row)
+def examples(
+    board: Leaderboard, decisions: Sequence[Decision], numbers: Mapping[str, int]
+) -> list[Example]:
+    """The answers that lost most and a sample, for the variant that each decision names."""
+    found: list[Example] = []
+    for place, pair in _chosen(board, decisions, numbers).items():
+        known = example_numbers(board, board.tables[place])
+        for i in dict.fromkeys([*pair.worst, *pair.sample(PER_SET)]):
+            found.append(_example(pair, i, known[i], board.tables[place].dataset))
+    return found
 
 
-def _of_row(board: Leaderboard, table: Table, row: Row) -> Iterator[Shown]:
-    assert row.baseline is not None
-    before, after = board.records(row.baseline), board.records(row.finished[0])
-    losses = table.flips(before, after)
-    gains = table.flips(after, before)  # a gain is a loss in the other direction
-    if losses is None or gains is None:
-        return
-    metric = losses.metric
-    wrong = [
-        i for i in before
-        if i in after and before[i]["scores"].get(metric) == after[i]["scores"].get(metric) == 0.0
-    ]  # fmt: skip
-    unparsed = [i for i in after if i in before and is_parsed(after[i]) is False]
-    chosen: dict[Kind, list[str]] = {
-        "broken": [flip.id for flip in losses.regressions],
-        "fixed": [flip.id for flip in gains.regressions],
-        "both wrong": wrong,
-        "unparsed": unparsed,
-    }
-    for kind, ids in chosen.items():
-        for i in ids[:PER_KIND]:
-            yield _shown(table, row, kind, before[i], after[i], metric=metric)
+def _chosen(
+    board: Leaderboard, decisions: Sequence[Decision], numbers: Mapping[str, int]
+) -> dict[int, Pair]:
+    """Data set's number → the pair of the decision's variant, or else the first one."""
+    chosen: dict[int, Pair] = {}
+    for pair in pairs_of(board, numbers):
+        row = decisions[pair.place].row
+        if pair.place not in chosen or (row is not None and row.name == pair.row.name):
+            chosen[pair.place] = pair
+    return chosen
 
 
-def _shown(
-    table: Table, row: Row, kind: Kind, first: Prediction, second: Prediction, *, metric: str
-) -> Shown:
-    before, after = word_diff(first["prediction"][:LENGTH], second["prediction"][:LENGTH])
-    both = [name for name in first["scores"] if name in second["scores"] and name != metric]
-    scores = "; ".join(
-        f"{name} {first['scores'][name]:.3g} → {second['scores'][name]:.3g}"
-        for name in (metric, *both)
-    )
-    return Shown(
-        anchor("item", table.dataset, row.name, kind, first["id"]),
-        table.dataset, row.name, kind, first["example_prompt"][:LENGTH],
-        first["reference"][:LENGTH], before, after, scores,
-        Read(first["extracted"], second["extracted"]) if "extracted" in first else None,
+def _example(pair: Pair, i: str, k: int, dataset: str) -> Example:
+    first, second = pair.before[i], pair.after[i]
+    one, other = shown_answer(first), shown_answer(second)
+    before, after = word_diff(one.text, other.text)
+    read = None if one.read is None or other.read is None else Read(one.read, other.read)
+    was, now = (number(record["scores"][pair.metric]) for record in (first, second))
+    return Example(
+        anchor_of(pair, k), dataset, pair.row.name, pair.outcome(i),
+        first["example_prompt"][:LENGTH], first["reference"][:LENGTH], before, after,
+        f"{pair.metric} {was} → {now}", read,
     )  # fmt: skip
 
 

@@ -1,24 +1,72 @@
-"""Sections, charts and examples as one self-contained HTML page; everything is escaped."""
+"""Sections, charts and answers as one self-contained HTML page; everything is escaped."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.report.page.examples import Shown
+from harness.analysis.leaderboard import Leaderboard
+from harness.report.glossary import meaning
+from harness.report.page.answers import answers_json
+from harness.report.page.arrangement import TITLES, arranged
+from harness.report.page.examples import Example, examples
+from harness.report.page.leads import Lead, leads
 from harness.report.page.rows import body, groupings
+from harness.report.page.summary import FirstScreen, first_screen
 from harness.report.section import Section, anchor
 
-SCRIPTS = ("sortable.min.js", "sortable.a11y.min.js", "page.js")
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+SCRIPTS = (
+    "sortable.min.js", "sortable.a11y.min.js", "tables.js", "state.js", "picture.js", "answers.js",
+    "terms.js",
+)  # fmt: skip
 """Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
-
-
 LARGE = 2500
 """With more table rows in all, a browser lays out a section only when it comes into view."""
 _CODE = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows beside the sections; without it, a page has the sections alone."""
+
+    variants: tuple[tuple[str, str, str], ...] = ()
+    """Model, quantization and adapter; a variant's number is its place here."""
+    datasets: tuple[str, ...] = ()
+    first: FirstScreen | None = None
+    examples: tuple[Example, ...] = ()
+    answers: str = "[]"
+    """The answers as JSON."""
+    leads: Mapping[tuple[str, str], Lead] = field(default_factory=dict)
+    """Question and data set → its opening sentence and chart."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Variant → its number."""
+        return {", ".join(axes): number for number, axes in enumerate(self.variants)}
+
+
+def page_of(board: Leaderboard) -> Page:
+    """Everything that the page of ``board`` shows beside its sections."""
+    rows = [row for table in board.tables for row in table.rows]
+    variants = tuple(dict.fromkeys((r.model, r.quantization, r.adapter) for r in rows))
+    numbers = Page(variants).numbers
+    first = first_screen(board, numbers)
+    texts = board.run.has_texts
+    return Page(
+        variants, tuple(table.dataset for table in board.tables), first,
+        tuple(examples(board, first.decisions, numbers)) if texts else (),
+        answers_json(board, numbers) if texts else "[]",
+        leads(board, first.decisions, numbers),
+    )  # fmt: skip
 
 
 def render_html(
@@ -26,7 +74,7 @@ def render_html(
     sections: Sequence[Section],
     *,
     drawn: Mapping[str, str] | None = None,
-    examples: Sequence[Shown] = (),
+    page: Page | None = None,
     templates: Path | None = None,
 ) -> str:
     """One self-contained HTML document, in light and dark, readable without its script.
@@ -35,12 +83,13 @@ def render_html(
         title: The page's title.
         sections: In reading order.
         drawn: Figure name → SVG, made by the program from escaped values.
-        examples: Shown with filters and links.
+        page: The first screen, the answers and the charts of the page itself.
         templates: A folder whose templates replace or extend the shipped ones.
     """
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
     from markupsafe import Markup
 
+    page = page or Page()
     own = [FileSystemLoader(templates)] if templates else []
     environment = Environment(
         loader=ChoiceLoader([*own, PackageLoader("harness", "report/page/templates")]),
@@ -48,30 +97,50 @@ def render_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    numbers = page.numbers
     environment.globals["anchor"] = anchor
-    environment.globals["body"] = lambda section: Markup(body(section))
+    environment.globals["body"] = lambda section: Markup(body(section, numbers))
     environment.globals["groupings"] = groupings
+    environment.globals["meaning"] = meaning
     environment.filters["spans"] = lambda text: Markup(_CODE.sub(r"<code>\1</code>", escape(text)))
-    page: str = environment.get_template("leaderboard.html.j2").render(
+    text: str = environment.get_template("leaderboard.html.j2").render(
         title=title,
         sections=sections,
+        groups=arranged(sections, page.datasets),
+        questions=TITLES,
         drawn={name: Markup(_inner(svg)) for name, svg in (drawn or {}).items()},
-        examples=examples,
-        kinds=list(dict.fromkeys(example.kind for example in examples)),
-        variants=list(dict.fromkeys(f"{e.dataset}, {e.row}" for e in examples)),
-        chapters=_chapters(sections),
+        page=page,
+        first=page.first,
+        examples=page.examples,
+        data=_json(json.dumps(_data(page), ensure_ascii=False, separators=(",", ":"))),
+        answers=_json(page.answers),
+        terms=_terms(sections),
         large=sum(len(section.rows) for section in sections) > LARGE,
+        style=Markup(_asset("page.css")),
         scripts=[Markup(_asset(name)) for name in SCRIPTS],
     )
-    return page + "\n"
+    return text + "\n"
 
 
-def _chapters(sections: Sequence[Section]) -> dict[str, list[Section]]:
-    """Data set, the part of a title after its colon → its sections, for the table of contents."""
-    chapters: dict[str, list[Section]] = {}
-    for section in sections:
-        chapters.setdefault(section.title.partition(": ")[2], []).append(section)
-    return chapters
+def _data(page: Page) -> dict[str, object]:
+    """What the script must know: names, and which data set stands at which place."""
+    return {"variants": page.variants, "sets": page.datasets}
+
+
+def _json(text: str) -> Markup:
+    """JSON for a script element, which nothing in it can end."""
+    from markupsafe import Markup
+
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
+
+
+def _terms(sections: Sequence[Section]) -> dict[str, str]:
+    """Every column that needs an explanation, in the order in which the page uses it."""
+    columns = dict.fromkeys(column for section in sections for column in section.columns)
+    plain = dict.fromkeys(column.removeprefix("Δ ") if column != "Δ [95%]" else column
+                          for column in columns)  # fmt: skip
+    wanted = ["variant", "baseline", *plain, "margin", "noise floor", "control set"]
+    return {term: text for term in wanted if (text := meaning(term))}
 
 
 def _asset(name: str) -> str:

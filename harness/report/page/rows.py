@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from harness.report.section import DrawnInterval, Section
@@ -37,8 +37,13 @@ def groupings(section: Section) -> list[str]:
     return columns
 
 
-def body(section: Section) -> str:
-    """The rows of ``section`` as HTML; every text is escaped."""
+def body(section: Section, numbers: Mapping[str, int] | None = None) -> str:
+    """The rows of ``section`` as HTML; every text is escaped.
+
+    Args:
+        section: The section.
+        numbers: Variant → its number in the page; a row of a variant carries it.
+    """
     drawn = {
         section.columns.index(column): _drawn(marks)
         for column, marks in section.intervals.items()
@@ -47,12 +52,23 @@ def body(section: Section) -> str:
     lines = []
     for number, row in enumerate(section.rows):
         name = f' id="{escape(section.anchors[number])}"' if section.anchors else ""
+        of = _variant(section.columns, row, numbers or {})
         cells = [
             _cell(text, drawn[place][number] if place in drawn else "")
             for place, text in enumerate(row)
         ]
-        lines.append(f"<tr{name}>{''.join(cells)}</tr>")
+        lines.append(f"<tr{name}{'' if of is None else f' data-v={of}'}>{''.join(cells)}</tr>")
     return "\n".join(lines)
+
+
+def _variant(columns: Sequence[str], row: Sequence[str], numbers: Mapping[str, int]) -> int | None:
+    """The number of the variant that a row is of; None if it is of several or of none."""
+    if tuple(columns[:3]) == ("model", "quantization", "adapter"):
+        return numbers.get(", ".join(row[:3]))
+    for column in ("variant", "row against column"):
+        if column in columns:
+            return numbers.get(row[columns.index(column)])
+    return None
 
 
 def _cell(text: str, drawing: str) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Filters, groups and choices of the page; every table and chart reads well without this script.
+// Filters, groups and chosen columns of tables; each reads well without this script.
 document.documentElement.classList.add("scripted");
 
 // the sorting library replaces a table's bodies, so they are looked up anew each time
@@ -8,7 +8,7 @@ const dataRows = (table) => [...table.tBodies].filter((body) => body.className !
 
 const hideEmptyGroups = (table) => {
   for (const head of table.querySelectorAll("tbody.group")) {
-    head.hidden = [...head.nextElementSibling.rows].every((row) => row.hidden);
+    head.hidden = [...head.nextElementSibling.rows].every((row) => row.hidden || "off" in row.dataset);
   }
 };
 
@@ -78,46 +78,7 @@ for (const box of document.querySelectorAll(".choices")) {
   select.addEventListener("change", show);
   const label = document.createElement("label");
   label.append("Heat map of ", select);
+  label.className = "tools";
   box.prepend(label);
   show();
-}
-
-const search = document.getElementById("sample-search");
-if (search) {
-  const STEP = 24;
-  const kinds = document.getElementById("sample-kind");
-  const variants = document.getElementById("sample-variant");
-  const count = document.getElementById("sample-count");
-  const more = document.getElementById("sample-more");
-  const items = [...document.querySelectorAll("article.sample")];
-  let limit = STEP;
-  const fits = (item, text) => (!kinds.value || item.dataset.kind === kinds.value)
-    && (!variants?.value || item.dataset.variant === variants.value)
-    && item.textContent.toLowerCase().includes(text);
-  const show = () => {
-    const text = search.value.toLowerCase();
-    const found = new Set(items.filter((item) => fits(item, text)));
-    const seen = new Set([...found].slice(0, limit));
-    for (const item of items) item.hidden = !seen.has(item);
-    count.textContent = `${found.size} of ${items.length}`
-      + (found.size > limit ? `, ${limit} shown` : "");
-    more.hidden = found.size <= limit;
-  };
-  const restart = () => { limit = STEP; show(); };
-  const reveal = () => {
-    const place = items.findIndex((item) => `#${item.id}` === location.hash);
-    if (place < 0 || !items[place].hidden) return;
-    search.value = kinds.value = "";
-    if (variants) variants.value = "";
-    limit = Math.max(limit, place + 1);
-    show();
-    items[place].scrollIntoView();
-  };
-  search.addEventListener("input", restart);
-  kinds.addEventListener("change", restart);
-  variants?.addEventListener("change", restart);
-  more.addEventListener("click", () => { limit += STEP; show(); });
-  addEventListener("hashchange", reveal);
-  show();
-  reveal();
 }

@@ -1,0 +1,135 @@
+"use strict";
+// The picture: which cost it is drawn against, its colours, the memory limit, arrow keys.
+const MOST_COLOURS = 8;
+
+const drawAgainst = (figure, cost) => {
+  for (const part of figure.querySelectorAll("[data-of]")) part.toggleAttribute("hidden", part.dataset.of !== cost);
+  for (const point of figure.querySelectorAll(".pt")) {
+    const x = JSON.parse(point.dataset.x)[cost];
+    for (const part of [point, point.previousElementSibling]) {
+      part.hidden = x === undefined;
+      part.style.left = `${x}%`;
+    }
+  }
+  placeNames(figure);
+};
+
+const colourBy = (figure, axis) => {
+  const shown = [...figure.querySelectorAll(".pt")];
+  const values = [...new Set(shown.map((point) => known.variants[point.dataset.v][axis]))];
+  // the untouched model is grey; beyond the palette, colours repeat and the key says so by order
+  const plain = values.includes("base") ? ["base", ...values.filter((v) => v !== "base")] : ["", ...values];
+  const classOf = (value) => {
+    const place = plain.indexOf(value);
+    return `k${place === 0 ? 0 : 1 + ((place - 1) % (MOST_COLOURS - 1))}`;
+  };
+  for (const point of shown) {
+    const axes = known.variants[point.dataset.v];
+    for (const part of [point, point.previousElementSibling]) {
+      part.className = part.className.replace(/ ?\bk\d\b/, "").trim() + ` ${classOf(axes[axis])}`;
+    }
+  }
+  figure.querySelector("[data-key]").replaceChildren(...values.map((value) => {
+    const item = document.createElement("li");
+    item.className = classOf(value);
+    item.append(document.createElement("i"), value);
+    return item;
+  }));
+};
+
+// names of the chosen and the pinned point; the second gives way if they would overlap
+const placeNames = (figure) => {
+  for (const old of figure.querySelectorAll(".name")) old.remove();
+  const plot = figure.querySelector(".plot");
+  const named = [plot.querySelector(".pt.pinned:not([hidden])"), plot.querySelector(".pt.chosen:not([hidden])")];
+  let taken = null;
+  for (const point of new Set(named.filter(Boolean))) {
+    const [left, bottom] = [parseFloat(point.style.left), parseFloat(point.style.bottom)];
+    if (taken !== null && Math.abs(taken - bottom) < 7) continue;
+    taken = bottom;
+    const name = document.createElement("i");
+    name.className = `name${left > 55 ? " left" : ""}`;
+    name.textContent = known.variants[point.dataset.v].join(" · ");
+    name.style.left = `${left}%`;
+    name.style.bottom = `${bottom}%`;
+    plot.append(name);
+  }
+};
+
+const limitOf = (box) => {
+  const [low, high] = [Number(box.dataset.low) * 0.98, Number(box.dataset.high)];
+  return {
+    toMib: (t) => (t >= 100 ? null : low * (high / low) ** (t / 100)),
+    toRange: (mib) => (mib === null ? 100
+      : Math.max(0, Math.min(99, Math.round(100 * Math.log(mib / low) / Math.log(high / low))))),
+  };
+};
+const gib = (mib) => `${Number((mib / 1024).toPrecision(3))} GiB`;
+const within = (figure) => {
+  if (state.limit === null) return "";
+  const set = Number(figure.dataset.set);
+  const all = [...(points.get(set) ?? [])].filter(([v]) => isChosen(v));
+  const fitting = all.filter(([v]) => fits(v, set));
+  const sign = signOf(set);
+  fitting.sort((a, b) => sign * (b[1].quality - a[1].quality));
+  const text = `Within ${gib(state.limit)}: ${fitting.length} of ${all.length} variants.`;
+  if (!fitting.length) return text;
+  const best = fitting[0];
+  const point = figure.querySelector(`.pt[data-v="${best[0]}"]`);
+  const tied = point.classList.contains("tied") ? "not shown to differ from the best of all"
+    : "the best of all is better";
+  return `${text} Best of them (${tied}): ${best[1].text}.`;
+};
+
+for (const figure of document.querySelectorAll(".picture")) {
+  const costs = figure.querySelector("[data-cost]");
+  costs.addEventListener("change", () => {
+    drawAgainst(figure, costs.value);
+    figure.querySelector(".cost-title").textContent = costs.selectedOptions[0].dataset.title;
+  });
+  const colours = figure.querySelector("[data-colour]");
+  for (const option of [...colours.options]) {
+    const axis = Number(option.value);
+    if (new Set(known.variants.map((axes) => axes[axis])).size < 2) option.remove();
+  }
+  if (!colours.options.length) colours.parentElement.remove();
+  colours.addEventListener("change", () => colourBy(figure, Number(colours.value)));
+  colourBy(figure, Number(colours.value || 2));
+
+  const box = figure.querySelector(".limit");
+  if (box) {
+    const scale = limitOf(box);
+    const [range, number] = box.querySelectorAll("input");
+    range.addEventListener("input", () => change({ limit: scale.toMib(Number(range.value)) }));
+    number.addEventListener("input", () => change({
+      limit: Number(number.value) > 0 ? Number(number.value) * 1024 : null }));
+    onChange(() => {
+      range.value = scale.toRange(state.limit);
+      range.setAttribute("aria-valuetext", state.limit === null ? "any" : gib(state.limit));
+      if (document.activeElement !== number) {
+        number.value = state.limit === null ? "" : Number((state.limit / 1024).toPrecision(3));
+      }
+      box.querySelector("output").textContent = within(figure);
+    });
+  }
+  onChange(() => { if (!figure.hidden) placeNames(figure); });
+
+  // one point is in the order of Tab; arrow keys go to the others, from left to right
+  const plot = figure.querySelector(".plot");
+  const inTurn = () => [...plot.querySelectorAll(".pt:not([hidden]):not([data-off])")]
+    .sort((a, b) => parseFloat(a.style.left) - parseFloat(b.style.left));
+  const focusable = (point) => {
+    for (const other of plot.querySelectorAll(".pt")) other.tabIndex = other === point ? 0 : -1;
+  };
+  focusable(plot.querySelector(".pt.chosen") ?? plot.querySelector(".pt"));
+  plot.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    const order = inTurn();
+    const place = order.indexOf(document.activeElement);
+    if (!step || place < 0) return;
+    event.preventDefault();
+    const next = order[(place + step + order.length) % order.length];
+    focusable(next);
+    next.focus();
+  });
+}

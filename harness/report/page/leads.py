@@ -1,0 +1,210 @@
+"""How each question opens on a data set: one sentence and one chart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.decision import Decision
+from harness.analysis.difference import Delta
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.objectives import LATENCY, memory_metrics
+from harness.analysis.table import Row, Table
+from harness.analysis.wording import brief, duration, joined, memory, signed, variant
+from harness.metrics.meaning import title_of
+from harness.report.page.scale import Tick, scale_of
+from harness.report.page.summary import worse_sentence
+
+MOST = 60
+"""Most variants in a chart; tables show all of them."""
+
+
+VERDICTS = {
+    "better": "gained", "worse": "lost", "equivalent": "changed by no more than the margin",
+    "undecided": "are undecided", "no direction": "are not judged",
+}  # fmt: skip
+"""Verdict → the word that follows a count of variants."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of a chart: a value with its interval."""
+
+    label: str
+    text: str
+    """The value with its interval in words; a tooltip and the column beside the drawing."""
+    verdict: str
+    place: float
+    """In percent of the chart's width, like the interval's ends."""
+    low: float
+    high: float
+    number: int | None = None
+    """The variant's number, if the line is of one."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One line of a chart of shares: won, equal, lost, in percent."""
+
+    label: str
+    text: str
+    won: float
+    lost: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines on one scale."""
+
+    title: str
+    bars: tuple[Bar, ...] = ()
+    shares: tuple[Share, ...] = ()
+    reference: float | None = None
+    """Where no difference lies, in percent."""
+    ticks: tuple[Tick, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How a question opens."""
+
+    sentence: str
+    chart: Chart | None = None
+
+
+Leads = dict[tuple[str, str], Lead]
+
+
+def leads(
+    board: Leaderboard, made: Sequence[Decision], numbers: Mapping[str, int]
+) -> Mapping[tuple[str, str], Lead]:
+    """Question and data set → sentence and chart."""
+    found: Leads = {}
+    for table, decision in zip(board.tables, made, strict=True):
+        of_table = {
+            "real": _real(table, numbers), "cost": _cost(table, decision, numbers),
+            "where": _where(decision), "answers": _answers(table, decision, numbers),
+        }  # fmt: skip
+        found |= {(name, table.dataset): lead for name, lead in of_table.items() if lead}
+    return found
+
+
+def _real(table: Table, numbers: Mapping[str, int]) -> Lead | None:
+    rows = table.compared()[:MOST]
+    if not rows:
+        return None
+    metric = table.primary_metric
+    counts = Counter(row.deltas[metric].verdict for row in table.compared())
+    parts = [f"{counts[name]} {text}" for name, text in VERDICTS.items() if counts[name]]
+    sentence = (
+        f"Of {len(table.compared())} variants compared with their baselines in {title_of(metric)},"
+        f" {joined(parts)}."
+    )
+    title = f"{title_of(metric)}: difference to the baseline, 95% interval"
+    of_rows = [(row.name, row.deltas[metric], numbers[row.name]) for row in rows]
+    return Lead(sentence, differences_chart(title, of_rows))
+
+
+def differences_chart(title: str, lines: Sequence[tuple[str, Delta, int | None]]) -> Chart:
+    """A chart of differences with their intervals, around zero."""
+    ends = [end for _, d, _ in lines for end in (d.low, d.high, d.delta)]
+    scale = scale_of([*ends, 0.0])
+    bars = tuple(
+        Bar(
+            label, f"{signed(d.delta)} [{signed(d.low)}, {signed(d.high)}]; n = {d.n}", d.verdict,
+            scale.place(d.delta), scale.place(d.low), scale.place(d.high), number,
+        )
+        for label, d, number in lines
+    )  # fmt: skip
+    return Chart(title, bars, (), scale.place(0.0), scale.ticks(lambda v: f"{v:+.3g}"))
+
+
+Kind = tuple[str, Sequence[str], Callable[[float], str]]
+"""A cost: its name, the metrics to read it from, and how it is written."""
+
+
+def _cost(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Lead | None:
+    kinds: list[Kind] = [("memory", memory_metrics(table), memory)]
+    if len(table.machines()) < 2:
+        kinds.insert(0, ("time for one answer", (LATENCY,), duration))
+    chosen = decision.row
+    texts = [
+        f"{brief(pair[1] / pair[0])}× the {what} ({show(pair[0])} → {show(pair[1])})"
+        for what, names, show in kinds
+        if (pair := _beside(chosen, names))
+    ]
+    for kind in kinds:
+        lines = [(row, pair) for row in table.rows if (pair := _beside(row, kind[1]))][:MOST]
+        if lines:
+            sentence = f"What each variant takes beside its baseline, in {kind[0]}."
+            if chosen and texts:
+                sentence = f"Beside its baseline, {variant(chosen)} takes {joined(texts)}."
+            return Lead(sentence, _ratios(kind, lines, numbers))
+    return None
+
+
+def _beside(row: Row | None, metrics: Sequence[str]) -> tuple[float, float] | None:
+    """The baseline's value and the row's, of the first metric that both have."""
+    if row is None or row.baseline is None or not row.deltas:
+        return None
+    for name in metrics:
+        before, after = row.baseline.value(name), row.mean(name)
+        if before is not None and before.value and after is not None:
+            return before.value, after
+    return None
+
+
+def _ratios(
+    kind: Kind, lines: Sequence[tuple[Row, tuple[float, float]]], numbers: Mapping[str, int]
+) -> Chart:
+    what, _, show = kind
+    ratios = [after / before for _, (before, after) in lines]
+    scale = scale_of([*ratios, 1.0], logarithmic=True)
+    bars = []
+    for (row, (before, after)), ratio in zip(lines, ratios, strict=True):
+        place = scale.place(ratio)
+        text = f"{ratio:.2f}× ({show(before)} → {show(after)})"
+        bars.append(Bar(row.name, text, "", place, place, place, numbers[row.name]))
+    ticks = scale.ticks(lambda value: f"{value:.3g}×")
+    title = f"{what}, as a multiple of the baseline's"
+    return Chart(title, tuple(bars), (), scale.place(1.0), ticks)
+
+
+def _where(decision: Decision) -> Lead | None:
+    fell = decision.fallen
+    if fell is None or decision.row is None:
+        return None
+    sentence = f"{variant(decision.row)}: {worse_sentence(decision)}"
+    if not fell.by_category:
+        return Lead(sentence)
+    metric = title_of(next(iter(fell.by_category.values())).metric)
+    lines = [(name, delta, None) for name, delta in fell.by_category.items()]
+    title = f"{metric} by category: difference to the baseline; filled if beyond chance (Holm)"
+    return Lead(sentence, differences_chart(title, lines))
+
+
+def _answers(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Lead | None:
+    metric = table.primary_metric
+    rows = table.compared()[:MOST]
+    if not rows:
+        return None
+    chosen = decision.row if decision.row in rows else rows[0]
+    assert chosen is not None
+    delta = chosen.deltas[metric]
+    sentence = (
+        f"{variant(chosen)}: of {delta.n} answers {delta.won} scored higher than the baseline's,"
+        f" {delta.lost} lower and {delta.n - delta.won - delta.lost} the same."
+    )
+    shares = tuple(
+        Share(row.name, _counts(d), 100 * d.won / d.n, 100 * d.lost / d.n, numbers[row.name])
+        for row in rows
+        for d in [row.deltas[metric]]
+    )
+    return Lead(sentence, Chart("answers that scored higher, equal and lower", (), shares))
+
+
+def _counts(delta: Delta) -> str:
+    equal = delta.n - delta.won - delta.lost
+    return f"{delta.won} higher, {equal} equal, {delta.lost} lower of {delta.n}"

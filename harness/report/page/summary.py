@@ -1,0 +1,190 @@
+"""The first screen: a card for each data set, reasons for doubt, and what got worse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.cautions import Caution, Gravity, run_cautions
+from harness.analysis.decision import Decision, decisions
+from harness.analysis.flips import Flip
+from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.wording import joined, variant
+from harness.metrics.meaning import title_of
+from harness.report.page.answers import example_numbers
+from harness.report.page.picture import Picture, picture
+from harness.report.section import shortened
+
+BADGES = {"ship": "Ship", "candidate": "Not yet", "keep": "Keep", "no gain": "No gain shown",
+          "unknown": "Cannot say"}  # fmt: skip
+"""Outcome → the words on its badge."""
+FIRST_CAUTIONS = 5
+"""So many reasons for doubt are open on the first screen; the others unfold."""
+WORST = 3
+"""How many flipped answers are listed for a data set."""
+WIDTH = 110
+"""Characters of a prompt or answer in such a list."""
+
+
+_SENTENCE = re.compile(r"((?:`[^`]*`|[^`])*?\.)(?=\s|$)")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One data set's answer."""
+
+    dataset: str
+    metric: str
+    outcome: str
+    badge: str
+    headline: str
+    """What to do: the first sentence."""
+    reason: str
+    """The rest of it."""
+    facts: tuple[str, ...]
+    more: tuple[str, ...]
+    worse: str
+    """One sentence on what got worse, or empty."""
+    variant: int | None
+    """The number of the variant that the headline names."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason for doubt, for the data sets that share it."""
+
+    level: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FlippedAnswer:
+    """One answer that got worse."""
+
+    link: str
+    prompt: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Worse:
+    """What got worse on one data set for the variant that its card names."""
+
+    place: int
+    """The data set's number."""
+    dataset: str
+    variant: str
+    sentence: str
+    falls: tuple[str, ...]
+    flips: tuple[FlippedAnswer, ...]
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """Everything above the questions."""
+
+    cards: tuple[Card, ...]
+    doubts: tuple[Doubt, ...]
+    later: tuple[Doubt, ...]
+    """Doubts of less weight, which unfold."""
+    worse: tuple[Worse, ...]
+    pictures: Mapping[str, Picture]
+    decisions: tuple[Decision, ...]
+
+
+def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
+    """The first screen of ``board``.
+
+    Args:
+        board: What is reported.
+        numbers: Variant → its number in the page.
+    """
+    made = decisions(board)
+    tables = {table.dataset: table for table in board.tables}
+    drawn = {d.dataset: picture(board, tables[d.dataset], d, numbers) for d in made}
+    doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(board)])
+    # what is grave is never folded, however long the list
+    grave = sum(doubt.level == Gravity.GRAVE.name.lower() for doubt in doubts)
+    shown = max(FIRST_CAUTIONS, grave)
+    return FirstScreen(
+        tuple(_card(d, numbers) for d in made), tuple(doubts[:shown]), tuple(doubts[shown:]),
+        tuple(_worse(board, d, numbers, place) for place, d in enumerate(made) if d.fallen),
+        {name: found for name, found in drawn.items() if found}, made,
+    )  # fmt: skip
+
+
+def _card(decision: Decision, numbers: Mapping[str, int]) -> Card:
+    return Card(
+        decision.dataset, title_of(decision.metric), decision.outcome, BADGES[decision.outcome],
+        *_split(decision.headline), decision.facts, decision.more, worse_sentence(decision),
+        numbers.get(decision.row.name) if decision.row else None,
+    )  # fmt: skip
+
+
+def _split(headline: str) -> tuple[str, str]:
+    """The first sentence and the rest; a full stop within code marks ends none."""
+    first = _SENTENCE.match(headline)
+    return (first[1], headline[first.end() :].strip()) if first else (headline, "")
+
+
+def worse_sentence(decision: Decision) -> str:
+    """What got worse in one sentence; empty if nothing was compared."""
+    fell = decision.fallen
+    if fell is None:
+        return ""
+    kinds = [(len([f for f in fell.falls if f.kind == kind]), name)
+             for kind, name in (("metric", "metric"), ("category", "category"),
+                                ("control", "control"))]  # fmt: skip
+    found = [f"{count} {_plural(name, count)}" for count, name in kinds if count]
+    looked = [f"{count} {_plural(name, count)}"
+              for count, name in ((fell.metrics, "metric"), (fell.categories, "category"),
+                                  (fell.controls, "control")) if count]  # fmt: skip
+    text = f"{joined(found)} got worse" if found else "Nothing got worse beyond noise"
+    text += f" (of {joined(looked)})" if looked else ""
+    if fell.flips and fell.flips.lost:
+        total = fell.flips.won + fell.flips.lost + fell.flips.tied
+        text += f"; {fell.flips.lost} of {total} answers scored lower"
+    return f"{text}."
+
+
+def _plural(name: str, count: int) -> str:
+    if count == 1:
+        return name
+    return "categories" if name == "category" else f"{name}s"
+
+
+def _doubts(found: Sequence[Caution]) -> list[Doubt]:
+    """Gravest first; equal sentences on several data sets become one."""
+    places: dict[tuple[Gravity, str], list[str]] = {}
+    for caution in found:
+        places.setdefault((caution.gravity, caution.text), []).append(caution.dataset or "")
+    merged = [Doubt(gravity.name.lower(), joined([name for name in names if name]), text)
+              for (gravity, text), names in places.items()]  # fmt: skip
+    order = [gravity.name.lower() for gravity in sorted(Gravity, reverse=True)]
+    return sorted(merged, key=lambda doubt: order.index(doubt.level))
+
+
+def _worse(board: Leaderboard, decision: Decision, numbers: Mapping[str, int], place: int) -> Worse:
+    fell, row = decision.fallen, decision.row
+    assert fell is not None
+    assert row is not None
+    quoted = fell.flips if board.run.has_texts else None
+    losses = quoted.regressions[:WORST] if quoted else ()
+    number, known = numbers[row.name], example_numbers(board, board.tables[place])
+    return Worse(
+        place, decision.dataset, variant(row), worse_sentence(decision),
+        tuple(fall.text for fall in fell.falls),
+        tuple(_flipped(flip, f"#answer-{place}-{number}-{known[flip.id]}") for flip in losses),
+    )  # fmt: skip
+
+
+def _flipped(flip: Flip, link: str) -> FlippedAnswer:
+    asked, before, after = (
+        shortened(" ".join(text.split()), WIDTH) or "(empty)"
+        for text in (flip.first["example_prompt"], flip.first["prediction"],
+                     flip.second["prediction"])
+    )  # fmt: skip
+    return FlippedAnswer(link, asked, before, after)
