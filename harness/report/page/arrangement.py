@@ -79,6 +79,8 @@ def _parts(section: Section, datasets: Sequence[str]) -> list[tuple[Question, Pl
         return []
     if head == "Charts":
         return _by_figure(section, dataset)
+    if head == "Flips":  # the page lists what got worse, with links, and holds the answers
+        section = replace(section, notes=())
     question, is_open = _PLACES.get(head, ("where" if dataset else "trust", True))
     return [(question, Placed(section, dataset, is_open))]
 

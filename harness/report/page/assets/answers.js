@@ -1,6 +1,6 @@
 "use strict";
 // Both answers of every example of the pinned variant: worst and sample, outcomes, search, diff.
-const STEP = 12;
+const STEP = 8;
 const MOST_CELLS = 400000; // of a word diff's table; longer answers are shown without marks
 const list = document.getElementById("answer-list");
 let allAnswers = null;
@@ -106,7 +106,7 @@ const ORDER = { lost: 0, won: 1, equal: 2 };
 const wantedOf = (pair, view) => {
   const held = [...new Set([...pair.worst, ...pair.sample])];
   if (view === "sample") {
-    // a dozen of the sample keep every outcome's share: the order is the sample's own
+    // the sample's part that is shown keeps every outcome's share
     const rest = sampleOf(pair).filter((k) => !pair.worst.includes(k));
     return [...pair.worst, ...rest];
   }

@@ -6,7 +6,7 @@ tip.className = "tip";
 tip.id = "tip";
 tip.setAttribute("role", "tooltip");
 tip.hidden = true;
-document.body.append(tip);
+document.querySelector("main").append(tip);
 
 for (const element of document.querySelectorAll("th[title], .lines li[title]")) {
   element.dataset.tip = element.title;

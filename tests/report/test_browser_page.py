@@ -1,0 +1,188 @@
+"""What the reader chooses on the page: pinned variant, memory limit, data set, order, answers."""
+
+import pytest
+
+from harness.analysis.leaderboard import build_leaderboard
+from harness.results.result import load_run
+
+TABLE = "table[id^=leaderboard-ru]"
+POINTS = ".picture[data-set='0'] .pt"
+
+
+def names(page, selector=f"{TABLE} tbody tr:visible"):
+    rows = page.locator(selector).all()
+    return [", ".join(row.locator("td").all_inner_texts()[:3]) for row in rows]
+
+
+def pinned(page, selector):
+    found = page.locator(f"{selector} .pinned, {selector}.pinned")
+    return [element.get_attribute("data-v") for element in found.all() if element.is_visible()]
+
+
+@pytest.fixture(scope="module")
+def table(browser_run):
+    return build_leaderboard(load_run(browser_run)).tables[0]
+
+
+def test_a_card_says_what_to_do_for_each_data_set(page):
+    cards = page.locator(".card")
+    assert [card.locator("h2").inner_text().split()[0] for card in cards.all()] == [
+        "ru-calculations", "finance-labels",
+    ]  # fmt: skip
+    assert all(card.locator("b").inner_text().endswith((".", ":")) for card in cards.all())
+
+
+@pytest.mark.parametrize("where", [POINTS, ".lines li[data-v]", f"{TABLE} tbody tr"])
+def test_a_click_pins_a_variant_everywhere_and_a_second_lets_go(page, where):
+    target = page.locator(f"{where}:visible").nth(5)
+    number = target.get_attribute("data-v")
+    target.click(position={"x": 8, "y": 8})
+    assert page.locator("#pin").input_value() == number
+    for place in (POINTS, "table[id^=leaderboard-ru] tr", ".lines li"):
+        assert set(pinned(page, place)) == {number}, place
+    assert "pin=" in page.evaluate("location.hash")
+    target.click(position={"x": 8, "y": 8})
+    assert page.locator("#pin").input_value() == ""
+    assert page.locator(".pinned").count() == 0
+
+
+def test_the_keyboard_goes_from_point_to_point_and_pins(page):
+    first = page.locator(f"{POINTS}[tabindex='0']")
+    before = first.get_attribute("data-v")
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    number = page.evaluate("document.activeElement.dataset.v")
+    assert page.locator("#pin").input_value() == number
+    assert number != before
+
+
+def test_hover_and_focus_show_values_with_n(page):
+    point = page.locator(POINTS).nth(3)
+    point.hover()
+    tip = page.locator("#tip")
+    assert tip.is_visible()
+    assert tip.inner_text() == point.get_attribute("aria-label")
+    assert "n = " in tip.inner_text()
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    page.locator(f"{TABLE} th.term", has_text="verdict").focus()
+    assert "undecided" in tip.inner_text()
+
+
+def test_the_limit_greys_points_filters_tables_and_names_the_best_that_fits(page, table):
+    box = page.locator(".picture[data-set='0'] .limit")
+    box.locator("input[type=number]").fill("4")
+    fitting = {row.name for row in table.rows if row.mean("infer_peak_vram_mib") <= 4096}
+    assert 0 < len(fitting) < len(table.rows)
+    assert set(names(page)) == fitting
+    greyed = page.locator(f"{POINTS}.over").count()
+    assert greyed == len(table.rows) - len(fitting)
+    best = max((row for row in table.rows if row.name in fitting),
+               key=lambda row: row.mean(table.primary_metric))  # fmt: skip
+    text = box.locator("output").inner_text()
+    assert text.startswith(f"Within 4 GiB: {len(fitting)} of {len(table.rows)} variants.")
+    value = f"{best.mean(table.primary_metric):.3g}"
+    assert value in text
+    assert f"{len(fitting)} of" in page.locator("#shown").inner_text()
+    box.locator("input[type=range]").fill("100")
+    assert len(names(page)) == len(table.rows)
+
+
+def test_a_value_of_an_axis_is_left_out_everywhere_and_comes_back(page, table):
+    page.locator("#chips summary").click()
+    page.locator("#chips button", has_text="nf4").click()
+    assert all(", none, " in name for name in names(page))
+    assert page.locator(f"{POINTS}:visible").count() == len(table.rows) // 2
+    page.locator("#reset").click()
+    assert len(names(page)) == len(table.rows)
+
+
+def test_rows_go_best_first_and_back_to_the_order_of_the_suite(page, table):
+    before = names(page)
+    page.locator("#order").select_option("best")
+    quality = {row.name: row.mean(table.primary_metric) for row in table.rows}
+    found = [quality[name] for name in names(page)]
+    assert found == sorted(found, reverse=True)
+    page.locator("#order").select_option("suite")
+    assert names(page) == before
+
+
+def test_the_picture_is_drawn_against_another_cost(page):
+    figure = page.locator(".picture[data-set='0']")
+    point = figure.locator(".pt").first
+    before = point.evaluate("point => point.style.left")
+    figure.locator("[data-cost]").select_option("latency")
+    ticks = figure.locator(".at:visible").all_inner_texts()
+    assert ticks
+    assert all(text.endswith(("ms", " s")) for text in ticks)
+    assert point.evaluate("point => point.style.left") is not None
+    figure.locator("[data-cost]").select_option("memory")
+    assert point.evaluate("point => point.style.left") == before
+
+
+def test_one_data_set_is_shown_at_a_time_or_all(page):
+    assert page.locator("section[id^=leaderboard]:visible").count() == 1
+    page.locator("#sets button", has_text="finance-labels").click()
+    assert page.locator("section[id^=leaderboard-fin]").is_visible()
+    page.locator("#sets button", has_text="all").click()
+    assert page.locator("section[id^=leaderboard]:visible").count() == 2
+
+
+def test_a_link_restores_what_was_chosen(page, address, browser):
+    page.locator("#sets button", has_text="finance-labels").click()
+    page.locator(".picture[data-set='1'] .pt").nth(2).click()
+    page.locator("#order").select_option("best")
+    link, pin = page.url, page.locator("#pin").input_value()
+    other = browser.new_page()
+    other.goto(link)
+    assert other.locator("section[id^=leaderboard-fin]").is_visible()
+    assert other.locator("#pin").input_value() == pin
+    assert other.locator("#order").input_value() == "best"
+    other.close()
+
+
+def test_a_listed_flip_leads_to_the_whole_answer(page):
+    links = page.locator("#worse a").all()
+    assert links
+    for link in links:
+        page.locator("#sets button", has_text="all").click()
+        prompt = link.inner_text().rstrip("…")
+        link.click()
+        page.wait_for_selector(".sample.linked")
+        shown = page.locator(".sample.linked").inner_text()
+        assert " ".join(prompt.split())[:60] in " ".join(shown.split())
+        assert page.locator(".sample.linked .lost").count() == 1
+
+
+def test_answers_are_those_of_the_pinned_pair_searched_and_by_outcome(page):
+    row = page.locator(f"{TABLE} tbody tr", has_text="a7").first
+    row.click(position={"x": 8, "y": 8})
+    note = page.locator("#answer-note")
+    assert " · a7 against its baseline" in note.inner_text()
+    for outcome in ("lost", "won", "equal"):
+        page.locator("#answer-view").select_option(outcome)
+        kinds = page.locator(f".sample h4 > span:not(.{outcome})").count()
+        assert kinds == 0
+    page.locator("#answer-view").select_option("all")
+    shown = page.locator(".sample").count()
+    page.locator("#answer-more").click()
+    assert page.locator(".sample").count() > shown
+    page.locator("#answer-search").fill("no such words anywhere")
+    assert page.locator("#answer-count").inner_text() == "0 of 0 shown"
+
+
+def test_the_number_that_was_read_is_framed_in_the_text(page):
+    page.locator(f"{TABLE} tbody tr", has_text="a7").first.click(position={"x": 8, "y": 8})
+    framed = page.locator(".sample .read")
+    assert framed.count() > 0
+    assert any(char.isdigit() for char in framed.first.inner_text())
+
+
+def test_print_is_a_summary_of_two_pages(page):
+    pdf = page.pdf(format="A4", print_background=True)
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") <= 2 < len(pdf)
+    page.emulate_media(media="print")
+    assert page.locator("#decide").is_visible()
+    assert page.locator(".picture:visible").count() == 2
+    assert page.locator(".question:visible, #terms:visible, .controls:visible").count() == 0
