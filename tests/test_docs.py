@@ -1,5 +1,6 @@
 import re
 
+import pytest
 import yaml
 
 from harness.cli import main
@@ -47,3 +48,25 @@ def test_the_schema_in_docs_is_current(root):
 
     stored = json.loads((root / "docs" / "suite.schema.json").read_text())
     assert stored == suite_schema()
+
+
+def _real_page(root):
+    import runpy
+
+    return runpy.run_path(str(root / "docs" / "real_tables.py"))
+
+
+def test_every_table_of_the_real_page_has_its_writer(root):
+    writers = _real_page(root)
+    text = (root / "docs" / "real.md").read_text()
+    blocks = writers["BLOCK"].findall(text)
+    assert len(blocks) == text.count("<!-- end -->") > 5
+    for _, name, what, _ in blocks:
+        assert (root / "suites" / f"{name}.yaml").is_file()
+        assert what in writers["WRITERS"]
+
+
+@pytest.mark.slow
+def test_the_tables_of_the_real_page_are_those_of_its_runs(root):
+    text = (root / "docs" / "real.md").read_text()
+    assert _real_page(root)["filled"](text) == text, "run `python docs/real_tables.py`"
