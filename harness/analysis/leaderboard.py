@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
 from harness.registry import did_you_mean
+from harness.results.measured import Speeds, shared_speeds
 from harness.results.result import CellResult, Run, by_id
 from harness.results.value import stored_directions
 from harness.suite.schema import Objectives
@@ -221,7 +222,14 @@ def _row(
             criteria = Criteria(margin, noise, directions=stored_directions(sides))
             deltas = differences(before, after, criteria=criteria, labels=labels, also=(metric,))
     baseline = firsts[0] if firsts else None
-    return Row(*axes, cells, baseline, deltas, _control(run, base, tuned), reason, counts)
+    control = _control(run, base, tuned)
+    return Row(*axes, cells, baseline, deltas, control, reason, counts, _speeds(run, cells))
+
+
+def _speeds(run: Run, cells: tuple[CellResult, ...]) -> Speeds | None:
+    """What another data set's cell measured for a row; None where a seed of its own measures."""
+    found = [shared_speeds(run, cell) for cell in cells if cell.status == "ok"]
+    return None if None in found or not found else found[0]
 
 
 def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[str, Delta]:

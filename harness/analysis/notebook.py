@@ -28,13 +28,18 @@ def leaderboard_records(board: Leaderboard) -> list[dict[str, object]]:
 
 
 def _metrics(table: Table, row: Row) -> list[str]:
-    """The metrics of a row, the primary one first."""
-    found = (v.metric for cell in row.finished for v in cell.values if v.category is None)
+    """The metrics of a row, the primary one first; at the end what another cell measured for it."""
+    lender = row.speeds.cell if row.speeds else None
+    lent = [v for v in lender.values if row.is_borrowed(v.metric)] if lender else []
+    own = [v for cell in row.finished for v in cell.values]
+    found = (v.metric for v in (*own, *lent) if v.category is None)
     return list(dict.fromkeys([table.primary_metric, *found]))
 
 
 def _record(table: Table, row: Row, metric: str) -> dict[str, object]:
-    value = next((v for cell in row.finished if (v := cell.value(metric))), None)
+    lender = row.speeds.cell if row.speeds and row.is_borrowed(metric) else None
+    cells = (*row.finished, lender) if lender else row.finished
+    value = next((v for cell in cells if (v := cell.value(metric))), None)
     delta = row.deltas.get(metric)
     is_primary = metric == table.primary_metric
     return {
@@ -49,6 +54,7 @@ def _record(table: Table, row: Row, metric: str) -> dict[str, object]:
         "value": row.mean(metric),
         "spread": row.spread(metric),
         "seeds": len(row.values(metric)),
+        "measured_on": lender.dataset if lender else None,
         "unit": value.unit if value else None,
         "higher_is_better": value.higher_is_better if value else None,
         "tie": table.ties.letters.get(row.name) if table.ties and is_primary else None,

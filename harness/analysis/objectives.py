@@ -1,7 +1,7 @@
 """Rows ordered by the suite's objective, and the Pareto front of quality, memory and latency.
 
 Order and front use means; the tie letters show which rows differ significantly. Speeds measured on
-different hardware are left out.
+different hardware, or on the prompts of different data sets, are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Standing:
     quality: float
     memory_mib: float | None
     latency_ms: float | None
-    """None too if the table's rows were measured on different hardware."""
+    """None too if the table's rows were measured on different hardware or data sets."""
     per_gib: float | None
     """Quality per GiB of peak memory; None for metrics where lower is better."""
     outside: str | None
@@ -45,7 +45,7 @@ def standings(table: Table, objectives: Objectives) -> list[Standing]:
     if table.test_sets > 1:
         return []
     rows = [row for row in table.rows if row.mean(table.primary_metric) is not None]
-    speed = len(table.machines()) < 2
+    speed = len(table.machines()) < 2 and len(table.measured_on(LATENCY)) < 2
     plain = [_standing(table, row, objectives, speed=speed) for row in rows]
     # rows out of bounds do not take others off the front: they are no alternative
     points = {_costs(s, table) for s in plain if s.outside is None}

@@ -11,6 +11,7 @@ from harness.analysis.ties import Ties
 from harness.metrics.prediction import Prediction, Records
 from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
+from harness.results.measured import Speeds, is_shared
 from harness.results.records import ConfusionMatrix, Noise
 from harness.results.result import CellResult, Value
 from harness.results.value import stored_directions
@@ -32,6 +33,8 @@ class Row:
     """Why the row cannot be compared with its baseline, though both have results."""
     left_out: str | None = None
     """How many examples were paired with the baseline's and left out; None if all were paired."""
+    speeds: Speeds | None = None
+    """What another data set's cell of the variant measured; None if the row measured by itself."""
 
     @property
     def name(self) -> str:
@@ -64,9 +67,21 @@ class Row:
         return {cell.hardware for cell in self.finished if cell.hardware}
 
     def values(self, metric: str) -> list[float]:
-        """The metric's value of every seed that has one."""
+        """The metric's value of every seed that has one, or what was measured for the variant."""
+        return self._own(metric) or self._borrowed(metric)
+
+    def is_borrowed(self, metric: str) -> bool:
+        """Whether the value of ``metric`` was measured on another data set."""
+        return not self._own(metric) and bool(self._borrowed(metric))
+
+    def _own(self, metric: str) -> list[float]:
         values = (cell.value(metric) for cell in self.finished)
         return [v.value for v in values if v is not None and v.value is not None]
+
+    def _borrowed(self, metric: str) -> list[float]:
+        lender = self.speeds.cell if self.speeds and is_shared(metric) else None
+        value = lender.value(metric) if lender else None
+        return [] if value is None or value.value is None else [value.value]
 
     def mean(self, metric: str) -> float | None:
         """The mean over seeds, or None."""
@@ -97,6 +112,14 @@ class Table:
     def machines(self) -> set[str]:
         """The hardware that the table's cells were measured on."""
         return {name for row in self.rows for name in row.machines()}
+
+    def measured_on(self, metric: str) -> set[str]:
+        """The data sets on whose prompts the rows' ``metric`` was measured."""
+        return {
+            row.speeds.place.dataset if row.speeds and row.is_borrowed(metric) else self.dataset
+            for row in self.rows
+            if row.values(metric)
+        }
 
     def compared(self) -> list[Row]:
         """Rows that have a difference in the primary metric."""

@@ -174,7 +174,8 @@ def plan(
 
 
 def _by_key(plan_: Plan) -> list[str]:
-    return [f"{decision.word:<8} {decision.key}" for decision in plan_.decisions]
+    places = [f"  (latency: {d.measured_in})" if d.measured_in else "" for d in plan_.decisions]
+    return [f"{d.word:<8} {d.key}{p}" for d, p in zip(plan_.decisions, places, strict=True)]
 
 
 def _expected(plan_: Plan) -> Expected:

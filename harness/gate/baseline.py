@@ -60,6 +60,8 @@ class CellSnapshot:
     """Metric → noise floor."""
     directions: dict[str, bool | None] = field(default_factory=dict)
     """Metric → whether higher is better, of metrics that are not registered."""
+    measured_in: str | None = None
+    """The row whose cell measures speed in this one's place; None if it measures by itself."""
 
     @property
     def name(self) -> str:
@@ -127,7 +129,13 @@ def _cell(run: Run, cell: CellResult) -> CellSnapshot:
         scores={m: [_rounded(r["scores"].get(m)) for r in records] for m in metrics},
         noise=cell.noise.floor,
         directions=stored_directions([cell]),
+        measured_in=_measured_in(run, cell),
     )  # fmt: skip
+
+
+def _measured_in(run: Run, cell: CellResult) -> str | None:
+    place = run.measured_in.get(cell.key)
+    return replace(cell, dataset=place.dataset).row if place else None
 
 
 def _clusters(records: Sequence[Prediction]) -> dict[str, list[int]]:

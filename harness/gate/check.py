@@ -26,6 +26,7 @@ from harness.gate.baseline import (
     updated,
 )
 from harness.gate.rule_kinds import Finding, RuleKind, exact, paired, percentage, static
+from harness.gate.speed import measured_elsewhere
 from harness.metrics.registry import registered
 from harness.registry import did_you_mean
 from harness.results.result import Run
@@ -144,7 +145,7 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
         (rule, row)
         for rule in gate.rules
         for row in _named(rule, rows)
-        if _applies(rule, new.get(row), old.get(row))
+        if _applies(rule, new.get(row), old.get(row), _named(rule, rows))
     ]
     _check_metrics(gate, [*run.cells, *baseline.cells])
     # only paired intervals have an error rate that can be corrected for
@@ -170,10 +171,15 @@ def _named(rule: Rule, rows: Sequence[str]) -> list[str]:
     return found
 
 
-def _applies(rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None) -> bool:
+def _applies(
+    rule: Rule, new: list[CellSnapshot] | None, old: list[CellSnapshot] | None, named: Sequence[str]
+) -> bool:
     """False for a measurement that neither side has, such as GPU memory on a CPU."""
+    place = measured_elsewhere(rule.metric, new or ())
+    if place is not None and place not in named:
+        return True  # or the rule would pass without having looked at any speed
     if rule.test != "percentage":
-        return True
+        return place is None
     return any(rule.metric in cell.values for cell in (*(new or ()), *(old or ())))
 
 
@@ -185,6 +191,8 @@ def _check(
     finding = _missing(rule, new, old)
     if finding is None and rule.test != "static":
         finding = _incomparable(metric, new or [], old or [], measured=rule.test == "percentage")
+    if finding is None and (place := measured_elsewhere(metric, new or ())):
+        finding = _elsewhere(metric, place, old or [])
     if finding is None:
         kinds: dict[str, RuleKind] = {
             "paired": partial(paired, family=family),
@@ -192,6 +200,15 @@ def _check(
         }  # fmt: skip
         finding = kinds[rule.test](rule, metric, new or [], old or [])
     return Check(rule, row, metric, *finding)
+
+
+def _elsewhere(metric: str, place: str, old: Sequence[CellSnapshot]) -> Finding:
+    if any(metric in cell.values for cell in old):
+        text = f"{metric} is now measured once a variant, in {place}; record a new baseline"
+        return Finding("not-compared", text)
+    text = f"{metric} is measured once a variant, in {place}, which the rule does not name"
+    hint = "name that row too, or set `evaluation.latency_per: cell`"
+    return Finding("not-comparable", f"{text}: {hint}")
 
 
 def _metric(rule: Rule, cells: Sequence[CellSnapshot]) -> str:

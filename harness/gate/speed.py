@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from harness.gate.baseline import CellSnapshot
 from harness.metrics.registry import direction_of, find
+from harness.results.measured import is_shared
 
 REFERENCE = "reference_ms"
 BY_ROUND = {"latency_p50_ms": "latency_ratio", "latency_ratio": "latency_ratio"}
@@ -23,11 +24,25 @@ On a quiet machine it repeats within a few per cent (docs/measuring.md).
 
 
 def mean(metric: str, cells: Sequence[CellSnapshot]) -> float | None:
-    """The mean over ``cells``, None where one has no value."""
-    values = [cell.values.get(metric) for cell in cells]
+    """The mean over ``cells``, None where one has no value that should have it."""
+    own = [cell for cell in cells if not is_elsewhere(metric, cell)]
+    values = [cell.values.get(metric) for cell in own]
     measured = [value for value in values if value is not None]
     # a mean over the seeds that happen to have a value would compare different seeds
     return sum(measured) / len(measured) if measured and len(measured) == len(values) else None
+
+
+def is_elsewhere(metric: str, cell: CellSnapshot) -> bool:
+    """Whether ``metric`` of ``cell`` is measured in another cell of the variant, and only there."""
+    return cell.measured_in is not None and metric not in cell.values and is_shared(metric)
+
+
+def measured_elsewhere(metric: str, cells: Sequence[CellSnapshot]) -> str | None:
+    """The row that ``metric`` of ``cells`` is measured in, if they do not measure it at all."""
+    done = [cell for cell in cells if cell.status == "ok"]
+    if not done or not all(is_elsewhere(metric, cell) for cell in done):
+        return None
+    return done[0].measured_in if done[0].measured_in != done[0].row else None
 
 
 def unit(metric: str) -> str:

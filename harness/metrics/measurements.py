@@ -17,6 +17,8 @@ Hardware = Literal["any", "same", "beside reference"]
 """Where a measurement can be compared: on any machine; on one machine; or on one machine, as a
 multiple of the reference work that is timed along with it."""
 _UP, _DOWN, _NEITHER = True, False, None
+_ROUNDS = frozenset({"latency_cv", "latency_ratio_least", "reference_ms"})
+"""What is known of the rounds that a latency is of; it goes with the latency."""
 
 
 def _add(
@@ -36,6 +38,8 @@ def _add(
             shown=shown,
             same_hardware=on != "any",
             beside_reference=on == "beside reference",
+            # the reference work is timed in the stage `measure` alone: one cell of a variant has it
+            per_variant=on == "beside reference" or name in _ROUNDS,
         )
     )
 

@@ -179,6 +179,8 @@ class Metric:
     """Whether its values can be compared only on the same hardware."""
     beside_reference: bool = False
     """Whether the gate compares it as a multiple of the reference work timed along with it."""
+    per_variant: bool = False
+    """Whether it is measured once for all cells of a variant (`evaluation.latency_per`)."""
 
     @property
     def is_scored(self) -> bool:

@@ -46,6 +46,9 @@ class Cell:
     """What loads, answers and measures: a name in the registry of backends."""
     serve: str = "attached"
     """What is scored: `attached`, `merged` or `requantized`."""
+    measures: bool = True
+    """Whether speed is measured here, and not in another cell of the same model × quantization ×
+    adapter; see `harness.plan.measuring`."""
 
     @property
     def evaluation(self) -> Evaluation:
@@ -65,7 +68,7 @@ class Cell:
     @property
     def is_measured(self) -> bool:
         """Whether speed is measured; of random weights nothing else is."""
-        return self.evaluation.latency_prompts > 0 or not self.has_answers
+        return (self.measures and self.evaluation.latency_prompts > 0) or not self.has_answers
 
     @property
     def axes(self) -> CellAxes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import DamagedFile, HarnessError
@@ -12,7 +12,14 @@ from harness.plan.check import checked_suite, refuse_bad_data
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, machine
-from harness.plan.preflight import Decision, Outdated, preflight, unavailable_reason
+from harness.plan.measuring import settle_measuring
+from harness.plan.preflight import (
+    Decision,
+    Outdated,
+    preflight,
+    skip_reason,
+    unavailable_reason,
+)
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
@@ -76,11 +83,20 @@ def make_plan(
     if tiny:
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
-    cells = [cell for cell in expand(suite, path, backend=backend) if matches(cell, select)]
-    if select and not cells:
+    settled = settle_measuring(
+        expand(suite, path, backend=backend),
+        wanted=lambda cell: matches(cell, select),
+        can_run=lambda cell: skip_reason(cell, where, max_vram_gib) is None,
+    )
+    if select and not settled:
         hint = f"`harness plan {path}` lists the cells."
         raise HarnessError(f'--select: no cell matches "{select}"', hint=hint)
-    decisions = preflight(cells, where, run, max_vram_gib=max_vram_gib, outdated=outdated)
+    cells = [one.cell for one in settled]
+    found = preflight(cells, where, run, max_vram_gib=max_vram_gib, outdated=outdated)
+    decisions = [
+        replace(decision, measured_in=one.elsewhere)
+        for decision, one in zip(found, settled, strict=True)
+    ]
     refuse_bad_data([d.cell for d in decisions if d.action == "run"], path)
     return Plan(suite, path, run, tuple(decisions), claims)
 

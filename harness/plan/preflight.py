@@ -35,6 +35,7 @@ from harness.plan.stages import (
     stages_of,
 )
 from harness.results.companions import check_all
+from harness.results.measured import MeasuredIn
 from harness.results.paths import CellPaths, RunPaths
 from harness.results.reading import ASIDE
 from harness.results.records import Environment
@@ -62,6 +63,8 @@ class Decision:
     reuse: Mapping[str, str] = field(default_factory=dict)
     """Stage → the folder under ``cells/`` of an earlier cell that has done it."""
     hardware: str = ""
+    measured_in: MeasuredIn | None = None
+    """The cell that measures speed in this one's place; None if it does so itself, or none does."""
 
     @property
     def kept(self) -> list[str]:
@@ -82,6 +85,7 @@ class Decision:
             "task": self.cell.task.task,
             "primary_metric": self.cell.task.primary_metric,
             "skip": self.reason if self.action == "skip" else None,
+            "measured_in": self.measured_in.record if self.measured_in else None,
         }
 
     def job(self, environment: Environment) -> dict[str, object]:
@@ -175,9 +179,7 @@ def _decide(
             shared |= {"reason": "its metrics are newer", "stages": ("score",)}
         return Decision(cell, key, cell_fingerprint, "current", **shared)
     # a current cell stays current even on a machine that could not run it: its result is there
-    reason = _too_large(shared["memory"], max_vram_gib)
-    reason = reason or unavailable_reason(cell, machine)
-    if reason:
+    if reason := skip_reason(cell, machine, max_vram_gib):
         return Decision(cell, key, cell_fingerprint, "skip", reason, **shared)
     reuse = earlier.stages(cell, content)
     if again and reuse.get("predict") == key:
@@ -202,6 +204,11 @@ def _stored(paths: CellPaths) -> tuple[CellResult | None, str | None]:
         kept = f", kept as {name}{ASIDE}" if (paths.directory / name).is_file() else ""
         return found, f"{place} {error.what.partition(';')[0]}: done again{kept}"
     return found, None
+
+
+def skip_reason(cell: Cell, machine: Machine, max_vram_gib: float | None) -> str | None:
+    """Why ``cell`` is skipped on ``machine`` below ``max_vram_gib``; None if it is not."""
+    return _too_large(estimate(cell), max_vram_gib) or unavailable_reason(cell, machine)
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:

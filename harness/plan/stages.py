@@ -42,6 +42,7 @@ EVALUATION: dict[str, tuple[Stage, ...]] = {
     "prompt_tokens": ("measure",),
     "latency_prompts": ("measure",),
     "latency_new_tokens": ("measure",),
+    "latency_per": ("score",),
     "metrics": ("score",),
     "numeric_rel_tol": ("score",),
     "rouge_tokenizer": ("score",),
@@ -55,7 +56,8 @@ EVALUATION: dict[str, tuple[Stage, ...]] = {
     "on_boundary_merge": ("score",),
 }
 """Key of `evaluation` → the stages that see it. The policies and the margin change no output; they
-are checked, and stored with the result, whenever a cell is scored."""
+are checked, and stored with the result, whenever a cell is scored. `latency_per` decides which
+cells have the stage `measure`, not what it gives."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from harness.report.section import Section, anchor
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "Δ": r"$\Delta$", "±": r"$\pm$", "–": "--", "−": "$-$", "→": r"$\to$", "≥": r"$\geq$",
-    "×": r"$\times$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "“": "``", "”": "''", "\n": " ",
+    "†": r"$\dagger$", "Δ": r"$\Delta$", "±": r"$\pm$", "–": "--", "−": "$-$", "→": r"$\to$",
+    "≥": r"$\geq$", "×": r"$\times$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "“": "``",
+    "”": "''", "\n": " ",
 }  # fmt: skip
 
 

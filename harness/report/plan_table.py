@@ -65,6 +65,21 @@ def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str
             lines.append(_padded(line.texts, widths))
             lines += [f"{GAP}{GAP}{line.note}"] if line.note else []
         lines += _skipped(cells)
+    return lines + _latency(plan)
+
+
+def _latency(plan: Plan) -> list[str]:
+    """Where the latency of data sets is measured that do not measure it themselves."""
+    selected = {d.cell.dataset.name for d in plan.decisions}
+    found: dict[str, list[str]] = {}
+    for each in plan.decisions:
+        if each.measured_in and each.measured_in.dataset != each.cell.dataset.name:
+            found.setdefault(each.cell.dataset.name, []).append(each.measured_in.dataset)
+    lines = []
+    for dataset, places in found.items():
+        text = f"latency of {dataset}: as measured on {', '.join(dict.fromkeys(places))}"
+        lost = "" if set(places) <= selected else ", which is not selected: none is shown"
+        lines.append(f"{text}{lost}")
     return lines
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.difference import Delta
-from harness.analysis.table import Row
+from harness.analysis.table import Row, Table
 from harness.analysis.wording import number
 from harness.report.figure import Figure, anchor
 
 __all__ = [
-    "MISSING", "DrawnInterval", "Section", "anchor", "mean_text", "number", "optional", "shortened",
+    "MISSING",
+    "DrawnInterval",
+    "Section",
+    "anchor",
+    "marked",
+    "mean_text",
+    "missing_speeds",
+    "number",
+    "optional",
+    "shortened",
     "show_delta",
+    "speed_notes",
 ]  # fmt: skip
 
 MISSING = "–"
+ELSEWHERE = "†"
+"""Follows a speed that was measured on another data set; a note below the table says where."""
 
 
 @dataclass(frozen=True)
@@ -78,5 +91,29 @@ def mean_text(row: Row, metric: str) -> str:
     mean, spread = row.mean(metric), row.spread(metric)
     if mean is None:
         return MISSING
-    text = number(mean)
-    return f"{text} ± {number(spread)}" if spread is not None else text
+    text = number(mean) if spread is None else f"{number(mean)} ± {number(spread)}"
+    return marked(text, row, metric)
+
+
+def marked(text: str, row: Row, metric: str) -> str:
+    """``text``, marked if the row's ``metric`` was measured on another data set."""
+    return f"{text} {ELSEWHERE}" if text != MISSING and row.is_borrowed(metric) else text
+
+
+def speed_notes(table: Table) -> tuple[str, ...]:
+    """Where the marked speeds were measured, if there are any."""
+    places = sorted({str(row.speeds.place) for row in table.rows if row.speeds and row.speeds.cell})
+    if not places:
+        return ()
+    text = "latency and throughput are measured once for each model × quantization × adapter"
+    return (f"{ELSEWHERE} {text}, here on the prompts of {'; '.join(places)}.",)
+
+
+def missing_speeds(table: Table) -> tuple[str, ...]:
+    """Why rows have no speed though their variant is measured in another cell."""
+    notes = []
+    missing = Counter(row.speeds.reason for row in table.rows if row.speeds and row.speeds.reason)
+    for reason, count in missing.items():
+        rows = "row has" if count == 1 else "rows have"
+        notes.append(f"{count} {rows} no latency: {reason}.")
+    return tuple(notes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.datasets.example import digest
 from harness.errors import HarnessError
+from harness.results.measured import MeasuredIn
 from harness.results.redaction import without_texts
 from harness.results.result import CellResult, Run
 
@@ -31,8 +32,11 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     shared = _shared_models(runs, split)
     cells: list[CellResult] = []
     homes: dict[str, Path] = {}
+    measured_in: dict[str, MeasuredIn] = {}
     for run, label in zip(runs, names, strict=True):
+        keys: dict[str, str] = {}  # of this run → in the merged one
         for cell in run.cells:
+            own_key = cell.key
             home = run.paths(cell).directory
             named = _renamed(cell.model, cell.dataset, label, split, shared)
             cell = replace(
@@ -43,7 +47,12 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
             # two runs of one suite have equal keys: the key names the run, too
             cell = replace(cell, key=f"{label}: {cell.key}" if cell.key in homes else cell.key)
             homes[cell.key] = home
+            keys[own_key] = cell.key
             cells.append(cell)
+        for key, place in run.measured_in.items():
+            dataset = f"{label}: {place.dataset}" if place.dataset in split else place.dataset
+            lender = keys.get(place.key) if place.key else None
+            measured_in[keys[key]] = replace(place, dataset=dataset, key=lender)
     suite: dict[str, Any] = {
         "name": name or " + ".join(names),
         "description": "",
@@ -58,7 +67,9 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     sources = [run.suite["source"] for run in runs if run.suite.get("source")]
     if sources:
         suite["sources"] = sources
-    whole = Run(runs[0].directory, suite, runs[0].environment, tuple(cells), homes)
+    whole = Run(
+        runs[0].directory, suite, runs[0].environment, tuple(cells), homes, measured_in=measured_in
+    )
     return whole if all(run.has_texts for run in runs) else without_texts(whole)
 
 

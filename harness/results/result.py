@@ -19,6 +19,7 @@ from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.results.answers import control_of, log_of, predictions_of
 from harness.results.companions import Companion, check_there
+from harness.results.measured import MeasuredIn, measured_in_of_plan
 from harness.results.packing import unpacked
 from harness.results.paths import CellPaths, RunPaths, write_json
 from harness.results.reading import (
@@ -166,6 +167,8 @@ class Run:
     cells: tuple[CellResult, ...] = field(repr=False)
     homes: dict[str, Path] = field(default_factory=dict, repr=False)
     """Cell key → the cell's folder, of a run that was merged from several."""
+    measured_in: dict[str, MeasuredIn] = field(default_factory=dict, repr=False)
+    """Cell key → the cell of the same variant that measures its speed; see `shared_speeds`."""
     state: str = field(default="", repr=False)
     """A hash of the files that it was read from; empty of a run that was merged."""
     redaction: Redaction | None = field(default=None, repr=False)
@@ -267,10 +270,11 @@ def load_run(directory: Path) -> Run:
     state = state_of(directory)  # before anything is read: what changes since is another state
     try:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
+        measured_in = measured_in_of_plan(plan["cells"])
     except (ValueError, KeyError, TypeError) as error:
         raise no_plan(given, f"{type(error).__name__} {error}") from None
     environment = _environment(paths.environment)
-    run = Run(directory, suite, environment, tuple(cells), state=state)
+    run = Run(directory, suite, environment, tuple(cells), measured_in=measured_in, state=state)
     if plan.get("texts") is False:  # packed without them
         return without_texts(run)
     return run

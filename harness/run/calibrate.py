@@ -92,7 +92,9 @@ def shortened(plan: Plan) -> int:
 def _chosen(plan: Plan) -> dict[tuple[str, ...], Decision]:
     """One cell of every model × quantization × data set, a fine-tuned one where there is one."""
     found: dict[tuple[str, ...], Decision] = {}
-    for decision in sorted(plan.of("run"), key=lambda d: d.cell.is_baseline):
+    todo = plan.of("run")
+    # of the fine-tuned ones rather one that measures: others may have to
+    for decision in sorted(todo, key=lambda d: (d.cell.is_baseline, "measure" not in d.stages)):
         found.setdefault(_kind(decision.cell), decision)
     return found
 

@@ -78,6 +78,10 @@ class Evaluation(Part):
     """Prompts timed one at a time; 0 measures no latency."""
     latency_new_tokens: int = Field(16, ge=2)
     """Tokens generated for each timed prompt, end of text ignored."""
+    latency_per: Literal["variant", "cell"] = "variant"
+    """Where latency and throughput are measured: once for each `variant` (model × quantization ×
+    adapter), on the first data set and seed that run here; or in every `cell`. Rows that show what
+    was measured on another data set are marked."""
     margin: float = Field(0.0, ge=0)
     """The smallest difference of the primary metric that matters to you; verdicts use it."""
     on_leakage: Literal["warn", "error"] = "warn"

@@ -22,8 +22,9 @@ PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
 
 
 def percentiles(table: Table) -> Figure | None:
-    """From p50 through p95 to p99 of every row."""
-    rows = [row for row in table.rows if all(row.values(name) for name in PERCENTILES)]
+    """From p50 through p95 to p99 of every row that was measured on this data set."""
+    measured = [row for row in table.rows if not row.is_borrowed(PERCENTILES[0])]
+    rows = [row for row in measured if all(row.values(name) for name in PERCENTILES)]
     if not rows or not _comparable(table, rows):
         return None
     values = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.objectives import Standing
+from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
 from harness.report.charts.heat import heat_maps
 from harness.report.charts.latency import distribution, percentiles
@@ -132,6 +132,8 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
         },
     }  # fmt: skip
     text = f"Quality against {TRADES[cost]}; filled: no row beats it in both."
+    if cost == "latency" and (elsewhere := table.measured_on(LATENCY) - {table.dataset}):
+        text += f" Latency was measured on the prompts of {', '.join(sorted(elsewhere))}."
     return Figure(anchor("trade-off", table.dataset, cost), text, drawn_on(spec))
 
 

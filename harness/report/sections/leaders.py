@@ -13,6 +13,7 @@ from harness.report.section import (
     mean_text,
     number,
     show_delta,
+    speed_notes,
 )
 
 BOUNDED = {"share", "F1", "F2"}
@@ -180,6 +181,7 @@ def leader_notes(table: Table) -> tuple[str, ...]:
             " the bare text with a trained classification head. With `classify_by: likelihood` both"
             " get the same question."
         )
+    notes += speed_notes(table)
     skipped = sum(row.status == "skipped" for row in table.rows)
     if skipped:
         notes.append(f"{skipped} rows were skipped and are not shown: see “Not run”.")

@@ -6,12 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.objectives import RESERVED, Standing, memory_metrics
+from harness.analysis.objectives import LATENCY, RESERVED, Standing, memory_metrics
 from harness.analysis.table import Table
 from harness.metrics.classification import Confusion, per_class
 from harness.metrics.measurements import STABLE_CV
 from harness.metrics.registry import same_hardware, shown_in
-from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.report.section import (
+    MISSING,
+    Section,
+    marked,
+    mean_text,
+    missing_speeds,
+    number,
+    optional,
+    show_delta,
+    speed_notes,
+)
 
 FEW = 2
 """Categories with at most this many examples get a warning."""
@@ -21,7 +31,7 @@ def costs(table: Table) -> Section:
     """Latency, throughput, memory and training of every finished row."""
     machines = table.machines()
     names = [c for c in shown_in("costs") if any(row.values(c) for row in table.rows)]
-    notes = _unstable(table)
+    notes = (*speed_notes(table), *missing_speeds(table), *_unstable(table))
     extra: tuple[str, ...] = ()
     if len(machines) > 1:
         notes += (f"Measured on {len(machines)} machines, whose speeds cannot be compared.",)
@@ -41,7 +51,7 @@ def costs(table: Table) -> Section:
 
 def _unstable(table: Table) -> tuple[str, ...]:
     """Notes on latencies that did not settle, or for which this is unknown."""
-    cells = [cell for row in table.rows for cell in row.finished if cell.value("latency_p50_ms")]
+    latencies = [latency for row in table.rows for latency in row.values(LATENCY)]
     spreads = [spread for row in table.rows for spread in row.values("latency_cv")]
     above = [spread for spread in spreads if spread > STABLE_CV]
     notes = []
@@ -50,9 +60,9 @@ def _unstable(table: Table) -> tuple[str, ...]:
             f"{len(above)} of {len(spreads)} latencies did not settle: their last rounds vary by up"
             f" to {max(above):.1%} (`latency_cv`), and {STABLE_CV:.0%} or less counts as stable."
         )
-    if len(spreads) < len(cells):
+    if len(spreads) < len(latencies):
         rounds = "had a single round, or were measured by an older version"
-        notes.append(f"{len(cells) - len(spreads)} latencies without `latency_cv` {rounds}.")
+        notes.append(f"{len(latencies) - len(spreads)} latencies without `latency_cv` {rounds}.")
     return tuple(notes)
 
 
@@ -71,12 +81,18 @@ def objectives(board: Leaderboard, table: Table, found: Sequence[Standing]) -> S
     if len(table.machines()) > 1:
         speeds = ", ".join(same_hardware())
         notes.append(f"Left out because rows were measured on different machines: {speeds}.")
+    if len(places := table.measured_on(LATENCY)) > 1:
+        where = ", ".join(sorted(places))
+        notes.append(
+            f"Latency is left out: it was measured on several data sets' prompts: {where}."
+        )
+    notes += speed_notes(table)
     rows = [
         (
             s.row.name, number(s.quality),
             table.ties.letters.get(s.row.name, MISSING) if table.ties else MISSING,
-            optional(s.memory_mib), optional(s.latency_ms), optional(s.per_gib),
-            "front" if s.on_front else MISSING, s.outside or MISSING,
+            optional(s.memory_mib), marked(optional(s.latency_ms), s.row, LATENCY),
+            optional(s.per_gib), "front" if s.on_front else MISSING, s.outside or MISSING,
         )
         for s in found
     ]  # fmt: skip

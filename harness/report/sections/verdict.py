@@ -8,10 +8,19 @@ from collections.abc import Mapping, Sequence
 from harness.analysis.cheapest import fastest, least_memory
 from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.objectives import Standing
+from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
 from harness.report.contrast_text import axis_sentences
-from harness.report.section import MISSING, Section, mean_text, number, optional, show_delta
+from harness.report.section import (
+    MISSING,
+    Section,
+    marked,
+    mean_text,
+    number,
+    optional,
+    show_delta,
+    speed_notes,
+)
 from harness.suite.schema import BASE
 
 NEARLY = 0.05
@@ -28,6 +37,7 @@ def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Sec
     notes += [
         text for each in board.along.values() for text in axis_sentences(each, with_base=False)
     ]
+    notes += dict.fromkeys(note for table in board.tables for note in speed_notes(table))
     for status in ("skipped", "missing"):
         reasons = Counter(c.reason for c in board.run.cells if c.status == status)
         notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
@@ -89,7 +99,7 @@ def _winner(table: Table, what: str, standing: Standing) -> tuple[str, ...]:
         table.dataset, what, row.name, metric, mean_text(row, metric),
         show_delta(delta) if delta else MISSING, MISSING if sure is None else f"{sure:.2g}",
         delta.verdict if delta else MISSING, optional(standing.memory_mib),
-        optional(standing.latency_ms),
+        marked(optional(standing.latency_ms), row, LATENCY),
     )  # fmt: skip
 
 
