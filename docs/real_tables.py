@@ -1,13 +1,15 @@
-"""Fill the tables of real.md from the packed runs: ``python docs/real_tables.py``.
+"""Fill the tables of real.md from the packed runs: ``python docs/real_tables.py [--check]``.
 
 A block between ``<!-- NAME: WHAT -->`` and ``<!-- end -->`` is written by the function of WHAT from
 the run packed in ``reports/NAME/``. A block whose run is not there yet stays as it is. Texts
-outside the blocks are written by hand.
+outside the blocks are written by hand. ``--check`` writes nothing and fails if the page would
+change.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -151,5 +153,9 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
-    print(PAGE)
+    text = PAGE.read_text("utf-8")
+    if "--check" not in sys.argv:
+        PAGE.write_text(filled(text), "utf-8")
+        print(PAGE)
+    elif filled(text) != text:
+        sys.exit(f"{PAGE} is not what its runs give now: run `python docs/real_tables.py`")

@@ -1,6 +1,5 @@
 import re
 
-import pytest
 import yaml
 
 from harness.cli import main
@@ -64,9 +63,3 @@ def test_every_table_of_the_real_page_has_its_writer(root):
     for _, name, what, _ in blocks:
         assert (root / "suites" / f"{name}.yaml").is_file()
         assert what in writers["WRITERS"]
-
-
-@pytest.mark.slow
-def test_the_tables_of_the_real_page_are_those_of_its_runs(root):
-    text = (root / "docs" / "real.md").read_text()
-    assert _real_page(root)["filled"](text) == text, "run `python docs/real_tables.py`"
