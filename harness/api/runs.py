@@ -217,12 +217,17 @@ class Scored:
     report: Report
 
 
-def score(run: RunLike) -> Scored:
+def score(run: RunLike, *, metric_code: bool = False) -> Scored:
     """Read and score the stored answers of ``run`` again with the installed metrics; report them.
 
+    Args:
+        run: A run's directory.
+        metric_code: Load and run the metric modules that the run names. It may name any file:
+            allow it for runs of your own.
+
     Raises:
-        HarnessError: predictions are missing, damaged or fewer than their result counted; nothing
-            is written then.
+        HarnessError: predictions are missing, damaged or fewer than their result counted, or a
+            metric is code that was not allowed; nothing is written then.
     """
     if not isinstance(run, Run) and Path(run).is_file():
         hint = "Give the run's own directory: the new scores are written into it."
@@ -231,7 +236,7 @@ def score(run: RunLike) -> Scored:
     if not found.has_texts:
         what = "a run without texts cannot be scored again"
         raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
-    cells = rescore(found)
+    cells = rescore(found, code=None if metric_code else ())
     return Scored(tuple(cells), report(found.directory))
 
 

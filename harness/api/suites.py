@@ -239,7 +239,8 @@ def execute(
 
     counts = run_here(plan, on_event, workers=workers, fail_fast=fail_fast)
     found = load_run(plan.run.directory)
-    rescored = rescore(found, only_outdated=True)
+    named = {m.source for d in plan.decisions for m in d.cell.task.evaluation.metrics}
+    rescored = rescore(found, only_outdated=True, code=named)
     if rescored:
         found = load_run(plan.run.directory)
     board = build_leaderboard(found)

@@ -102,17 +102,19 @@ def pack(run_dir: Path, output: Path, no_texts: bool) -> None:
 
 @click.command()
 @click.argument("run_dir", type=WRITABLE)
-def score(run_dir: Path) -> None:
+@click.option("--metric-code", is_flag=True, help="Run metric modules that the run names.")
+def score(run_dir: Path, metric_code: bool) -> None:
     """Read and score a run's stored answers again.
 
     No model is needed. Says what changed in each cell and renders the reports again. Nothing is
-    written if any predictions are missing, damaged or fewer than their result counted.
+    written if any predictions are missing, damaged or fewer than their result counted. A metric
+    that is code of its own is loaded with --metric-code alone: use it for runs that you trust.
 
     Example: harness score runs/finance
     """
     from harness.api.runs import score as score_again
 
-    scored = score_again(run_dir)
+    scored = score_again(run_dir, metric_code=metric_code)
     for cell in scored.cells:
         for line in _changes(cell):
             say(line)

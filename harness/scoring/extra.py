@@ -19,8 +19,7 @@ from harness.suite.schema import Evaluation
 def extra_metrics(evaluation: Evaluation) -> Iterator[Metric]:
     """A record for each column of the `evaluate` modules that ``evaluation`` names."""
     for entry in evaluation.metrics:
-        known = find(entry.source)
-        if known and known.reads != "none":
+        if _is_registered(entry):
             continue  # a registered metric: its own record scores it
         facts = {name: _facts(entry, name) for name in entry.names()}
         for direction in dict.fromkeys(up for up, _ in facts.values()):
@@ -32,6 +31,16 @@ def extra_metrics(evaluation: Evaluation) -> Iterator[Metric]:
                     name=name, unit=facts[name][1], higher_is_better=direction, scorer=scorer,
                     settings=_settings(entry.source),
                 )  # fmt: skip
+
+
+def code_sources(evaluation: Evaluation) -> list[str]:
+    """The metrics of ``evaluation`` that are code to be loaded: scoring by them runs it."""
+    return [entry.source for entry in evaluation.metrics if not _is_registered(entry)]
+
+
+def _is_registered(entry: MetricEntry) -> bool:
+    known = find(entry.source)
+    return known is not None and known.reads != "none"
 
 
 def _facts(entry: MetricEntry, name: str) -> tuple[bool | None, str]:

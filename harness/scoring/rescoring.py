@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from harness.results.companions import draft_of, table_of
 from harness.results.paths import CellPaths, RunPaths, sync, write_bytes
 from harness.results.result import CellResult, Run, Value, save_result
 from harness.scoring.aggregation import aggregate, confusion_record
+from harness.scoring.extra import code_sources
 from harness.scoring.scoring import score_records, signatures_of
 from harness.suite.schema import Evaluation
 
@@ -40,7 +41,9 @@ class Rescored(NamedTuple):
     changes: tuple[Change, ...]
 
 
-def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
+def rescore(
+    run: Run, *, only_outdated: bool = False, code: Collection[str] | None = ()
+) -> list[Rescored]:
     """Read and score the finished cells of ``run`` again, on disk; what changed in each.
 
     Measurements (latency, memory, training time) stay as they were measured. Nothing is written
@@ -49,6 +52,8 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
     Args:
         run: A run as it was loaded; load it again to see the new scores.
         only_outdated: Leave cells whose metrics were all computed as they are now.
+        code: The metrics that may be loaded as code, such as those that a suite of yours names; a
+            run comes from anyone, and names files and modules of its own. None allows all.
 
     Raises:
         HarnessError: predictions are missing, damaged or fewer than the result counted.
@@ -58,6 +63,7 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
     ]
     for cell in cells:
         _whole_predictions(run, cell)
+        _refuse_code(run, cell, code)
     done = []
     for cell in cells:
         records = _whole_predictions(run, cell)
@@ -68,6 +74,21 @@ def rescore(run: Run, *, only_outdated: bool = False) -> list[Rescored]:
             _save(paths, result, records)
             done.append(_summary(cell, result, records, read_before))
     return done
+
+
+def _refuse_code(run: Run, cell: CellResult, allowed: Collection[str] | None) -> None:
+    """Refuse to run code that the stored result names and nobody here has asked for.
+
+    Raises:
+        HarnessError: a metric of the cell is a module that is not ``allowed``.
+    """
+    if allowed is None:
+        return
+    for source in code_sources(_task(cell).evaluation):
+        if source not in allowed:
+            what = f'its scores need the code of the metric "{source}", which the run names'
+            hint = "If you trust this run, allow it: harness score RUN --metric-code"
+            raise HarnessError(what, where=str(run.paths(cell).result), hint=hint)
 
 
 def _save(paths: CellPaths, result: CellResult, records: Sequence[Prediction]) -> None:

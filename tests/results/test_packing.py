@@ -1,5 +1,6 @@
 import io
 import json
+import lzma
 import shutil
 import tarfile
 
@@ -131,5 +132,55 @@ def test_a_file_made_to_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path)
         entry = tarfile.TarInfo("plan.json")
         entry.size = 120 * 2**20
         archive.addfile(entry, io.BytesIO(bytes(entry.size)))
-    with pytest.raises(HarnessError, match=r"holds 120 MiB in \d+ KiB: refused"):
+    with pytest.raises(
+        HarnessError, match=r"x\.tar\.xz: \d+ KiB grow to more than 1\d\d MiB: refused"
+    ):
         unpacked(path)
+
+
+NAMES = [
+    "../plan.json", "/plan.json", "cells/../../x/result.json", "cells/a/../result.json", "cells/./result.json",
+    "plan.json/x", "cells/a/evil.py", "cells/a/adapter/x.json", "evil.json", "cells/result.json", "./plan.json",
+]  # fmt: skip
+KINDS = {
+    "a link": tarfile.SYMTYPE, "a hard link": tarfile.LNKTYPE, "a device": tarfile.CHRTYPE,
+    "a disk": tarfile.BLKTYPE, "a pipe": tarfile.FIFOTYPE, "a folder": tarfile.DIRTYPE,
+}  # fmt: skip
+
+
+def refused(tmp_path, member, content=b"{}"):
+    path = tmp_path / "x.tar.xz"
+    member.size = len(content) if member.isreg() else 0
+    with tarfile.open(path, "w:xz", preset=0, format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(content))
+    with pytest.raises(HarnessError, match=r"x\.tar\.xz: this is not a packed run"):
+        load_run(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.tar.xz"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_member_elsewhere_or_of_another_name_is_refused(tmp_path, name):
+    refused(tmp_path, tarfile.TarInfo(name))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_member_that_is_no_file_is_refused(tmp_path, kind):
+    member = tarfile.TarInfo("plan.json")
+    member.type, member.linkname = kind, "/etc/passwd"
+    refused(tmp_path, member)
+
+
+def test_a_sparse_member_that_says_it_is_large_is_refused(tmp_path):
+    header = bytearray(tarfile.TarInfo("plan.json").tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[386:398] = b"00000000000\0"  # one block at the start, of no bytes
+    header[398:410] = b"00000000000\0"
+    header[483:495] = b"37777777777\0"  # the size that it says it has: 4 GiB
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tmp_path / "x.tar.xz"
+    path.write_bytes(lzma.compress(bytes(header) + bytes(1024)))
+    with tarfile.open(path) as archive:
+        assert archive.getmembers()[0].size > 2**31
+    with pytest.raises(HarnessError, match="this is not a packed run"):
+        load_run(path)

@@ -1,6 +1,7 @@
 """Names are never paths: a cell's folder stays in its run, whatever its axes are called."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +10,7 @@ from harness.cli import main
 from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.results.packing import pack
-from harness.results.paths import RunPaths, folder_name
+from harness.results.paths import RunPaths, folder_name, write_bytes
 from harness.results.result import load_run
 from harness.run.runner import run_here
 
@@ -66,3 +67,14 @@ def test_a_data_set_named_as_on_the_hub_is_packed_and_read_back(tmp_path, root):
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "run.tar.xz"), "-o", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     assert not (tmp_path.parent / "a").exists()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o007, 0o002])
+def test_files_are_written_with_the_user_s_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "new" / "x.json", b"{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new" / "x.json").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.json"]

@@ -106,3 +106,27 @@ def test_damaged_predictions_are_never_scored_over(write_suite, tmp_path, damage
     assert "predictions.jsonl" in result.output.replace("\n", "")
     assert key in result.output.replace("\n", "")
     assert {p: p.read_bytes() for p in out.rglob("*.json*")} == kept
+
+
+def test_code_that_a_run_names_is_not_run_unless_it_is_allowed(write_suite, tmp_path):
+    """A run comes from anyone: its result may name any file as a metric's module."""
+    _, out = run(write_suite, tmp_path)
+    module, mark = tmp_path / "evil.py", tmp_path / "sprung"
+    module.write_text(f"open({str(mark)!r}, 'w')\n")
+    for path in out.glob("cells/*/result.json"):
+        record = json.loads(path.read_text())
+        metric = {"source": str(module), "higher_is_better": True}
+        record["provenance"]["cell"]["evaluation"]["metrics"] = [metric]
+        path.write_text(json.dumps(record))
+    before = {path: path.read_text() for path in out.rglob("*.json*")}
+    for command in ("score", "report", "compare"):
+        more = ["--axis", "adapter"] if command == "compare" else []
+        found = CliRunner().invoke(main, [command, str(out), *more])
+        assert not mark.exists(), command
+        if command == "score":
+            assert found.exit_code == 2, found.output
+            assert "evil.py" in found.output
+            assert "--metric-code" in found.output
+            assert {path: path.read_text() for path in out.rglob("*.json*")} == before
+    assert "evil.py" in CliRunner().invoke(main, ["score", str(out), "--metric-code"]).output
+    assert mark.exists()
