@@ -14,6 +14,7 @@ from harness.commands.check import baseline, check
 from harness.commands.compare import compare
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
+from harness.commands.interrupt import one_interrupt
 from harness.commands.models import models
 from harness.commands.predict import predict
 from harness.commands.report import pack, report, score, show
@@ -27,7 +28,8 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         _write_any_text()
         try:
-            return super().invoke(ctx)
+            with one_interrupt():
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException):
             raise  # click's own: `--help`, and wrong usage with exit code 2
         except (Exception, KeyboardInterrupt) as error:

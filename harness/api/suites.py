@@ -218,6 +218,8 @@ def execute(
     on_event: Callable[[Event], None] = _ignore,
     workers: int | None = None,
     fail_fast: bool = False,
+    cell_timeout: float | None = None,
+    retry: int | None = None,
 ) -> Outcome:
     """Run ``plan``, render its leaderboards and return the outcome.
 
@@ -226,6 +228,8 @@ def execute(
         on_event: Is called with the news of each cell.
         workers: Cells at a time.
         fail_fast: Stop at the first cell that fails.
+        cell_timeout: Seconds that a cell may take; without, as long as it takes.
+        retry: How often a cell is tried again whose worker was lost, or whose hub timed out.
     """
     load_plugins()
     if _is_up_to_date(plan):
@@ -237,7 +241,9 @@ def execute(
     from harness.run.runner import run_here
     from harness.scoring.rescoring import rescore
 
-    counts = run_here(plan, on_event, workers=workers, fail_fast=fail_fast)
+    counts = run_here(
+        plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout, retry=retry
+    )
     found = load_run(plan.run.directory)
     named = {m.source for d in plan.decisions for m in d.cell.task.evaluation.metrics}
     rescored = rescore(found, only_outdated=True, code=named)

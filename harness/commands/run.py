@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -39,6 +40,22 @@ class _Memory(click.ParamType):  # type: ignore[type-arg]
 
 
 MEMORY = _Memory()
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as `90`, `90s`, `30m` or `2h`, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: object, ctx: click.Context | None) -> float:
+        """Seconds, as a number."""
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([smh]?)", str(value).strip().lower())
+        if not found or not float(found[1]):
+            self.fail(f'"{value}" is not a time: write 90s, 30m or 2h', None, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+DURATION = _Duration()
 EXECUTOR = click.option(
     "--executor",
     default="local",
@@ -96,14 +113,28 @@ BACKEND = click.option(
 @click.option("--strict", is_flag=True, help="A skipped cell is a failure.")
 @click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
+@click.option(
+    "--cell-timeout",
+    type=DURATION,
+    metavar="TIME",
+    help="End a cell that takes longer: 90s, 30m, 2h; default: no limit.",
+)
+@click.option(
+    "--retry",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Try again, so often, a cell whose worker was lost or whose hub timed out.",
+)
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
     max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
+    cell_timeout: float | None, retry: int | None,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
-    What is done already is kept; the leaderboards are rendered at the end.
+    What is done already is kept; the leaderboards are rendered at the end. A worker that uses no
+    processor time for ten minutes is hung and is ended; set a limit for one that works yourself.
 
     Example: harness run suites/finance.yaml
     """
@@ -123,7 +154,10 @@ def run(
             say(f"{decision.key}: {decision.reason}", err=True)
     try:
         with SuiteProgress(len(found.of("run"))) as progress:
-            outcome = execute(found, on_event=progress, workers=workers, fail_fast=fail_fast)
+            outcome = execute(
+                found, on_event=progress, workers=workers, fail_fast=fail_fast,
+                cell_timeout=cell_timeout, retry=retry,
+            )  # fmt: skip
     except KeyboardInterrupt:
         say("stopped; the same command goes on where this one was", err=True)
         sys.exit(130)

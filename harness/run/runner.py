@@ -60,9 +60,14 @@ def run_here(
     *,
     workers: int | None = None,
     fail_fast: bool = False,
+    cell_timeout: float | None = None,
+    retry: int | None = None,
 ) -> dict[str, int]:
     """Run the plan by the executor that it was made for; see `run_suite`."""
-    chosen = executor_of(plan.executor, workers, devices=plan.devices, address=plan.address)
+    chosen = executor_of(
+        plan.executor, workers, devices=plan.devices, address=plan.address,
+        cell_timeout=cell_timeout, retry=retry,
+    )  # fmt: skip
     return run_suite(plan, chosen, tell, fail_fast=fail_fast)
 
 

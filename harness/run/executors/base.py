@@ -61,6 +61,10 @@ class Wanted:
     """Numbers of the GPUs to use, as `nvidia-smi` counts them."""
     address: str | None = None
     """The cluster to run on."""
+    cell_timeout: float | None = None
+    """Seconds that a cell may take; None: as long as it takes."""
+    retry: int | None = None
+    """How often a cell that was lost is tried again; None: never."""
 
     def refuse(self, name: str, *keys: str) -> None:
         """Refuse those of ``keys`` that were asked for: the executor ``name`` has no use for them.
@@ -71,7 +75,8 @@ class Wanted:
         for key in keys:
             if getattr(self, key) is not None:
                 hint = f"Leave it out, or choose an executor that takes it: not {name}."
-                raise HarnessError(f"--{key} has no effect on the executor {name}", hint=hint)
+                option = key.replace("_", "-")
+                raise HarnessError(f"--{option} has no effect on the executor {name}", hint=hint)
 
 
 Factory = Callable[[Wanted], Executor]
@@ -87,6 +92,8 @@ def executor_of(
     *,
     devices: tuple[int, ...] | None = None,
     address: str | None = None,
+    cell_timeout: float | None = None,
+    retry: int | None = None,
 ) -> Executor:
     """The executor called ``name``, for ``workers`` cells at a time.
 
@@ -95,11 +102,13 @@ def executor_of(
         workers: Cells at a time; None leaves it to the executor.
         devices: Numbers of the GPUs to use, as `nvidia-smi` counts them.
         address: The cluster to run on.
+        cell_timeout: Seconds that a cell may take.
+        retry: How often a cell that was lost is tried again.
 
     Raises:
         HarnessError: there is no such executor, or it cannot do what is asked.
     """
-    return EXECUTORS.get(name)(Wanted(workers, devices, address))
+    return EXECUTORS.get(name)(Wanted(workers, devices, address, cell_timeout, retry))
 
 
 def ending(key: str, error: Exception) -> Event:
@@ -112,10 +121,12 @@ def ending(key: str, error: Exception) -> Event:
 
 
 def _local(wanted: Wanted) -> Executor:
+    from harness.run.executors.limits import Limits
     from harness.run.executors.local import LocalExecutor
 
     wanted.refuse("local", "address")
-    return LocalExecutor(wanted.workers, devices=wanted.devices)
+    limits = Limits(wanted.cell_timeout, wanted.retry or 0)
+    return LocalExecutor(wanted.workers, devices=wanted.devices, limits=limits)
 
 
 def _in_process(wanted: Wanted) -> Executor:
@@ -124,7 +135,8 @@ def _in_process(wanted: Wanted) -> Executor:
     if wanted.workers not in (None, 1):
         hint = "Leave out `workers`, or use the executor `local`."
         raise HarnessError(f"in_process runs one cell at a time, not {wanted.workers}", hint=hint)
-    wanted.refuse("in_process", "devices", "address")
+    # nobody is there to end a cell of this very process
+    wanted.refuse("in_process", "devices", "address", "cell_timeout", "retry")
     return InProcessExecutor()
 
 

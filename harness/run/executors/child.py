@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from harness.plan.machine import keep_one_gpu
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
 from harness.run.executors.base import ending
+from harness.run.executors.lifeline import follow_parent
 
 NO_RESULT = "the cell ended without a result.json: a fault of the backend or the worker"
 QUIET = {
@@ -60,10 +62,12 @@ class PipedDevice:
 def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = None) -> None:
     """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent(pipe)
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # where a hung cell hangs: see `limits`
     _say_what_was_not_preloaded()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
@@ -71,9 +75,11 @@ def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = Non
     try:
         outcome = _outcome(paths, pipe, threads)
     except Exception as error:
-        traceback.print_exc()
         _, *outcome = ending(paths.directory.name, error)
-    sys.stdout.flush()
+        with suppress(OSError):  # a disk that is full has no room for the traceback either
+            traceback.print_exc()
+    with suppress(OSError):
+        sys.stdout.flush()
     pipe.send(tuple(outcome))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,10 +22,12 @@ from typing import Any
 
 from harness.plan.machine import Machine, gpus, machine
 from harness.results.paths import CellPaths
-from harness.run.executors import stopping
+from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
 from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
 from harness.run.executors.child import QUIET, work
+from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
+from harness.run.executors.lost import died, is_worth_retrying, oom_kills
 
 PRELOAD = ["harness.run.executors.warm"]
 DRAIN_SECONDS = 1.0
@@ -62,6 +64,8 @@ class _Worker:
     stopped_at: float | None = None
     shared: bool = False
     """Whether another cell was ever on its card at the same time."""
+    watch: Watch = field(default_factory=lambda: Watch(0))
+    oom_before: int = 0
 
 
 class LocalExecutor:
@@ -74,6 +78,7 @@ class LocalExecutor:
         workers: Cells at a time.
         threads: Threads of each.
         devices: Numbers of the GPUs to use, as `nvidia-smi` counts; default: all.
+        limits: How long a cell may take, and how often a lost one is tried again.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class LocalExecutor:
         threads: int | None = None,
         *,
         devices: Sequence[int] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         here = machine()
         self._gpus = chosen_gpus(gpus() if here.gpu else (), devices)
@@ -92,6 +98,8 @@ class LocalExecutor:
         self._active: dict[Connection, _Worker] = {}
         self._exclusivity: dict[str, Exclusivity] = {}
         self._alone: set[str] = set()
+        self._limits = limits or Limits()
+        self._lost: Counter[str] = Counter()
 
     def machine(self) -> Machine:
         """This machine, with the smallest of the GPUs in use."""
@@ -108,13 +116,15 @@ class LocalExecutor:
         """The events of ``jobs`` as they happen; each ends once, when its process has ended."""
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
+        self._folder = lifeline.own_folder()
         self._queue = deque(jobs)
         try:
             while self._queue or self._active:
                 while self._queue and self._start(*self._queue[0]):
                     self._queue.popleft()
-                for pipe in wait(list(self._active)):
+                for pipe in wait(list(self._active), self._limits.look):
                     yield from self._hear(self._active[pipe])  # type: ignore[index]
+                self._end_hung()
         finally:
             self._end_all()
 
@@ -128,10 +138,13 @@ class LocalExecutor:
         process = self._context.Process(
             target=work, args=(paths, theirs, self._threads, gpu), name=key
         )
-        with _environment({**QUIET, "OMP_NUM_THREADS": str(self._threads)}):
+        surroundings = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
+        with lifeline.held_interrupt(), _environment({**QUIET, **surroundings}):
             process.start()
         theirs.close()
-        self._active[ours] = _Worker(key, paths, process, ours, card)
+        worker = _Worker(key, paths, process, ours, card, oom_before=oom_kills())
+        worker.watch = Watch(process.pid)
+        self._active[ours] = worker
         together = [worker for worker in self._active.values() if worker.card is card]
         for worker in together if len(together) > 1 else ():
             worker.shared = True
@@ -174,12 +187,32 @@ class LocalExecutor:
             case ("respawn", _):  # a forked process cannot use CUDA here: start fresh ones
                 self._context = multiprocessing.get_context("spawn")
                 self._queue.appendleft((worker.key, worker.paths))
-            case ("done" | "failed" | "skipped" as kind, reason):
+            case ("done" | "skipped" as kind, reason):
                 yield Event(worker.key, kind, reason)
+            case ("failed", reason):
+                yield self._failed(worker, reason)
             case _:  # it died, or a library called `exit`: whatever the code, there is no result
-                code = worker.process.exitcode
-                died = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-                yield Event(worker.key, "failed", f"the worker died: {died}")
+                reason = died(worker.process.exitcode, oom_before=worker.oom_before)
+                yield self._failed(worker, reason)
+
+    def _failed(self, worker: _Worker, reason: str) -> Event:
+        """The end of the cell, or its next attempt where that may help."""
+        if not is_worth_retrying(reason) or self._lost[worker.key] >= self._limits.retry:
+            return Event(worker.key, "failed", reason)
+        self._lost[worker.key] += 1
+        self._queue.appendleft((worker.key, worker.paths))
+        attempt = f"again, {self._lost[worker.key]} of {self._limits.retry}"
+        return Event(worker.key, "stage", f"{attempt}: {reason.splitlines()[0]}")
+
+    def _end_hung(self) -> None:
+        """End workers that are over their time or do nothing; they are heard of like any other."""
+        for worker in self._active.values():
+            waits = worker.stopped_at is not None or worker in worker.card.group.waiting
+            if worker.outcome is None and (
+                reason := worker.watch.look(self._limits, free=not waits)
+            ):
+                worker.outcome = ("failed", reason)
+                end_with_trace(worker.process.pid)
 
     def _members(self, group: Group) -> list[_Worker]:
         return [worker for worker in self._active.values() if worker.card.group is group]
@@ -235,14 +268,12 @@ class LocalExecutor:
             stopping.resume([worker.process.pid])
 
     def _end_all(self) -> None:
-        for worker in self._active.values():
-            self._resume(worker)
-            worker.process.terminate()
-        for worker in self._active.values():
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-        self._active.clear()
+        """Kill what still runs. All that it had finished is on the disk; the rest is done again."""
+        with lifeline.held_interrupt():
+            end_all([worker.process.pid for worker in self._active.values()])
+            for worker in self._active.values():
+                worker.process.join(2)
+            self._active.clear()
 
 
 @contextmanager

@@ -28,13 +28,13 @@ def stop(pids: Iterable[int]) -> bool:
     deadline = time.monotonic() + PATIENCE
     while True:
         # children are listed anew each time: until it is stopped, a process may start another
-        family = _family(roots)
-        for process in family:
+        there = family(roots)
+        for process in there:
             if process.pid not in signalled:
                 signalled.add(process.pid)
                 _send(process.pid, signal.SIGSTOP)
-        if all(is_stopped(process.pid) for process in family):
-            if all(process.pid in signalled for process in _family(roots)):
+        if all(is_stopped(process.pid) for process in there):
+            if all(process.pid in signalled for process in family(roots)):
                 return True
         elif time.monotonic() > deadline:
             return False
@@ -43,7 +43,7 @@ def stop(pids: Iterable[int]) -> bool:
 
 def resume(pids: Iterable[int]) -> None:
     """Let the processes ``pids`` and all that they started go on."""
-    for process in _family(pids):
+    for process in family(pids):
         _send(process.pid, signal.SIGCONT)
 
 
@@ -62,14 +62,15 @@ def is_stopped(pid: int) -> bool:
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Processor seconds that ``pids`` and all that they started have used so far."""
     total = 0.0
-    for process in _family(pids):
+    for process in family(pids):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             total += times.user + times.system
     return total
 
 
-def _family(pids: Iterable[int]) -> list[psutil.Process]:
+def family(pids: Iterable[int]) -> list[psutil.Process]:
+    """The processes ``pids`` and all that they started, as far as they are still there."""
     found: dict[int, psutil.Process] = {}
     for pid in pids:
         with suppress(psutil.NoSuchProcess):

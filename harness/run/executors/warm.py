@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from importlib import import_module
 from typing import Any
 
 from harness.metrics.registry import registered
 from harness.plan.machine import query_gpus
+from harness.run.executors.lifeline import end_workers_at_exit
 
 ON_THE_WAY = (
     "bitsandbytes",
@@ -89,7 +91,9 @@ def _import_what_comes_later() -> None:
         MISSED.append(f"transformers.conversion_mapping: {error}")
 
 
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server gets every Ctrl-C of the terminal, too
 _silence()
+end_workers_at_exit()
 _import_without_cuda()
 gc.collect()
 gc.freeze()

@@ -1,0 +1,59 @@
+"""Why a worker ended without a result, in words, and whether trying again may help."""
+
+from __future__ import annotations
+
+import re
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+LOST = "the worker died: "
+"""How the reason of a worker begins that ended without saying anything."""
+SERVER_GONE = 255
+"""What multiprocessing reports of a process whose fork server was killed."""
+_COUNTERS = ("/sys/fs/cgroup/memory.events", "/proc/vmstat")
+_HUB = re.compile(
+    r"timed? ?out|Timeout|Connection(Error|ResetError| aborted| broken| reset)|IncompleteRead"
+    r"|Temporary failure in name resolution|\b(429|50[0234])\b.*(Error|error|for url)"
+)
+"""A hub or a network that may answer the next time; a page that is not there will not."""
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed so far for want of memory; 0 where it says none."""
+    for place in _COUNTERS:
+        with suppress(OSError):
+            found = re.search(r"^oom_kill (\d+)$", Path(place).read_text(), re.MULTILINE)
+            if found:
+                return int(found[1])
+    return 0
+
+
+def died(exit_code: int | None, *, oom_before: int) -> str:
+    """The reason of a cell whose worker ended with ``exit_code`` and no word.
+
+    Args:
+        exit_code: As `multiprocessing` gives it: negative for a signal.
+        oom_before: `oom_kills` when the worker started.
+    """
+    if exit_code is None or exit_code == SERVER_GONE:
+        return f"{LOST}the fork server that had started it was killed"
+    if exit_code >= 0:
+        return f"{LOST}exit code {exit_code}"
+    if -exit_code != signal.SIGKILL:
+        name = signal.strsignal(-exit_code) or ""
+        return f"{LOST}killed by signal {-exit_code} ({name.lower()})"
+    if oom_kills() > oom_before:
+        return (
+            f"{LOST}killed by the kernel: the machine ran out of memory."
+            " Lower `evaluation.batch_size` or --workers"
+        )
+    return f"{LOST}killed by signal 9 from outside, or by a limit on its memory"
+
+
+def is_worth_retrying(reason: str) -> bool:
+    """Whether the same cell may end otherwise the next time: it was lost, or the hub was.
+
+    Everything else is decided by the suite and its data, and would fail again.
+    """
+    return reason.startswith(LOST) or bool(_HUB.search(reason))

@@ -1,0 +1,262 @@
+"""Workers that die, hang or outlive: each is a failed cell with its cause, and nothing stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from scripted import PLUGIN, scripted_suite
+
+from harness.commands.run import DURATION
+from harness.plan.plan import make_plan
+from harness.plugins import load_plugins
+from harness.results.result import load_result, load_run
+from harness.run.executors.limits import Limits
+from harness.run.executors.local import LocalExecutor
+from harness.run.executors.lost import LOST, is_worth_retrying
+from harness.run.runner import run_suite
+
+PATIENCE = 240
+"""Seconds to wait for what happens in one: a busy machine must not fail a test."""
+
+
+def _some(cases, *always):
+    """``cases``, all but those that CI runs marked as long: each one starts a whole run."""
+    marks = pytest.mark.reliability
+    return [case if case in always else pytest.param(case, marks=marks) for case in cases]
+
+
+@pytest.fixture
+def scripted(write_suite, install_plugin):
+    """Writes a suite whose cells do what a script says."""
+    site = install_plugin("scripted_lost", PLUGIN)
+    load_plugins()
+
+    def make(scripts):
+        return scripted_suite(write_suite, scripts)
+
+    make.site = site
+    return make
+
+
+def run(suite, out, limits=None, workers=1):
+    """Adapter → its result, and the events."""
+    plan, events = make_plan(suite, out, backend="scripted"), []
+    executor = LocalExecutor(workers, 1, limits=limits)
+    run_suite(plan, executor, events.append)
+    found = {d.cell.adapter: load_result(plan.run.cell(d.key).result) for d in plan.decisions}
+    return found, events
+
+
+DEATHS = {
+    "killed": ("os.kill(os.getpid(), signal.SIGKILL)", "killed by signal 9 from outside"),
+    "segfault": ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by signal 11 (segmentation"),
+    "exit 0": ("os._exit(0)", "exit code 0"),
+    "exit 3": ("os._exit(3)", "exit code 3"),
+    "host memory": ("raise MemoryError()", "MemoryError"),
+    "graphics memory": (
+        "import torch; raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')",
+        "OutOfMemoryError: CUDA out of memory",
+    ),
+    "disk full": ("open('/dev/full', 'w').write('x' * 100_000)", "No space left on device"),
+    "file too large": (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+        "File too large",
+    ),
+    "read-only": ("(paths.directory / 'adapter').touch(mode=0)", "adapter"),
+    "fork server": ("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)", "the fork server"),
+}
+
+
+def test_every_way_to_die_is_a_failed_cell_with_its_cause_and_stops_no_other(scripted, tmp_path):
+    suite = scripted(
+        {name.replace(" ", "-"): {"train": code} for name, (code, _) in DEATHS.items()}
+    )
+    found, _ = run(suite, tmp_path / "out")
+    assert found["base"].status == "ok"
+    for name, (_, cause) in DEATHS.items():
+        result = found[name.replace(" ", "-")]
+        assert result.status == "failed", name
+        assert cause in result.reason, (name, result.reason)
+
+
+HANGS = {
+    "asleep": ("time.sleep(600)", Limits(stall=1), "it hung: no processor time used in 1 s"),
+    "stopped": (
+        "os.kill(os.getpid(), signal.SIGSTOP)",
+        Limits(stall=1),
+        "it was stopped from outside: no processor time used in 1 s",
+    ),
+    "endless": (
+        "while True: pass",
+        Limits(seconds=1),
+        "it took longer than --cell-timeout, 1 s, and was ended",
+    ),
+}
+
+
+@pytest.mark.parametrize("hang", HANGS)
+def test_a_worker_that_hangs_is_ended_and_the_others_go_on(scripted, tmp_path, hang):
+    code, limits, reason = HANGS[hang]
+    suite = scripted({"a": {"train": code}, "b": {}})
+    if limits.seconds:  # the cells that work must be within it, however busy the machine is
+        limits = Limits(seconds=20)
+        reason = reason.replace("1 s", "20 s")
+    found, _ = run(suite, tmp_path / "out", limits)
+    assert found["a"].reason.startswith(reason)
+    assert (found["base"].status, found["b"].status) == ("ok", "ok")
+    log = (tmp_path / "out" / "cells" / found["a"].key / "cell.log").read_text()
+    assert 'File "<string>", line 1' in log, "the log says where it hung"
+
+
+ONCE = "mark = folder / 'once'\nif not mark.exists(): mark.touch(); "
+RETRIES = {
+    "lost": (ONCE + "os._exit(1)", 1, True),
+    "hub": (ONCE + "raise ConnectionError('Read timed out')", 1, True),
+    "lost for good": ("os._exit(1)", 2, False),
+    "not asked for": (ONCE + "os._exit(1)", 0, False),
+    "deterministic": (ONCE + "raise ValueError('no')", 5, False),
+}
+
+
+@pytest.mark.parametrize("case", RETRIES)
+def test_a_lost_cell_is_tried_again_as_often_as_asked_for(scripted, tmp_path, case):
+    code, retry, is_done = RETRIES[case]
+    found, events = run(scripted({"a": {"train": code}}), tmp_path / "out", Limits(retry=retry))
+    assert found["a"].status == ("ok" if is_done else "failed")
+    again = [event.text for event in events if event.text.startswith("again")]
+    expected = {"lost": 1, "hub": 1, "lost for good": 2}.get(case, 0)
+    assert len(again) == expected
+    assert len([event for event in events if event.is_end]) == 2
+
+
+REASONS = {
+    LOST + "exit code 1": True,
+    "ReadTimeoutError: (host='hub', port=443): Read timed out.": True,
+    "HfHubHTTPError: 503 Server Error: Service Unavailable for url": True,
+    "ConnectionError: ('Connection aborted.', ConnectionResetError(104))": True,
+    "RepositoryNotFoundError: 404 Client Error for url": False,
+    "GatedRepoError: 403 Client Error": False,
+    "ValueError: the column 500 is missing": False,
+    "OutOfMemoryError: CUDA out of memory": False,
+    "training diverged: the loss is nan at step 2": False,
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_only_what_may_end_otherwise_is_worth_retrying(reason):
+    assert is_worth_retrying(reason) is REASONS[reason]
+
+
+TIMES = {"90": 90, "90s": 90, "1.5m": 90, "2h": 7200, " 30 m ": 1800}
+
+
+@pytest.mark.parametrize("text", TIMES)
+def test_a_time_is_read(text):
+    assert DURATION.convert(text, None, None) == TIMES[text]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "soon", "1d", "nan", "inf", "1e9", "9" * 20])
+def test_a_time_that_is_none_is_refused(text):
+    from harness.cli import main
+
+    found = CliRunner().invoke(main, ["run", "x.yaml", "--cell-timeout", text])
+    assert found.exit_code == 2
+    assert "is not a time: write 90s, 30m or 2h" in found.output
+
+
+@pytest.fixture
+def temporary():
+    """A folder for temporary files, with a path short enough for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def start(suite, out, temporary):
+    """A run of ``suite`` in a process group of its own."""
+    command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(out)]
+    return subprocess.Popen(
+        [*command, "--backend", "scripted", "--workers", "2"],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(condition, process=None):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        ended = process is not None and process.poll() is not None
+        assert not ended, process.communicate()
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def family(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def gone(processes):
+    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+SPIN = "(folder / 'measuring').touch()\nwhile True: pass"
+BESIDE = "\nwhile not (folder / 'measuring').exists(): time.sleep(0.01)\nwhile True: pass"
+ENDS = {
+    "parent killed": (signal.SIGKILL, False),
+    "parent terminated": (signal.SIGTERM, False),
+    "group killed": (signal.SIGKILL, True),
+    "Ctrl-C": (signal.SIGINT, True),
+}
+
+
+@pytest.mark.parametrize("end", _some(ENDS, "parent killed"))
+def test_nothing_outlives_a_run_ended_while_a_cell_measures(scripted, tmp_path, temporary, end):
+    number, group = ENDS[end]
+    suite = scripted({"a": {"measure": SPIN}, "b": {"train": BESIDE}})
+    process = start(suite, tmp_path / "out", temporary)
+    until((tmp_path / "measuring").exists, process)
+    all_of_it = family(process)
+    assert [p for p in all_of_it if p.status() == psutil.STATUS_STOPPED], "the other is stopped"
+    (os.killpg if group else os.kill)(process.pid, number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    until(lambda: gone(all_of_it))
+    assert "Traceback" not in errors
+    left = [*temporary.glob("pymp-*"), *temporary.glob("harness-workers-*")]
+    assert left == [] or end == "group killed", left  # nobody was left to remove it
+
+
+def test_folders_of_killed_runs_are_removed_by_the_next():
+    from harness.run.executors.lifeline import PREFIX, own_folder
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folders = [Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-")) for pid in (ended.pid, os.getpid())]
+    own_folder()
+    assert [folder.exists() for folder in folders] == [False, True]
+    folders[1].rmdir()
+
+
+@pytest.mark.parametrize("times", _some([1, 2, 20], 20))
+def test_any_number_of_interrupts_ends_a_run(scripted, tmp_path, temporary, times):
+    suite = scripted({"a": {"train": SPIN}})
+    process = start(suite, tmp_path / "out", temporary)
+    until((tmp_path / "measuring").exists, process)
+    all_of_it = family(process)
+    for _ in range(times):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, errors
+    assert "stopped; the same command goes on where this one was" in errors
+    assert "Traceback" not in errors
+    until(lambda: gone(all_of_it))
+    assert {cell.status for cell in load_run(tmp_path / "out").cells} <= {"ok", "missing"}
