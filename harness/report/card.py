@@ -20,7 +20,7 @@ from harness.suite.schema import BASE
 LINES = 6
 """Most lines for a data set."""
 INDENT = "  "
-MORE = "--full shows the tables and every reason"
+MORE = "--full has the rest"
 
 
 def card(board: Leaderboard, width: int = 80) -> list[str]:
@@ -28,9 +28,20 @@ def card(board: Leaderboard, width: int = 80) -> list[str]:
     lines = [line for each in decisions(board) for line in decision_lines(each, width)]
     axes = _axes(board.along.values())
     notes = [f"By axis: {axes}"] if axes else []
-    left_out = [caution.short for caution in run_cautions(board) if "cells" in caution.short]
-    notes.append("; ".join([*left_out, MORE]))
+    left_out = "; ".join(_left_out(board))
+    notes.append(f"{shortened(left_out, width - len(MORE) - 2)}; {MORE}" if left_out else MORE)
     return lines + [shortened(note, width) for note in notes]
+
+
+def _left_out(board: Leaderboard) -> list[str]:
+    """`3 cells failed: out of memory`, for each status without a result, gravest first."""
+    found = []
+    for status in ("failed", "missing", "skipped"):
+        reasons = [cell.reason or "" for cell in board.run.cells if cell.status == status]
+        if reasons:
+            many = f"{len(reasons)} cell{'' if len(reasons) == 1 else 's'}"
+            found.append(f"{many} {status}: {reasons[0].rstrip('.')}")
+    return found
 
 
 def decision_lines(each: Decision, width: int) -> list[str]:

@@ -62,5 +62,8 @@ def board(status, reason):
 
 def test_cells_without_a_result_are_counted_and_explained_in_full():
     short, full = (make(board("failed", "out of memory")) for make in (card, full_card))
-    assert short == ["1 of 1 cells failed; --full shows the tables and every reason"]
+    assert short == ["1 cell failed: out of memory; --full has the rest"]
+    (cut,) = card(board("skipped", f"it needs a GPU: {LONG}"))
+    assert cut.startswith("1 cell skipped: it needs a GPU")
+    assert len(cut) == 80
     assert "out of memory" in " ".join(full)
