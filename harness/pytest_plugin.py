@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from harness.gate.check import GateVerdict
+    from harness.gate.verdict import GateVerdict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

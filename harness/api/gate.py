@@ -10,7 +10,7 @@ from harness.api.suites import execute, plan
 from harness.errors import HarnessError, NoBaseline
 from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot
-from harness.gate.check import GateVerdict
+from harness.gate.verdict import GateVerdict
 
 
 def check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
-    from harness.gate.check import GateVerdict
+    from harness.gate.verdict import GateVerdict
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 RUN_DIR = click.Path(exists=True, path_type=Path)
@@ -24,11 +25,13 @@ RUN_DIR = click.Path(exists=True, path_type=Path)
 @click.option("--rules", type=FILE, help="A YAML file of `rules:`; default: the suite's `gate`.")
 @click.option("--junit", type=FILE, help="Write JUnit XML here.")
 @click.option("--summary", type=FILE, help="Append Markdown here; default $GITHUB_STEP_SUMMARY.")
+@click.option("--comment", type=FILE, help="Write a comment for the pull request here.")
+@click.option("--link", help="Where the comment leads; default: the run of GitHub Actions.")
 @click.option("--json", "as_json", is_flag=True, help="Print every check as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the checks that pass, too.")
 def check(
     run_dir: Path, against: str | None, rules: Path | None, junit: Path | None,
-    summary: Path | None, as_json: bool, verbose: bool,
+    summary: Path | None, comment: Path | None, link: str | None, as_json: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Compare a run with its baseline: the regression gate.
 
@@ -51,6 +54,10 @@ def check(
     if step:
         with step.open("a", encoding="utf-8") as file:
             file.write(as_markdown(verdict, run))
+    if comment:
+        from harness.gate.comment import as_comment
+
+        write_text(comment, as_comment(verdict, run, _link(link)))
     if as_json:
         say(json_of(verdict), nl=False)
     else:
@@ -58,6 +65,17 @@ def check(
         if os.environ.get("GITHUB_ACTIONS") == "true":
             say("\n".join(workflow_commands(verdict)))
     sys.exit(verdict.exit_code)
+
+
+def _link(given: str | None) -> str | None:
+    """The address that the comment leads to; on GitHub Actions that of the workflow's run."""
+    if given is None:
+        names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+        server, repository, run = (os.environ.get(name, "") for name in names)
+        return f"{server}/{repository}/actions/runs/{run}" if server and run else None
+    if not re.fullmatch(r"https?://[^\s<>()]+", given):
+        raise click.BadParameter("give an address that begins with https://", param_hint="--link")
+    return given
 
 
 def _step_summary() -> Path | None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from xml.etree import ElementTree
 
-from harness.gate.check import Check, GateVerdict
+from harness.gate.verdict import Check, GateVerdict
 from harness.metrics.prediction import Prediction
 from harness.report.markdown import markdown_table
 from harness.report.section import shortened
@@ -38,7 +38,7 @@ def as_markdown(verdict: GateVerdict, run: Run) -> str:
     rows = [(c.outcome, c.row, c.name, c.text) for c in verdict.ordered()]
     lines = [f"## {verdict.summary}", "", *markdown_table(COLUMNS, rows)]
     for check in verdict.checks:
-        examples = _examples(check, run) if check.is_problem else []
+        examples = lost_examples(check, run) if check.is_problem else []
         if examples:
             lines += ["", f"### {check.row}: examples that lost {check.metric}", ""]
             lines += markdown_table(("prompt", "reference", "answer now"), examples)
@@ -58,7 +58,7 @@ def as_junit(verdict: GateVerdict, run: Run) -> str:
         if tag:
             counts[f"{tag}s" if tag != "skipped" else tag] += 1
             element = ElementTree.SubElement(case, tag, message=check.text, type=check.outcome)
-            element.text = "\n".join(" | ".join(row) for row in _examples(check, run))
+            element.text = "\n".join(" | ".join(row) for row in lost_examples(check, run))
         else:
             ElementTree.SubElement(case, "system-out").text = check.text
     suite.set("tests", str(len(verdict.checks)))
@@ -94,7 +94,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _examples(check: Check, run: Run) -> list[tuple[str, ...]]:
+def lost_examples(check: Check, run: Run) -> list[tuple[str, ...]]:
     """Prompt, reference and answer of the examples that lost most."""
     if not check.regressions or not run.has_texts:
         return []

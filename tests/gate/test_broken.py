@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.gate.check import OUTCOMES, update_baseline
+from harness.gate.check import update_baseline
 from harness.gate.rule_kinds import Finding
+from harness.gate.verdict import OUTCOMES
 from harness.importers import Reading, import_answers
 from harness.results.result import load_run
 
