@@ -85,4 +85,5 @@ def _text(text: str) -> str:
     """``text`` as prose, without markup, links and mentions."""
     flat = shortened(" ".join(printable(text).split()), WIDTH)
     flat = re.sub(r"[\\`*_\[\]<>|#~]", lambda found: f"\\{found[0]}", flat)
-    return re.sub(r"@(?=\w)", "@\u200b", flat)  # a mention would notify somebody
+    # a mention would notify somebody, and a bare address becomes a link
+    return re.sub(r"@(?=\w)", "@\u200b", flat).replace("://", ":\u200b//")

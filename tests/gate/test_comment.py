@@ -69,8 +69,8 @@ def test_what_a_model_wrote_calls_nobody_and_leads_nowhere(run):
     write_predictions(run.paths(cell).predictions, records)
     text = as_comment(GateVerdict("two", checks(run, 1, text=EVIL)), run)
     prose = re.sub(r"`[^`]*`", "", text)  # what is left when code spans are taken out
-    for active in ("@octocat", "<img", "[x](", "\x1b"):
-        assert active not in prose
+    for active in ("@octocat", r"(?<!\\)<img", r"(?<!\\)\[x", "http://", "\x1b", r"(?<!\\)#1"):
+        assert not re.search(active, prose), active
     (row,) = (line for line in text.splitlines() if "Ask @octocat" in line)
     assert len(re.findall(r"(?<!\\)\|", row)) == 4  # a cell cannot be left either
 
