@@ -7,6 +7,7 @@ something went wrong, so every reader says which file, which line and what to do
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,10 @@ from harness.metrics.prediction import Prediction
 from harness.results.paths import RunPaths
 
 Rows = TypeVar("Rows")
+WHOLE_DIGITS = 20
+"""Characters of the longest whole number of 64 bits, its sign included."""
+_ODD_NUMBER = re.compile(rb"NaN|Infinity|\d{19}|\d[eE]\+?\d{3}")
+"""Where a number may be that needs a look; most files have none of these, not even in a text."""
 ASIDE = ".damaged"
 """What the name of a damaged result gets when its cell is done again: it is never deleted."""
 PLANNED_AGAIN = "The file was cut or edited; `harness run` of the suite writes it anew."
@@ -36,7 +41,7 @@ def read_object(path: Path, *, hint: str) -> dict[str, Any]:
         DamagedFile: it holds something else, with the line.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = _strict_json(path.read_bytes())
     except json.JSONDecodeError as error:
         what = f"is damaged: {re.sub(r'( starting)? at$', '', error.msg)}"
         raise DamagedFile(what, where=f"{path}:{error.lineno}", hint=hint) from None
@@ -44,9 +49,35 @@ def read_object(path: Path, *, hint: str) -> dict[str, Any]:
         raise DamagedFile("is damaged: no UTF-8", where=str(path), hint=hint) from None
     except RecursionError:
         raise DamagedFile("is damaged: nested too deep", where=str(path), hint=hint) from None
+    except ValueError as error:
+        raise DamagedFile(f"is damaged: {error}", where=str(path), hint=hint) from None
     if not isinstance(record, dict):
         raise DamagedFile("is damaged: no JSON object", where=f"{path}:1", hint=hint)
     return record
+
+
+def _strict_json(data: bytes) -> Any:
+    """The value of ``data``, without the numbers that no file of ours holds.
+
+    Python reads `NaN`, `1e999` and whole numbers of any size, and then cannot write the first two,
+    nor put the third into a table.
+    """
+    if not _ODD_NUMBER.search(data):
+        return json.loads(data)  # several times faster than with functions of ours
+    return json.loads(data, parse_constant=_refused, parse_float=_finite, parse_int=_whole)
+
+
+def _refused(text: str) -> float:
+    raise ValueError(f"{text[:40]} is no number that a result can hold")
+
+
+def _finite(text: str) -> float:
+    return found if math.isfinite(found := float(text)) else _refused(text)
+
+
+def _whole(text: str) -> int:
+    found = int(text) if len(text) <= WHOLE_DIGITS else 2**63
+    return found if -(2**63) <= found < 2**63 else int(_refused(text))
 
 
 def read_plan(directory: Path, *, given: str) -> dict[str, Any]:

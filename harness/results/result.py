@@ -240,9 +240,14 @@ def load_result(path: Path) -> CellResult | None:
     record["schema"] = SCHEMA  # what 2 added has defaults
     try:
         # JSON once more: from Python objects pydantic would not take a list for a tuple
-        return _result_type().validate_json(json.dumps(upgraded(record)))
+        found = _result_type().validate_json(json.dumps(upgraded(record)))
     except ValidationError as error:
         raise damaged_field(path, error, hint=hint) from None
+    for value in found.values:
+        if (value.ci_low is None) != (value.ci_high is None):
+            what = f"is damaged: {value.metric}: an interval with one end"
+            raise DamagedFile(what, where=str(path), hint=hint)
+    return found
 
 
 @cache

@@ -116,6 +116,18 @@ RESULTS = {
     "no metric": ({"values": [{}]}, 'is damaged: field "values.0.metric" is missing'),
     "a text": ({"values": [{"metric": "a", "value": "1"}]}, "is damaged: values.0.value"),
     "status": ({"status": "fine"}, ":3: is damaged: status: Input should be 'ok', "),
+    "half an interval": (
+        {"values": [{"metric": "a", "value": 1.0, "ci_low": 0.5}]},
+        "is damaged: a: an interval",
+    ),
+    "NaN": ({"timings": {"total": float("nan")}}, "is damaged: NaN is no number"),
+    "infinity": ({"timings": {"total": float("-inf")}}, "is damaged: -Infinity is no number"),
+    "a number beyond all": (
+        lambda text: text.replace('"schema": ', '"schema": 1e999, "x": ', 1),
+        "is damaged: 1e999 is no",
+    ),
+    "a number of 5,000 digits": ({"seed": 10**4000}, "is damaged: 1000000"),
+    "a number of 65 bits": ({"seed": 2**64}, "is damaged: 18446744073709551616 is no number"),
     "no schema": ({"schema": None}, ": is damaged: schema None"),
     "zero": ({"schema": 0}, ": is damaged: schema 0"),
     "newer": ({"schema": 99}, ": is of schema 99; this harness reads up to"),
