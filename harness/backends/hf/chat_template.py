@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from harness.backends.hf.template_limits import MOST_CHARACTERS, limited_memory
 from harness.backends.prompting import Message
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
@@ -115,20 +116,30 @@ class ChatTemplate:
     def _rendered(self, messages: Sequence[Message], *, prompting: bool) -> str:
         turns = messages if self.takes_system else merged_system(messages)
         try:
-            text: str = self.tokenizer.apply_chat_template(
-                [self._turn(message) for message in turns],
-                chat_template=self._dated(),
-                tokenize=False,
-                add_generation_prompt=prompting,
-                **self.kwargs,
-            )
+            with limited_memory():
+                text: str = self.tokenizer.apply_chat_template(
+                    [self._turn(message) for message in turns],
+                    chat_template=self._dated(),
+                    tokenize=False,
+                    add_generation_prompt=prompting,
+                    **self.kwargs,
+                )
         except RAISED as error:
             raise HarnessError(
                 f'model "{self.model}": its chat template raises: {_reason(error)}',
                 hint="Correct the rows or `template_kwargs`, or set another `prompt` style in"
                 " the model card.",
             ) from None
+        except MemoryError:
+            raise self._too_much() from None
+        if len(text) > MOST_CHARACTERS:
+            raise self._too_much()
         return text
+
+    def _too_much(self) -> HarnessError:
+        what = f"its chat template writes more than {MOST_CHARACTERS:,} characters, or takes"
+        hint = "Do not use this checkpoint's template: set another `prompt` style in the card."
+        return HarnessError(f'model "{self.model}": {what} 512 MiB of memory', hint=hint)
 
     def _turn(self, message: Message) -> dict[str, object]:
         content: Any = message.content

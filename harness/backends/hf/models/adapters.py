@@ -64,6 +64,9 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> Any:
     Raises:
         HarnessError: its weights are not exactly those that the model under it needs.
     """
+    if not (folder / WEIGHTS).is_file():  # PEFT would read a pickle instead, which can run code
+        hint = "Save it again with PEFT, which writes safetensors."
+        raise HarnessError(f"no {WEIGHTS}", where=str(folder), hint=hint)
     try:
         adapted = PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -77,8 +80,6 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> Any:
 
 
 def _check_weights(adapted: PreTrainedModel, folder: Path) -> None:
-    if not (folder / WEIGHTS).is_file():
-        return
     needed = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         stored = set(file.keys())
