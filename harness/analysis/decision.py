@@ -223,14 +223,14 @@ def _open(board: Leaderboard, table: Table, row: Row) -> list[str]:
     found = undecided(board, table, row)
     if not found:
         return []
-    return [f"Not decided: {'; '.join(_open_text(each) for each in found)}."]
+    return [f"Not decided, everything else equal: {'; '.join(map(_open_text, found))}."]
 
 
 def _open_text(each: Undecided) -> str:
     names = f"`{each.chosen}` or `{each.other}`"
     if each.more is None:
-        return f"{names} (no difference seen)"
-    return f"{names} ({signed(each.delta.delta)}; needs {about(each.more)} more examples)"
+        return f"{names} ({signed(each.gap)})"
+    return f"{names} ({signed(each.gap)}; needs {about(each.more)} more examples)"
 
 
 def _no_gain(

@@ -1,17 +1,17 @@
-"""Differences one step away from a variant that the test is too small to decide."""
+"""Choices next to a variant that the test is too small to decide, and what would decide them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from harness.analysis.difference import Criteria, Delta, difference
+from harness.analysis.contrasts import Contrast
+from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
-from harness.results.value import stored_directions
 from harness.statistics import examples_needed as needed_for
+from harness.suite.schema import BASE
 
-AXES = ("adapter", "quantization", "model")
 SHOWN = 3
 """Most open questions of a variant: those that the fewest examples would settle."""
 Z95 = 1.96
@@ -22,49 +22,45 @@ LEAST = 0.0005
 
 @dataclass(frozen=True)
 class Undecided:
-    """Two values of an axis, everything else equal, whose difference is not significant."""
+    """Two values of an axis whose difference, everything else equal, is not significant."""
 
-    axis: str
     chosen: str
     other: str
-    delta: Delta = field(repr=False)
+    gap: float
     """The chosen one minus the other."""
-    more: float | None
-    """Further examples to see a difference of this size with 80% power; None if there is none."""
+    contrast: Contrast = field(repr=False)
+
+    @property
+    def more(self) -> float | None:
+        """Further examples that would decide; None if no difference was seen."""
+        return None if abs(self.gap) < LEAST else self.contrast.more_examples
 
 
 def undecided(board: Leaderboard, table: Table, row: Row) -> list[Undecided]:
-    """The open questions next to ``row``, those that the fewest examples would settle first."""
-    letters = table.ties.letters if table.ties else {}
-    own = set(letters.get(row.name, ""))
-    pairs = table.ties.pairs if table.ties else 1
-    found = []
-    for other in table.rows:
-        axis = _step(row, other)
-        if axis and own & set(letters.get(other.name, "")):
-            delta = _difference(board, table, other, row)
-            if delta is not None:
-                values = (getattr(row, axis), getattr(other, axis))
-                found.append(Undecided(axis, *values, delta, more_needed(delta, pairs)))
+    """The open questions next to ``row``, those that the fewest examples would settle first.
+
+    They are those of the table by axis, which averages over the rest of the matrix: a single pair
+    of variants would call undecided what the whole matrix decides.
+    """
+    found = [
+        made
+        for each in board.along.values()
+        for contrast in each.contrasts
+        if contrast.dataset == table.dataset
+        and (made := _open(contrast, getattr(row, contrast.axis)))
+    ]
     return sorted(found, key=lambda each: (each.more is None, each.more))[:SHOWN]
 
 
-def _step(row: Row, other: Row) -> str | None:
-    """The axis on which the two differ, if it is a single one."""
-    axes = [axis for axis in AXES if getattr(row, axis) != getattr(other, axis)]
-    return axes[0] if len(axes) == 1 else None
-
-
-def _difference(board: Leaderboard, table: Table, other: Row, row: Row) -> Delta | None:
-    before, after = (
-        {cell.seed: board.records(cell) for cell in side.finished} for side in (other, row)
-    )
-    if not all((*before.values(), *after.values())):
+def _open(contrast: Contrast, value: str) -> Undecided | None:
+    sides = (contrast.first, contrast.second)
+    delta = contrast.delta
+    # whether to fine-tune at all is what the headline answers
+    if delta is None or delta.verdict != "undecided" or value not in sides or BASE in sides:
         return None
-    cells = [*other.finished, *row.finished]
-    criteria = Criteria(directions=stored_directions(cells))
-    labels = next((cell.labels for cell in cells if cell.labels), ())
-    return difference(table.primary_metric, before, after, criteria=criteria, labels=labels)
+    if value == contrast.second:
+        return Undecided(value, contrast.first, delta.delta, contrast)
+    return Undecided(value, contrast.second, -delta.delta, contrast)
 
 
 def more_needed(delta: Delta, comparisons: int = 1) -> float | None:

@@ -9,8 +9,9 @@ from typing import Literal
 from harness.report.figure import Figure
 from harness.report.section import Section
 
-Question = Literal["real", "cost", "where", "answers", "trust"]
+Question = Literal["choice", "real", "cost", "where", "answers", "trust"]
 TITLES: dict[Question, str] = {
+    "choice": "What does each choice change?",
     "real": "Is the gain real?",
     "cost": "What does it cost?",
     "where": "Where does it help, and where does it hurt?",
@@ -19,7 +20,7 @@ TITLES: dict[Question, str] = {
 }
 """Question → its heading, in reading order."""
 _PLACES: dict[str, tuple[Question, bool]] = {
-    "By axis": ("real", True), "Leaderboard": ("real", True), "Pairs": ("real", False),
+    "By axis": ("choice", False), "Leaderboard": ("real", True), "Pairs": ("real", False),
     "Claims": ("real", True), "Verdict": ("real", False), "Runs over time": ("real", True),
     "Cost": ("cost", True), "Objectives": ("cost", False),
     "Data sets": ("where", True), "Forgetting": ("where", False), "Categories": ("where", False),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.analysis.cost_ratios import CostRatio
 from harness.analysis.decision import Decision
 from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
@@ -13,8 +14,10 @@ from harness.analysis.objectives import LATENCY, memory_metrics
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, duration, joined, memory, signed, variant
 from harness.metrics.meaning import title_of
+from harness.report.contrast_text import costs_text, needs_text
 from harness.report.page.scale import Tick, scale_of
 from harness.report.page.summary import worse_sentence
+from harness.suite.schema import BASE
 
 MOST = 60
 """Most variants in a chart; tables show all of them."""
@@ -25,6 +28,15 @@ VERDICTS = {
     "undecided": "are undecided", "no direction": "are not judged",
 }  # fmt: skip
 """Verdict → the word that follows a count of variants."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One cost of a choice, as a multiple."""
+
+    text: str
+    sure: bool
+    """Whether its interval excludes 1."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,10 @@ class Bar:
     high: float
     number: int | None = None
     """The variant's number, if the line is of one."""
+    costs: tuple[Cost, ...] = ()
+    """What a choice costs."""
+    more: str = ""
+    """The rest of the tooltip."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +100,54 @@ def leads(
     found: Leads = {}
     for table, decision in zip(board.tables, made, strict=True):
         of_table = {
+            "choice": _choice(board, table),
             "real": _real(table, numbers), "cost": _cost(table, decision, numbers),
             "where": _where(decision), "answers": _answers(table, decision, numbers),
         }  # fmt: skip
         found |= {(name, table.dataset): lead for name, lead in of_table.items() if lead}
     return found
+
+
+def _choice(board: Leaderboard, table: Table) -> Lead | None:
+    """What each value of an axis changes against another, everything else equal."""
+    contrasts = [
+        each
+        for along in board.along.values()
+        for each in along.contrasts
+        if each.dataset == table.dataset and each.delta
+    ]
+    # whether to train at all comes last: the next question answers it for each variant
+    contrasts.sort(key=lambda each: BASE in (each.first, each.second))
+    if not contrasts:
+        return None
+    found = [(each, each.delta) for each in contrasts if each.delta]
+    decided = [
+        f"{each.name} is {delta.verdict} ({signed(delta.delta)})"
+        for each, delta in found
+        if delta.verdict != "undecided" and BASE not in (each.first, each.second)
+    ]
+    text = f"{joined(decided)}; the rest is undecided." if decided else "nothing is decided."
+    sentence = f"{title_of(table.primary_metric)}, everything else equal: {text}"
+    title = (
+        f"{title_of(table.primary_metric)}: second minus first, the mean over the rest of the"
+        " matrix, 95% interval; filled: beyond chance (Holm). Beside it costs as multiples; bold:"
+        " the interval excludes 1."
+    )
+    chart = differences_chart(title, [(each.name, delta, None) for each, delta in found])
+    bars = tuple(
+        replace(
+            bar,
+            costs=tuple(_multiple(name, ratio) for name, ratio in each.costs.items()),
+            more="; ".join(filter(None, (costs_text(each.costs), needs_text(each)))),
+        )
+        for bar, (each, _) in zip(chart.bars, found, strict=True)
+    )
+    return Lead(sentence, replace(chart, bars=bars))
+
+
+def _multiple(name: str, found: CostRatio) -> Cost:
+    sure = found.low is not None and found.high is not None and not found.low <= 1 <= found.high
+    return Cost(f"{name.removesuffix(' time')} ×{found.ratio:.2f}", sure)
 
 
 def _real(table: Table, numbers: Mapping[str, int]) -> Lead | None:
