@@ -7,7 +7,7 @@ a link that the keyboard reaches, and a switch of the cost moves points without 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.analysis.decision import Decision
 from harness.analysis.leaderboard import Leaderboard
@@ -22,6 +22,8 @@ from harness.suite.schema import BASE
 
 MANY_MIB = 2000.0
 """Memory up to here is written in MiB, and in GiB above."""
+CLOSE = 7.0
+"""Lines nearer than this, in percent of the plot, have no room for a text between them."""
 BOUNDED = {"share", "F1", "F2"}
 TRAINING, ENERGY = "train_seconds", "energy_j_per_1k_tokens"
 
@@ -71,6 +73,8 @@ class Line:
     """`base` or `trivial`."""
     y: float
     text: str
+    under: bool = False
+    """Whether its text is below the line, because another line is close above."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,20 @@ class _Drawing:
         if value is not None and value.value is not None:
             text = f"untouched: {brief(value.value)}"
             found.append(Line("base", self.up.place(value.value), text))
-        return found
+        return _apart(found)
+
+
+def _apart(lines: Sequence[Line]) -> list[Line]:
+    """``lines`` from the top down; of two that are close, the lower one's text goes below it.
+
+    A third one close to both keeps its line and loses its text: the table has the number.
+    """
+    placed: list[Line] = []
+    for line in sorted(lines, key=lambda line: -line.y):
+        close = bool(placed) and placed[-1].y - line.y < CLOSE
+        crowded = close and placed[-1].under
+        placed.append(replace(line, under=close, text="" if crowded else line.text))
+    return placed
 
 
 def _tied(table: Table) -> set[str]:
