@@ -135,6 +135,7 @@ def report(
     max_latency_ms: float | None = None,
     max_memory_mib: float | None = None,
     latex: bool = False,
+    pdf: bool = False,
     templates: StrPath | None = None,
     texts: bool = True,
 ) -> Report:
@@ -150,18 +151,23 @@ def report(
         max_latency_ms: Slower variants are marked as out of bounds.
         max_memory_mib: Larger variants are marked as out of bounds.
         latex: Write ``leaderboard.tex``, too.
+        pdf: Print the page's summary of two pages to ``leaderboard.pdf``; needs a Chromium.
         templates: A folder of Jinja templates that replace or extend the shipped ones.
         texts: Quote prompts, references and answers; without, the report can be shown where the
             data may not.
 
     Raises:
-        HarnessError: several runs, or a packed one, without ``output``.
+        HarnessError: several runs, or a packed one, without ``output``; or ``pdf`` without a
+            browser that prints.
     """
     from harness.report.files import write_report
+    from harness.report.pdf import browser, print_pdf
 
     given = listed(runs)
     if output is None:
         output = _own_directory(given)
+    if pdf:
+        browser()  # a missing one is said now, not after the work
     asked = {
         "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
     }  # fmt: skip
@@ -174,7 +180,10 @@ def report(
         )
         folder = Path(templates) if templates else None
         files = write_report(board, Path(output), title=title, latex=latex, templates=folder)
-    return Report(Path(output) / "leaderboard.html", tuple(files))
+    page = Path(output) / "leaderboard.html"
+    if pdf:
+        files.append(print_pdf(page, page.with_suffix(".pdf")))
+    return Report(page, tuple(files))
 
 
 def _objectives(wanted: Mapping[str, object]) -> Objectives:

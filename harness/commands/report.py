@@ -41,6 +41,7 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--max-latency-ms", type=NUMBER, help="Slower variants are marked as out of bounds.")
 @click.option("--max-memory-mib", type=NUMBER, help="Larger variants are marked as out of bounds.")
 @click.option("--latex", is_flag=True, help="Write leaderboard.tex (booktabs) too.")
+@click.option("--pdf", is_flag=True, help="Print the page's summary to leaderboard.pdf (Chromium).")
 @click.option(
     "--template", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of Jinja templates that replace or extend the shipped ones.",
@@ -53,8 +54,8 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 def report(
     run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
     baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
-    max_memory_mib: float | None, latex: bool, template: Path | None, no_examples: bool,
-    open_: bool,
+    max_memory_mib: float | None, latex: bool, pdf: bool, template: Path | None,
+    no_examples: bool, open_: bool,
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several runs.
 
@@ -68,7 +69,7 @@ def report(
     written = write_report(
         run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
         max_latency_ms=max_latency_ms, max_memory_mib=max_memory_mib, latex=latex,
-        templates=template, texts=not no_examples,
+        pdf=pdf, templates=template, texts=not no_examples,
     )  # fmt: skip
     for path in written.files:
         say(path)

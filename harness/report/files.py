@@ -70,12 +70,13 @@ def write_report(
 
 
 def _clear(directory: Path) -> bool:
-    """Delete the charts of an earlier report; return whether it left LaTeX, which quotes too.
+    """Delete charts and PDF of an earlier report; return whether it left LaTeX, which quotes too.
 
     A report without texts must not stand among files with them.
     """
     for path in (directory / "charts").glob("*.svg"):
         path.unlink()
+    (directory / "leaderboard.pdf").unlink(missing_ok=True)
     return (directory / "leaderboard.tex").is_file()
 
 
