@@ -109,7 +109,7 @@ def plan(
     where = executor_of(executor, devices=numbers, address=address)
     found = make_plan(
         Path(suite), Path(output) if output else None, select=select, tiny=tiny,
-        max_vram_gib=max_vram_gib, where=where.machine(), backend=backend,
+        max_vram_gib=max_vram_gib, where=where.site(), backend=backend,
         outdated=is_outdated,
     )  # fmt: skip
     return replace(found, executor=executor, devices=numbers, address=address)

@@ -36,6 +36,16 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Site:
+    """Where the cells of a run can run."""
+
+    machines: tuple[Machine, ...]
+    """The kinds of machine there; the first is what a plan names."""
+    is_here: bool = True
+    """Whether that is this machine, whose caches and network can be looked at."""
+
+
+@dataclass(frozen=True)
 class Gpu:
     """A CUDA device that this process may use."""
 

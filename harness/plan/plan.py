@@ -6,20 +6,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import DamagedFile, HarnessError
+from harness.plan.available import unavailable_reason
 from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell
 from harness.plan.check import checked_suite, refuse_bad_data
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
-from harness.plan.machine import Machine, machine
+from harness.plan.machine import Site, machine
 from harness.plan.measuring import settle_measuring
-from harness.plan.preflight import (
-    Decision,
-    Outdated,
-    preflight,
-    skip_reason,
-    unavailable_reason,
-)
+from harness.plan.preflight import Decision, Outdated, preflight, skip_reason
 from harness.plan.select import matches
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
@@ -59,7 +54,7 @@ def make_plan(
     select: str | None = None,
     tiny: bool = False,
     max_vram_gib: float | None = None,
-    where: Machine | None = None,
+    where: Site | None = None,
     backend: str = "hf",
     outdated: Outdated = lambda _: False,
 ) -> Plan:
@@ -71,12 +66,12 @@ def make_plan(
         select: Which cells; see `matches`.
         tiny: Plan the suite's tiny twin.
         max_vram_gib: Skip cells that are expected to need more.
-        where: The machine that cells will run on; default: this one.
+        where: Where cells will run; default: on this machine.
         backend: What loads, answers and measures; see `harness.plan.backends`.
         outdated: Whether a finished cell is to be scored again.
     """
     BACKENDS.get(backend)  # refuses an unknown name before anything is read
-    where = where or machine()
+    where = where or Site((machine(),))
     path = find_suite(path)
     suite = checked_suite(path)
     claims = planned_claims(suite, path, where)
@@ -101,7 +96,7 @@ def make_plan(
     return Plan(suite, path, run, tuple(decisions), claims)
 
 
-def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, object], ...]:
+def planned_claims(suite: Suite, path: Path, where: Site) -> tuple[dict[str, object], ...]:
     """The suite's published claims with what arithmetic says of them, and why a cell cannot run.
 
     Raises:
@@ -116,7 +111,7 @@ def planned_claims(suite: Suite, path: Path, where: Machine) -> tuple[dict[str, 
     return tuple(_planned(claim, cells, where) for claim in suite.published)
 
 
-def _planned(claim: Claim, cells: list[Cell], where: Machine) -> dict[str, object]:
+def _planned(claim: Claim, cells: list[Cell], where: Site) -> dict[str, object]:
     cell = meant(claim, cells)
     assert cell is not None  # `unknown_cells` has looked for it
     return {

@@ -9,22 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.datasets.sources import source_of
 from harness.datasets.splits import Prepared, prepare
 from harness.errors import DamagedFile, HarnessError, SkipCell
-from harness.plan.architecture import architecture_of, shape_of
+from harness.plan.available import unavailable_reason
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
 from harness.plan.content import content_of
-from harness.plan.hub import (
-    gated_reason,
-    has_token,
-    hub_model,
-    is_cached,
-    is_data_cached,
-    is_offline,
-    uncached_reason,
-)
-from harness.plan.machine import Machine
+from harness.plan.machine import Site
 from harness.plan.memory import Estimate, estimate
 from harness.plan.stages import (
     LEFT_BY,
@@ -41,7 +31,6 @@ from harness.results.reading import ASIDE
 from harness.results.records import Environment
 from harness.results.result import CellResult, load_result
 from harness.results.stages import load_stage, stage_index
-from harness.suite.model_card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,12 @@ class Decision:
         """What `plan` prints: the first stage to be done, else the action."""
         return self.stages[0] if self.stages else self.action
 
+    @property
+    def needs_gib(self) -> float | None:
+        """What the model's card asks for, else what is expected; None where neither is known."""
+        asked = self.cell.model.requires.memory_gib
+        return asked if asked is not None or self.memory is None else self.memory.needed_gib
+
     def plan_entry(self) -> dict[str, object]:
         """The cell's line in ``plan.json``."""
         return {
@@ -98,7 +93,7 @@ class Decision:
             "content": self.content,
             "environment": asdict(environment),
             "hardware": self.hardware,
-            "needs_gib": self.memory.needed_gib if self.memory else None,
+            "needs_gib": self.needs_gib,
             "reuse": dict(self.reuse),
         }
 
@@ -109,15 +104,17 @@ Outdated = Callable[[CellResult], bool]
 
 def preflight(
     cells: list[Cell],
-    machine: Machine,
+    where: Site,
     run: RunPaths,
     *,
     max_vram_gib: float | None = None,
     outdated: Outdated = lambda _: False,
 ) -> list[Decision]:
     """One decision per cell, in matrix order; cells above ``max_vram_gib`` are skipped."""
-    earlier = _Earlier(run, hardware_of(machine), outdated)
-    return [_decide(cell, machine, earlier, max_vram_gib) for cell in cells]
+    # on several kinds of machine nobody knows yet which one a cell gets: there the worker looks
+    # again whether what an earlier cell did can be used
+    earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
+    return [_decide(cell, where, earlier, max_vram_gib) for cell in cells]
 
 
 class _Earlier:
@@ -162,9 +159,7 @@ class _Earlier:
         return self._splits[name]
 
 
-def _decide(
-    cell: Cell, machine: Machine, earlier: _Earlier, max_vram_gib: float | None
-) -> Decision:
+def _decide(cell: Cell, where: Site, earlier: _Earlier, max_vram_gib: float | None) -> Decision:
     content = content_of(cell)
     cell_fingerprint = fingerprint(cell, content=content)
     key = cell_key(cell.axes, cell_fingerprint)
@@ -179,7 +174,7 @@ def _decide(
             shared |= {"reason": "its metrics are newer", "stages": ("score",)}
         return Decision(cell, key, cell_fingerprint, "current", **shared)
     # a current cell stays current even on a machine that could not run it: its result is there
-    if reason := skip_reason(cell, machine, max_vram_gib):
+    if reason := skip_reason(cell, where, max_vram_gib):
         return Decision(cell, key, cell_fingerprint, "skip", reason, **shared)
     reuse = earlier.stages(cell, content)
     if again and reuse.get("predict") == key:
@@ -206,59 +201,12 @@ def _stored(paths: CellPaths) -> tuple[CellResult | None, str | None]:
     return found, None
 
 
-def skip_reason(cell: Cell, machine: Machine, max_vram_gib: float | None) -> str | None:
-    """Why ``cell`` is skipped on ``machine`` below ``max_vram_gib``; None if it is not."""
-    return _too_large(estimate(cell), max_vram_gib) or unavailable_reason(cell, machine)
+def skip_reason(cell: Cell, where: Site, max_vram_gib: float | None) -> str | None:
+    """Why ``cell`` is skipped at ``where`` below ``max_vram_gib``; None if it is not."""
+    return _too_large(estimate(cell), max_vram_gib) or unavailable_reason(cell, where)
 
 
 def _too_large(memory: Estimate | None, limit_gib: float | None) -> str | None:
     if memory is None or limit_gib is None or memory.needed_gib <= limit_gib:
         return None
     return f"needs about {memory.needed_gib:.1f} GiB, more than --max-vram {limit_gib:g} GiB"
-
-
-def unavailable_reason(cell: Cell, machine: Machine) -> str | None:
-    """Why ``cell`` cannot run on ``machine``; None if it can."""
-    card, needs = cell.model, cell.model.requires
-    shape = shape_of(architecture_of(card))
-    if shape and shape.is_encoder and cell.task.answered_by != "head":
-        # an untrained head answers at random, and there is no language head to ask instead
-        what = "has no answer before a head is trained" if cell.is_baseline else "writes no answers"
-        return f"{card.name} is an encoder: it {what}; compare with the most frequent label"
-    if needs.accelerator == "cuda" and machine.gpu is None:
-        return f"{card.name} needs a CUDA GPU; this machine has none"
-    here = machine.gpu_memory_gib if machine.gpu else machine.memory_gib
-    needed = _needed_gib(cell)
-    if needed is not None and needed > here:
-        return f"{card.name} needs {needed:.3g} GiB here; this machine has {here:.1f} GiB"
-    if card.weights != "random" and not card.is_local and (reason := _not_on_hub(card)):
-        return reason
-    name = cell.dataset.source or cell.dataset.name
-    far = source_of(cell.dataset, Path(cell.base_folder)).needs_network
-    if far and is_offline() and not is_data_cached(name):
-        return f"data set {name} is not in the local cache and the hub is switched off"
-    return None
-
-
-def _not_on_hub(card: ModelCard) -> str | None:
-    """Why the weights of ``card``, on the hub, cannot be had; None if nothing speaks against."""
-    if is_cached(card.source):
-        return None
-    if is_offline():
-        return uncached_reason(card.source)
-    if card.gated and not has_token():
-        return gated_reason(card.source)
-    # a card with its architecture is believed; a bare id is looked up once
-    return None if card.architecture else hub_model(card.source, card.revision).unavailable
-
-
-def _needed_gib(cell: Cell) -> float | None:
-    """What the card asks for, else what the cell is expected to take; None where neither is known.
-
-    A guess for the whole model would refuse a 4-bit cell on a card that holds it easily.
-    """
-    asked = cell.model.requires.memory_gib
-    if asked is not None:
-        return asked
-    expected = estimate(cell)
-    return None if expected is None else expected.needed_gib

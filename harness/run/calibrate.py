@@ -68,7 +68,7 @@ def calibrate(plan: Plan, tell: Callable[[Event], None] = lambda _: None) -> Exp
     with tempfile.TemporaryDirectory() as folder:
         run = RunPaths(Path(folder))
         cut = [_shortened(d.cell, sizes[d.cell.dataset.name].test) for d in chosen.values()]
-        short = preflight(cut, where.machine(), run)
+        short = preflight(cut, where.site(), run)
         began = time.monotonic()
         run_suite(replace(plan, run=run, decisions=tuple(short)), where, hear)
         results = [load_result(run.cell(d.key).result) for d in short]

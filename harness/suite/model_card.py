@@ -23,8 +23,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+")
 class Requirement(Part):
     """What a machine must have before a model's cells run on it."""
 
-    accelerator: Literal["none", "cuda"] = "none"
-    """`cuda`: cells are skipped on a machine without a CUDA device."""
+    accelerator: str = "none"
+    """`cuda`: cells are skipped on a machine without a CUDA device. A word of a device's name, such
+    as `a100`: they run on such a device alone."""
     memory_gib: float | None = Field(None, ge=0)
     """Memory in GiB (of the device, or main memory without one) that a cell needs. Without it the
     estimate of `harness plan` decides, for each quantization and adapter by itself."""

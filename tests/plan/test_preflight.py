@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from harness.plan.available import has_accelerator, unavailable_reason
 from harness.plan.expand import expand
-from harness.plan.machine import Machine
+from harness.plan.machine import Machine, Site
 from harness.plan.memory import estimate
-from harness.plan.preflight import unavailable_reason
 from harness.suite.loading import load_suite
+from harness.suite.model_card import Requirement
 
-CARD_OF_12 = Machine("cpu", 8, 64.0, "", "a card", 12.0)
+CARD_OF_12 = Site((Machine("cpu", 8, 64.0, "", "a card", 12.0),))
 SUITE = """\
 name: fits
 matrix:
@@ -27,7 +28,7 @@ evaluation: {batch_size: 4}
 
 @pytest.fixture
 def cells(write_suite, monkeypatch):
-    monkeypatch.setattr("harness.plan.preflight.is_cached", lambda _: True)  # nothing to download
+    monkeypatch.setattr("harness.plan.available.is_cached", lambda _: True)  # nothing to download
 
     def made(model):
         path = write_suite(SUITE.replace("MODEL", model))
@@ -61,7 +62,7 @@ def test_what_the_card_asks_for_comes_before_the_estimate(cells):
 
 
 def test_an_encoder_has_no_baseline_and_writes_no_text(write_suite, monkeypatch):
-    monkeypatch.setattr("harness.plan.preflight.is_cached", lambda _: True)
+    monkeypatch.setattr("harness.plan.available.is_cached", lambda _: True)
     text = SUITE.replace("MODEL", "minilm-l6").replace("[none, nf4]", "[none]")
     heads = text.replace(
         "[{name: finance-qa, train: 20, test: 10}]",
@@ -109,3 +110,45 @@ def test_cards_have_the_parameters_of_the_published_checkpoints(root, model, par
     with torch.device("meta"):
         built = kind.from_config(AutoConfig.for_model(**architecture))
     assert shape.parameters == sum(p.numel() for p in built.parameters()) == parameters
+
+
+WORDS = {
+    ("none", None): True,
+    ("none", "NVIDIA H100 80GB HBM3"): True,
+    ("cuda", None): False,
+    ("cuda", "NVIDIA H100 80GB HBM3"): True,
+    ("a100", "NVIDIA A100-SXM4-80GB"): True,
+    ("A100", "NVIDIA A100-SXM4-80GB"): True,
+    ("a10", "NVIDIA A100-SXM4-80GB"): False,
+    ("a100", "NVIDIA A10"): False,
+    ("a100", None): False,
+}
+
+
+@pytest.mark.parametrize(("accelerator", "gpu"), WORDS)
+def test_an_accelerator_is_a_whole_word_of_the_card_s_name(accelerator, gpu):
+    found = has_accelerator(Requirement(accelerator=accelerator), gpu)
+    assert found is WORDS[accelerator, gpu]
+
+
+def test_a_cell_runs_where_any_machine_holds_it_and_else_every_reason_is_given(cells):
+    cell = cells("tiny-qwen2")["none", "attached"]
+    needs = Requirement(accelerator="a100")
+    cell = replace(cell, model=cell.model.model_copy(update={"requires": needs}))
+    small, right = (Machine("cpu", 8, 64.0, "", gpu, 40.0) for gpu in ("NVIDIA T4", "NVIDIA A100"))
+    plain = Machine("cpu", 8, 64.0, "", None, 0.0)
+    assert unavailable_reason(cell, Site((small, right), is_here=False)) is None
+    assert unavailable_reason(cell, Site((small, plain), is_here=False)) == (
+        "tiny-qwen2 needs the GPU a100; this machine has NVIDIA T4;"
+        " tiny-qwen2 needs the GPU a100; this machine has none"
+    )
+
+
+def test_what_a_far_machine_has_in_its_cache_is_not_looked_up_here(cells, monkeypatch):
+    cell = cells("tiny-qwen2")["none", "attached"]
+    far = cell.model.model_copy(update={"source": "nobody/nothing-of-this-name"})
+    cell = replace(cell, model=far)
+    monkeypatch.undo()
+    machines = (Machine("cpu", 8, 64.0, "", None, 0.0),)
+    assert unavailable_reason(cell, Site(machines)) is not None
+    assert unavailable_reason(cell, Site(machines, is_here=False)) is None

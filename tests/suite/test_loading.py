@@ -14,12 +14,12 @@ def load(write_suite, text):
 
 
 def plan(write_suite, text):
-    from harness.plan.machine import machine
+    from harness.plan.machine import Site, machine
     from harness.plan.preflight import preflight
     from harness.results.paths import RunPaths
 
     cells = load(write_suite, text)
-    return preflight(cells, machine(), RunPaths(write_suite(text).parent))
+    return preflight(cells, Site((machine(),)), RunPaths(write_suite(text).parent))
 
 
 BASE = """\

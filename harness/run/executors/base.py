@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from harness.errors import HarnessError, SkipCell
-from harness.plan.machine import Machine
+from harness.plan.machine import Machine, Site
 from harness.registry import Registry
 from harness.results.paths import CellPaths
 
@@ -38,7 +38,10 @@ class Executor(Protocol):
     """Where cells run."""
 
     def machine(self) -> Machine:
-        """The machine that cells run on; `plan` decides by it, not by the driver's own."""
+        """The machine that cells run on, or the largest of several."""
+
+    def site(self) -> Site:
+        """Every kind of machine that cells may run on; `plan` skips what fits on none."""
 
     def at_once(self) -> int:
         """How many cells run side by side."""
@@ -140,5 +143,21 @@ def _in_process(wanted: Wanted) -> Executor:
     return InProcessExecutor()
 
 
+def _ray(wanted: Wanted) -> Executor:
+    from harness.run.executors.ray_executor import RayExecutor
+
+    wanted.refuse("ray", "devices")
+    return RayExecutor(wanted)
+
+
+def _slurm(wanted: Wanted) -> Executor:
+    from harness.run.executors.slurm_executor import SlurmExecutor
+
+    wanted.refuse("slurm", "devices")
+    return SlurmExecutor(wanted)
+
+
 EXECUTORS.add("local", _local)
 EXECUTORS.add("in_process", _in_process)
+EXECUTORS.add("ray", _ray)
+EXECUTORS.add("slurm", _slurm)

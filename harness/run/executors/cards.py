@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import DamagedFile, HarnessError
+from harness.plan.available import has_accelerator
 from harness.plan.machine import Gpu, Machine
 from harness.plan.memory import CONTEXT_MIB
 from harness.results.paths import CellPaths, read_json, write_json
 from harness.results.result import load_result
+from harness.suite.model_card import Requirement
 
 SHARE = 0.6
 """Part of a card's memory that cells which share it may need together.
@@ -113,7 +115,7 @@ class Cards:
         job = read_json(paths.cell) if self.all[0].gpu else {}
         needed = math.inf if alone else _needed_gib(job)
         # the emptiest first, so that every card works before any is shared
-        for card in sorted(self.all, key=lambda card: len(card.running)):
+        for card in sorted(self._fitting(job), key=lambda card: len(card.running)):
             most = 1 if alone else self.most
             if card.has_room(needed, self._factor, most, by_memory=self._by_memory):
                 card.running[key] = needed
@@ -121,6 +123,18 @@ class Cards:
                     write_json(paths.cell, self._on(job, card.gpu, most))
                 return card
         return None
+
+    def _fitting(self, job: Mapping[str, Any]) -> list[Card]:
+        """The cards that the cell of ``job`` can run on: they may be of several kinds."""
+        if len(self.all) == 1:
+            return self.all
+        needs = Requirement(**job.get("cell", {}).get("model", {}).get("requires", {}))
+        size = _needed_gib(job) or 0.0
+        return [
+            card
+            for card in self.all
+            if card.gpu and size <= card.gpu.memory_gib and has_accelerator(needs, card.gpu.name)
+        ]
 
     def leave(self, card: Card, key: str, paths: CellPaths) -> None:
         """The cell ``key`` has ended: learn from what it took, if it took more than expected."""
@@ -144,7 +158,13 @@ class Cards:
             **job,
             "environment": {**environment, "machine": machine},
             "hardware": gpu.name,
-            "device": {"index": gpu.index, "name": gpu.name, "id": gpu.id, "cells_at_once": most},
+            "device": {
+                "index": gpu.index,
+                "name": gpu.name,
+                "id": gpu.id,
+                # on a cluster others may be on the card that this machine knows nothing of
+                "cells_at_once": max(most, job.get("beside", 1)),
+            },
         }
 
 

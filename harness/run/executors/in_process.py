@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.errors import HarnessError
-from harness.plan.machine import Machine, keep_one_gpu, machine
+from harness.plan.machine import Machine, Site, keep_one_gpu, machine
 from harness.plugins import load_plugins
 from harness.run.executors.base import Event, Job, ending
 from harness.run.executors.child import NO_RESULT
@@ -25,6 +25,10 @@ class InProcessExecutor:
     def machine(self) -> Machine:
         """This machine."""
         return machine()
+
+    def site(self) -> Site:
+        """This machine."""
+        return Site((machine(),))
 
     def at_once(self) -> int:
         """One: a process has one place to stop in."""

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from harness.plan.machine import Machine, gpus, machine
+from harness.plan.machine import Machine, Site, gpus, machine
 from harness.results.paths import CellPaths
 from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
@@ -107,6 +107,13 @@ class LocalExecutor:
             return machine()
         least = min(self._gpus, key=lambda gpu: gpu.memory_gib)
         return replace(machine(), gpu=self._gpus[0].name, gpu_memory_gib=least.memory_gib)
+
+    def site(self) -> Site:
+        """This machine, with each kind of GPU in use."""
+        here = machine()
+        kinds = dict.fromkeys((gpu.name, gpu.memory_gib) for gpu in self._gpus)
+        found = [replace(here, gpu=name, gpu_memory_gib=memory) for name, memory in kinds]
+        return Site(tuple(found) or (here,))
 
     def at_once(self) -> int:
         """The number of workers; on GPUs the most there can be, for cells that need little."""

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 import textwrap
 
 import pytest
@@ -21,7 +23,7 @@ from harness.backends.testing import TestingBackend
 from harness.errors import HarnessError, SkipCell
 from harness.plan.backends import BACKENDS, BackendSpec
 
-BACKENDS.add("scripted", BackendSpec(__name__, trained_by="scripted"))
+BACKENDS.add("contract", BackendSpec(__name__, trained_by="contract"))
 
 class Scripted(TestingBackend):
     def __init__(self, cell, paths, device):
@@ -39,12 +41,49 @@ open_backend = Scripted
 """
 
 
+@pytest.fixture(scope="module")
+def contract_backend(tmp_path_factory):
+    """The backend `contract` as a plug-in, found by this process and by all that it starts."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "contract_backend-1.0.dist-info"
+    info.mkdir()
+    (site / "contract_backend.py").write_text(BACKEND)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contract_backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[harness.plugins]\ncontract_backend = contract_backend\n"
+    )
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), before]))
+    sys.path.insert(0, str(site))
+    load_plugins.cache_clear()
+    yield site
+    sys.path.remove(str(site))
+    os.environ.pop("PYTHONPATH")
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+    load_plugins.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(contract_backend):
+    """A Ray cluster of two nodes on this machine, which this process is connected to."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    cluster.add_node(**small)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
 @pytest.fixture
-def scripted(write_suite, tmp_path, install_plugin):
+def scripted(write_suite, tmp_path, contract_backend):
     """Makes jobs, each of which runs its lines of Python and then the testing backend."""
-    install_plugin("contract_backend", BACKEND)
     load_plugins()
-    plan = make_plan(write_suite(SUITE), tmp_path / "run", backend="scripted")
+    plan = make_plan(write_suite(SUITE), tmp_path / "run", backend="contract")
     (decision,) = plan.decisions
 
     def on(machine):

@@ -40,19 +40,36 @@ assert len(set(seen)) == 1, f"another cell ran: {{sorted(set(seen))}}"
 """
 
 
-@pytest.fixture(params=sorted(EXECUTORS))
+CLUSTERS = {"ray": None, "slurm": "local"}
+"""Executors of clusters, with the address that tests use. They give a measuring cell a whole node or
+card, so nobody is stopped for it. Their tests take longer."""
+NAMES = [
+    pytest.param(name, marks=pytest.mark.cluster if name in CLUSTERS else [])
+    for name in sorted(EXECUTORS)
+]
+
+
+@pytest.fixture(params=NAMES)
 def name(request):
+    if request.param == "slurm":
+        pytest.importorskip("submitit")
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
     return request.param
 
 
 @pytest.fixture
 def jobs(name, scripted):
     """Makes jobs, each of which runs its lines of Python and then the testing backend."""
-    return scripted(executor_of(name).machine())
+    return scripted(executor_at(name).machine())
+
+
+def executor_at(name, workers=None):
+    return executor_of(name, workers, address=CLUSTERS.get(name))
 
 
 def events(name, jobs, workers=None):
-    return list(executor_of(name, workers).run(jobs))
+    return list(executor_at(name, workers).run(jobs))
 
 
 def ends(found):
@@ -103,7 +120,7 @@ def test_every_job_ends_once_and_a_failure_stops_no_other(name, jobs):
 
 def test_nothing_is_heard_of_a_cell_after_its_end(name, jobs):
     ended = set()
-    for event in executor_of(name).run(jobs("", "raise ValueError('no')")):
+    for event in executor_at(name).run(jobs("", "raise ValueError('no')")):
         assert event.key not in ended
         if event.is_end:
             ended.add(event.key)
@@ -125,7 +142,7 @@ def test_closing_it_ends_what_runs_and_starts_nothing_more(name, jobs, tmp_path)
         f"device.stage('slow')\nfor _ in range(600): Path({str(mark)!r}).touch(); time.sleep(0.05)"
     )
     made = jobs("", slow, slow)
-    running = executor_of(name, 1).run(made)
+    running = executor_at(name, 1).run(made)
     for event in running:
         if event.kind == "done":
             break
@@ -139,24 +156,25 @@ def test_closing_it_ends_what_runs_and_starts_nothing_more(name, jobs, tmp_path)
 
 def test_no_other_cell_runs_while_one_measures(name, jobs, tmp_path):
     """The other cell counts as fast as it can, and the number does not move."""
-    beside = executor_of(name).at_once() > 1 or name == "local"
+    beside = name == "local" or (name not in CLUSTERS and executor_at(name).at_once() > 1)
     places = {"counter": str(tmp_path / "counter"), "stop": str(tmp_path / "stop")}
     count, wait, measure = (code.format(**places) for code in (COUNT, WAIT, MEASURE))
-    made = jobs(count, (wait, measure)) if beside else jobs(("", measure))
-    found = events(name, made, workers=2 if beside else None)
+    cells = jobs(count, (wait, measure)) if beside else jobs(("", measure))
+    found = events(name, cells, workers=2 if beside else None)
     assert {kind for kind, _ in ends(found).values()} == {"done"}, found
-    last = json.loads(made[-1][1].result.read_text())
+    last = json.loads(cells[-1][1].result.read_text())
     seen = last["facts"]["exclusive"]
     assert seen.get("running", 0) == 0
-    assert seen.get("stopped") == len(made) - 1
+    assert seen.get("stopped") == len(cells) - 1
     assert not [text for text in last["audit"]["warnings"] if "measured alone" in text]
 
 
 def test_it_says_which_machine_cells_run_on(name):
-    machine = executor_of(name).machine()
+    machine = executor_at(name).machine()
     assert machine.cores >= 1
     assert machine.memory_gib > 0
-    assert executor_of(name).at_once() >= 1
+    assert executor_at(name).at_once() >= 1
+    assert machine in executor_at(name).site().machines
 
 
 def test_a_debugger_has_no_workers():

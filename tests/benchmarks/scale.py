@@ -1,0 +1,151 @@
+"""What scheduling costs: thousands of stub cells on a local Ray cluster, and plans of a hundred thousand.
+
+    python tests/benchmarks/scale.py run --cells 10000 --nodes 2 -o scale.json
+    python tests/benchmarks/scale.py plan --cells 100000 -o scale.json
+
+The cells are those of the testing backend: no model, some milliseconds each. Overhead is the wall
+time of a cell's share, less the cell's own seconds divided by those that run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+SUITE = """\
+name: scale
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: 4}}]
+  dataset: [{name: ru-calculations, train: 8, test: 4}]
+  seed: [SEEDS]
+evaluation: {latency_prompts: 0, noise_examples: 0}
+"""
+OBJECTS = 200 * 2**20
+"""Bytes of each node's object store: cells of some kilobytes."""
+
+
+def suite_in(folder: Path, cells: int) -> Path:
+    (folder / "models").symlink_to(Path(__file__).resolve().parents[2] / "models")
+    path = folder / "suite.yaml"
+    # the baseline is a cell, too
+    path.write_text(SUITE.replace("SEEDS", ", ".join(map(str, range(cells - 1)))))
+    return path
+
+
+def planned(cells: int) -> dict[str, object]:
+    """Seconds and peak memory of a plan in a process of its own."""
+    code = (
+        "import sys, time, resource, harness\n"
+        "began = time.monotonic()\n"
+        "plan = harness.plan(sys.argv[1], output=sys.argv[2], backend='testing')\n"
+        "seconds = time.monotonic() - began\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "print(len(plan.decisions), seconds, peak)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        suite = suite_in(Path(folder), cells)
+        words = [sys.executable, "-c", code, str(suite), str(Path(folder) / "run")]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    number, seconds, peak = done.stdout.split()
+    return {"cells": int(number), "seconds": float(seconds), "peak_mib": float(peak)}
+
+
+def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
+    """Seconds of each cell on a Ray cluster of ``nodes`` on this machine; the driver's memory."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    import harness
+    from harness.results.result import load_result
+    from harness.run.executors.base import executor_of
+    from harness.run.runner import run_suite
+
+    size = {"num_cpus": cpus, "object_store_memory": OBJECTS}
+    cluster = Cluster(initialize_head=True, head_node_args={**size, "include_dashboard": False})
+    for _ in range(nodes - 1):
+        cluster.add_node(**size)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "run"
+            plan = harness.plan(
+                suite_in(Path(folder), cells), output=out, executor="ray", backend="testing"
+            )
+            watched = _Watch()
+            counts = run_suite(plan, executor_of("ray"), watched)
+            results = [load_result(p) for p in out.glob("cells/*/result.json")]
+            own = [r.timings["total"] for r in results if r is not None]
+        wall = watched.seconds()
+        slots = nodes * cpus
+        mean = sum(own) / len(own)
+        return {
+            "cells": cells, "nodes": nodes, "slots": slots, "counts": counts,
+            "wall_seconds": wall, "first_cell_seconds": watched.first,
+            "cell_seconds": mean,
+            "overhead_ms": 1000 * (wall / (cells - 1) - mean / slots),
+            "driver_mib": watched.memory,
+        }  # fmt: skip
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+class _Watch:
+    """The clock and the driver's memory, from the first finished cell on.
+
+    Until then each node's process imports the libraries, once.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.first: float | None = None
+        self.last = self.began
+        self.ended = 0
+        self.memory: list[float] = []
+
+    def __call__(self, event) -> None:
+        if not event.is_end:
+            return
+        self.ended += 1
+        self.last = time.monotonic()
+        if self.first is None:
+            self.first = self.last - self.began
+        if self.ended & (self.ended - 1) == 0 or self.ended % 1000 == 0:
+            self.memory.append(round(psutil.Process().memory_info().rss / 2**20, 1))
+
+    def seconds(self) -> float:
+        return self.last - self.began - (self.first or 0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("run", "plan"))
+    parser.add_argument("--cells", type=int, default=10_000)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--cpus", type=int, default=1, help="processors of each node")
+    parser.add_argument("-o", "--output", type=Path)
+    given = parser.parse_args()
+    from harness.plan.machine import machine
+
+    run = given.what == "run"
+    found = scheduled(given.cells, given.nodes, given.cpus) if run else planned(given.cells)
+    found = {"what": given.what, "machine": asdict(machine()), **found}
+    found["process_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found, indent=1))
+    if given.output:
+        before = json.loads(given.output.read_text()) if given.output.exists() else []
+        given.output.write_text(json.dumps([*before, found], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
