@@ -10,6 +10,7 @@ from harness.analysis.comparable import incomparable, left_out
 from harness.analysis.contrasts import AxisDifferences, axis_differences
 from harness.analysis.difference import Criteria, Delta, differences
 from harness.analysis.family import holm_over, noise_floor
+from harness.analysis.history import History
 from harness.analysis.matching import AXES
 from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
@@ -36,6 +37,8 @@ class Leaderboard:
     objectives: Objectives
     stored: dict[str, Records] = field(default_factory=dict, repr=False)
     """Cell key → its records by example id, read once."""
+    history: History | None = field(default=None, repr=False)
+    """The variants over several runs of one suite."""
 
     @cached_property
     def ranked(self) -> dict[str, list[Standing]]:

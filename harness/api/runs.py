@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.analysis import pairs
+from harness.analysis.history import history
 from harness.analysis.leaderboard import Leaderboard, build_leaderboard
 from harness.analysis.pairs import Comparison
 from harness.api.arguments import RunLike, StrPath, listed, load_run, run_of
@@ -37,7 +38,8 @@ def leaderboard(
 ) -> Leaderboard:
     """Compare the variants of one run or several with their baselines.
 
-    ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself.
+    ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself. Of several
+    runs of one suite, in the order given, ``board.history`` has each variant over time.
 
     Args:
         runs: One run or several, each a `Run` or where it is.
@@ -47,10 +49,12 @@ def leaderboard(
         objectives: What is wanted of a variant; default: as the suite says.
         title: The name of several runs together.
     """
-    from harness.results.merging import merged
+    from harness.results.merging import merged, run_names
 
-    run = merged([run_of(one) for one in listed(runs)], name=title)
-    return build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
+    read = [run_of(one) for one in listed(runs)]
+    run = merged(read, name=title)
+    board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
+    return replace(board, history=history(read, run_names(read)) if len(read) > 1 else None)
 
 
 def compare(

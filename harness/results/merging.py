@@ -27,7 +27,7 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
     """
     if len(runs) == 1:
         return runs[0]
-    names = _names(runs)
+    names = run_names(runs)
     split = _other_examples(runs)
     shared = _shared_models(runs, split)
     cells: list[CellResult] = []
@@ -94,7 +94,7 @@ def _claim(
     return {**renamed, "model": new.get("model", record["model"])}
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
+def run_names(runs: Sequence[Run]) -> list[str]:
     """Each run's name; equal names get as much of their folders as makes them differ."""
     folders = [run.directory.resolve() for run in runs]
     twice = next((path for path, count in Counter(folders).items() if count > 1), None)

@@ -13,6 +13,7 @@ from harness.report.section import Section
 from harness.report.sections.answers import answers, flipped, pairs, samples
 from harness.report.sections.by_axis import by_axis
 from harness.report.sections.claims import claims
+from harness.report.sections.history import history, runs_in_time
 from harness.report.sections.leaders import leaders
 from harness.report.sections.left_out import left_out
 from harness.report.sections.lengths import lengths
@@ -50,7 +51,14 @@ def _of_table(make: Callable[[Table], Section]) -> Callable[[Leaderboard, Table]
 
 
 SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
-    "opening": (lambda board: verdict(board, board.ranked), by_axis, claims, across),
+    "opening": (
+        lambda board: verdict(board, board.ranked),
+        by_axis,
+        runs_in_time,
+        history,
+        claims,
+        across,
+    ),
     "data set": (
         _of_table(leaders),
         _of_table(costs),

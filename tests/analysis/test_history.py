@@ -1,0 +1,82 @@
+"""Several runs of one suite in time: values, what changed, and the comparison with the last."""
+
+import pytest
+
+import harness
+from harness.analysis.history import history
+from harness.plan.plan import make_plan
+from harness.report.files import write_report
+from harness.report.sections.history import history as section
+from harness.report.sections.history import runs_in_time
+from harness.results.result import load_run
+from harness.run.runner import run_here
+
+SUITE = """\
+name: over-time
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: R}}EXTRA]
+  dataset: [{name: ru-calculations, train: 60, test: 24}]
+"""
+
+
+@pytest.fixture
+def runs(write_suite, tmp_path):
+    """Three runs: as planned, with another rank, and with one adapter more."""
+    places = []
+    for name, rank, extra in (
+        ("monday", 4, ""), ("tuesday", 8, ""), ("wednesday", 8, ", {name: b, config: {r: 2}}"),
+    ):  # fmt: skip
+        suite = write_suite(SUITE.replace("R}", f"{rank}}}").replace("EXTRA", extra))
+        run_here(make_plan(suite, tmp_path / name, backend="testing"))
+        places.append(tmp_path / name)
+    return places
+
+
+def test_each_variant_has_a_point_per_run_and_the_change_of_settings(runs, tmp_path):
+    board = harness.leaderboard(runs)
+    found = board.history
+    assert [run.name.split("/")[-1] for run in found.runs] == ["monday", "tuesday", "wednesday"]
+    assert any(
+        text.startswith("adapter_config.r: 4 → 8 (1 of 2 variants)")
+        for text in found.runs[1].changes
+    )
+    assert any(text.startswith("new: tiny-qwen2, none, b") for text in found.runs[2].changes)
+    by_name = {each.variant: each for each in found.variants}
+    tuned = by_name["tiny-qwen2, none, a"]
+    assert [point.run for point in tuned.points] == [0, 1, 2]
+    last = tuned.points[-1]
+    assert last.against == 1
+    assert last.delta.delta == pytest.approx(last.value - tuned.points[1].value)
+    assert tuned.points[1].delta.delta == pytest.approx(
+        tuned.points[1].value - tuned.points[0].value
+    )
+    assert [point.run for point in by_name["tiny-qwen2, none, b"].points] == [2]
+    base = by_name["tiny-qwen2, none, base"].points[-1]
+    assert base.delta.delta == 0
+    assert found.families[2] == 2
+    pair = next(p for p in harness.compare(*runs[1:]) if "none, a," in p.name)
+    expected = pair.deltas["numeric_accuracy"]
+    assert (last.delta.delta, last.delta.low, last.delta.p_value) == (
+        expected.delta, expected.low, expected.p_value,
+    )  # fmt: skip
+
+    files = write_report(board, tmp_path / "report")
+    text = next(path for path in files if path.name == "leaderboard.md").read_text()
+    assert "adapter\\_config.r: 4 → 8" in text or "adapter_config.r: 4 → 8" in text
+    row = next(
+        line for line in text.splitlines() if "numeric_accuracy" in line and "none, a" in line
+    )
+    assert "ru-calculations" in row
+    assert list((tmp_path / "report" / "charts").glob("history-*.svg"))
+
+
+def test_one_run_or_runs_of_two_suites_have_no_history(runs):
+    first = load_run(runs[0])
+    assert history([first], ["a"]) is None
+    other = load_run(runs[2])
+    other.suite["name"] = "another"
+    assert history([first, other], ["a", "b"]) is None
+    board = harness.leaderboard(first)
+    assert not section(board).rows
+    assert not runs_in_time(board).rows
