@@ -18,6 +18,7 @@ from harness.api.arguments import RunLike, StrPath, listed, load_run, run_of
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.registry import did_you_mean
+from harness.results.locking import locked
 from harness.results.redaction import without_texts
 from harness.results.result import CellResult, Run
 from harness.scoring.rescoring import Rescored, rescore
@@ -249,8 +250,9 @@ def score(run: RunLike, *, metric_code: bool = False) -> Scored:
     if not found.has_texts:
         what = "a run without texts cannot be scored again"
         raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
-    cells = rescore(found, code=None if metric_code else ())
-    return Scored(tuple(cells), report(found.directory))
+    with locked(found.directory):
+        cells = rescore(found, code=None if metric_code else ())
+        return Scored(tuple(cells), report(found.directory))
 
 
 def pack(run: RunLike, output: StrPath, *, texts: bool = True) -> Path:

@@ -13,6 +13,7 @@ from harness.errors import CELL_FAILED, HarnessError, SuiteError
 from harness.plan.check import Depth, check_suite, checked_suite
 from harness.plan.plan import Plan, is_planned, make_plan
 from harness.plugins import load_plugins
+from harness.results.locking import locked, remove_drafts
 from harness.results.result import Run
 from harness.run.executors.base import Event, executor_of
 from harness.scoring.extra import check_extra_metrics
@@ -220,6 +221,7 @@ def execute(
     fail_fast: bool = False,
     cell_timeout: float | None = None,
     retry: int | None = None,
+    wait: bool = False,
 ) -> Outcome:
     """Run ``plan``, render its leaderboards and return the outcome.
 
@@ -230,20 +232,35 @@ def execute(
         fail_fast: Stop at the first cell that fails.
         cell_timeout: Seconds that a cell may take; without, as long as it takes.
         retry: How often a cell is tried again whose worker was lost, or whose hub timed out.
+        wait: Wait while another process writes to the run directory, instead of refusing.
+
+    Raises:
+        HarnessError: another process writes to the run directory, or it cannot be written to.
     """
     load_plugins()
     if _is_up_to_date(plan):
         counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip"))}
         counts["current"] = len(plan.of("current"))
         return Outcome(plan.run.directory, counts, None)
+    from harness.run.runner import run_here, still_missing
+
+    with locked(plan.run.directory, wait=wait) as waited:
+        if waited:  # the other run may have done some of it
+            plan = still_missing(plan)
+        remove_drafts(plan.run.directory)
+        counts = run_here(
+            plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,
+            retry=retry,
+        )  # fmt: skip
+        return _reported(plan, counts)
+
+
+def _reported(plan: Plan, counts: dict[str, int]) -> Outcome:
+    """The outcome of a run that has ended, its scores brought up to date and its report written."""
     from harness.analysis.leaderboard import build_leaderboard
     from harness.report.files import write_report
-    from harness.run.runner import run_here
     from harness.scoring.rescoring import rescore
 
-    counts = run_here(
-        plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout, retry=retry
-    )
     found = load_run(plan.run.directory)
     named = {m.source for d in plan.decisions for m in d.cell.task.evaluation.metrics}
     rescored = rescore(found, only_outdated=True, code=named)

@@ -125,11 +125,12 @@ BACKEND = click.option(
     metavar="N",
     help="Try again, so often, a cell whose worker was lost or whose hub timed out.",
 )
+@click.option("--wait", is_flag=True, help="Wait while another run writes to the directory.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
     max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
-    cell_timeout: float | None, retry: int | None,
+    cell_timeout: float | None, retry: int | None, wait: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
@@ -156,7 +157,7 @@ def run(
         with SuiteProgress(len(found.of("run"))) as progress:
             outcome = execute(
                 found, on_event=progress, workers=workers, fail_fast=fail_fast,
-                cell_timeout=cell_timeout, retry=retry,
+                cell_timeout=cell_timeout, retry=retry, wait=wait,
             )  # fmt: skip
     except KeyboardInterrupt:
         say("stopped; the same command goes on where this one was", err=True)

@@ -88,8 +88,9 @@ def overlap_of(
 ) -> Overlap:
     """The test prompts that are in training, counted once for all cells that share ``cache``."""
     place = None if cache is None else cache / f"{_key(train, test)}.json"
-    if place is not None and place.is_file():
-        return Overlap(**json.loads(place.read_text("utf-8")))
+    stored = None if place is None else _stored(place)
+    if stored is not None:
+        return stored
     found = _counted(*_compared(train, test))
     if place is not None:
         _store(place, json.dumps(asdict(found)))
@@ -119,6 +120,14 @@ def _key(train: Sequence[Example], test: Sequence[Example]) -> str:
         for example in side:
             digest.update(example.id.encode())
     return digest.hexdigest()[:16]
+
+
+def _stored(place: Path) -> Overlap | None:
+    """The count in ``place``; None where there is none, or a torn one: it is counted again."""
+    try:
+        return Overlap(**json.loads(place.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _store(place: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.machine import environment
@@ -69,6 +70,18 @@ def run_here(
         cell_timeout=cell_timeout, retry=retry,
     )  # fmt: skip
     return run_suite(plan, chosen, tell, fail_fast=fail_fast)
+
+
+def still_missing(plan: Plan) -> Plan:
+    """``plan`` without the cells that another run has done since it was made."""
+
+    def now(decision: Decision) -> Decision:
+        done = load_result(plan.run.cell(decision.key).result) if decision.stages else None
+        if done and done.status == "ok" and done.fingerprint == decision.fingerprint:
+            return replace(decision, action="current", reason=None, stages=())
+        return decision
+
+    return replace(plan, decisions=tuple(map(now, plan.decisions)))
 
 
 def _prepare(paths: CellPaths, job: dict[str, object]) -> None:

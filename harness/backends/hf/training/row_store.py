@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from datasets import Dataset
+from filelock import FileLock
 from transformers import PreTrainedTokenizerBase
 
 from harness.backends.hf.encoding import TrainingRows
@@ -24,13 +25,39 @@ from harness.datasets.example import Example
 from harness.plan.cell import Cell
 from harness.results.paths import read_json, write_json
 
+HASHES = "hashes.json"
+"""Beside the rows: a hash of each of their files."""
+
 
 def stored_rows(folder: Path, key: str, make: Callable[[], TrainingRows]) -> TrainingRows:
     """The rows stored under ``key`` in ``folder``; made, and stored, where there are none."""
     place = folder / key
-    if not place.is_dir():
-        _store(place, make())
+    if not _is_whole(place):
+        folder.mkdir(parents=True, exist_ok=True)
+        # another worker may be making them: waiting for it costs less than making them twice, and
+        # none deletes what the other has just stored
+        with FileLock(folder / f".{key}.lock"):
+            if not _is_whole(place):
+                shutil.rmtree(place, ignore_errors=True)
+                _store(place, make())
     return TrainingRows(Dataset.load_from_disk(str(place)), read_json(place / "audit.json"))
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether the files in ``place`` are those that were stored: a torn one is made again."""
+    try:
+        return bool(read_json(place / HASHES) == _hashes(place))
+    except (OSError, ValueError):
+        return False
+
+
+def _hashes(place: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(place.iterdir()):
+        if path.name != HASHES:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return found
 
 
 def rows_key(cell: Cell, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
@@ -60,7 +87,8 @@ def _code() -> list[str]:
     A version number by hand would be forgotten; a hash is at worst too careful.
     """
     hf = Path(__file__).parents[1]
-    makers = [hf.parent / "prompting.py", *hf.glob("*.py"), *(hf / "tasks").glob("*.py")]
+    texts = [hf.parent / "prompting.py", hf.parents[1] / "suite" / "prompt_styles.py"]
+    makers = [*texts, *hf.glob("*.py"), *(hf / "tasks").glob("*.py")]
     sources = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in sorted(makers)]
     return [*sources, *(version(name) for name in ("transformers", "tokenizers", "jinja2"))]
 
@@ -70,9 +98,5 @@ def _store(place: Path, rows: TrainingRows) -> None:
     folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     Dataset.from_list(list(rows.rows)).save_to_disk(str(folder))
     write_json(folder / "audit.json", rows.audit)
-    try:
-        folder.rename(place)
-    except OSError:  # another worker was first
-        shutil.rmtree(folder)
-        if not place.is_dir():
-            raise
+    write_json(folder / HASHES, _hashes(folder))
+    folder.rename(place)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.loading import load_tokenizer
-from harness.backends.hf.training.row_store import rows_key
+from harness.backends.hf.training.row_store import rows_key, stored_rows
 from harness.datasets.example import Example, Turn
 from harness.plan.expand import expand
 from harness.suite.loading import load_suite
@@ -51,3 +52,29 @@ def test_the_key_covers_the_code_that_makes_rows(key, monkeypatch):
     before = key()
     monkeypatch.setattr(row_store, "_code", lambda: ["another version"])
     assert key() != before
+
+
+TORN = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-8]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("how", TORN)
+@pytest.mark.parametrize("name", ["*.arrow", "audit.json", "dataset_info.json", "hashes.json"])
+def test_rows_that_are_torn_are_made_again(tmp_path, name, how):
+    made = []
+
+    def make():
+        made.append(1)
+        return TrainingRows([{"input_ids": [1, 2, 3]}], {"rows": 1})
+
+    stored_rows(tmp_path, "key", make)
+    stored_rows(tmp_path, "key", make)
+    assert len(made) == 1
+    (path,) = (tmp_path / "key").glob(name)
+    TORN[how](path)
+    found = stored_rows(tmp_path, "key", make)
+    assert len(made) == 2
+    assert (found.rows[0]["input_ids"], found.audit) == ([1, 2, 3], {"rows": 1})
