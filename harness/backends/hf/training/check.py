@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from harness.backends.hf.encoding import IGNORED
 from harness.backends.hf.training.flat_attention import flat_attention, reading
-from harness.backends.hf.training.flat_batch import flat_batch, learn, learned_tokens
+from harness.backends.hf.training.flat_batch import flat_batch, learn, rows_of
 
 LONGEST = 128
 """Longer rows are cut for the check: a padded batch of long ones may not fit in memory."""
@@ -47,7 +47,7 @@ def disagreement(
     rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
     some = _some(rows)
     training = model.training
-    model.eval()
+    _without_dropout(model)
     try:
         wanted = _padded(model, some, half)
         found = _flat(model, some, half)
@@ -60,6 +60,18 @@ def disagreement(
     finally:
         model.train(training)
     return _apart(found, wanted, TOLERANCE[rounded])
+
+
+def _without_dropout(model: PreTrainedModel) -> None:
+    """Put ``model`` in evaluation mode, but for layers that this would change.
+
+    On a CPU, bitsandbytes packs the weights of a 4-bit layer anew when it is first called in
+    evaluation, and computes in bfloat16 ever after.
+    """
+    model.eval()
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.train()
 
 
 def _some(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:
@@ -87,10 +99,14 @@ def _passed(model: PreTrainedModel, nll: torch.Tensor, count: int) -> _Pass:
     return _Pass(float(loss.detach()), [g.float() for g in found if g is not None])
 
 
+def _learned(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(row.learned for row in rows_of(rows))
+
+
 def _flat(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
-    batch = flat_batch(rows, model.device)
+    batch = flat_batch(rows_of(rows), model.device)
     with flat_attention(model), reading(batch.segments):
-        return _passed(model, learn(model, batch, half=half).nll, learned_tokens(rows))
+        return _passed(model, learn(model, batch, half=half).nll, _learned(rows))
 
 
 def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
@@ -110,13 +126,13 @@ def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: boo
         logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten().to(device),
         ignore_index=IGNORED, reduction="sum",
     )  # fmt: skip
-    return _passed(model, nll, learned_tokens(rows))
+    return _passed(model, nll, _learned(rows))
 
 
 @torch.no_grad()
 def _dry_run(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> None:
     """Once in training mode, where attention may be given what it does not know: dropout."""
-    batch = flat_batch(rows, model.device)
+    batch = flat_batch(rows_of(rows), model.device)
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices), flat_attention(model), reading(batch.segments):
         learn(model, batch, half=half)

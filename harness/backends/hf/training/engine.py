@@ -3,6 +3,7 @@
 What it does in a step is what `SFTTrainer` does with the same arguments: the same rows in the same
 order, the same loss (summed over the learned tokens of all accumulated batches, over their number),
 clipping, optimizer, schedule and log. `evidence` says what it takes, `check` tries it on the model.
+On CUDA the steps are captured where that pays (`captured`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, set_seed
 
-from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
-from harness.backends.hf.training.flat_attention import flat_attention, reading
-from harness.backends.hf.training.flat_batch import flat_batch, learn, learned_tokens
+from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
+from harness.backends.hf.training.buckets import size_for, sizes_of
+from harness.backends.hf.training.captured import CannotCapture, CapturedSteps
+from harness.backends.hf.training.eager import EagerSteps, Steps
+from harness.backends.hf.training.flat_attention import flat_attention
+from harness.backends.hf.training.flat_batch import Row
 from harness.backends.hf.training.steps import (
     Step,
     counts_first_label,
@@ -29,9 +33,10 @@ from harness.backends.hf.training.steps import (
 )
 from harness.backends.hf.training.trained import Trained
 
-Rows = Sequence[Mapping[str, Any]]
 LOOK_EVERY = 16
 """Steps between looks at the device's numbers on CUDA: a look waits for it."""
+WORTH_CAPTURING = 10
+"""Steps below which a capture, which takes some four eager steps, does not pay."""
 LOSS, ENTROPY, ACCURACY, NORM = range(4)
 """Columns of what is noted of a step."""
 
@@ -41,15 +46,16 @@ class FlatTraining:
     """One training of a model on flat batches."""
 
     model: PreTrainedModel
-    rows: Rows
+    rows: list[Row]
     arguments: Any
     """The `SFTConfig` of the suite's keys."""
     ratio: float | None = None
     """LoRA+'s ratio of learning rates."""
-    optimizer: torch.optim.Optimizer = field(init=False)
-    _trained: list[torch.nn.Parameter] = field(init=False)
-    _first: bool = field(init=False)
-    """Whether a row's first label counts among those that a loss is divided by."""
+    capture: bool = False
+    """Whether steps are captured, on a CUDA device, where they can be."""
+    _optimizer: torch.optim.Optimizer = field(init=False)
+    _peaks: list[float] = field(init=False)
+    """The learning rate that each of its groups begins with."""
     _noted: torch.Tensor = field(init=False)
     """The numbers of each step, on the device."""
     _ends: list[tuple[int, float]] = field(init=False, default_factory=list)
@@ -63,21 +69,19 @@ class FlatTraining:
         """
         model, arguments = self.model, self.arguments
         set_seed(arguments.seed)
-        self._first = counts_first_label(model)
         steps = steps_of(len(self.rows), arguments)
-        self._trained = [p for p in model.parameters() if p.requires_grad]
         self._noted = torch.zeros(len(steps), 4, device=model.device)
-        self.optimizer = optimizer_of(model, arguments, self.ratio)
-        rates = rates_of(self.optimizer, arguments, len(steps))
         if arguments.gradient_checkpointing:
-            _checkpoint(model)
+            _checkpoint(model, keep_random=_drops_out(model))
         model.train()
         synchronize()
         started = time.monotonic()
-        self._ends.append((0, started))
         with flat_attention(model):
+            maker = self._maker(steps)
+            rates = rates_of(arguments, self._peaks, len(steps))
+            self._ends.append((0, time.monotonic()))
             for number, (step, rate) in enumerate(zip(steps, rates, strict=True)):
-                self._step(number, step, rate)
+                self._step(maker, number, step, rate)
                 self._look(number + 1, last=number + 1 == len(steps))
         synchronize()
         seconds = time.monotonic() - started
@@ -89,35 +93,79 @@ class FlatTraining:
             steps=len(steps),
             started=started,
             step=self._median(),
-            parts=training_parts(model, self.optimizer, peak),
-            how={"engine": "flat"},
+            parts=training_parts(model, self._optimizer, peak),
+            how={"engine": "flat", **maker.describe()},
         )
 
-    def _step(self, number: int, step: Step, rate: tuple[float, ...]) -> None:
+    def _maker(self, steps: list[Step]) -> Steps:
+        """What makes the steps: captured graphs where they can be had and pay, else eager ones."""
+        if self.model.device.type != "cuda":
+            return self._eager()
+        reason = self._eager_reason(steps)
+        if reason is None:
+            try:
+                return self._captured(steps)
+            except (CannotCapture, torch.OutOfMemoryError) as error:
+                reason = [*str(error).splitlines(), ""][0]
+            for parameter in self.model.parameters():
+                parameter.grad = None
+            free()
+        return self._eager(reason)
+
+    def _eager(self, reason: str | None = None, **more: Any) -> EagerSteps:
+        self._optimizer = optimizer_of(self.model, self.arguments, self.ratio, **more)
+        self._peaks = [float(group["lr"]) for group in self._optimizer.param_groups]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        # without clipping the norm is noted all the same
+        limit = float(self.arguments.max_grad_norm or "inf")
+        return EagerSteps(
+            self.model, trained, self._optimizer, bool(self.arguments.bf16), limit, reason
+        )
+
+    def _captured(self, steps: list[Step]) -> CapturedSteps:
+        groups = [[self.rows[i] for i in batch] for step in steps for batch in step.batches]
+        tokens = [sum(len(row.ids) for row in rows) for rows in groups]
+        sizes = sizes_of(tokens)
+        samples: dict[int, list[list[Row]]] = {size: [] for size in sizes}
+        for rows, count in zip(groups, tokens, strict=True):
+            samples[size_for(sizes, count)].append(rows)
+        # bitsandbytes' optimizers look at their state on the host
+        plain = str(getattr(self.arguments.optim, "value", self.arguments.optim))
+        captures_update = plain.startswith("adamw_torch")
+        eager = self._eager(capturable=True) if captures_update else self._eager()
+        found = CapturedSteps(
+            eager,
+            rows=max(map(len, groups)),
+            longest=max(len(row.ids) for row in self.rows),
+            captures_update=captures_update,
+            dropout=_drops_out(self.model),
+        )
+        found.capture(samples)
+        return found
+
+    def _eager_reason(self, steps: list[Step]) -> str | None:
+        if not self.capture:
+            return "capturing is turned off"
+        if len(steps) < WORTH_CAPTURING:
+            return f"{len(steps)} steps, too few for a capture to pay"
+        if self.arguments.gradient_checkpointing and _drops_out(self.model):
+            # the masks of the forward pass are drawn again from a state kept on the host
+            return "checkpointing with dropout"
+        return None
+
+    def _step(self, maker: Steps, number: int, step: Step, rate: tuple[float, ...]) -> None:
         if step.opens_epoch:
             # a data loader draws its workers' seed here; on a CPU, dropout comes from the same
             # generator, so that its masks are the trainer's where rows are equally long
             torch.empty((), dtype=torch.int64).random_()
-        for group, value in zip(self.optimizer.param_groups, rate, strict=True):
-            group["lr"] = value
         batches = [[self.rows[i] for i in batch] for batch in step.batches]
-        count = max(1, sum(learned_tokens(rows, first=self._first) for rows in batches))
+        first = counts_first_label(self.model)
+        count = sum(row.learned + (first and row.first) for rows in batches for row in rows)
         for rows in batches:
-            self._learn(number, rows, count, share=1 / len(batches))
-        limit = self.arguments.max_grad_norm or float("inf")  # the norm is noted without clipping
-        self._noted[number, NORM] = torch.nn.utils.clip_grad_norm_(self._trained, limit)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def _learn(self, number: int, rows: Rows, count: int, *, share: float) -> None:
-        batch = flat_batch(rows, self.model.device)
-        with reading(batch.segments):  # the backward pass reads it too, under checkpointing
-            found = learn(self.model, batch, half=self.arguments.bf16)
-            loss = found.nll / count
-            loss.backward()
-        self._noted[number, LOSS] += loss.detach()
-        self._noted[number, ENTROPY] += found.entropy * share
-        self._noted[number, ACCURACY] += found.accuracy * share
+            numbers = maker.learn(rows, max(1, count))
+            self._noted[number, LOSS] += numbers[LOSS]
+            self._noted[number, ENTROPY:NORM] += numbers[ENTROPY:NORM] / len(batches)
+        self._noted[number, NORM] = maker.update(rate)
 
     def _look(self, done: int, *, last: bool) -> None:
         """Note the time, where that does not make the device wait; stop at a loss of NaN."""
@@ -139,31 +187,30 @@ class FlatTraining:
         """What the trainer would have logged, from the numbers of each step."""
         noted = self._noted.tolist()
         every = int(self.arguments.logging_steps)
-        log, tokens, since = list[dict[str, float]](), 0, 0
+        log, tokens = list[dict[str, float]](), 0
         for number, step in enumerate(steps):
-            tokens += sum(len(self.rows[i]["input_ids"]) for batch in step.batches for i in batch)
+            tokens += sum(len(self.rows[i].ids) for batch in step.batches for i in batch)
             if (number + 1) % every:
                 continue
-            # losses are averaged over steps, the rest over batches
-            part, weights = noted[since : number + 1], [len(s.batches) for s in steps[since:]]
-            weights = weights[: len(part)]
-            mean = {
-                column: sum(row[column] * w for row, w in zip(part, weights, strict=True))
-                / sum(weights)
-                for column in (ENTROPY, ACCURACY)
-            }
+            part, weights = noted[number + 1 - every : number + 1], [
+                len(s.batches) for s in steps[number + 1 - every : number + 1]
+            ]  # fmt: skip
             log.append({
-                "loss": sum(row[LOSS] for row in part) / len(part),
+                "loss": sum(row[LOSS] for row in part) / every,
                 "grad_norm": part[-1][NORM],
                 "learning_rate": rates[number][0],
-                "entropy": mean[ENTROPY],
-                "mean_token_accuracy": mean[ACCURACY],
+                "entropy": _mean([row[ENTROPY] for row in part], weights),
+                "mean_token_accuracy": _mean([row[ACCURACY] for row in part], weights),
                 "num_tokens": float(tokens),
                 "epoch": step.epoch,
                 "step": number + 1,
             })  # fmt: skip
-            since = number + 1
         return log
+
+
+def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
+    """The mean over batches, of which each value stands for some."""
+    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
 
 
 def in_float32(model: PreTrainedModel) -> None:
@@ -173,10 +220,18 @@ def in_float32(model: PreTrainedModel) -> None:
             parameter.data = parameter.data.to(torch.float32)
 
 
-def _checkpoint(model: PreTrainedModel) -> None:
-    """Recompute each layer in the backward pass, under the name that this transformers has."""
+def _drops_out(model: PreTrainedModel) -> bool:
+    return any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in model.modules())
+
+
+def _checkpoint(model: PreTrainedModel, *, keep_random: bool) -> None:
+    """Recompute each layer in the backward pass, under the name that this transformers has.
+
+    Without dropout there is no random state to keep, and keeping it cannot be captured.
+    """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    options: Mapping[str, bool] = {"use_reentrant": False, "preserve_rng_state": keep_random}
     if hasattr(base, "activation_checkpointing_enable"):
-        base.activation_checkpointing_enable()
+        base.activation_checkpointing_enable(activation_checkpointing_kwargs=dict(options))
     else:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs=dict(options))

@@ -117,6 +117,7 @@ def _row_by_row(
             is_causal=True, scale=scaling, enable_gqa=grouped,
         )
         for start, end in pairwise(segments.bounds)
+        if start < end
     ]  # fmt: skip
     return torch.cat(rows, dim=2).transpose(1, 2)
 

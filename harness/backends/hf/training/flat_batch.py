@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -15,6 +15,18 @@ from harness.backends.hf.training.flat_attention import Segments, mask_of
 
 STATISTICS_ROWS = 256
 """Answer tokens whose entropy is computed at a time: a large vocabulary takes 0.6 MiB for each."""
+
+
+class Row(NamedTuple):
+    """A training row as tensors, made once."""
+
+    ids: torch.Tensor
+    targets: torch.Tensor
+    """At each place what follows it; `IGNORED` where that is not learned."""
+    learned: int
+    """How many of its tokens are learned."""
+    first: bool
+    """Whether its first token has a label. Nothing predicts it."""
 
 
 class FlatBatch(NamedTuple):
@@ -42,17 +54,30 @@ class Learned(NamedTuple):
     """Share of them that the model ranks first."""
 
 
-def flat_batch(rows: Sequence[Mapping[str, Any]], device: torch.device) -> FlatBatch:
-    """``rows`` of ids and labels as one flat batch on ``device``."""
-    bounds = (0, *accumulate(len(row["input_ids"]) for row in rows))
-    targets = torch.tensor([t for row in rows for t in [*row["labels"][1:], IGNORED]])
+def rows_of(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows of ``input_ids`` and ``labels`` as tensors."""
+    found = []
+    for row in rows:
+        targets = [*row["labels"][1:], IGNORED]
+        learned = sum(target != IGNORED for target in targets)
+        ids = torch.tensor(row["input_ids"])
+        found.append(Row(ids, torch.tensor(targets), learned, row["labels"][0] != IGNORED))
+    return found
+
+
+def flat_batch(rows: Sequence[Row], device: torch.device) -> FlatBatch:
+    """``rows`` as one flat batch on ``device``."""
+    lengths = [len(row.ids) for row in rows]
+    bounds, longest = (0, *accumulate(lengths)), max(lengths)
+    targets = torch.cat([row.targets for row in rows])
     at = (targets != IGNORED).nonzero().flatten()
     if not len(at):
         at = torch.zeros(1, dtype=torch.long)  # nothing to learn: one place, without a target
+    places = torch.arange(longest)
     batch = FlatBatch(
-        torch.tensor([[i for row in rows for i in row["input_ids"]]]),
-        torch.tensor([[k for row in rows for k in range(len(row["input_ids"]))]]),
-        at, targets[at], Segments(bounds, longest=max(len(row["input_ids"]) for row in rows)),
+        torch.cat([row.ids for row in rows])[None],
+        torch.cat([places[:length] for length in lengths])[None],
+        at, targets[at], Segments(bounds, longest=longest),
     )  # fmt: skip
     return batch if device.type == "cpu" else _on_device(batch, device)
 
@@ -63,12 +88,6 @@ def _on_device(batch: FlatBatch, device: torch.device) -> FlatBatch:
     return FlatBatch(
         ids.to(device), positions.to(device), at.to(device), targets.to(device), segments
     )
-
-
-def learned_tokens(rows: Sequence[Mapping[str, Any]], *, first: bool = False) -> int:
-    """How many labels ``rows`` have; a row's ``first``, which nothing predicts, only if asked."""
-    start = 0 if first else 1
-    return sum(label != IGNORED for row in rows for label in row["labels"][start:])
 
 
 def learn(model: PreTrainedModel, batch: FlatBatch, *, half: bool) -> Learned:

@@ -120,12 +120,9 @@ def optimizer_of(
     return optimizer
 
 
-def rates_of(
-    optimizer: torch.optim.Optimizer, arguments: Any, steps: int
-) -> list[tuple[float, ...]]:
-    """The learning rate of each group of ``optimizer``, for each of ``steps`` steps."""
-    # the schedule runs on a stand-in: on the device its learning rates would be tensors
-    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+def rates_of(arguments: Any, peaks: Sequence[float], steps: int) -> list[tuple[float, ...]]:
+    """The learning rates at each of ``steps`` steps of groups that begin with ``peaks``."""
+    # the schedule runs on a stand-in: those of a captured optimizer are tensors on the device
     stand_in = torch.optim.SGD([{"params": [torch.zeros(1)], "lr": peak} for peak in peaks])
     schedule = get_scheduler(
         arguments.lr_scheduler_type,

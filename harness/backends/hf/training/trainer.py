@@ -28,6 +28,7 @@ from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.check import disagreement
 from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.evidence import trl_reason
+from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.packing import check_packing
 from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
@@ -71,7 +72,7 @@ def train_rows(
     if reason is None:
         reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
         if reason is None:
-            return FlatTraining(model, kept, arguments, ratio).run(tokens)
+            return FlatTraining(model, rows_of(kept), arguments, ratio).run(tokens)
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=_dataset(rows),
         processing_class=tokenizer, callbacks=_callbacks(model),

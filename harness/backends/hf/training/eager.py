@@ -1,0 +1,67 @@
+"""Steps as PyTorch runs them, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedModel
+
+from harness.backends.hf.training.flat_attention import reading
+from harness.backends.hf.training.flat_batch import Row, flat_batch, learn
+
+
+class Steps(Protocol):
+    """What makes a step of training: gradients of some batches, then an update of the weights."""
+
+    def describe(self) -> dict[str, object]:
+        """How steps run, for the result."""
+
+    def learn(self, rows: Sequence[Row], count: int) -> torch.Tensor:
+        """Add the gradients of ``rows``, whose loss is divided by ``count`` tokens.
+
+        Returns:
+            Loss, mean entropy and token accuracy, on the device. The next call may overwrite it.
+        """
+
+    def update(self, rates: Sequence[float]) -> torch.Tensor:
+        """Clip, take a step of the optimizer at ``rates``, forget the gradients; their norm."""
+
+
+@dataclass
+class EagerSteps:
+    """Steps of ``model``."""
+
+    model: PreTrainedModel
+    trained: list[torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    half: bool
+    """Whether matrix products are autocast to bfloat16."""
+    limit: float
+    """The norm that gradients are clipped to; infinity for none."""
+    reason: str | None = None
+    """Why steps are not captured, on a CUDA device."""
+
+    def describe(self) -> dict[str, object]:
+        """How steps run, for the result."""
+        return {"captured": False, "eager_reason": self.reason} if self.reason else {}
+
+    def learn(self, rows: Sequence[Row], count: int) -> torch.Tensor:
+        """Add the gradients of ``rows``."""
+        batch = flat_batch(rows, self.model.device)
+        with reading(batch.segments):  # the backward pass reads it too, under checkpointing
+            found = learn(self.model, batch, half=self.half)
+            loss = found.nll / count
+            loss.backward()
+        return torch.stack([loss.detach(), found.entropy, found.accuracy])
+
+    def update(self, rates: Sequence[float]) -> torch.Tensor:
+        """Take a step of the optimizer."""
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        norm: torch.Tensor = torch.nn.utils.clip_grad_norm_(self.trained, self.limit)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm

@@ -1,0 +1,85 @@
+"""Captured steps: the padding that fills a bucket changes nothing, and so does capturing."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, set_seed
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
+from harness.backends.hf.training.captured import CapturedSteps
+from harness.backends.hf.training.eager import EagerSteps
+from harness.backends.hf.training.flat_attention import flat_attention
+from harness.backends.hf.training.flat_batch import rows_of
+
+CONFIG = LlamaConfig(
+    vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=2,
+    num_attention_heads=2, num_key_value_heads=1,
+)  # fmt: skip
+
+
+def eager():
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIG, dtype=torch.float32)
+    lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    model = get_peft_model(model, lora).train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return EagerSteps(model, trained, torch.optim.AdamW(trained), False, 1.0)
+
+
+def rows(lengths, learned=True):
+    draw = torch.Generator().manual_seed(1)
+    made = []
+    for length in lengths:
+        ids = torch.randint(3, 60, (length,), generator=draw).tolist()
+        start = length // 2 if learned else length
+        made.append({"input_ids": ids, "labels": [-100] * start + ids[start:]})
+    return rows_of(made)
+
+
+def gradients(steps, learn):
+    for parameter in steps.trained:
+        parameter.grad = None
+    with flat_attention(steps.model):
+        numbers = learn()
+    return numbers.detach(), torch.cat([p.grad.flatten() for p in steps.trained])
+
+
+@pytest.mark.parametrize("lengths", [[7, 12, 5], [9], [3, 3, 3, 3], [30, 20]])
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_padded_pass_has_the_loss_and_gradients_of_the_rows(lengths, learned):
+    steps, batch = eager(), rows(lengths, learned)
+    count = max(1, sum(row.learned for row in batch))
+    captured = CapturedSteps(
+        steps, rows=4, longest=30, captures_update=True, dropout=False, _stream=None
+    )
+    graph = captured._buffers(64, [batch, rows([20, 20])])
+    captured._fill(graph, rows([30, 31]), 5)  # what a batch before it left there
+    captured._fill(graph, batch, count)
+    wanted, right = gradients(steps, lambda: steps.learn(batch, count))
+    found, padded = gradients(steps, lambda: captured._pass(graph))
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    assert float((padded - right).norm()) <= 1e-5 * float(right.norm()) + 1e-7
+
+
+def test_sizes_hold_every_batch_and_are_few():
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1000, 2600, (300,), generator=draw).tolist()
+    sizes = sizes_of(tokens)
+    assert 2 <= len(sizes) <= 6
+    assert all(size % ROUND_TO == 0 for size in sizes)
+    padded = sum(size_for(sizes, n) for n in tokens)
+    assert padded / sum(tokens) < 1.15
+
+
+@pytest.mark.parametrize(
+    ("tokens", "capture", "wanted"),
+    [
+        ([100], 9, [128]),
+        ([64, 64, 640], 0, [64, 640]),
+        ([64, 64, 640], 10**6, [640]),
+        ([64] * 5 + [128] + [640] * 100, 1000, [128, 640]),
+    ],
+)
+def test_a_size_is_added_where_it_saves_more_than_it_costs(tokens, capture, wanted):
+    assert sizes_of(tokens, capture) == wanted
