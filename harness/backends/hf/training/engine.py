@@ -33,7 +33,7 @@ from harness.backends.hf.training.steps import (
 )
 from harness.backends.hf.training.trained import Trained
 
-LOOK_EVERY = 16
+LOOK_EVERY = 8
 """Steps between looks at the device's numbers on CUDA: a look waits for it."""
 WORTH_CAPTURING = 10
 """Steps below which a capture, which takes some four eager steps, does not pay."""
@@ -51,7 +51,7 @@ class FlatTraining:
     """The `SFTConfig` of the suite's keys."""
     ratio: float | None = None
     """LoRA+'s ratio of learning rates."""
-    capture: bool = False
+    capture: bool = True
     """Whether steps are captured, on a CUDA device, where they can be."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
@@ -179,9 +179,10 @@ class FlatTraining:
 
     def _median(self) -> float:
         """Median seconds of a step after the first; 0 for a single one."""
-        ends = self._ends[1:]
+        # of one look alone, the steps before it: on CUDA none of them makes or warms anything
+        ends = self._ends[1:] if len(self._ends) > 2 else self._ends
         gaps = [(b - a) / (j - i) for (i, a), (j, b) in pairwise(ends)]
-        return statistics.median(gaps) if gaps else 0.0
+        return statistics.median(gaps) if gaps and ends[-1][0] > 1 else 0.0
 
     def _log(self, steps: list[Step], rates: list[tuple[float, ...]]) -> list[dict[str, float]]:
         """What the trainer would have logged, from the numbers of each step."""

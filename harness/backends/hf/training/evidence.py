@@ -159,6 +159,12 @@ def _together_reason(model: PreTrainedModel, arguments: Any) -> str | None:
         # the trainer then averages over batches, not over tokens
         return "gradient accumulation of a model that takes no `num_items_in_batch`"
     optim = str(getattr(arguments.optim, "value", arguments.optim))
+    if model.device.type == "cuda":
+        # both gave the trainer's losses on an H100, and took longer than it
+        if not arguments.bf16 and model.dtype is torch.float32:
+            return "float32 on CUDA, where attention has no kernel for rows of different lengths"
+        if not optim.startswith("adamw_torch"):
+            return f"optim {optim} on CUDA, which cannot be captured"
     embedding = model.get_input_embeddings().weight
     if "8bit" in optim and embedding.requires_grad:
         return "an 8-bit optimizer over embeddings, which the trainer keeps in 32 bits"

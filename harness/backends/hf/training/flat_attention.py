@@ -127,12 +127,11 @@ def _variable_length(
     scaling: float | None,
 ) -> torch.Tensor:  # fmt: skip
     """FlashAttention's kernel for rows of different lengths, which PyTorch carries."""
-    groups, cu, longest = query.shape[1] // key.shape[1], segments.cumulative, segments.longest
-    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))
-    # the operator itself wants as many key heads as query heads
-    k, v = (t.repeat_interleave(groups, 1) if groups > 1 else t.contiguous() for t in (k, v))
+    cu, longest = segments.cumulative, segments.longest
+    # fewer key heads than query heads are shared by the kernel, with the same gradients as copies
+    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
     found: torch.Tensor = torch.ops.aten._flash_attention_forward(
-        q.contiguous(), k, v, cu, cu, longest, longest, 0.0, True, False, scale=scaling
+        q, k, v, cu, cu, longest, longest, 0.0, True, False, scale=scaling
     )[0]
     return found[None]
 
