@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from harness.results.text import printable
+
 Spec = dict[str, Any]
 # readable on both themes: contrast (WCAG) of INK is 3.9 to white and 5.4 to black
 INK, GRID = "#7a828c", "#8a929c"
@@ -58,8 +60,20 @@ class Figure:
         """The chart drawn."""
         import vl_convert
 
-        drawn = vl_convert.vegalite_to_svg(self.spec).replace(f'"{BASE_URL}#', '"#')
+        drawn = vl_convert.vegalite_to_svg(_shown(self.spec)).replace(f'"{BASE_URL}#', '"#')
         return _own_names(_with_titles(_rounded(drawn)), self.name)
+
+
+def _shown(part: Any) -> Any:
+    """``part`` of a spec with control characters of its texts spelled out.
+
+    XML cannot hold them: an ESC in a model's name would abort the whole process, in the library.
+    """
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {_shown(key): _shown(value) for key, value in part.items()}
+    return [_shown(item) for item in part] if isinstance(part, list | tuple) else part
 
 
 def _with_titles(svg: str) -> str:

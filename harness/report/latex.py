@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.report.section import Section, anchor
+from harness.results.text import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -41,4 +42,4 @@ def _row(texts: Sequence[str]) -> str:
 
 def escaped(text: str) -> str:
     """``text`` with every character that LaTeX reads as markup spelled out."""
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    return "".join(_ESCAPES.get(character, character) for character in printable(text))

@@ -21,8 +21,8 @@ _CONTROLS = re.compile(
 )
 """C0 without tab and newline, DEL, C1 (0x9b starts a sequence, too), marks that turn the direction
 of what follows, lone surrogates, which no stream can encode, and what XML cannot hold."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet read a cell as a formula (OWASP, CSV injection)."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet read a cell as a formula (OWASP, CSV injection); the wide forms too."""
 
 
 def printable(text: str) -> str:
@@ -31,8 +31,15 @@ def printable(text: str) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """``value`` as a CSV file may hold it: a text that a spreadsheet would run gets a quote."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """``value`` as a CSV file may hold it: a text that a spreadsheet would run gets a quote.
+
+    Numbers stay as they are, negative ones too. Control characters are spelled out: `cat` of the
+    file would send them to the terminal.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:

@@ -20,6 +20,7 @@ from harness.report.page.leads import Lead, leads
 from harness.report.page.rows import body, groupings
 from harness.report.page.summary import FirstScreen, first_screen
 from harness.report.section import Section, anchor
+from harness.results.text import printable
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -119,7 +120,9 @@ def render_html(
         style=Markup(_asset("page.css")),
         scripts=[Markup(_asset(name)) for name in SCRIPTS],
     )
-    return text + "\n"
+    # Last, over everything: marks that turn the direction of text would let one name pose as
+    # another. In the JSON of the answers the spelling is that of JSON itself.
+    return printable(text) + "\n"
 
 
 def _data(page: Page) -> dict[str, object]:
