@@ -60,15 +60,15 @@ def compare(
     if found.along and not pairs:
         _print_along(found.along, markdown=markdown)
         for line in (line for pair in found for line in _worst(pair, metrics, flips)):
-            say(line)
+            say(f"- {_of_markdown(line)}" if markdown else line)
         return
     lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
     lines += [line for pair in found for line in _worst(pair, metrics, flips)]
     if markdown:
-        from harness.report.markdown import markdown_table
+        from harness.report.markdown import escaped, markdown_table
 
         say("\n".join(markdown_table(COLUMNS, _rows(found, metrics))))
-        say("".join(f"\n- {line}" for line in lines), nl=bool(lines))
+        say("".join(f"\n- {escaped(line)}" for line in lines), nl=bool(lines))
     else:
         _print(_rows(found, metrics))
         for line in lines:
@@ -109,6 +109,12 @@ def _row(name: str, delta: Delta) -> tuple[str, ...]:
     value = delta.p_value if delta.p_adjusted is None else delta.p_adjusted
     p = MISSING if value is None else f"{value:.2g}"
     return (name, delta.metric, show_delta(delta), p, f"{delta.won}:{delta.lost}", delta.verdict)
+
+
+def _of_markdown(line: str) -> str:
+    from harness.report.markdown import escaped
+
+    return escaped(line)
 
 
 def _print_along(along: Iterable[AxisDifferences], *, markdown: bool) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from harness.gate.verdict import Check, GateVerdict
 from harness.metrics.prediction import Prediction
-from harness.report.markdown import markdown_table
+from harness.report.markdown import escaped, markdown_table
 from harness.report.section import shortened
 from harness.results.result import Run, by_id
 from harness.results.text import printable
@@ -36,11 +36,15 @@ def as_json(verdict: GateVerdict) -> str:
 def as_markdown(verdict: GateVerdict, run: Run) -> str:
     """A step summary: the sentence, the checks with problems first, the examples that lost."""
     rows = [(c.outcome, c.row, c.name, c.text) for c in verdict.ordered()]
-    lines = [f"## {verdict.summary}", "", *markdown_table(COLUMNS, rows)]
+    lines = [f"## {escaped(verdict.summary)}", "", *markdown_table(COLUMNS, rows)]
     for check in verdict.checks:
         examples = lost_examples(check, run) if check.is_problem else []
         if examples:
-            lines += ["", f"### {check.row}: examples that lost {check.metric}", ""]
+            lines += [
+                "",
+                f"### {escaped(check.row)}: examples that lost {escaped(check.metric)}",
+                "",
+            ]
             lines += markdown_table(("prompt", "reference", "answer now"), examples)
     return "\n".join(lines) + "\n"
 

@@ -21,7 +21,8 @@ def render_latex(title: str, sections: Sequence[Section]) -> str:
     tables = [
         _table(section.short()) for section in sections if section.rows and not section.page_only
     ]
-    head = f"% {title}\n% needs \\usepackage{{booktabs}}"
+    # escaped, too: a line break in the title would end the comment
+    head = f"% {escaped(title)}\n% needs \\usepackage{{booktabs}}"
     return "\n\n".join([head, *tables]) + "\n"
 
 

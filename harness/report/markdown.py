@@ -10,12 +10,12 @@ from harness.results.text import printable
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
     """One Markdown document."""
-    parts = [f"# {_escaped(title)}\n"]
+    parts = [f"# {escaped(title)}\n"]
     for section in (section.short() for section in sections if not section.page_only):
-        parts.append(f"## {_escaped(section.title)}\n")
-        parts += [*(f"- {_escaped(note)}" for note in section.notes), *[""][: len(section.notes)]]
+        parts.append(f"## {escaped(section.title)}\n")
+        parts += [*(f"- {escaped(note)}" for note in section.notes), *[""][: len(section.notes)]]
         for figure in section.figures:
-            parts += [f"![{_escaped(figure.text)}](charts/{figure.name}.svg)", ""]
+            parts += [f"![{escaped(figure.text)}](charts/{figure.name}.svg)", ""]
         if section.rows:
             parts += [*markdown_table(section.columns, section.rows), ""]
     return "\n".join(parts)
@@ -23,15 +23,16 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of one table, every cell escaped."""
-    body = [_line([_escaped(text) for text in row]) for row in rows]
-    return [_line([_escaped(name) for name in columns]), _line(["---"] * len(columns)), *body]
+    body = [_line([escaped(text) for text in row]) for row in rows]
+    return [_line([escaped(name) for name in columns]), _line(["---"] * len(columns)), *body]
 
 
 def _line(texts: Sequence[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """``text`` as Markdown shows it: no link, image, HTML or table cell of its own."""
     text = printable(text)
     # `](` would make an answer a link, or an image that calls home when the file is looked at
     for raw, safe in (

@@ -23,10 +23,12 @@ def outputs(tmp_path_factory):
     """What every command printed about a run whose models, data set and answers have such names."""
     folder = tmp_path_factory.mktemp("outer") / "inner"
     folder.mkdir()
+    # six models with several names in each: pairs are drawn and tested, and cost their square
+    models = ["base", *(" ".join(NAMES[k::6]) for k in range(6))]
     rows = [
         {"id": str(i), "model": model, "prompt": f"p{i} {NAMES[i]}", "reference": NAMES[i + 7], "category": NAMES[i],
          "prediction": NAMES[(k + i) % len(NAMES)] if i % 2 else NAMES[i + 7], "dataset": "d [x](javascript:1)"}
-        for k, model in enumerate(["base", *NAMES]) for i in range(6)
+        for k, model in enumerate(models) for i in range(6)
     ]  # fmt: skip
     (folder / "t.json").write_text(json.dumps(rows))
     run, out = folder / "run", folder / "out"
