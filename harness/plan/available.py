@@ -15,6 +15,7 @@ from harness.plan.hub import (
     is_cached,
     is_data_cached,
     is_offline,
+    is_reachable,
     uncached_reason,
 )
 from harness.plan.machine import Machine, Site
@@ -68,8 +69,8 @@ def fetching_reason(cell: Cell) -> str | None:
         return reason
     name = cell.dataset.source or cell.dataset.name
     far = source_of(cell.dataset, Path(cell.base_folder)).needs_network
-    if far and is_offline() and not is_data_cached(name):
-        return f"data set {name} is not in the local cache and the hub is switched off"
+    if far and not is_data_cached(name) and not is_reachable():
+        return f"data set {uncached_reason(name)}"
     return None
 
 
@@ -93,9 +94,9 @@ def _not_on_hub(card: ModelCard) -> str | None:
     """Why the weights of ``card``, on the hub, cannot be had; None if nothing speaks against."""
     if is_cached(card.source):
         return None
-    if is_offline():
-        return uncached_reason(card.source)
-    if card.gated and not has_token():
+    if card.gated and not has_token() and not is_offline():
         return gated_reason(card.source)
+    if not is_reachable():
+        return uncached_reason(card.source)
     # a card with its architecture is believed; a bare id is looked up once
     return None if card.architecture else hub_model(card.source, card.revision).unavailable

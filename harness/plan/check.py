@@ -8,6 +8,7 @@ adapters target. Each problem carries its line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from harness.errors import HarnessError, SkipCell, SuiteError
 from harness.plan.architecture import architecture_of
 from harness.plan.cell import Cell
 from harness.plan.expand import adapter_config, card_of, expand, quantization_config
+from harness.plan.hub import (
+    is_data_cached,
+    is_reachable,
+    switched_off_if_unreachable,
+    uncached_reason,
+)
 from harness.plan.modules import layer_names, matched, short_names
 from harness.plan.task import Task, resolve_task
 from harness.registry import did_you_mean
@@ -177,10 +184,16 @@ class _Check:
         yield from self._metrics(entry, place)
         if not self.depth.data:
             return
-        if any(each.needs_network for each in sources) and not self.depth.hub:
+        far = [each.name for each in sources if each.needs_network]
+        if far and not self.depth.hub:
+            return
+        lost = [name for name in far if not is_data_cached(name)]
+        if lost and not is_reachable():
+            self.notes.append(f"{entry.name}: not read: data set {uncached_reason(lost[0])}")
             return
         try:
-            found = prepare(entry, self.folder)
+            with switched_off_if_unreachable() if far else nullcontext():
+                found = prepare(entry, self.folder)
         except SkipCell as reason:
             self.notes.append(f"{entry.name}: not read: {reason}")
             return

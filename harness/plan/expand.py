@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
+from harness.plan.hub import hub_adapter, is_hub_id
 from harness.plan.task import resolve_task
 from harness.registry import did_you_mean
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
@@ -196,17 +197,28 @@ def quantization_config(entry: QuantizationEntry) -> Options:
 
 
 def adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
-    """`peft_type` and its config's keys, or the folder of an adapter that is already trained."""
+    """`peft_type` and its config's keys, or the folder of an adapter that is already trained.
+
+    Raises:
+        HarnessError: the folder holds no adapter, or the hub's cannot be fetched.
+    """
     if entry is None:
         return {}
     if entry.source is None:
         return {"peft_type": entry.peft_type, **entry.config}
     folder = (suite.resolve().parent / Path(entry.source).expanduser()).resolve()
+    if not folder.exists() and is_hub_id(entry.source):
+        folder = hub_adapter(entry.source, entry.revision)
+    elif entry.revision is not None:
+        hint = "It is for adapters on the hub: delete it, or correct `source`."
+        text = f'adapter "{entry.name}": `revision` has no effect on a folder'
+        raise HarnessError(text, where=str(suite), hint=hint)
     if not (folder / "adapter_config.json").is_file():
         raise HarnessError(
             f'adapter "{entry.name}": no adapter_config.json in {folder}',
             where=str(suite),
-            hint="`source` is a folder in PEFT's format, such as cells/KEY/adapter of a run.",
+            hint="`source` is a folder in PEFT's format, such as cells/KEY/adapter of a run, or the"
+            " hub id of an adapter.",
         )
     return {"source": str(folder)}
 

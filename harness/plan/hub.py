@@ -1,21 +1,35 @@
 """What the hub says of a model before its weights are downloaded: its configuration, or why not.
 
 One small file is asked for, once a process, and only for a model that has no card with its
-architecture. Nothing here needs torch.
+architecture; an adapter, which is small, is fetched whole. Nothing here needs torch.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from harness.errors import HarnessError
 
+ENDPOINT = "https://huggingface.co"
+"""The hub, where `HF_ENDPOINT` names no other."""
+SWITCH = "HF_HUB_OFFLINE"
+"""The variable by which all libraries leave the hub alone."""
+PATIENCE = 5.0
+"""Seconds for the hub's first answer. The libraries try for half a minute for each file instead,
+which is right for a download that breaks, and wrong for a laptop without network."""
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.*", "harness.json")
+"""What is fetched of an adapter: its repository may hold checkpoints of gigabytes, too."""
 WEIGHTS = {".safetensors", ".bin", ".gguf"}
 """Endings of files that hold weights."""
 
@@ -32,7 +46,50 @@ class HubModel:
 
 def is_offline() -> bool:
     """Whether the hub is switched off by `HF_HUB_OFFLINE`."""
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+    return os.environ.get(SWITCH, "").lower() in {"1", "true", "yes", "on"}
+
+
+@cache
+def is_reachable() -> bool:
+    """Whether the hub answers at all, asked once in a process; False where it is switched off."""
+    if is_offline():
+        return False
+    asked = Request(os.environ.get("HF_ENDPOINT", ENDPOINT), method="HEAD")
+    try:
+        urlopen(asked, timeout=PATIENCE).close()
+    except HTTPError:
+        return True  # an answer, whichever
+    except URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # its certificate is the libraries' business
+    except (OSError, HTTPException, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def switched_off_if_unreachable() -> Iterator[None]:
+    """Switch the hub off for the processes that start meanwhile, where it does not answer.
+
+    They have what they need in the cache, and would ask for newer files of each model in vain, for
+    half a minute each time.
+    """
+    if is_offline() or is_reachable():
+        yield
+        return
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SWITCH]
+        else:
+            os.environ[SWITCH] = before
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether ``source`` can name a repository: `owner/name`, and no path that says it is one."""
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
 def is_cached(source: str) -> bool:
@@ -68,31 +125,67 @@ def hub_model(source: str, revision: str | None) -> HubModel:
         HarnessError: the hub has no such model or revision.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        path = hf_hub_download(
+            source, "config.json", revision=revision, local_files_only=not is_reachable()
+        )
+    except (HfHubHTTPError, OSError) as error:
+        reason = _unavailable("model", source, revision, error)
+        if reason is None and isinstance(error, EntryNotFoundError):
+            return HubModel()  # a repository without config.json: a GGUF file, say
+        return HubModel(unavailable=reason or uncached_reason(source))
+    return HubModel(json.loads(Path(path).read_text("utf-8")))
+
+
+@cache
+def hub_adapter(source: str, revision: str | None) -> Path:
+    """The folder of the adapter ``source`` in the local cache, fetched if it is not there yet.
+
+    Raises:
+        HarnessError: the hub has no such adapter, or it cannot be fetched now.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+    disable_progress_bars()  # a few megabytes, looked up by every command that plans
+    try:
+        folder = snapshot_download(
+            source, revision=revision, allow_patterns=list(ADAPTER_FILES),
+            local_files_only=not is_reachable(),
+        )  # fmt: skip
+    except (HfHubHTTPError, OSError) as error:
+        reason = _unavailable("adapter", source, revision, error) or uncached_reason(source)
+        raise HarnessError(f"adapter {reason}") from None
+    finally:
+        enable_progress_bars()
+    return Path(folder)
+
+
+def _unavailable(kind: str, source: str, revision: str | None, error: Exception) -> str | None:
+    """Why ``source`` cannot be had now; None where ``error`` is of another kind.
+
+    Raises:
+        HarnessError: the hub has no such repository or revision.
+    """
     from huggingface_hub.errors import (
-        EntryNotFoundError,
         GatedRepoError,
-        HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    try:
-        path = hf_hub_download(source, "config.json", revision=revision)
-    except GatedRepoError:
-        return HubModel(unavailable=gated_reason(source))
-    except RepositoryNotFoundError:
+    if isinstance(error, GatedRepoError):  # a kind of RepositoryNotFoundError
+        return gated_reason(source)
+    if isinstance(error, RepositoryNotFoundError):
         hint = "Correct the id, or set HF_TOKEN if it is private."
-        raise HarnessError(f'the hub has no model "{source}"', hint=hint) from None
-    except RevisionNotFoundError:
-        raise HarnessError(f'model "{source}" has no revision "{revision}" on the hub') from None
-    except LocalEntryNotFoundError:  # a subclass of EntryNotFoundError: it must come first
-        return HubModel(unavailable=uncached_reason(source))
-    except EntryNotFoundError:
-        return HubModel()  # a repository without config.json: a GGUF file, say
-    except (HfHubHTTPError, OSError):
-        return HubModel(unavailable=uncached_reason(source))
-    return HubModel(json.loads(Path(path).read_text("utf-8")))
+        raise HarnessError(f'the hub has no {kind} "{source}"', hint=hint) from None
+    if isinstance(error, RevisionNotFoundError):
+        text = f'{kind} "{source}" has no revision "{revision}" on the hub'
+        raise HarnessError(text) from None
+    return uncached_reason(source) if isinstance(error, LocalEntryNotFoundError) else None
 
 
 def gated_reason(source: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 from harness.errors import DamagedFile, HarnessError
+from harness.plan.hub import switched_off_if_unreachable
 from harness.plan.machine import environment
 from harness.plan.plan import Plan, write_plan
 from harness.plan.preflight import Decision
@@ -69,7 +71,12 @@ def run_here(
         plan.executor, workers, devices=plan.devices, address=plan.address,
         cell_timeout=cell_timeout, retry=retry,
     )  # fmt: skip
-    return run_suite(plan, chosen, tell, fail_fast=fail_fast)
+    # another machine, which a cluster's executor starts cells on, may well reach the hub
+    uses_hub = plan.executor == "local" and any(
+        not d.cell.model.is_local and d.cell.has_answers for d in plan.of("run")
+    )
+    with switched_off_if_unreachable() if uses_hub else nullcontext():
+        return run_suite(plan, chosen, tell, fail_fast=fail_fast)
 
 
 def still_missing(plan: Plan) -> Plan:

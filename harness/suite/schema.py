@@ -143,7 +143,10 @@ class AdapterEntry(Entry):
     """An adapter: a PEFT config under a name, or one that is already trained."""
 
     source: str | None = None
-    """A trained adapter: a folder in PEFT's format, relative to the suite; it is only evaluated."""
+    """A trained adapter in PEFT's format, which is only evaluated: a folder, relative to the suite,
+    or a hub id (`owner/name`)."""
+    revision: str | None = None
+    """The hub revision of `source`."""
     serve: Literal["attached", "merged", "requantized"] = "attached"
     """What is scored: the adapter on the quantized base that it was trained on, merged into the
     16-bit base, or merged and quantized again. Merging changes answers: these are other cells."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +10,18 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, Hub, serving
 
-SUITE = """\
+ADAPTER = "{name: lora-r4, config: {r: 4, target_modules: all-linear}}"
+SUITE = f"""\
 name: hub
 matrix:
-  model: [{name: tiny/model, training: {learning_rate: 5e-3}}]
-  adapter: [{name: lora-r4, config: {r: 4, target_modules: all-linear}}]
+  model: [{{name: tiny/model, training: {{learning_rate: 5e-3}}}}]
+  adapter: [{ADAPTER}]
   dataset:
-    - {name: sums, source: tiny/sums, config: en, train_split: train, test_split: test, train: 24, test: 8,
-       columns: {prompt: question, reference: answer}}
-training: {max_steps: 2, max_length: 64, per_device_train_batch_size: 4}
-evaluation: {latency_prompts: 0, noise_examples: 0}
-generation: {max_new_tokens: 6}
+    - {{name: sums, source: tiny/sums, config: en, train_split: train, test_split: test, train: 24, test: 8,
+       columns: {{prompt: question, reference: answer}}}}
+training: {{max_steps: 2, max_length: 64, per_device_train_batch_size: 4}}
+evaluation: {{latency_prompts: 0, noise_examples: 0}}
+generation: {{max_new_tokens: 6}}
 """
 
 
@@ -54,10 +56,10 @@ def harness(hub, tmp_path):
     """Runs the command with a cache of its own; returns the finished process."""
     (tmp_path / "suite.yaml").write_text(SUITE)
 
-    def run(*words, offline=False, token=None, suite=SUITE):
+    def run(*words, offline=False, token=None, suite=SUITE, address=hub.address):
         (tmp_path / "suite.yaml").write_text(suite)
         surroundings = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-        surroundings |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
+        surroundings |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
         surroundings |= {"HF_HUB_OFFLINE": "1" if offline else "0", "COLUMNS": "200"}
         surroundings |= {"HF_TOKEN": token} if token else {}
         command = [sys.executable, "-m", "harness.cli", *words]
@@ -87,6 +89,32 @@ def test_a_bare_id_is_downloaded_resumed_and_kept_for_work_without_the_hub(hub, 
     ]
     assert scores[0] == scores[1]
     assert scores[0].keys() == {"base", "lora-r4"}
+    _adapter_on_the_hub(hub, harness, tmp_path)
+
+
+def _adapter_on_the_hub(hub, harness, tmp_path):
+    """The adapter that was trained, shared on the hub, scores as it did; then without the hub."""
+    (trained,) = tmp_path.glob("online/cells/*lora-r4*/adapter")
+    (trained / "checkpoint.bin").write_bytes(b"never fetched")
+    revision = hub.add("tiny/adapter", trained).revision
+    suite = SUITE.replace(ADAPTER, f"{{name: shared, source: tiny/adapter, revision: {revision}}}")
+    assert harness("run", "suite.yaml", "-o", "shared", suite=suite).returncode == 0
+    assert hub.downloads("adapter_model.safetensors") == 1
+    assert hub.downloads("checkpoint.bin") == 0
+    answers = [
+        next(tmp_path.glob(f"{run}/cells/*{name}*/predictions.jsonl")).read_text()
+        for run, name in (("online", "lora-r4"), ("shared", "shared"))
+    ]
+    predictions = [[json.loads(r)["prediction"] for r in text.splitlines()] for text in answers]
+    assert predictions[0] == predictions[1]
+    later = harness("plan", "suite.yaml", "-o", "shared", offline=True, suite=suite)
+    assert "2 current" in later.stdout, later.stdout + later.stderr
+    other = harness("plan", "suite.yaml", suite=suite.replace(revision, "f" * 40))
+    assert other.returncode == 2
+    assert 'adapter "tiny/adapter" has no revision' in other.stderr
+    gone = harness("validate", "suite.yaml", suite=suite.replace("tiny/adapter", "tiny/nothing"))
+    assert gone.returncode == 2
+    assert 'the hub has no adapter "tiny/nothing"' in gone.stderr
 
 
 def test_a_gated_model_is_skipped_with_what_to_do_and_runs_with_a_token(harness):
@@ -112,3 +140,21 @@ def test_without_hub_and_cache_the_cells_are_skipped(harness):
     plan = harness("plan", "suite.yaml", offline=True)
     assert plan.returncode == 0, plan.stderr
     assert "the hub is switched off" in plan.stdout
+
+
+def test_where_the_hub_does_not_answer_nothing_is_asked_twice(harness):
+    """The libraries would ask six times for each file, which takes half a minute."""
+    with socket.socket() as closed:  # bound and not listening: a connection is refused
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        checked = harness("validate", "suite.yaml", address=address)
+        assert checked.returncode == 0, checked.stderr
+        assert "data set tiny/sums is not in the local cache and the hub cannot" in checked.stdout
+        plan = harness("plan", "suite.yaml", address=address)
+        assert "2 skip" in plan.stdout
+        assert "the hub cannot be reached" in plan.stdout
+        assert "Retrying" not in checked.stderr + plan.stderr
+        shared = SUITE.replace(ADAPTER, "{name: shared, source: tiny/adapter}")
+        refused = harness("validate", "suite.yaml", address=address, suite=shared)
+        assert refused.returncode == 2
+        assert "tiny/adapter is not in the local cache and the hub cannot be" in refused.stderr
