@@ -266,7 +266,9 @@ def _broken_columns(cell: CellSnapshot) -> str | None:
     for name, column in {**cell.examples, **cell.scores}.items():
         if len(column) != len(ids):
             return f"the column `{name}` has {len(column)} entries for {len(ids)} examples"
-    return None
+    golds = cell.examples.get("label", []) if cell.labels else []
+    other = next((label for label in golds if label not in cell.labels), None)
+    return None if other is None else f"{other!r} is none of its labels"
 
 
 def updated(

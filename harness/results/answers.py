@@ -50,7 +50,18 @@ def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
     if records and cell.is_ours and len(records) != cell.answers:
         what = f"{len(records)} answers; result.json was computed from {cell.answers}"
         raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
+    _refuse_other_labels(cell, records, paths)
     return records
+
+
+def _refuse_other_labels(cell: CellResult, records: Sequence[Prediction], paths: CellPaths) -> None:
+    """A gold label that the result does not count has no place in any statistic of the labels."""
+    if not cell.labels:
+        return
+    for number, record in enumerate(records, start=1):
+        if record.get("label", cell.labels[0]) not in cell.labels:
+            what = f'is damaged: label: "{record["label"]}" is none of the result\'s labels'
+            raise DamagedFile(what, where=f"{paths.predictions}:{number}", hint=AGAIN)
 
 
 def control_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:

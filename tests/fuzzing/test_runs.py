@@ -43,6 +43,10 @@ def made(tmp_path_factory, root):
     ]  # fmt: skip
     (folder / "t.json").write_text(json.dumps(rows))
     import_answers([folder / "t.json"], folder / "mine", Reading(labels=("yes", "no")), name="mine")
+    # with the hashes of now a changed table is refused at once, so half the runs have none, as
+    # older versions wrote them
+    for path in folder.glob("mine/cells/*/result.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"companions": {}, "schema": 2}))
     for name in ("run", "mine"):
         update_baseline(load_run(folder / name), folder / f"{name}.baseline.json", "first")
         pack(folder / name, folder / f"{name}.tar.xz")
@@ -101,7 +105,7 @@ def _odd(value, seed, draw):
 def broken_runs(attempts, here, count, seed):
     draw = random.Random(seed)
     for number in range(count):
-        run = here / ("run" if number % 3 else "mine")
+        run = here / ("run" if number % 2 else "mine")
         files = sorted(p for p in run.rglob("*.json*") if p.is_file() and ".damaged" not in p.name)
         weights = [1 if p.name in ("cell.json", "environment.json") else 4 for p in files]
         path = draw.choices(files, weights)[0]

@@ -62,6 +62,12 @@ def changed(path, value):
     file.write_text(json.dumps(record))
 
 
+def without_hashes(run):
+    """Make ``run`` one of an older version, whose results record no files beside them."""
+    for path in run.glob("cells/*/result.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"companions": {}, "schema": 2}))
+
+
 def _baseline():
     return Path("run.baseline.json")
 
@@ -86,6 +92,9 @@ BROKEN = {
     "scores cut": ((*CELL, "scores", "accuracy"), [1.0]),
     "a score of a text": ((*CELL, "scores", "accuracy", 0), "1"),
     "a group cut": ((*CELL, "examples", "group"), [1, 2]),
+    "a label of none": ((*CELL, "examples", "label", 0), "maybe"),
+    "a label of a list": ((*CELL, "examples", "label", 0), ["yes"]),
+    "fewer labels": ((*CELL, "labels"), ["no"]),
     "signatures of a number": ((*CELL, "signatures"), 3),
     "packages of a number": ((*CELL, "packages"), {"torch": 2}),
     "a history of a text": (("history",), "first"),
@@ -119,6 +128,7 @@ def test_a_score_that_is_no_number_is_never_a_regression(run, tmp_path, side, va
         run = tmp_path / "run"
         path = next(run.glob("cells/a--*/predictions.jsonl"))
         path.write_text(path.read_text().replace('"accuracy": 1.0', f'"accuracy": {value}', 2))
+        without_hashes(run)
     else:
         text = re.sub(
             r'("accuracy": \[[^\]]*?)1\.0', rf"\1{value}", _baseline().read_text(), count=1
@@ -144,3 +154,15 @@ def test_a_fault_of_our_own_is_no_regression(run, monkeypatch):
 
 def test_findings_have_an_outcome_that_the_gate_knows():
     assert OUTCOMES[Finding("not-a-number", "").outcome] == "incomparable"
+
+
+def test_a_label_that_the_result_does_not_count_is_named(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    for path in (tmp_path / "run").glob("cells/*/result.json"):
+        record = json.loads(path.read_text())
+        record["confusion"] = {"labels": ["no", "other"], "matrix": [[0, 0, 0], [0, 0, 0]]}
+        path.write_text(json.dumps(record))
+    without_hashes(tmp_path / "run")
+    found = harness("check", tmp_path / "run", "--against", _baseline())
+    assert found.exit_code == 2, found.output
+    assert 'predictions.jsonl:1: is damaged: label: "yes" is none of' in found.output
