@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.api.runs import predict as predict
     from harness.api.runs import report as report
     from harness.api.runs import score as score
+    from harness.api.shards import merge as merge
     from harness.api.suites import calibrate as calibrate
     from harness.api.suites import load_suite as load_suite
     from harness.api.suites import plan as plan
@@ -64,6 +65,7 @@ __all__ = [
     "load_baseline",
     "load_run",
     "load_suite",
+    "merge",
     "pack",
     "plan",
     "predict",
@@ -91,6 +93,7 @@ _HOMES = {
     "load_baseline": "harness.api.gate",
     "load_run": "harness.api.arguments",
     "load_suite": "harness.api.suites",
+    "merge": "harness.api.shards",
     "pack": "harness.api.runs",
     "plan": "harness.api.suites",
     "predict": "harness.api.runs",

@@ -15,6 +15,7 @@ from harness.commands.compare import compare
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
 from harness.commands.interrupt import one_interrupt
+from harness.commands.merge import merge
 from harness.commands.models import models
 from harness.commands.predict import predict
 from harness.commands.report import pack, report, score, show
@@ -50,8 +51,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    run, plan, validate, schema, report, pack, score, show, compare, check, baseline, import_,
-    models, predict,
+    run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
+    import_, models, predict,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -12,6 +12,7 @@ from harness.api.arguments import StrPath, load_run
 from harness.errors import CELL_FAILED, HarnessError, SuiteError
 from harness.plan.check import Depth, check_suite, checked_suite
 from harness.plan.plan import Plan, is_planned, make_plan
+from harness.plan.shard import shard_of
 from harness.plugins import load_plugins
 from harness.results.locking import locked, remove_drafts
 from harness.results.result import Run
@@ -88,6 +89,7 @@ def plan(
     devices: Sequence[int] | None = None,
     address: str | None = None,
     backend: str = "hf",
+    shard: str | None = None,
 ) -> Plan:
     """Decide what `run` would do: which cells run, which are current, which cannot run and why.
 
@@ -101,6 +103,7 @@ def plan(
         devices: Numbers of the GPUs to use, as `nvidia-smi` counts them; default: all.
         address: The cluster to run on, for an executor that runs on one.
         backend: What trains, answers and measures: `hf`, or a plug-in's.
+        shard: The part of the cells to run here, ``3/8``; `merge` joins the parts' runs.
 
     Raises:
         HarnessError: the suite, ``select`` or ``executor`` is wrong.
@@ -111,7 +114,7 @@ def plan(
     found = make_plan(
         Path(suite), Path(output) if output else None, select=select, tiny=tiny,
         max_vram_gib=max_vram_gib, where=where.site(), backend=backend,
-        outdated=is_outdated,
+        shard=shard_of(shard) if shard else None, outdated=is_outdated,
     )  # fmt: skip
     return replace(found, executor=executor, devices=numbers, address=address)
 

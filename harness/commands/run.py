@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
     from harness.run.calibrate import Expected
 
-WORDS = ("train", "predict", "measure", "score", "current", "skip")
-"""What the plan does with a cell: start at a stage, keep it as it is, or skip it."""
+WORDS = ("train", "predict", "measure", "score", "current", "skip", "elsewhere")
+"""What the plan does with a cell: start at a stage, keep it as it is, skip it, or leave it to
+another shard."""
 PATH = click.Path(path_type=Path)
 
 
@@ -86,6 +87,9 @@ DEVICES = click.option(
 ADDRESS = click.option(
     "--address", metavar="ADDRESS", help="The cluster, for an executor that runs on one."
 )
+SHARD = click.option(
+    "--shard", metavar="3/8", help="Run this part of the cells; `harness merge` joins the parts."
+)
 BACKEND = click.option(
     "--backend",
     default="hf",
@@ -107,6 +111,7 @@ BACKEND = click.option(
 @DEVICES
 @ADDRESS
 @BACKEND
+@SHARD
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin: the same path on a CPU.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
@@ -128,8 +133,8 @@ BACKEND = click.option(
 @click.option("--wait", is_flag=True, help="Wait while another run writes to the directory.")
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
-    devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
-    max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
+    devices: tuple[int, ...] | None, address: str | None, backend: str, shard: str | None,
+    tiny: bool, max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
     cell_timeout: float | None, retry: int | None, wait: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
@@ -145,7 +150,7 @@ def run(
 
     found = make_plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
-        devices=devices, address=address, backend=backend,
+        devices=devices, address=address, backend=backend, shard=shard,
     )  # fmt: skip
     if dry_run:
         _print_plan(found)
@@ -180,14 +185,15 @@ def run(
 @DEVICES
 @ADDRESS
 @BACKEND
+@SHARD
 @click.option("--tiny", is_flag=True, help="The suite's tiny twin.")
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--keys", is_flag=True, help="Print a line per cell, with its key.")
 @click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
 def plan(
     suite: Path, select: str | None, output: Path | None, executor: str,
-    devices: tuple[int, ...] | None, address: str | None, backend: str, tiny: bool,
-    max_vram: float | None, keys: bool, calibrate: bool,
+    devices: tuple[int, ...] | None, address: str | None, backend: str, shard: str | None,
+    tiny: bool, max_vram: float | None, keys: bool, calibrate: bool,
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
@@ -203,7 +209,7 @@ def plan(
 
     found = make_plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
-        devices=devices, address=address, backend=backend,
+        devices=devices, address=address, backend=backend, shard=shard,
     )  # fmt: skip
     _print_plan(found, _expected(found) if calibrate else None, keys=keys)
 

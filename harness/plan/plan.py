@@ -16,6 +16,7 @@ from harness.plan.machine import Site, machine
 from harness.plan.measuring import settle_measuring
 from harness.plan.preflight import Decision, Outdated, preflight, skip_reason
 from harness.plan.select import matches
+from harness.plan.shard import Shard, in_shard
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
 from harness.results.records import Environment
@@ -56,6 +57,7 @@ def make_plan(
     max_vram_gib: float | None = None,
     where: Site | None = None,
     backend: str = "hf",
+    shard: Shard | None = None,
     outdated: Outdated = lambda _: False,
 ) -> Plan:
     """What `harness run` would do with the suite in ``path``, or with its tiny twin.
@@ -68,6 +70,7 @@ def make_plan(
         max_vram_gib: Skip cells that are expected to need more.
         where: Where cells will run; default: on this machine.
         backend: What loads, answers and measures; see `harness.plan.backends`.
+        shard: The part of the cells that is run here; the others are left to other machines.
         outdated: Whether a finished cell is to be scored again.
     """
     BACKENDS.get(backend)  # refuses an unknown name before anything is read
@@ -81,7 +84,8 @@ def make_plan(
     settled = settle_measuring(
         expand(suite, path, backend=backend),
         wanted=lambda cell: matches(cell, select),
-        can_run=lambda cell: skip_reason(cell, where, max_vram_gib) is None,
+        # the machines of a suite's shards must choose the same cells, whatever they can run
+        can_run=lambda cell: shard is not None or skip_reason(cell, where, max_vram_gib) is None,
     )
     if select and not settled:
         hint = f"`harness plan {path}` lists the cells."
@@ -92,6 +96,9 @@ def make_plan(
         replace(decision, measured_in=one.elsewhere)
         for decision, one in zip(found, settled, strict=True)
     ]
+    if shard is not None:
+        mine = in_shard(cells, shard)
+        decisions = [d if own else d.left() for d, own in zip(decisions, mine, strict=True)]
     refuse_bad_data([d.cell for d in decisions if d.action == "run"], path)
     return Plan(suite, path, run, tuple(decisions), claims)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +40,8 @@ class Decision:
     cell: Cell
     key: str
     fingerprint: str
-    action: Literal["run", "current", "skip"]
+    action: Literal["run", "current", "skip", "elsewhere"]
+    """`elsewhere`: it belongs to another shard."""
     reason: str | None = None
     """Why it is skipped, or why it is run again."""
     content: dict[str, str] | None = None
@@ -70,6 +71,12 @@ class Decision:
         """What the model's card asks for, else what is expected; None where neither is known."""
         asked = self.cell.model.requires.memory_gib
         return asked if asked is not None or self.memory is None else self.memory.needed_gib
+
+    def left(self) -> Decision:
+        """The decision to leave the cell to another machine."""
+        if self.action == "current":
+            return self
+        return replace(self, action="elsewhere", reason=None, stages=(), reuse={})
 
     def plan_entry(self) -> dict[str, object]:
         """The cell's line in ``plan.json``."""
