@@ -179,10 +179,10 @@ class CapturedSteps:
             inside.bounds = tuple(segments.cumulative.tolist())
         batch = FlatBatch(ids, positions, at, targets, inside)
         with reading(inside):
-            found = learn(self.eager.model, batch, half=self.eager.half)
-            loss = found.nll / graph.buffer[-1].float()
-            loss.backward()
-        return torch.stack([loss.detach(), found.entropy, found.accuracy])
+            share = graph.buffer[-1].float().reciprocal()
+            found = learn(self.eager.model, batch, share=share, half=self.eager.half)
+            found.loss.backward()
+        return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
 
     def _captured(self, graph: _Graph, rows: Sequence[Row], pool: object) -> object:
         """Capture the pass of ``graph``; the pool of memory that further ones share."""

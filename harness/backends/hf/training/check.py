@@ -92,21 +92,20 @@ class _Pass(NamedTuple):
     gradients: list[torch.Tensor]
 
 
-def _passed(model: PreTrainedModel, nll: torch.Tensor, count: int) -> _Pass:
+def _passed(model: PreTrainedModel, loss: torch.Tensor) -> _Pass:
     trained = [p for p in model.parameters() if p.requires_grad]
-    loss = nll / max(count, 1)
     found = torch.autograd.grad(loss, trained, allow_unused=True)
     return _Pass(float(loss.detach()), [g.float() for g in found if g is not None])
 
 
 def _learned(rows: Sequence[Mapping[str, Any]]) -> int:
-    return sum(row.learned for row in rows_of(rows))
+    return max(1, sum(row.learned for row in rows_of(rows)))
 
 
 def _flat(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
     batch = flat_batch(rows_of(rows), model.device)
     with flat_attention(model), reading(batch.segments):
-        return _passed(model, learn(model, batch, half=half).nll, _learned(rows))
+        return _passed(model, learn(model, batch, share=1 / _learned(rows), half=half).loss)
 
 
 def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
@@ -126,7 +125,7 @@ def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: boo
         logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten().to(device),
         ignore_index=IGNORED, reduction="sum",
     )  # fmt: skip
-    return _passed(model, nll, _learned(rows))
+    return _passed(model, nll / _learned(rows))
 
 
 @torch.no_grad()
@@ -135,7 +134,7 @@ def _dry_run(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bo
     batch = flat_batch(rows_of(rows), model.device)
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices), flat_attention(model), reading(batch.segments):
-        learn(model, batch, half=half)
+        learn(model, batch, share=1.0, half=half)
 
 
 def _apart(found: _Pass, wanted: _Pass, tolerance: Tolerance) -> str | None:

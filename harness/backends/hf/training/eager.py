@@ -52,10 +52,9 @@ class EagerSteps:
         """Add the gradients of ``rows``."""
         batch = flat_batch(rows, self.model.device)
         with reading(batch.segments):  # the backward pass reads it too, under checkpointing
-            found = learn(self.model, batch, half=self.half)
-            loss = found.nll / count
-            loss.backward()
-        return torch.stack([loss.detach(), found.entropy, found.accuracy])
+            found = learn(self.model, batch, share=1 / count, half=self.half)
+            found.loss.backward()
+        return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
 
     def update(self, rates: Sequence[float]) -> torch.Tensor:
         """Take a step of the optimizer."""

@@ -7,14 +7,11 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import nll_loss
 from transformers import PreTrainedModel
 
 from harness.backends.hf.encoding import IGNORED
 from harness.backends.hf.training.flat_attention import Segments, mask_of
-
-STATISTICS_ROWS = 256
-"""Answer tokens whose entropy is computed at a time: a large vocabulary takes 0.6 MiB for each."""
+from harness.backends.hf.training.token_loss import Learned, token_loss
 
 
 class Row(NamedTuple):
@@ -41,17 +38,6 @@ class FlatBatch(NamedTuple):
     targets: torch.Tensor
     """What follows at each of them."""
     segments: Segments
-
-
-class Learned(NamedTuple):
-    """What one batch gave, on the device."""
-
-    nll: torch.Tensor
-    """Summed over the learned tokens; has a gradient."""
-    entropy: torch.Tensor
-    """Mean over them, in nats."""
-    accuracy: torch.Tensor
-    """Share of them that the model ranks first."""
 
 
 def rows_of(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -90,12 +76,15 @@ def _on_device(batch: FlatBatch, device: torch.device) -> FlatBatch:
     )
 
 
-def learn(model: PreTrainedModel, batch: FlatBatch, *, half: bool) -> Learned:
+def learn(
+    model: PreTrainedModel, batch: FlatBatch, *, share: torch.Tensor | float, half: bool
+) -> Learned:
     """Run ``model`` over ``batch``; the caller goes back through the result inside `reading`.
 
     Args:
         model: the model, inside `flat_attention`.
         batch: the rows.
+        share: what the summed loss is multiplied by: one over the number of learned tokens.
         half: whether matrix products are autocast to bfloat16.
     """
     device = batch.ids.device
@@ -112,16 +101,4 @@ def learn(model: PreTrainedModel, batch: FlatBatch, *, half: bool) -> Learned:
             use_cache=False,
             logits_to_keep=batch.at,
         ).logits[0]
-    log_probs = logits.float().log_softmax(-1)
-    nll = nll_loss(log_probs, batch.targets, ignore_index=IGNORED, reduction="sum")
-    return Learned(nll, *_statistics(log_probs.detach(), batch.targets))
-
-
-def _statistics(log_probs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Mean entropy and share of first ranks over the tokens that have a target."""
-    there = targets != IGNORED
-    count = there.sum().clamp(min=1)
-    entropies = [-(part.exp() * part).sum(-1) for part in log_probs.split(STATISTICS_ROWS)]
-    entropy = (torch.cat(entropies) * there).sum() / count
-    correct = ((log_probs.argmax(-1) == targets) & there).sum() / count
-    return entropy, correct
+    return token_loss(logits, batch.targets, torch.as_tensor(share, device=device))

@@ -5,12 +5,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+from trl import SFTConfig
 
 from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
 from harness.backends.hf.training.captured import CapturedSteps
 from harness.backends.hf.training.eager import EagerSteps
+from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import rows_of
+from harness.backends.hf.training.token_loss import AT_A_TIME, token_loss
 
 CONFIG = LlamaConfig(
     vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=2,
@@ -83,3 +86,58 @@ def test_sizes_hold_every_batch_and_are_few():
 )
 def test_a_size_is_added_where_it_saves_more_than_it_costs(tokens, capture, wanted):
     assert sizes_of(tokens, capture) == wanted
+
+
+@pytest.mark.parametrize("tokens", [1, 5, AT_A_TIME + 3])
+def test_the_loss_in_parts_is_cross_entropy_with_its_gradient(tokens):
+    set_seed(0)
+    logits = torch.randn(tokens, 40, requires_grad=True)
+    logits.data[:, -1] = float("-inf")  # a padded vocabulary
+    targets = torch.randint(39, (tokens,))
+    targets[: tokens // 2] = -100
+    found = token_loss(logits, targets, torch.tensor(0.25))
+    (gradient,) = torch.autograd.grad(found.loss * 3, logits)
+    wanted = torch.nn.functional.cross_entropy(logits, targets, reduction="sum") * 0.25
+    (right,) = torch.autograd.grad(wanted * 3, logits)
+    assert float(found.loss) == pytest.approx(float(wanted), rel=1e-5)
+    assert torch.allclose(gradient, right, atol=1e-6)
+    there = targets != -100
+    probs = logits.detach()[there].softmax(-1)
+    entropy = torch.distributions.Categorical(probs).entropy().mean()
+    assert float(found.entropy) == pytest.approx(float(entropy), rel=1e-4)
+    right = (logits.argmax(-1) == targets)[there].float().mean()
+    assert float(found.accuracy) == pytest.approx(float(right))
+
+
+CHANGES = {
+    "lora": {}, "dropout": {"dropout": 0.1}, "accumulation": {"gradient_accumulation_steps": 2},
+    "checkpointing": {"gradient_checkpointing": True}, "unclipped": {"max_grad_norm": 0.0},
+    "lora+": {"ratio": 8.0}, "decay": {"weight_decay": 0.3},
+}  # fmt: skip
+
+
+def run_on_cuda(capture, *, dropout=0.0, ratio=None, **options):
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIG, dtype=torch.bfloat16).to("cuda")
+    lora = LoraConfig(r=4, target_modules="all-linear", lora_dropout=dropout)
+    model = get_peft_model(model, lora)
+    in_float32(model)
+    arguments = SFTConfig(
+        output_dir="unused", save_strategy="no", bf16=True, max_steps=30, learning_rate=1e-2,
+        logging_steps=1, per_device_train_batch_size=3,
+        **{"gradient_checkpointing": False, **options},
+    )  # fmt: skip
+    made = rows([7 + k % 23 for k in range(60)])
+    done = FlatTraining(model, made, arguments, ratio, capture=capture).run(100)
+    assert done.how["captured"] is capture, done.how
+    return [record["loss"] for record in done.log]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CHANGES)
+def test_captured_steps_give_the_losses_of_eager_ones(name):
+    eager_losses = run_on_cuda(False, **CHANGES[name])
+    captured = run_on_cuda(True, **CHANGES[name])
+    assert captured == pytest.approx(eager_losses, abs=0.05 if name == "dropout" else 0.02)
+    if name == "dropout":  # masks are drawn anew at each replay
+        assert captured != run_on_cuda(True, dropout=0.0)
