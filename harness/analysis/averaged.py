@@ -96,8 +96,12 @@ def averaged_difference(
         gaps.mean(axis=0), clusters=clusters, confidence=criteria.confidence
     )
     first, second = (side.mean(axis=(0, 2)) for side in (before, after))
+    found: tuple[float, float] = (crossed.low, crossed.high)
+    if crossed.standard_error == 0:  # nothing varies here, which is no proof that nothing can
+        one = difference_of_pairs(metric, variants[0][:1], criteria=criteria, labels=labels)
+        found = (one.low, one.high) if one else found
     # the labels' values are shares, and a t interval ignores their ends
-    low, high = within_shares(crossed.low, crossed.high)
+    low, high = within_shares(*found)
     delta = Delta(
         metric, crossed.delta, low, high, "undecided", len(shared),
         won=int(np.sum(first < second)), lost=int(np.sum(first > second)),

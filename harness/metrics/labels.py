@@ -7,13 +7,12 @@ resample the whole value (`harness.statistics.macro_f1`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.metrics.classification import ClassScores, confusion, per_class
 from harness.metrics.prediction import Prediction
 from harness.metrics.record import (
     Clusters,
-    CorpusDifference,
     Limits,
     Metric,
     Pairs,
@@ -21,6 +20,9 @@ from harness.metrics.record import (
     ScoredTask,
 )
 from harness.metrics.registry import metric, register
+
+if TYPE_CHECKING:
+    from harness.statistics import CorpusDifference
 
 _VERSION = 2
 """Raise it when the label of the same answer is read differently."""
@@ -95,13 +97,15 @@ class _OverLabels:
             gold, before[0], after[0], labels, clusters=clusters, confidence=confidence, of=of
         )
         if len(pairs) == 1:
-            return CorpusDifference(*found)
+            return found
         crossed = macro_f1_crossed(
             gold, before, after, labels, clusters=clusters, confidence=confidence, of=of
         )
-        return CorpusDifference(
-            crossed.delta, crossed.low, crossed.high, crossed.p_value, "crossed seeds, jackknife",
-            found.n, tuple(crossed.per_seed),
+        # without any spread the crossed interval has no width: examples alone are less certain
+        low, high = (crossed if crossed.standard_error > 0 else found)[1:3]
+        return found._replace(
+            delta=crossed.delta, low=low, high=high, p_value=crossed.p_value,
+            test="crossed seeds, jackknife", per_seed=tuple(crossed.per_seed),
         )  # fmt: skip
 
     def pseudo_values(self, pairs: Pairs, labels: Sequence[str]) -> Sequence[Sequence[float]]:

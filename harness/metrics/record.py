@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from harness.metrics.prediction import Prediction
+
+if TYPE_CHECKING:  # a declaration must not load numpy
+    from harness.statistics import CorpusDifference
 
 Scores = Mapping[str, float]
 """Metric → score of one example."""
@@ -84,19 +87,6 @@ class Limits(NamedTuple):
 
     low: float
     high: float
-
-
-class CorpusDifference(NamedTuple):
-    """Second minus first in a corpus metric."""
-
-    delta: float
-    low: float
-    high: float
-    p_value: float
-    test: str
-    n: int
-    per_seed: tuple[float, ...] = ()
-    """The difference of each training seed, if there are several."""
 
 
 Pairs = Sequence[tuple[Sequence[Prediction], Sequence[Prediction]]]

@@ -184,7 +184,14 @@ def interval(
 
     Scores between 0 and 1 have a mean between 0 and 1: no interval of theirs leaves these bounds.
     """
-    from harness.statistics import Interval, bca, clustered_share, clustered_t, wilson
+    from harness.statistics import (
+        Interval,
+        bca,
+        clustered_share,
+        clustered_t,
+        wilson,
+        wilson_share,
+    )
 
     if len(numbers) < 2:
         return None, None
@@ -200,6 +207,9 @@ def interval(
             found = Interval(max(0.0, found.low), min(1.0, found.high))
     elif set(numbers) <= {0.0, 1.0}:
         found = wilson(int(sum(numbers)), len(numbers))
+    elif len(set(numbers)) == 1 and 0.0 <= numbers[0] <= 1.0:
+        # equal scores leave a bootstrap without width; of all from 0 to 1, shares vary most
+        found = wilson_share(numbers[0], len(numbers))
     else:
         found = bca(numbers)
     return float(found.low), float(found.high)

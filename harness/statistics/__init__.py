@@ -11,41 +11,35 @@ from harness.statistics.combined import (
 from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.intervals import (
     bca,
-    clopper_pearson,
-    clustered_bootstrap,
     clustered_share,
     clustered_t,
     clustered_t_p,
     two_proportions,
     wilson,
+    wilson_share,
 )
 from harness.statistics.label_values import LABEL_STATISTICS
 from harness.statistics.macro_f1 import (
-    LabelDifference,
+    CorpusDifference,
     macro_f1_crossed,
     macro_f1_difference,
     macro_f1_influence,
     macro_f1_interval,
     macro_f1_swap,
 )
-from harness.statistics.multiplicity import benjamini_hochberg, holm
+from harness.statistics.multiplicity import holm
 from harness.statistics.paired import (
     Difference,
     agresti_min,
-    exact_mcnemar,
     mid_p_mcnemar,
-    paired_bootstrap,
     paired_difference,
     sign_flip,
 )
 from harness.statistics.power import (
-    detectable_gap,
     detectable_mean_gap,
     examples_needed,
-    noether_runs,
     sign_flip_floor,
     sign_flip_units,
-    unpaired_detectable_gap,
 )
 from harness.statistics.resampling import Interval, repeating
 from harness.statistics.verdict import Verdict, tie_groups, verdict
@@ -53,25 +47,20 @@ from harness.statistics.verdict import Verdict, tie_groups, verdict
 __all__ = [
     "LABEL_STATISTICS",
     "Combined",
+    "CorpusDifference",
     "CrossedDifference",
     "Difference",
     "Estimate",
     "Interval",
-    "LabelDifference",
     "MeanRatio",
     "Verdict",
     "agresti_min",
     "bca",
-    "benjamini_hochberg",
-    "clopper_pearson",
-    "clustered_bootstrap",
     "clustered_share",
     "clustered_t",
     "clustered_t_p",
     "crossed_difference",
-    "detectable_gap",
     "detectable_mean_gap",
-    "exact_mcnemar",
     "examples_needed",
     "fixed_effect",
     "holm",
@@ -82,8 +71,6 @@ __all__ = [
     "macro_f1_swap",
     "mean_ratio",
     "mid_p_mcnemar",
-    "noether_runs",
-    "paired_bootstrap",
     "paired_difference",
     "random_effect",
     "repeating",
@@ -92,7 +79,7 @@ __all__ = [
     "sign_flip_units",
     "tie_groups",
     "two_proportions",
-    "unpaired_detectable_gap",
     "verdict",
     "wilson",
+    "wilson_share",
 ]

@@ -15,7 +15,6 @@ from harness.statistics.resampling import (
     cluster_codes,
     enough,
     resampled_means,
-    resampled_statistic,
 )
 from harness.statistics.saddlepoint import bca_mean
 
@@ -27,10 +26,10 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         ValueError: n is not positive, or successes lie outside 0 to n.
     """
     _check_proportion(successes, n)
-    return _wilson(successes / n, float(n), confidence)
+    return wilson_share(successes / n, float(n), confidence)
 
 
-def _wilson(share: float, n: float, confidence: float) -> Interval:
+def wilson_share(share: float, n: float, confidence: float = 0.95) -> Interval:
     """Wilson's interval of ``share`` over ``n`` examples, which may be an effective number."""
     from scipy.special import ndtri
 
@@ -39,21 +38,6 @@ def _wilson(share: float, n: float, confidence: float) -> Interval:
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low = 0.0 if share == 0 else max(0.0, float(centre - half))
     high = 1.0 if share == 1 else min(1.0, float(centre + half))
-    return Interval(low, high)
-
-
-def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """The exact interval of a proportion, never below its coverage (Clopper and Pearson 1934).
-
-    Raises:
-        ValueError: n is not positive, or successes lie outside 0 to n.
-    """
-    from scipy.special import betaincinv
-
-    _check_proportion(successes, n)
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
-    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Interval(low, high)
 
 
@@ -95,37 +79,6 @@ def bca(
     return bca_limits(means, float(x.mean()), jackknife, confidence=confidence)
 
 
-def clustered_bootstrap(
-    values: Sequence[float],
-    clusters: Sequence[Hashable],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Interval:
-    """The BCa interval of a mean where whole clusters are resampled (Davison and Hinkley 1997).
-
-    Clusters may differ in size: the mean is the sum over the count of each resample.
-
-    Raises:
-        ValueError: there are fewer than two values or clusters, or one value is not finite.
-    """
-    x = _finite(values)
-    codes = cluster_codes(clusters, len(x))
-    sizes = np.bincount(codes).astype(np.float64)
-    sums = np.stack([np.bincount(codes, weights=x), sizes], axis=1)
-    if np.ptp(x) == 0:
-        return Interval(float(x[0]), float(x[0]))
-    ones = np.ones(len(sums))
-    means = resampled_statistic(sums, _ratio, ones, resamples=resamples, seed=seed)
-    jackknife = _ratio(sums.sum(axis=0) - sums)
-    return bca_limits(means, float(x.mean()), jackknife, confidence=confidence)
-
-
-def _ratio(sums: Floats) -> Floats:
-    return np.asarray(sums[:, 0] / sums[:, 1])
-
-
 def clustered_t(
     values: Sequence[float], clusters: Sequence[Hashable], *, confidence: float = 0.95
 ) -> Interval:
@@ -158,7 +111,7 @@ def clustered_share(
     spread = mean.mean * (1 - mean.mean)
     # p(1 - p)/n is the variance of n independent examples, so p(1 - p)/error² is how many there are
     effective = spread / mean.error**2 if mean.error > 0 else float(mean.groups)
-    return _wilson(mean.mean, min(max(effective, float(mean.groups)), float(n)), confidence)
+    return wilson_share(mean.mean, min(max(effective, float(mean.groups)), float(n)), confidence)
 
 
 def clustered_t_p(values: Sequence[float], clusters: Sequence[Hashable]) -> float:

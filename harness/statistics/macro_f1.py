@@ -9,24 +9,25 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.statistics.crossed import CrossedDifference, crossed_difference
 from harness.statistics.draws import Floats, sign_draws
+from harness.statistics.intervals import wilson_share
+from harness.statistics.label_cells import Cells, by_cluster, cells_of
 from harness.statistics.label_values import LabelStatistic, macro_f1
+from harness.statistics.paired import agresti_min
 from harness.statistics.resampling import (
     Interval,
     bca_limits,
     chunk_sizes,
-    cluster_codes,
     enough,
     repeating,
     resampled_statistic,
 )
 
 
-class LabelDifference(NamedTuple):
-    """A statistic over labels, such as macro-F1: fine-tuned minus baseline."""
+class CorpusDifference(NamedTuple):
+    """Second minus first in a value of all examples together, such as macro-F1."""
 
     delta: float
     low: float
@@ -34,17 +35,8 @@ class LabelDifference(NamedTuple):
     p_value: float
     test: str
     n: int
-
-
-class _Cells(NamedTuple):
-    """Examples grouped by their distinct combination of gold label and predictions."""
-
-    of_example: NDArray[np.intp]
-    """Cell of each example, shape (n,)."""
-    counts: Floats
-    """Examples in each cell, shape (cells,)."""
-    designs: tuple[Floats, ...]
-    """One per variant: what a cell adds to gold, predicted and hit counts, (cells, 3 labels)."""
+    per_seed: tuple[float, ...] = ()
+    """The difference of each training seed, if there are several."""
 
 
 def macro_f1_interval(
@@ -61,19 +53,42 @@ def macro_f1_interval(
     """The BCa interval of macro-F1 over exactly `labels`; a prediction outside them is a miss.
 
     Resamples are multinomial counts of the distinct (gold, prediction) combinations, or of whole
-    clusters where they are given.
+    clusters where they are given. Where no resample differs (all right, or all wrong), it is
+    Wilson's interval for the number of examples that the rarest label allows.
 
     Raises:
         ValueError: lengths differ, fewer than two examples or clusters, or an undeclared gold.
     """
-    cells = _cells(gold, [predicted], labels)
+    cells = cells_of(gold, [predicted], labels)
 
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[0])
 
-    return _interval(
-        cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
-    )
+    right = np.split(cells.designs[0], 3, axis=1)[2].sum(axis=1)
+    found = None
+    if 0 < right.mean() < 1:
+        found = _interval(
+            cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
+        )
+    # all right or all wrong: no resample holds an error, and a few only lack the rarest label
+    if found is None:
+        observed = float(statistic(cells.counts[None, :])[0])
+        return wilson_share(observed, _effective(cells, clusters), confidence)
+    return found
+
+
+def _effective(cells: Cells, clusters: Sequence[Hashable] | None) -> int:
+    """The examples that a value over labels is as certain as: labels × those of the rarest.
+
+    A bootstrap of answers that are all right never draws a wrong one, and its interval has no
+    width. Errors may sit in any label, and macro-F1 weighs them all alike: one example of the
+    rarest moves it most. With equal labels this is the number of examples. Clusters count as one.
+    """
+    units = by_cluster(cells, clusters) if clusters is not None else np.diag(cells.counts)
+    gold = np.split(cells.designs[0], 3, axis=1)[0]
+    having = units @ gold
+    sizes = (having > 0).sum(axis=0) if clusters is not None else having.sum(axis=0)
+    return len(sizes) * int(sizes[sizes > 0].min())
 
 
 def macro_f1_difference(
@@ -87,25 +102,29 @@ def macro_f1_difference(
     resamples: int = 10_000,
     seed: int = 0,
     of: LabelStatistic = macro_f1,
-) -> LabelDifference:
+) -> CorpusDifference:
     """The difference of macro-F1, the same examples resampled for both sides.
 
-    The p-value is that of `macro_f1_swap`.
+    The p-value is that of `macro_f1_swap`. Where no resample differs, the interval is Agresti and
+    Min's of no discordant example, for the number of examples that the rarest label allows.
 
     Raises:
         ValueError: lengths differ, fewer than two examples or clusters, or an undeclared gold.
     """
-    cells = _cells(gold, [baseline, finetuned], labels)
+    cells = cells_of(gold, [baseline, finetuned], labels)
 
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])
 
-    low, high = _interval(
+    found = _interval(
         cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
     )
+    if found is None:  # the sides agree on every example, which is no proof that they always do
+        found = agresti_min(0, 0, _effective(cells, clusters), confidence=confidence)
+    low, high = found
     delta = float(statistic(cells.counts[None, :])[0])
     p = _swap_p(cells, clusters, resamples, seed, of)
-    return LabelDifference(delta, low, high, p, "prediction swap", len(gold))
+    return CorpusDifference(delta, low, high, p, "prediction swap", len(gold))
 
 
 def macro_f1_crossed(
@@ -155,7 +174,7 @@ def macro_f1_influence(
     Raises:
         ValueError: as for `macro_f1_difference`.
     """
-    cells = _cells(gold, [baseline, finetuned], labels)
+    cells = cells_of(gold, [baseline, finetuned], labels)
 
     def statistic(sums: Floats) -> Floats:
         return of(sums @ cells.designs[1]) - of(sums @ cells.designs[0])
@@ -187,7 +206,7 @@ def macro_f1_swap(
     Raises:
         ValueError: lengths differ, fewer than two examples, or an undeclared gold.
     """
-    cells = _cells(gold, [baseline, finetuned], labels)
+    cells = cells_of(gold, [baseline, finetuned], labels)
     return _swap_p(cells, clusters, resamples, seed, of)
 
 
@@ -212,7 +231,7 @@ class _Swaps(NamedTuple):
 
 
 def _swap_p(
-    cells: _Cells,
+    cells: Cells,
     clusters: Sequence[Hashable] | None,
     resamples: int,
     seed: int,
@@ -222,7 +241,7 @@ def _swap_p(
     steps, counts = after - before, cells.counts
     clusters = repeating(clusters)
     if clusters is not None:
-        steps = _by_cluster(cells, clusters) @ steps
+        steps = by_cluster(cells, clusters) @ steps
         counts = np.ones(len(steps))
     swaps = _Swaps(cells.counts @ before, cells.counts @ after, steps, of)
     gap = float(swaps.gaps(np.zeros(len(counts))))
@@ -243,56 +262,24 @@ def _binomials(counts: Floats, resamples: int, seed: int) -> Iterator[Floats]:
         yield rng.binomial(whole, 0.5, (size, len(whole))).astype(np.float64)
 
 
-def _by_cluster(cells: _Cells, clusters: Sequence[Hashable]) -> Floats:
-    """How many examples of each cell a cluster holds, (clusters, cells)."""
-    size = len(cells.counts)
-    codes = cluster_codes(clusters, len(cells.of_example))
-    groups = int(codes.max()) + 1
-    flat = np.bincount(codes * size + cells.of_example, minlength=groups * size)
-    return flat.reshape(groups, size).astype(np.float64)
-
-
 def _interval(
-    cells: _Cells,
+    cells: Cells,
     statistic: Callable[[Floats], Floats],
     clusters: Sequence[Hashable] | None,
     *,
     confidence: float,
     resamples: int,
     seed: int,
-) -> Interval:
+) -> Interval | None:
+    """The BCa interval of a statistic of summed counts; None if no resample differs."""
     units, weights = np.eye(len(cells.counts)), cells.counts
     if clusters is not None:
-        units = _by_cluster(cells, clusters)
+        units = by_cluster(cells, clusters)
         weights = np.ones(len(units))
     resamples = max(resamples, enough(confidence))
     replicates = resampled_statistic(units, statistic, weights, resamples=resamples, seed=seed)
     observed = float(statistic(cells.counts[None, :])[0])
-    if np.ptp(replicates) == 0:
-        return Interval(observed, observed)
+    if np.ptp(replicates) <= 1e-12:  # sums in another order differ in their last bits
+        return None
     jackknife = statistic(cells.counts - units)
     return bca_limits(replicates, observed, jackknife, weights, confidence)
-
-
-def _cells(
-    gold: Sequence[Hashable], variants: Sequence[Sequence[Hashable]], labels: Sequence[Hashable]
-) -> _Cells:
-    if len(gold) < 2 or any(len(v) != len(gold) for v in variants):
-        raise ValueError(
-            f"need two or more pairs, got {len(gold)} and {[len(v) for v in variants]}"
-        )
-    number = {label: i for i, label in enumerate(labels)}
-    if unknown := {g for g in gold if g not in number}:
-        raise ValueError(f"gold labels outside the declared ones: {sorted(map(str, unknown))}")
-    other = len(number)
-    columns = [[number.get(x, other) for x in column] for column in (gold, *variants)]
-    rows, inverse, counts = np.unique(
-        np.array(columns, dtype=np.intp).T, axis=0, return_inverse=True, return_counts=True
-    )
-    one_hot = np.eye(other + 1)[:, :other]
-    truth = one_hot[rows[:, 0]]
-    designs = []
-    for k in range(1, rows.shape[1]):
-        guess = one_hot[rows[:, k]]
-        designs.append(np.concatenate([truth, guess, truth * guess], axis=1))
-    return _Cells(np.ravel(inverse), counts.astype(np.float64), tuple(designs))

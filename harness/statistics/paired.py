@@ -60,7 +60,8 @@ def paired_difference(
     """The mean difference with its interval: clustered t where clusters repeat, else BCa.
 
     Right-or-wrong scores without clusters get Agresti and Min's interval instead: with few or no
-    discordant examples a bootstrap would claim a certainty that the examples do not have.
+    discordant examples a bootstrap would claim a certainty that the examples do not have. So do
+    other scores from 0 to 1 of which none differs.
 
     The p-value follows: signs of whole clusters flipped where they repeat, else mid-p McNemar for
     right or wrong, else signs of examples.
@@ -84,6 +85,13 @@ def paired_difference(
     elif binary:
         low, high = agresti_min(won, lost, len(d), confidence=confidence)
         p, name = mid_p_mcnemar(won, lost), "mid-p McNemar"
+    elif (
+        not d.any() and min(before.min(), after.min()) >= 0 and max(before.max(), after.max()) <= 1
+    ):
+        # no example differs: a bootstrap would say that none ever does. Right-or-wrong scores vary
+        # most of all within 0 to 1, so their interval holds for any such score.
+        low, high = agresti_min(0, 0, len(d), confidence=confidence)
+        p, name = 1.0, "sign-flip"
     else:
         low, high = bca(d.tolist(), confidence=confidence, seed=seed)
         p, name = sign_flip(d.tolist(), seed=seed), "sign-flip"
@@ -121,14 +129,6 @@ def agresti_min(won: int, lost: int, n: int, *, confidence: float = 0.95) -> Int
     error = np.sqrt((b + c) - (b - c) ** 2 / total) / total
     half = float(ndtri(0.5 + confidence / 2) * error)
     return Interval(max(-1.0, centre - half), min(1.0, centre + half))
-
-
-def exact_mcnemar(won: int, lost: int) -> float:
-    """The two-sided exact value of McNemar's test: a binomial test of won against lost."""
-    from scipy.special import bdtr
-
-    n, smaller = won + lost, min(won, lost)
-    return float(min(1.0, 2 * bdtr(smaller, n, 0.5))) if n else 1.0
 
 
 def mid_p_mcnemar(won: int, lost: int) -> float:
@@ -176,22 +176,3 @@ def _rare_flip(differences: Floats, bound: float, seed: int) -> float:
     # kept minus flipped = 2 × kept - all
     sums = np.concatenate([(u < signs.keep) @ effects for u in uniforms]) * 2 - observed
     return rare_p(signs, observed, sums, bound)
-
-
-def paired_bootstrap(
-    baseline: Sequence[float],
-    finetuned: Sequence[float],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Interval:
-    """The BCa interval of the mean difference, the same examples drawn for both sides.
-
-    Raises:
-        ValueError: the sequences differ in length or hold fewer than two pairs.
-    """
-    if len(baseline) != len(finetuned):
-        raise ValueError(f"need pairs, got {len(baseline)} and {len(finetuned)}")
-    d = np.asarray(finetuned, dtype=np.float64) - np.asarray(baseline, dtype=np.float64)
-    return bca(d.tolist(), confidence=confidence, resamples=resamples, seed=seed)

@@ -11,15 +11,6 @@ def _z_sum(alpha: float, power: float) -> float:
     return float(ndtri(1 - alpha / 2) + ndtri(power))
 
 
-def detectable_gap(n: int, discordant: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The smallest paired gap of right-or-wrong scores found with `power`, as a share of 1.
-
-    The variance of a difference in {-1, 0, 1} is taken as the discordant share, its value at a
-    small gap (Connor 1987; Miller 2024, section 5).
-    """
-    return detectable_mean_gap(n, math.sqrt(discordant), alpha=alpha, power=power)
-
-
 def detectable_mean_gap(n: int, sd: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """The smallest mean paired difference found with `power`, in the unit of `sd`.
 
@@ -37,13 +28,6 @@ def detectable_mean_gap(n: int, sd: float, *, alpha: float = 0.05, power: float 
     return _z_sum(alpha, power) * sd / math.sqrt(n)
 
 
-def unpaired_detectable_gap(
-    n: int, share: float, *, alpha: float = 0.05, power: float = 0.8
-) -> float:
-    """The smallest gap of two proportions near `share` on n different examples each."""
-    return detectable_mean_gap(n, math.sqrt(2 * share * (1 - share)), alpha=alpha, power=power)
-
-
 def examples_needed(gap: float, sd: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
     """How many paired examples find a mean difference of `gap` with `power`."""
     if gap <= 0:
@@ -59,13 +43,3 @@ def sign_flip_floor(seeds: int) -> float:
 def sign_flip_units(alpha: float) -> int:
     """The fewest differences whose signs can reach `alpha`: six for 0.05, two-sided."""
     return math.ceil(1 - math.log2(alpha) - 1e-9)  # rounding must not add one at 1/32
-
-
-def noether_runs(probability: float = 0.75, *, alpha: float = 0.05, beta: float = 0.05) -> int:
-    """Paired runs that show P(A > B) = `probability` (Noether 1987; Bouthillier et al. 2021)."""
-    from scipy.special import ndtri
-
-    if not 0.5 < probability <= 1:
-        raise ValueError(f"probability must lie above 0.5, up to 1, got {probability}")
-    z = float(ndtri(1 - alpha) + ndtri(1 - beta))
-    return math.ceil(z**2 / (6 * (probability - 0.5) ** 2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.statistics import bca, clustered_bootstrap, draws, sign_flip
+from harness.statistics import bca, draws, sign_flip
 from harness.statistics.draws import bootstrap_draws, sign_draws
 from harness.statistics.resampling import bca_limits
 
@@ -82,10 +82,3 @@ def test_signs_are_fair_and_independent():
 def test_a_count_reaches_the_size_of_a_tiny_sample():
     counts = np.concatenate(list(bootstrap_draws(2, 500, 0)))
     assert set(counts.ravel()) == {0, 1, 2}
-
-
-def test_equal_clusters_are_resampled_as_their_means():
-    x = np.random.default_rng(5).exponential(size=60)
-    thrice = np.repeat(x, 3)
-    clusters = np.repeat(np.arange(60), 3).tolist()
-    assert clustered_bootstrap(thrice, clusters) == pytest.approx(bca(x))

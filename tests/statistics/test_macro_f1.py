@@ -3,10 +3,12 @@ import pytest
 from sklearn.metrics import f1_score
 
 from harness.statistics import (
+    agresti_min,
     macro_f1_crossed,
     macro_f1_difference,
     macro_f1_interval,
     macro_f1_swap,
+    wilson,
 )
 
 LABELS = ("a", "b", "c")
@@ -94,11 +96,52 @@ def test_swap_finds_a_difference_in_at_most_7_percent_of_equal_variants():
 def test_equal_predictions_differ_by_nothing():
     gold, guess = _answers(np.random.default_rng(6), 40, 0.6)
     found = macro_f1_difference(gold, guess, guess, LABELS)
-    assert (found.delta, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    assert (found.delta, found.p_value) == (0, 1)
+    assert found.low == -found.high < 0
+
+
+def test_answers_that_are_all_right_or_all_wrong_are_no_certainty():
+    gold = ["a"] * 40 + ["b"] * 10 + ["c"] * 30
+    # as sure as of 3 labels × the 10 examples of the rarest
+    assert macro_f1_interval(gold, gold, "abc") == wilson(30, 30)
+    assert macro_f1_interval(gold, ["none"] * 80, "abc") == wilson(0, 30)
+    pairs = [i // 2 for i in range(80)]  # the rarest label is in 5 of them
+    assert macro_f1_interval(gold, gold, "abc", clusters=pairs) == wilson(15, 15)
+
+
+def test_sides_that_agree_everywhere_may_still_differ():
+    gold = ["a"] * 40 + ["b"] * 10
+    found = macro_f1_difference(gold, gold, gold, "ab")
+    assert (found.delta, found.p_value) == (0, 1)
+    assert (found.low, found.high) == agresti_min(0, 0, 20)
+
+
+@pytest.mark.parametrize("rare", [0.1, 1 / 3])
+def test_the_interval_of_a_nearly_perfect_model_covers_the_truth(rare):
+    """Errors of 1% in every label: most samples of 60 have none, and the bootstrap no width."""
+    rng = np.random.default_rng(21)
+    shares = np.array([rare, (1 - rare) / 2, (1 - rare) / 2])
+    labels = np.arange(3)
+
+    def sample(n):
+        gold = rng.choice(labels, n, p=shares)
+        wrong = rng.random(n) < 0.01
+        return gold, np.where(wrong, (gold + rng.integers(1, 3, n)) % 3, gold)
+
+    gold, told = sample(400_000)
+    truth = f1_score(gold, told, average="macro")
+    inside = perfect = 0
+    for _ in range(300):
+        gold, told = (side.tolist() for side in sample(60))
+        low, high = macro_f1_interval(gold, told, range(3), resamples=400)
+        inside += low <= truth <= high
+        perfect += gold == told
+    assert perfect > 100
+    assert inside / 300 >= 0.93
 
 
 def test_an_unparsed_prediction_is_a_miss_and_an_unknown_gold_is_refused():
-    assert macro_f1_interval(["a", "b"], [None, None], ("a", "b")) == (0, 0)
+    assert macro_f1_interval(["a", "b"], [None, None], ("a", "b")) == wilson(0, 2)
     with pytest.raises(ValueError, match="outside the declared"):
         macro_f1_interval(["a", "z"], ["a", "a"], ("a", "b"))
 

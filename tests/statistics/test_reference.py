@@ -1,14 +1,13 @@
 """Values of statsmodels 0.15.0, kept as literals: it is no dependency."""
 
 import pytest
+from scipy.stats import binom
 
 from harness.statistics import (
-    benjamini_hochberg,
-    clopper_pearson,
     clustered_t,
     crossed_difference,
-    exact_mcnemar,
     holm,
+    mid_p_mcnemar,
     two_proportions,
     wilson,
 )
@@ -17,37 +16,26 @@ from harness.statistics import (
 @pytest.mark.parametrize(
     ("won", "lost", "p"), [(12, 4, 0.076812744140625), (30, 18, 0.11140289106101878), (3, 0, 0.25)]
 )
-def test_exact_mcnemar(won, lost, p):
-    assert exact_mcnemar(won, lost) == pytest.approx(p, abs=1e-12)
+def test_mcnemar_is_the_exact_value_less_half_the_observed_point_on_each_side(won, lost, p):
+    point = binom.pmf(min(won, lost), won + lost, 0.5)
+    assert mid_p_mcnemar(won, lost) == pytest.approx(p - point, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("hits", "n", "score", "exact"),
+    ("hits", "n", "score"),
     [
-        (0, 50, (0.0, 0.07134759913335874), (0.0, 0.07112173646419767)),
-        (
-            35,
-            50,
-            (0.5624964953554659, 0.8089644649911905),
-            (0.5539176743388218, 0.8213821543358532),
-        ),
-        (
-            7,
-            9,
-            (0.45258896910698887, 0.9367748928821533),
-            (0.39990642628368783, 0.9718550265221018),
-        ),
+        (0, 50, (0.0, 0.07134759913335874)),
+        (35, 50, (0.5624964953554659, 0.8089644649911905)),
+        (7, 9, (0.45258896910698887, 0.9367748928821533)),
     ],
 )
-def test_intervals_of_a_share(hits, n, score, exact):
+def test_the_interval_of_a_share(hits, n, score):
     assert tuple(wilson(hits, n)) == pytest.approx(score, abs=1e-9)
-    assert tuple(clopper_pearson(hits, n)) == pytest.approx(exact, abs=1e-9)
 
 
 def test_multiplicity():
     p = [0.01, 0.04, 0.03, 0.005, 0.5]
     assert holm(p) == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.5])
-    assert benjamini_hochberg(p) == pytest.approx([0.025, 0.05, 0.05, 0.025, 0.5])
 
 
 def test_two_independent_shares():
