@@ -13,6 +13,19 @@ def test_every_suite_is_valid(shipped_suites):
         assert expand(load_suite(path), path)
 
 
+def test_the_first_run_is_a_grid_that_needs_no_gpu(root):
+    path = root / "suites" / "finance.yaml"
+    here = [c for c in expand(load_suite(path), path) if c.model.requires.accelerator != "cuda"]
+    trained = [cell for cell in here if not cell.is_baseline]
+    # at most 30: each is seconds of work, and all of them are to take two minutes on two cores
+    assert 12 <= len(trained) <= 30
+    assert {cell.dataset.name for cell in here} == {
+        "finance-qa", "ru-calculations", "finance-labels"
+    }  # fmt: skip
+    assert {cell.quantization for cell in here} == {"none", "int8", "nf4"}
+    assert len({cell.model.name for cell in here}) == len({cell.adapter for cell in trained}) == 2
+
+
 def test_every_model_card_is_valid(root):
     for path in sorted((root / "models").glob("*.yaml")):
         assert load_model_card(path).name == path.stem

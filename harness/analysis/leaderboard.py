@@ -63,7 +63,8 @@ class Leaderboard:
         """A tidy pandas table: a row for each variant and metric.
 
         ``value`` is the mean over seeds, ``delta`` the difference to the baseline with its 95%
-        interval. A variant without a result has one row, with its ``status`` and ``reason``.
+        interval. A variant without a result has one row, with its ``status`` and ``reason``. For a
+        speed that was measured on another data set, ``measured_on`` names it.
         """
         from pandas import DataFrame
 

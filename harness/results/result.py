@@ -182,7 +182,8 @@ class Run:
     def to_frame(self) -> DataFrame:
         """A tidy pandas table: a row for each cell and metric, and for each category.
 
-        It is what ``results.csv`` holds. A cell without a result has one row with its status.
+        It is what ``results.csv`` holds. A cell without a result has one row with its status. For a
+        speed that another cell measured, ``measured_in`` is that cell's key.
         """
         from pandas import DataFrame
 
