@@ -11,6 +11,7 @@ from harness.errors import HarnessError, NoBaseline
 from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot
 from harness.gate.verdict import GateVerdict
+from harness.results.result import Run
 
 
 def check(
@@ -63,8 +64,22 @@ def update_baseline(run: RunLike, reason: str, *, path: StrPath | None = None) -
     if not reason.strip():
         raise HarnessError("a baseline needs a reason", hint="Say why it changes, in a few words.")
     read = run_of(run)
-    place = Path(path) if path else gate.baseline_path(read)
+    place = Path(path) if path else _beside_the_suite(read)
     return Recorded(place, gate.update_baseline(read, place, reason))
+
+
+def _beside_the_suite(run: Run) -> Path:
+    """Where the baseline of ``run`` goes if nobody says so.
+
+    Raises:
+        HarnessError: the suite is not there. A run names any path, and one that was sent to you
+            must not replace a file of yours.
+    """
+    place, suite = gate.baseline_path(run), Path(run.suite["path"])
+    if suite.is_file() or place.resolve().is_relative_to(Path.cwd()):
+        return place
+    hint = f"Name the baseline's file: harness baseline update {run.directory} … -o FILE"
+    raise HarnessError(f"the suite that the run names is not here: {suite}", hint=hint)
 
 
 def load_baseline(path: StrPath) -> Snapshot:

@@ -174,7 +174,8 @@ def _incomparable(
 
 def baseline_path(run: Run) -> Path:
     """``<suite>.baseline.json`` beside the suite of ``run``."""
-    return Path(run.suite["path"]).with_suffix(".baseline.json")
+    path = Path(run.suite["path"] or run.suite["name"])
+    return path.parent / f"{path.stem or 'run'}.baseline.json"
 
 
 def gate_run(run: Run, against: str | None = None, rules: Path | None = None) -> GateVerdict | None:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import DamagedFile, HarnessError
 from harness.metrics.prediction import Prediction
 from harness.results.paths import RunPaths
+from harness.results.planned import problem_of
 
 Rows = TypeVar("Rows")
 WHOLE_DIGITS = 20
@@ -108,6 +109,9 @@ def read_plan(directory: Path, *, given: str) -> dict[str, Any]:
         isinstance(cell, dict) and isinstance(cell.get("key"), str) for cell in cells
     ):
         raise no_plan(given, "it has no list of cells")
+    problem = problem_of(plan)
+    if problem:
+        raise no_plan(given, problem)
     return plan
 
 

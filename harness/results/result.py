@@ -44,6 +44,7 @@ from harness.results.records import (
 from harness.results.redaction import Redaction, without_texts
 from harness.results.state import state_of
 from harness.results.value import Value as Value
+from harness.results.value import is_half_interval
 from harness.results.value import value_of as value_of
 from harness.suite.schema import AXES, CellAxes
 
@@ -244,10 +245,9 @@ def load_result(path: Path) -> CellResult | None:
         found = _result_type().validate_json(json.dumps(upgraded(record)))
     except ValidationError as error:
         raise damaged_field(path, error, hint=hint) from None
-    for value in found.values:
-        if (value.ci_low is None) != (value.ci_high is None):
-            what = f"is damaged: {value.metric}: an interval with one end"
-            raise DamagedFile(what, where=str(path), hint=hint)
+    if half := next(filter(is_half_interval, found.values), None):
+        what = f"is damaged: {half.metric}: an interval with one end"
+        raise DamagedFile(what, where=str(path), hint=hint)
     return found
 
 
@@ -272,7 +272,7 @@ def load_run(directory: Path) -> Run:
     directory = unpacked(directory) if directory.is_file() else directory
     paths = RunPaths(directory)
     plan = read_plan(directory, given=given)
-    suite = {"name": str(plan["suite"]["name"]), **plan["suite"]}
+    suite = {"path": plan["suite"]["name"], **plan["suite"]}
     state = state_of(directory)  # before anything is read: what changes since is another state
     try:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]

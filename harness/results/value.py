@@ -58,3 +58,8 @@ def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
             said = value.higher_is_better
             found[value.metric] = said if found.get(value.metric, said) == said else None
     return found
+
+
+def is_half_interval(value: Value) -> bool:
+    """Whether ``value`` has one end of an interval and lacks the other."""
+    return (value.ci_low is None) != (value.ci_high is None)

@@ -166,3 +166,30 @@ def test_a_label_that_the_result_does_not_count_is_named(run, tmp_path):
     found = harness("check", tmp_path / "run", "--against", _baseline())
     assert found.exit_code == 2, found.output
     assert 'predictions.jsonl:1: is damaged: label: "yes" is none of' in found.output
+
+
+@pytest.mark.parametrize("path", ["/", "../../x/suite.yaml", "/etc/passwd2", ""])
+def test_a_baseline_goes_beside_a_suite_that_is_there_or_where_it_was_told_to(
+    run, tmp_path, monkeypatch, path
+):
+    """A run that was sent to somebody names any path as its suite's."""
+    shutil.copytree(run, tmp_path / "run")
+    plan = tmp_path / "run" / "plan.json"
+    record = json.loads(plan.read_text())
+    record["suite"]["path"] = path
+    plan.write_text(json.dumps(record))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = harness("baseline", "update", tmp_path / "run", "--reason", "x")
+    written = list(Path().iterdir())
+    if found.exit_code == 0:  # no path: in the working directory, under the run's name
+        assert [p.name for p in written] == ["run.baseline.json"]
+    else:
+        assert found.exit_code == 2, found.output
+        assert "the suite that the run names is not here" in found.output
+        assert written == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["here", "run"]
+    named = harness(
+        "baseline", "update", tmp_path / "run", "--reason", "x", "-o", tmp_path / "b.json"
+    )
+    assert named.exit_code == 0, named.output

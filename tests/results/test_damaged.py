@@ -56,6 +56,29 @@ def test_a_plan_that_is_none(run, tmp_path, text):
     assert f"{run}: plan.json is no plan of a run" in found.output
 
 
+ODD_PLANS = {
+    "a gate of a number": ("suite", "gate", 3), "a rule of another kind": ("suite", "gate", {"rules": [{"metric": 3}]}),
+    "an unknown order": ("suite", "objectives", {"order_by": "luck"}), "claims of numbers": ("suite", "claims", [3]),
+    "a claim of nothing": ("suite", "claims", [{"claim": {}, "model": "m"}]), "a source of a number": ("suite", "source", 3),
+    "an unknown axis": ("suite", "baseline_of", "luck"), "a path of a number": ("suite", "path", 3),
+    "a name of a list": ("suite", "name", ["s"]), "a model of a number": ("cells", "model", 3),
+    "a seed of a text": ("cells", "seed", "x"), "a reason of a number": ("cells", "skip", 3.5),
+    "a fingerprint of nothing": ("cells", "fingerprint", None), "a data set of a list": ("cells", "dataset", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["report", "show"])
+@pytest.mark.parametrize(("block", "key", "value"), ODD_PLANS.values(), ids=ODD_PLANS)
+def test_an_odd_value_in_a_plan_is_named(run, tmp_path, command, block, key, value):
+    plan = json.loads((run / "plan.json").read_text())
+    (plan["suite"] if block == "suite" else plan["cells"][0])[key] = value
+    (run / "plan.json").write_text(json.dumps(plan))
+    found = READERS[command](run, run, tmp_path)
+    assert found.exit_code == 2, found.output
+    place = f"suite.{key}" if block == "suite" else f"cells.0.{key}"
+    assert f"plan.json is no plan of a run: {place}" in found.output
+
+
 @pytest.mark.parametrize("suite", [{}, None, [], 3, {"name": "s", "path": "p"}])
 def test_a_packed_plan_that_is_none_names_the_file_that_was_given(run, tmp_path, suite):
     packed = pack(run, tmp_path / "run.tar.xz")
