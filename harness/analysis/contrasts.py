@@ -118,15 +118,9 @@ def axis_differences(
     if not values and len(names) > MAX_VALUES:
         pairs = [(names[0], other) for other in names[1:]]
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
+    asked = _Asked(axis, read, metrics or {}, margin, {})
     found = [
-        _contrast(
-            axis,
-            pair,
-            [c for c in cells if c.dataset == name],
-            read,
-            (metrics or {}).get(name),
-            margin,
-        )
+        _contrast(asked, pair, [cell for cell in cells if cell.dataset == name])
         for pair in pairs
         for name in datasets
     ]
@@ -178,28 +172,41 @@ def _corrected(axis: str, contrasts: Sequence[Contrast]) -> AxisDifferences:
     return AxisDifferences(axis, tuple(done), whole, costs, family)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What all contrasts of an axis are made of."""
+
+    axis: str
+    read: Read
+    metrics: Mapping[str, str]
+    margin: float | None
+    known: dict[str, int]
+    """What `comparable` found of each cell, for the next contrast."""
+
+
 def _contrast(
-    axis: str, values: tuple[str, str], cells: Sequence[CellResult], read: Read,
-    metric: str | None, margin: float | None,
-) -> Contrast | None:  # fmt: skip
+    asked: _Asked, values: tuple[str, str], cells: Sequence[CellResult]
+) -> Contrast | None:
     """The contrast of two values on the data set of ``cells``; None if neither side has a cell."""
     lost: Counter[str] = Counter()
-    variants = matched(axis, values, cells, lost)
+    variants = matched(asked.axis, values, cells, lost)
     if not variants and not lost:
         return None
-    metric = metric or cells[0].primary_metric
-    plain = Contrast(axis, *values, cells[0].dataset, metric, None, left_out=lost)
+    dataset = cells[0].dataset
+    metric = asked.metrics.get(dataset, cells[0].primary_metric)
+    plain = Contrast(asked.axis, *values, dataset, metric, None, left_out=lost)
     pairs: CellPairs = {
         (each.name, each.pairs[seed][0].dataset, seed): each.pairs[seed]
         for each in variants
         for seed in each.pairs
     }
     plain = replace(plain, costs=cost_ratios(pairs), measured=pairs)
-    kept = without_gaps(comparable(variants, read, lost), lost)
+    kept = without_gaps(comparable(variants, asked.read, lost, asked.known), lost)
     if not kept:
         return plain
     sides = [cell for each in kept for pair in each.pairs.values() for cell in pair]
     labels = next((cell.labels for cell in sides if cell.labels), ())
+    margin = asked.margin
     if margin is None:
         margin = float(sides[0].evaluation("margin") or 0)
     noise = noise_floor(cell.noise.floor for cell in sides)
@@ -207,7 +214,7 @@ def _contrast(
     seeds = max(len(each.pairs) for each in kept)
     found = averaged_difference(
         metric,
-        [[(read(a), read(b)) for a, b in each.pairs.values()] for each in kept],
+        [[(asked.read(a), asked.read(b)) for a, b in each.pairs.values()] for each in kept],
         covers=covers(kept, seeds), criteria=criteria, labels=labels,
     )  # fmt: skip
     if found is None:

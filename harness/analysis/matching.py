@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.analysis.comparable import Scored, incomparable, other_settings
+from harness.analysis.comparable import Scored, identity, incomparable, other_settings
 from harness.analysis.difference import EXAMPLES
 from harness.analysis.seeds import covered, seed_pairs
 from harness.metrics.prediction import Records
@@ -68,15 +68,33 @@ def matched(
     return found
 
 
-def comparable(variants: Sequence[Variants], read: Read, lost: Counter[str]) -> list[Variants]:
-    """The variants whose sides are comparable example by example."""
+def comparable(
+    variants: Sequence[Variants], read: Read, lost: Counter[str], known: dict[str, int]
+) -> list[Variants]:
+    """The variants whose sides are comparable example by example.
+
+    Args:
+        variants: Pairs of variants.
+        read: Gives the records of a cell.
+        lost: Counts what is not comparable, by reason.
+        known: Cell key → `identity` of its records, filled here and used again.
+    """
     kept = []
     for each in variants:
         cells = [cell for pair in each.pairs.values() for cell in pair]
         first = Scored(cells[0], read(cells[0]))
         others = [Scored(cell, read(cell)) for cell in cells[1:]]
+        for one in (first, *others):
+            if one.result.key not in known:
+                known[one.result.key] = identity(one.records) if one.records else 0
+        alike = known[first.result.key]
         reasons = (
-            incomparable(first.records, other.records) or other_settings(first, other)
+            (
+                None
+                if alike and known[other.result.key] == alike
+                else incomparable(first.records, other.records)
+            )
+            or other_settings(first, other)
             for other in others
         )
         reason = next((text for text in reasons if text), None)

@@ -54,7 +54,7 @@ def needs_text(contrast: Contrast) -> str:
     """What would decide an undecided contrast; empty if that is not known."""
     if contrast.delta is None or contrast.more_examples is None:
         return ""
-    return f"{about(contrast.more_examples)} more examples would decide"
+    return f"{about(contrast.more_examples)} more would decide"
 
 
 def axis_sentences(found: AxisDifferences, *, with_base: bool = True) -> list[str]:
@@ -194,5 +194,6 @@ def _lines(each: Contrast) -> list[str]:
     seeds = "1 seed" if each.seeds < 2 else f"{each.seeds} seeds"
     count = len(each.variants)
     many = f"{count} variants, {min(each.per_variant):+.3f} to {max(each.per_variant):+.3f}"
-    about = [many if count > 1 else each.variants[0], seeds, needs_text(each), left_out_text(each)]
-    return [_line(each.dataset, each.delta), f"    {'; '.join(filter(None, about))}"]
+    what = f"{many if count > 1 else each.variants[0]}; {seeds}, n {each.delta.n}"
+    more = (needs_text(each), left_out_text(each))
+    return [_line(each.dataset, each.delta), f"    {'; '.join(filter(None, (what, *more)))}"]
