@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -63,6 +64,7 @@ class _Resolver:
         self.sweep: dict[str, Options] = {}
         self._cross_with_sweep()
         self._cards: dict[str, ModelCard] = {}
+        self._evaluations: dict[str, Evaluation] = {}
 
     def _entries(self, axis: str) -> dict[str, Any]:
         items = [i for i in getattr(self.suite.matrix, axis) if i != BASE]
@@ -142,8 +144,12 @@ class _Resolver:
         return merged
 
     def _evaluation(self, options: Options) -> Evaluation:
+        text = json.dumps(options, sort_keys=True)
+        if text in self._evaluations:  # thousands of cells have one of a few
+            return self._evaluations[text]
         try:
-            return Evaluation(**options)
+            made = self._evaluations[text] = Evaluation(**options)
+            return made
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -121,7 +122,44 @@ def preflight(
     # on several kinds of machine nobody knows yet which one a cell gets: there the worker looks
     # again whether what an earlier cell did can be used
     earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
-    return [_decide(cell, where, earlier, max_vram_gib) for cell in cells]
+    alike = _Alike(where, max_vram_gib)
+    return [_decide(cell, alike, earlier) for cell in cells]
+
+
+class _Alike:
+    """What cells that differ in their seed alone have in common, found out once for all of them."""
+
+    def __init__(self, where: Site, max_vram_gib: float | None) -> None:
+        self._where = where
+        self._limit = max_vram_gib
+        self._content: dict[tuple[str, ...], dict[str, str]] = {}
+        self._memory: dict[tuple[str, ...], Estimate | None] = {}
+        self._reasons: dict[tuple[str, ...], str | None] = {}
+
+    def content(self, cell: Cell, key: tuple[str, ...]) -> dict[str, str]:
+        """The hashes of what ``cell`` reads, as they are while this plan is made."""
+        if key not in self._content:
+            self._content[key] = content_of(cell)
+        return self._content[key]
+
+    def memory(self, cell: Cell, key: tuple[str, ...]) -> Estimate | None:
+        """What ``cell`` is expected to need."""
+        if key not in self._memory:
+            self._memory[key] = estimate(cell)
+        return self._memory[key]
+
+    def reason(self, cell: Cell, key: tuple[str, ...]) -> str | None:
+        """Why ``cell`` is skipped."""
+        if key not in self._reasons:
+            self._reasons[key] = skip_reason(cell, self._where, self._limit)
+        return self._reasons[key]
+
+
+def _seedless(cell: Cell) -> tuple[str, ...]:
+    """Everything of ``cell`` but its seed; `include` may change settings of a single cell."""
+    axes = [str(name) for axis, name in cell.axes.items() if axis != "seed"]
+    settings = json.dumps([cell.training, cell.generation], sort_keys=True, default=str)
+    return (*axes, settings, cell.evaluation.model_dump_json(), str(cell.is_measured))
 
 
 class _Earlier:
@@ -166,13 +204,14 @@ class _Earlier:
         return self._splits[name]
 
 
-def _decide(cell: Cell, where: Site, earlier: _Earlier, max_vram_gib: float | None) -> Decision:
-    content = content_of(cell)
+def _decide(cell: Cell, alike: _Alike, earlier: _Earlier) -> Decision:
+    same = _seedless(cell)
+    content = alike.content(cell, same)
     cell_fingerprint = fingerprint(cell, content=content)
     key = cell_key(cell.axes, cell_fingerprint)
     shared: dict[str, Any] = {
         "content": content,
-        "memory": estimate(cell),
+        "memory": alike.memory(cell, same),
     }
     stored, again = _stored(earlier.run.cell(key))
     is_done = stored and stored.status == "ok" and stored.fingerprint == cell_fingerprint
@@ -181,7 +220,7 @@ def _decide(cell: Cell, where: Site, earlier: _Earlier, max_vram_gib: float | No
             shared |= {"reason": "its metrics are newer", "stages": ("score",)}
         return Decision(cell, key, cell_fingerprint, "current", **shared)
     # a current cell stays current even on a machine that could not run it: its result is there
-    if reason := skip_reason(cell, where, max_vram_gib):
+    if reason := alike.reason(cell, same):
         return Decision(cell, key, cell_fingerprint, "skip", reason, **shared)
     reuse = earlier.stages(cell, content)
     if again and reuse.get("predict") == key:

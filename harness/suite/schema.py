@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from typing import Any, Literal, TypedDict
 
@@ -217,7 +218,7 @@ class Matrix(Part):
     def _distinct(self) -> Matrix:
         for axis in AXES:
             names = axis_names(getattr(self, axis))
-            twice = sorted({str(name) for name in names if names.count(name) > 1})
+            twice = sorted(str(name) for name, count in Counter(names).items() if count > 1)
             if twice:
                 raise ValueError(f"{axis}: duplicate {', '.join(twice)}")
         return self

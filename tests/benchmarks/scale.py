@@ -1,7 +1,7 @@
 """What scheduling costs: thousands of stub cells on a local Ray cluster, and plans of a hundred thousand.
 
-    python tests/benchmarks/scale.py run --cells 10000 --nodes 2 -o scale.json
-    python tests/benchmarks/scale.py plan --cells 100000 -o scale.json
+    python tests/benchmarks/scale.py run --cells 10001 --nodes 2 -o scale.json
+    python tests/benchmarks/scale.py plan --cells 100001 -o scale.json
 
 The cells are those of the testing backend: no model, some milliseconds each. Overhead is the wall
 time of a cell's share, less the cell's own seconds divided by those that run side by side.
@@ -25,7 +25,7 @@ SUITE = """\
 name: scale
 matrix:
   model: [tiny-qwen2]
-  adapter: [{name: a, config: {r: 4}}]
+  adapter: [ADAPTERS]
   dataset: [{name: ru-calculations, train: 8, test: 4}]
   seed: [SEEDS]
 evaluation: {latency_prompts: 0, noise_examples: 0}
@@ -37,8 +37,11 @@ OBJECTS = 200 * 2**20
 def suite_in(folder: Path, cells: int) -> Path:
     (folder / "models").symlink_to(Path(__file__).resolve().parents[2] / "models")
     path = folder / "suite.yaml"
-    # the baseline is a cell, too
-    path.write_text(SUITE.replace("SEEDS", ", ".join(map(str, range(cells - 1)))))
+    adapters = next(count for count in (100, 10, 1) if (cells - 1) % count == 0 or count == 1)
+    names = (f"{{name: a{number}, config: {{r: {number + 1}}}}}" for number in range(adapters))
+    seeds = map(str, range((cells - 1) // adapters))  # the baseline is a cell, too
+    text = SUITE.replace("ADAPTERS", ", ".join(names)).replace("SEEDS", ", ".join(seeds))
+    path.write_text(text)
     return path
 
 
@@ -49,15 +52,17 @@ def planned(cells: int) -> dict[str, object]:
         "began = time.monotonic()\n"
         "plan = harness.plan(sys.argv[1], output=sys.argv[2], backend='testing')\n"
         "seconds = time.monotonic() - began\n"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "print(len(plan.decisions), seconds, peak)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "cpu = used.ru_utime + used.ru_stime\n"
+        "print(len(plan.decisions), seconds, cpu, used.ru_maxrss / 1024)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         suite = suite_in(Path(folder), cells)
         words = [sys.executable, "-c", code, str(suite), str(Path(folder) / "run")]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
-    number, seconds, peak = done.stdout.split()
-    return {"cells": int(number), "seconds": float(seconds), "peak_mib": float(peak)}
+    number, *rest = done.stdout.split()
+    names = ("seconds", "cpu_seconds", "peak_mib")
+    return {"cells": int(number), **dict(zip(names, map(float, rest), strict=True))}
 
 
 def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
@@ -130,7 +135,7 @@ class _Watch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("run", "plan"))
-    parser.add_argument("--cells", type=int, default=10_000)
+    parser.add_argument("--cells", type=int, default=10_001)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--cpus", type=int, default=1, help="processors of each node")
     parser.add_argument("-o", "--output", type=Path)
