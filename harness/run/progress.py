@@ -29,7 +29,8 @@ class SuiteProgress:
             TextColumn("{task.fields[left]}"), console=self._console,
         )  # fmt: skip
         self._task = self._bar.add_task("cells", total=total, left="")
-        self._live = Live(console=self._console, refresh_per_second=4)
+        # a function, because the clocks go on between two events
+        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._shown)
 
     def __enter__(self) -> SuiteProgress:
         if self._console.is_terminal:
@@ -53,7 +54,10 @@ class SuiteProgress:
         else:
             self._end(event)
         if self._console.is_terminal:
-            self._live.update(Group(*self._lines(), self._bar))
+            self._live.refresh()
+
+    def _shown(self) -> Group:
+        return Group(*self._lines(), self._bar)
 
     def _end(self, event: Event) -> None:
         self._ended += 1
@@ -83,7 +87,7 @@ class SuiteProgress:
                 printable(f"{stage:<9} {_clock(now - self._started[key]):>7}  {key[:width]}"),
                 style="dim",
             )
-            for key, stage in self._stages.items()
+            for key, stage in list(self._stages.items())  # drawn by a thread of its own
         ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 
 from harness.analysis.averaged import averaged_difference
 from harness.analysis.contrasts import axis_differences, chosen_values
@@ -238,6 +239,26 @@ def test_macro_f1_is_averaged_by_its_pseudo_values():
     assert replace(one.delta, detectable=None) == difference(
         "f1_macro", {0: variants[0][0][0]}, {0: variants[0][0][1]}, labels=LABELS
     )
+
+
+def test_intervals_of_averaged_macro_f1_cover_the_truth():
+    rng = np.random.default_rng(5)
+    rights = [(0.5, 0.6), (0.4, 0.7)]
+    shares = [0.6, 0.3, 0.1]
+
+    def f1(gold, right):
+        told = np.where(rng.random(len(gold)) < right, gold, rng.choice(LABELS, len(gold)))
+        return f1_score(gold, told, average="macro")
+
+    whole = rng.choice(LABELS, 300_000, p=shares)
+    truth = np.mean([f1(whole, after) - f1(whole, before) for before, after in rights])
+    inside = 0
+    for _ in range(200):
+        gold = rng.choice(LABELS, 50, p=shares)
+        variants = [[tuple(labelled(rng, gold, right) for right in pair)] for pair in rights]
+        found = averaged_difference("f1_macro", variants, criteria=Criteria(), labels=LABELS)
+        inside += found.delta.low <= truth <= found.delta.high
+    assert 0.91 <= inside / 200 <= 0.99
 
 
 def simulated(rng, truth, *, binary):
