@@ -48,7 +48,7 @@ def cautions(board: Leaderboard, table: Table) -> tuple[Caution, ...]:
     """What a reader of ``table`` has to know before any of its numbers, gravest first."""
     found = [
         *_leaks(table), *_unequal_sides(table), *_test_sets(table), *_trivial(table),
-        *_one_seed(table), *_few(table), *_unsettled(table), *_machines(table),
+        *_one_seed(table), *_few(table), *_no_ties(table), *_unsettled(table), *_machines(table),
     ]  # fmt: skip
     return _sorted([Caution(c.gravity, c.text, c.short, table.dataset) for c in found])
 
@@ -132,6 +132,17 @@ def _few(table: Table) -> list[Caution]:
         return []
     text = f"Only {min(counts)} independent test examples: intervals are wide and rough."
     return [Caution(Gravity.CAREFUL, text, f"only {min(counts)} independent examples")]
+
+
+def _no_ties(table: Table) -> list[Caution]:
+    scored = sum(bool(row.values(table.primary_metric)) for row in table.rows)
+    if table.ties is not None or scored < 2 or table.best() is None:
+        return []
+    text = (
+        f"Which of the {scored} variants tie with the best was not computed, so others may be as"
+        " good: there are too many, or no scores per example."
+    )
+    return [Caution(Gravity.CAREFUL, text, "ties were not computed")]
 
 
 def _unsettled(table: Table) -> list[Caution]:

@@ -17,7 +17,7 @@ from harness.analysis.fallen import Fallen, fallen
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import Standing
 from harness.analysis.table import Row, Table
-from harness.analysis.undecided import Undecided, more_needed, undecided
+from harness.analysis.undecided import LEAST, Undecided, more_needed, undecided
 from harness.analysis.wording import (
     about,
     brief,
@@ -229,7 +229,8 @@ def _open(board: Leaderboard, table: Table, row: Row) -> list[str]:
 def _open_text(each: Undecided) -> str:
     names = f"`{each.chosen}` or `{each.other}`"
     if each.more is None:
-        return f"{names} ({signed(each.gap)})"
+        seen = "no difference seen" if abs(each.gap) < LEAST else signed(each.gap)
+        return f"{names} ({seen})"
     return f"{names} ({signed(each.gap)}; needs {about(each.more)} more examples)"
 
 

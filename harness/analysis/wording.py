@@ -36,7 +36,7 @@ def interval(delta: Delta) -> str:
 
 def memory(mib: float) -> str:
     """Memory in the unit that a reader knows his card by."""
-    return f"{mib / 1024:.3g} GiB" if mib >= 1000 else f"{mib:.3g} MiB"
+    return f"{mib / 1024:.3g} GiB" if mib >= 1024 else f"{mib:.3g} MiB"
 
 
 def duration(ms: float) -> str:

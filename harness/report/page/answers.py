@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from harness.analysis.leaderboard import Leaderboard
@@ -24,6 +25,10 @@ SIZES: tuple[int | None, ...] = (None, 48, 24, 12, 6, 3, 0)
 """Sample sizes that are tried, until the answers fit; None: every answer."""
 WORST = 6
 """The answers that lost most, kept beside a sample."""
+PROBED = 20
+"""So many pairs, and answers of each, are measured to expect the bytes of all."""
+OVERHEAD = 20
+"""Bytes of an answer's score, number and marks in JSON."""
 LENGTH = 1200
 """Characters kept of a text."""
 OUTCOMES = ("lost", "won", "equal")
@@ -49,7 +54,7 @@ class Pair:
         change = self.changes[i]
         return "lost" if change < 0 else "won" if change > 0 else "equal"
 
-    @property
+    @cached_property
     def worst(self) -> list[str]:
         """The examples that lost most; ties by id."""
         lost = sorted((change, i) for i, change in self.changes.items() if change < 0)
@@ -57,11 +62,17 @@ class Pair:
 
     def sample(self, size: int | None) -> list[str]:
         """``size`` examples in which each outcome has its share of all, in a fixed random order."""
-        mixed = sorted(self.changes, key=lambda i: (zlib.crc32(i.encode()), i))
+        mixed = sorted(self.changes, key=_mixed)
         if size is None or size >= len(mixed):
             return mixed
         strata = {name: [i for i in mixed if self.outcome(i) == name] for name in OUTCOMES}
         return [i for name, many in _shares(strata, size).items() for i in strata[name][:many]]
+
+
+@cache
+def _mixed(i: str) -> tuple[int, str]:
+    """A place in an order that has nothing to do with the content, and is always the same."""
+    return zlib.crc32(i.encode()), i
 
 
 def _shares(strata: Mapping[str, Sequence[str]], size: int) -> dict[str, int]:
@@ -108,16 +119,35 @@ def pairs_of(board: Leaderboard, numbers: Mapping[str, int]) -> Iterator[Pair]:
                 yield Pair(place, numbers[row.name], row, metric, before, after, changes)
 
 
-def answers_json(board: Leaderboard, numbers: Mapping[str, int]) -> str:
-    """The answers for the page's script: as many as fit in `BYTES`."""
-    pairs = list(pairs_of(board, numbers))
+def answers_json(board: Leaderboard, pairs: Sequence[Pair]) -> str:
+    """The answers of ``pairs`` for the page's script: as many as fit in `BYTES`."""
     known = [example_numbers(board, table) for table in board.tables]
-    for size in SIZES:
+    for size in _fitting(pairs):
         text = json.dumps(_record(board, pairs, known, size), ensure_ascii=False,
                           separators=(",", ":"))  # fmt: skip
         if len(text.encode()) <= BYTES:
             break
     return text
+
+
+def _fitting(pairs: Sequence[Pair]) -> tuple[int | None, ...]:
+    """`SIZES` without those that are far too large, by the length of a few answers.
+
+    Writing all answers of a thousand cells to see that they do not fit would take minutes.
+    """
+    probed = [pair.after[i] for pair in pairs[:: max(1, len(pairs) // PROBED)]
+              for i in list(pair.changes)[:PROBED]]  # fmt: skip
+    if not probed:
+        return (0,)
+    each = sum(len(record["prediction"][:LENGTH].encode()) + OVERHEAD for record in probed)
+    mean = each / len(probed)
+
+    def expected(size: int | None) -> float:
+        counts = (len(p.changes) if size is None else min(len(p.changes), size + WORST)
+                  for p in pairs)  # fmt: skip
+        return mean * sum(counts)
+
+    return tuple(size for size in SIZES if size == 0 or expected(size) <= BYTES)
 
 
 def _record(
@@ -137,8 +167,9 @@ def _record(
             for i in dict.fromkeys([*worst, *sample]):
                 k = numbers[i]
                 first = pair.before[i]
-                examples[k] = _question(first)
-                base[k] = _side(first, pair.metric)
+                if k not in base:  # the variants of a baseline share its answers
+                    examples[k] = _question(first)
+                    base[k] = _side(first, pair.metric)
                 answers[k] = _side(pair.after[i], pair.metric)
             counts = [sum(pair.outcome(i) == name for i in pair.changes) for name in OUTCOMES]
             shown.append(
@@ -179,7 +210,7 @@ def shown_answer(record: Prediction) -> Shown:
     """The answer without the reasoning before it, and what was read of it."""
     raw = record["prediction"]
     start = 0
-    if record.get("answered_by", "generation") == "generation":
+    if record.get("reasoning_chars") or record.get("reasoning_closed") is False:
         blanked = answer_of(record).text  # as long as the prediction, its reasoning as spaces
         start = 0 if blanked == raw else len(blanked) - len(blanked.lstrip())
     read, span = read_of(record)

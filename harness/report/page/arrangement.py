@@ -19,6 +19,11 @@ TITLES: dict[Question, str] = {
     "trust": "Can I trust this?",
 }
 """Question → its heading, in reading order."""
+SHORT: dict[Question, str] = {
+    "choice": "Choices", "real": "Gain", "cost": "Cost", "where": "Help and hurt",
+    "answers": "Answers", "trust": "Trust",
+}  # fmt: skip
+"""Question → the word that leads to it at the top of the page."""
 _PLACES: dict[str, tuple[Question, bool]] = {
     "By axis": ("choice", False), "Leaderboard": ("real", True), "Pairs": ("real", False),
     "Claims": ("real", True), "Verdict": ("real", False), "Runs over time": ("real", True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from harness.report.page.answers import (
     Pair,
     anchor_of,
     example_numbers,
-    pairs_of,
     shown_answer,
 )
 from harness.report.section import number
@@ -57,23 +56,21 @@ class Example:
 
 
 def examples(
-    board: Leaderboard, decisions: Sequence[Decision], numbers: Mapping[str, int]
+    board: Leaderboard, decisions: Sequence[Decision], pairs: Sequence[Pair]
 ) -> list[Example]:
     """The answers that lost most and a sample, for the variant that each decision names."""
     found: list[Example] = []
-    for place, pair in _chosen(board, decisions, numbers).items():
+    for place, pair in _chosen(decisions, pairs).items():
         known = example_numbers(board, board.tables[place])
         for i in dict.fromkeys([*pair.worst, *pair.sample(PER_SET)]):
             found.append(_example(pair, i, known[i], board.tables[place].dataset))
     return found
 
 
-def _chosen(
-    board: Leaderboard, decisions: Sequence[Decision], numbers: Mapping[str, int]
-) -> dict[int, Pair]:
+def _chosen(decisions: Sequence[Decision], pairs: Sequence[Pair]) -> dict[int, Pair]:
     """Data set's number → the pair of the decision's variant, or else the first one."""
     chosen: dict[int, Pair] = {}
-    for pair in pairs_of(board, numbers):
+    for pair in pairs:
         row = decisions[pair.place].row
         if pair.place not in chosen or (row is not None and row.name == pair.row.name):
             chosen[pair.place] = pair

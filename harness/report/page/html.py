@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.glossary import meaning
-from harness.report.page.answers import answers_json
-from harness.report.page.arrangement import TITLES, arranged
+from harness.report.page.answers import answers_json, pairs_of
+from harness.report.page.arrangement import SHORT, arranged
 from harness.report.page.examples import Example, examples
 from harness.report.page.leads import Lead, leads
 from harness.report.page.rows import body, groupings
@@ -61,11 +61,10 @@ def page_of(board: Leaderboard) -> Page:
     variants = tuple(dict.fromkeys((r.model, r.quantization, r.adapter) for r in rows))
     numbers = Page(variants).numbers
     first = first_screen(board, numbers)
-    texts = board.run.has_texts
+    pairs = list(pairs_of(board, numbers)) if board.run.has_texts else []
     return Page(
         variants, tuple(table.dataset for table in board.tables), first,
-        tuple(examples(board, first.decisions, numbers)) if texts else (),
-        answers_json(board, numbers) if texts else "[]",
+        tuple(examples(board, first.decisions, pairs)), answers_json(board, pairs),
         leads(board, first.decisions, numbers),
     )  # fmt: skip
 
@@ -108,7 +107,7 @@ def render_html(
         title=title,
         sections=sections,
         groups=arranged(sections, page.datasets),
-        questions=TITLES,
+        short=SHORT,
         drawn={name: Markup(_inner(svg)) for name, svg in (drawn or {}).items()},
         page=page,
         first=page.first,

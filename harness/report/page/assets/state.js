@@ -94,9 +94,15 @@ const inOrder = (parent, set) => {
   rows.sort((a, b) => (rank ? key(a) - key(b) : 0) || places.get(a) - places.get(b));
   parent.append(...rows);
 };
+// only what is in view is put in order; another data set follows when it is shown
+const ordered = new WeakMap();
 const showOrder = () => {
   for (const parent of document.querySelectorAll("table tbody:not(.group), .lines ol")) {
-    inOrder(parent, setOf(parent));
+    const set = setOf(parent);
+    const shown = set < 0 || state.set === "all" || set === state.set;
+    if (!shown || ordered.get(parent) === state.order) continue;
+    inOrder(parent, set);
+    ordered.set(parent, state.order);
   }
 };
 
@@ -117,7 +123,7 @@ const change = (changes, { keep = false } = {}) => {
   Object.assign(state, changes);
   showSets();
   showVariants();
-  if ("order" in changes) showOrder();
+  if ("order" in changes || "set" in changes) showOrder();
   document.getElementById("pin").value = state.pin ?? "";
   document.getElementById("order").value = state.order;
   for (const listener of listeners) listener(changes);
