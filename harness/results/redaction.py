@@ -93,6 +93,14 @@ class Redaction:
             metric_signatures={k: self._signed(v) for k, v in result.metric_signatures.items()},
         )
 
+    def as_stored(self, result: CellResult) -> CellResult:
+        """``result`` with the labels that its files have: they are checked before they are read."""
+        if result.confusion is None:
+            return result
+        stored = {shown: name for name, shown in self.labels.items()}
+        labels = tuple(stored.get(shown, shown) for shown in result.confusion.labels)
+        return replace(result, confusion=ConfusionMatrix(labels, result.confusion.matrix))
+
     def category(self, name: str) -> str:
         """What stands for the category ``name``."""
         return self.categories.get(name, "category ?")

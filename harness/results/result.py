@@ -194,7 +194,8 @@ class Run:
 
     def predictions(self, cell: CellResult) -> list[Prediction]:
         """The prediction records of ``cell``, in example order; empty when there are none."""
-        return self._readable(predictions_of(cell, self.paths(cell)))
+        stored = self.redaction.as_stored(cell) if self.redaction else cell
+        return self._readable(predictions_of(stored, self.paths(cell)))
 
     def train_log(self, cell: CellResult) -> list[dict[str, float]]:
         """The logged training steps of ``cell``; empty for a baseline."""

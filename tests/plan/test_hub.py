@@ -109,12 +109,13 @@ def _adapter_on_the_hub(hub, harness, tmp_path):
     assert predictions[0] == predictions[1]
     later = harness("plan", "suite.yaml", "-o", "shared", offline=True, suite=suite)
     assert "2 current" in later.stdout, later.stdout + later.stderr
-    other = harness("plan", "suite.yaml", suite=suite.replace(revision, "f" * 40))
-    assert other.returncode == 2
-    assert 'adapter "tiny/adapter" has no revision' in other.stderr
-    gone = harness("validate", "suite.yaml", suite=suite.replace("tiny/adapter", "tiny/nothing"))
-    assert gone.returncode == 2
-    assert 'the hub has no adapter "tiny/nothing"' in gone.stderr
+    adapters = (
+        f"{{name: a, source: tiny/adapter, revision: {'f' * 40}}}, {{name: b, source: tiny/b}}"
+    )
+    wrong = harness("validate", "suite.yaml", suite=SUITE.replace(ADAPTER, adapters))
+    assert wrong.returncode == 2
+    assert 'adapter "tiny/adapter" has no revision' in wrong.stderr
+    assert 'the hub has no adapter "tiny/b"' in wrong.stderr
 
 
 def test_a_gated_model_is_skipped_with_what_to_do_and_runs_with_a_token(harness):
