@@ -142,7 +142,8 @@ def _changes(cell: Rescored) -> list[str]:
 @click.argument("run_dir", type=RUN_DIR)
 @click.argument("cell", required=False)
 @click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
-def show(run_dir: Path, cell: str | None, full: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Decisions and contrasts as JSON.")
+def show(run_dir: Path, cell: str | None, full: bool, as_json: bool) -> None:
     """Print what to do about the data sets of a run, or a cell.
 
     CELL is the beginning of a cell's key; every cell that has it is printed with its status,
@@ -155,11 +156,17 @@ def show(run_dir: Path, cell: str | None, full: bool) -> None:
     from harness.api.runs import find_cells, leaderboard, load_run
 
     if cell is None:
-        from harness.report.terminal import print_leaderboard
+        from harness.report.terminal import decisions_json, print_leaderboard
         from harness.results.text import console
 
-        print_leaderboard(leaderboard(run_dir), console(), full=full)
+        board = leaderboard(run_dir)
+        if as_json:
+            say(decisions_json(board))
+        else:
+            print_leaderboard(board, console(), full=full)
         return
+    if as_json:
+        raise click.UsageError("--json is of a whole run: leave the cell out")
     run = load_run(run_dir)
     for found in find_cells(run, cell):
         _show_cell(run, found)

@@ -42,7 +42,8 @@ def variants_text(contrast: Contrast) -> str:
 
 def left_out_text(contrast: Contrast) -> str:
     """``4 cells: the partner has no result``; empty if nothing was left out."""
-    return "; ".join(f"{n} cells: {reason}" for reason, n in contrast.left_out.items())
+    counts = contrast.left_out.items()
+    return "; ".join(f"{n} cell{'' if n == 1 else 's'}: {reason}" for reason, n in counts)
 
 
 def costs_text(costs: Mapping[str, CostRatio]) -> str:
@@ -167,6 +168,9 @@ def along_lines(found: AxisDifferences) -> list[str]:
     lines = []
     for name in dict.fromkeys(each.name for each in found.contrasts):
         members = [each for each in found.contrasts if each.name == name]
+        if not any(each.delta or each.costs for each in members):
+            lines += [name, "  no two variants differ in this alone"]
+            continue
         lines += [name, *(line for each in members for line in _lines(each))]
         for each in found.together:
             if each.name == name:

@@ -6,11 +6,13 @@ import csv
 import io
 from pathlib import Path
 
+from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
 from harness.report.page.html import page_of, render_html
 from harness.report.sections import sections_of
+from harness.report.sections.decided import decided
 from harness.results.paths import write_bytes, write_json, write_text
 from harness.results.state import forget_shown, is_shown, note_shown
 from harness.results.text import csv_cell
@@ -50,7 +52,11 @@ def write_report(
     figures = [figure for section in sections for figure in section.figures]
     drawn = {figure.name: figure.svg for figure in figures}
     page = render_html(title, sections, drawn=drawn, page=page_of(board), templates=templates)
-    texts = {"leaderboard.md": render_markdown(title, sections), "leaderboard.html": page}
+    # the page has cards instead of this table
+    opening = decided(decisions(board))
+    texts = {
+        "leaderboard.md": render_markdown(title, [opening, *sections]), "leaderboard.html": page,
+    }  # fmt: skip
     texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
     if latex:
         texts["leaderboard.tex"] = render_latex(title, sections)

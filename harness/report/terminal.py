@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from harness.analysis.cautions import run_cautions
+from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.report.card import card, full_card
@@ -32,6 +35,19 @@ def print_leaderboard(board: Leaderboard, console: Console, *, full: bool = Fals
     if full:
         console.print()
         _print_tables(board, console)
+
+
+def decisions_json(board: Leaderboard) -> str:
+    """The decisions, the run's cautions and the contrasts of every axis as one JSON object."""
+    cautions = [
+        {"gravity": each.gravity.name.lower(), "text": each.text} for each in run_cautions(board)
+    ]
+    record = {
+        "decisions": [each.record() for each in decisions(board)],
+        "cautions": cautions,
+        "axes": [record for each in board.along.values() for record in each.records()],
+    }
+    return json.dumps(record, ensure_ascii=False, indent=1)
 
 
 def _print_tables(board: Leaderboard, console: Console) -> None:

@@ -1,5 +1,6 @@
 """The decision card: six lines of 80 columns for a data set, and nothing grave is cut off."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from harness.analysis.cautions import Caution, Gravity
 from harness.analysis.decision import Decision
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.card import LINES, card, decision_lines, full_card
+from harness.report.sections.decided import decided
+from harness.report.terminal import decisions_json
 from harness.results.records import Environment
 from harness.results.result import CellResult, Run
 from harness.suite.schema import Objectives
@@ -58,6 +61,16 @@ def board(status, reason):
     cell = CellResult("k", status, "m", "none", "base", "d", None, "f", reason=reason)
     run = Run(Path(), {"name": "s"}, Environment(), (cell,))
     return Leaderboard(run, (), Objectives())
+
+
+def test_json_and_markdown_have_the_words_of_the_card():
+    made = decision(facts=("+0.1 ROUGE-L",), cautions=DOUBTS)
+    (row,) = decided([made]).rows
+    assert row[:3] == ("finance-qa", made.headline, "+0.1 ROUGE-L")
+    assert row[-1] == "one seed: training noise unknown; latencies did not settle; few examples"
+    record = json.loads(decisions_json(board("failed", "out of memory")))
+    assert record["decisions"] == []
+    assert "out of memory" in record["cautions"][0]["text"]
 
 
 def test_cells_without_a_result_are_counted_and_explained_in_full():

@@ -17,7 +17,7 @@ def by_axis(board: Leaderboard) -> Section:
         "Each difference is second minus first with everything else equal: the mean over all"
         " variants that have a partner, on the same examples. `variants` says how many pairs that"
         " are, with the least and the largest difference among them.",
-        f"p is corrected by Holm over the contrasts of an axis ({families}).",
+        *([f"p is corrected by Holm over the contrasts of an axis ({families})."] * bool(families)),
         "Costs are ratios of second to first: the geometric mean with a 95% interval over"
         " variants (with one variant: over data sets, then seeds). Speeds are compared only on"
         " the same hardware.",
