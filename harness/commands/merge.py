@@ -16,7 +16,7 @@ from harness.results.text import say
     required=True,
 )  # fmt: skip
 def merge(output: Path, run_dirs: tuple[Path, ...]) -> None:
-    """Join the runs of a suite's shards into the new run directory OUTPUT.
+    """Join the runs of a suite's shards into one, in OUTPUT.
 
     They come from `harness run --shard 1/2`, on machines that may differ. The page names the
     hardware of each row, and ranks no speeds across different hardware.
