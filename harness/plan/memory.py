@@ -87,7 +87,8 @@ def estimate(cell: Cell) -> Estimate | None:
         parts["gradients"] = 4.0 * adapter
         parts["optimizer"] = _optimizer_bytes(cell) * adapter
         parts["activations"] = _activations(shape, cell)
-        kept = ("weights", "adapter", "gradients", "optimizer", "activations")
+        parts["unpacked"] = _unpacked(shape, cell, wide)
+        kept = ("weights", "unpacked", "adapter", "gradients", "optimizer", "activations")
         training = sum(parts[name] for name in kept) / MIB
     inference = sum(parts[name] for name in ("adapter", "cache", "decoding"))
     unpacked = float(model_bytes(shape, {}, cell.model.dtype))
@@ -140,6 +141,13 @@ def _activations(shape: Shape, cell: Cell) -> float:
     if options.get("gradient_checkpointing"):
         return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
     return tokens * layer * shape.layers + logits
+
+
+def _unpacked(shape: Shape, cell: Cell, wide: int) -> float:
+    """The copy of 4-bit weights that `unpack_4bit` keeps while training."""
+    packed = cell.quantization_config.get("load_in_4bit")
+    wanted = packed and cell.training.get("unpack_4bit")
+    return float(wide * shape.linear_weights) if wanted else 0.0
 
 
 def _optimizer_bytes(cell: Cell) -> float:

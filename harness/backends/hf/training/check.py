@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from harness.backends.hf.encoding import IGNORED
 from harness.backends.hf.training.flat_attention import flat_attention, reading
 from harness.backends.hf.training.flat_batch import flat_batch, learn, rows_of
+from harness.backends.hf.training.unpacked import four_bit_layers
 
 LONGEST = 128
 """Longer rows are cut for the check: a padded batch of long ones may not fit in memory."""
@@ -69,9 +70,8 @@ def _without_dropout(model: PreTrainedModel) -> None:
     evaluation, and computes in bfloat16 ever after.
     """
     model.eval()
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            module.train()
+    for layer in four_bit_layers(model):
+        layer.train()
 
 
 def _some(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:

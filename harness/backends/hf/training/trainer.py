@@ -21,7 +21,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
+from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
 from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
@@ -32,9 +32,13 @@ from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.packing import check_packing
 from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
+from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
 from harness.suite.parts import Options
+
+OWN = frozenset({"loraplus_lr_ratio", "engine", "unpack_4bit"})
+"""Keys of the harness that training itself reads; the others are read before it."""
 
 
 def train_text(
@@ -60,25 +64,51 @@ def train_rows(
     check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
     if options.get("packing") or options.get("padding_free"):
         check_packing(model, rows)
-    ratio = options.pop("loraplus_lr_ratio", None)
-    engine = options.pop("engine", "auto")
+    own = {key: options.pop(key, None) for key in OWN}
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
     in_float32(model)
     arguments = _on_one_device(SFTConfig(**options))
-    kept = kept_rows(rows, arguments)
-    reason = "the suite says `engine: trl`" if engine == "trl" else None
-    reason = reason or trl_reason(model, options, arguments)
-    if reason is None:
-        reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
+    ratio = own["loraplus_lr_ratio"]
+    with unpacked(model, wanted=bool(own["unpack_4bit"])):
+        reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
+        reason = reason or trl_reason(model, options, arguments)
         if reason is None:
-            return FlatTraining(model, rows_of(kept), arguments, ratio).run(tokens)
-    trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=_dataset(rows),
-        processing_class=tokenizer, callbacks=_callbacks(model),
-        optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
-    )  # fmt: skip
-    return _train(trainer, model, tokens, reason)
+            found = _by_engine(model, rows, tokens, arguments, ratio)
+            if isinstance(found, Trained):
+                return found
+            reason = found
+        trainer = SFTTrainer(
+            model=model, args=arguments, train_dataset=_dataset(rows),
+            processing_class=tokenizer, callbacks=_callbacks(model),
+            optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
+        )  # fmt: skip
+        return _train(trainer, model, tokens, reason)
+
+
+def _by_engine(
+    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], tokens: int, arguments: Any,
+    ratio: float | None,
+) -> Trained | str:  # fmt: skip
+    """Train by the harness's engine; where that cannot be, why not, and ``model`` as it was."""
+    kept = kept_rows(rows, arguments)
+    if not kept:
+        return "no row has a token to learn"
+    reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
+    if reason is not None:
+        return reason
+    trained = [p for p in model.parameters() if p.requires_grad]
+    before = [p.detach().to("cpu", copy=True) for p in trained if p.is_cuda]
+    try:
+        return FlatTraining(model, rows_of(kept), arguments, ratio).run(tokens)
+    except torch.OutOfMemoryError:
+        # it holds the logits of all answer tokens, of which TRL holds a few
+        with torch.no_grad():
+            for parameter, value in zip(trained, before, strict=True):
+                parameter.copy_(value)
+                parameter.grad = None
+    free()
+    return "the engine ran out of device memory"
 
 
 def _on_one_device(arguments: Any) -> Any:
@@ -182,7 +212,7 @@ def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> Options:
         "save_strategy": "no",
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
-    own = HARNESS_TRAINING_KEYS.keys() - {"loraplus_lr_ratio", "engine"}
+    own = HARNESS_TRAINING_KEYS.keys() - OWN
     suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {
         "output_dir": str(scratch),

@@ -106,7 +106,8 @@ CASES = {
     "one row": Case({"per_device_train_batch_size": 1}),
     **{name: Case(model=name) for name in MODELS},
     # Adam moves a weight by a whole step where its gradient is rounding alone; this model has such
-    "nf4": Case({"adam_epsilon": 1e-3}, model="nf4", weights=1e-2),
+    "nf4": Case({"learning_rate": 5e-4}, model="nf4", weights=1e-2),
+    "nf4 unpacked": Case({"learning_rate": 5e-4, "unpack_4bit": True}, model="nf4", weights=1e-2),
 }
 
 DOZEN = (
@@ -199,3 +200,11 @@ def test_dropout_leaves_the_losses_within_its_own_noise(tokenizer, tmp_path):
     tails = [sum(r["loss"] for r in done.log[-10:]) / 10 for done in (found, wanted)]
     assert tails[0] == pytest.approx(tails[1], abs=0.02)
     assert found.log[0]["loss"] - tails[0] > 0.1  # it learns
+
+
+def test_unpacked_weights_give_the_numbers_of_packed_ones(tokenizer, tmp_path):
+    case = {unpack: Case({"unpack_4bit": unpack}, model="nf4") for unpack in (False, True)}
+    packed, _ = trained(case[False], "auto", tokenizer, tmp_path / "a")
+    unpacked, _ = trained(case[True], "auto", tokenizer, tmp_path / "b")
+    losses = [[record["loss"] for record in done.log] for done in (packed, unpacked)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)

@@ -1,0 +1,68 @@
+"""4-bit weights unpacked once for a whole training, instead of in every pass over a layer.
+
+The numbers are the same: bitsandbytes unpacks to the type of the input before it multiplies, and
+so does this, once. It takes two bytes a weight, which is what packing had saved: hence only where a
+suite asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+
+def four_bit_layers(model: PreTrainedModel) -> list[Any]:
+    """The layers of bitsandbytes alone: PEFT's wrapper around one bears the same name."""
+    return [
+        module
+        for module in model.modules()
+        if type(module).__name__ == "Linear4bit" and not type(module).__module__.startswith("peft.")
+    ]
+
+
+@contextmanager
+def unpacked(model: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
+    """Let the 4-bit layers of ``model`` use copies of their weights inside, if ``wanted``."""
+    layers = four_bit_layers(model) if wanted else []
+    try:
+        for layer in layers:
+            layer.forward = _Unpacked(layer)
+        yield
+    finally:
+        for layer in layers:
+            layer.__dict__.pop("forward", None)  # the method of its class comes back
+
+
+class _Unpacked:
+    """What `Linear4bit.forward` does, with the weight unpacked at the first call."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._weight: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        layer = self._layer
+        if self._weight is None:
+            if not layer.compute_type_is_set:  # that of the first input, as bitsandbytes has it
+                layer.set_compute_type(x)
+                layer.compute_type_is_set = True
+            self._weight = self._unpack(layer.compute_dtype or x.dtype)
+        weight = self._weight
+        bias = None if layer.bias is None else layer.bias.to(weight.dtype)
+        # bitsandbytes computes in the layer's type whatever autocast says
+        with torch.autocast(x.device.type, enabled=False):
+            found: torch.Tensor = linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+        return found
+
+    @torch.no_grad()
+    def _unpack(self, dtype: torch.dtype) -> torch.Tensor:
+        from bitsandbytes.functional import dequantize_4bit
+
+        packed = self._layer.weight
+        wide: torch.Tensor = dequantize_4bit(packed.data, packed.quant_state).to(dtype)
+        return wide
