@@ -49,6 +49,7 @@ def cautions(board: Leaderboard, table: Table) -> tuple[Caution, ...]:
     found = [
         *_leaks(table), *_unequal_sides(table), *_test_sets(table), *_trivial(table),
         *_one_seed(table), *_few(table), *_no_ties(table), *_unsettled(table), *_machines(table),
+        *_shared_cards(table),
     ]  # fmt: skip
     return _sorted([Caution(c.gravity, c.text, c.short, table.dataset) for c in found])
 
@@ -163,6 +164,21 @@ def _machines(table: Table) -> list[Caution]:
         return []
     text = f"Measured on {count} machines: times are not compared, nor are they on the picture."
     return [Caution(Gravity.CAREFUL, text, "several machines")]
+
+
+def _shared_cards(table: Table) -> list[Caution]:
+    """Training beside others takes longer than alone; latency is measured while they stop."""
+    trained = [c for row in table.rows for c in row.finished if c.value("train_seconds")]
+    at_once = [(c.facts.get("device") or {}).get("cells_at_once", 1) for c in trained]
+    shared = [count for count in at_once if count > 1]
+    if not shared:
+        return []
+    text = (
+        f"{len(shared)} of {len(trained)} cells trained on a card that up to {max(shared) - 1}"
+        " other cells used at the same time: their training times are longer than those of a card"
+        " alone (`--workers 1`)."
+    )
+    return [Caution(Gravity.NOTE, text, "training times beside other cells")]
 
 
 def _unfinished(board: Leaderboard) -> list[Caution]:

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.cautions import cautions
+from harness.analysis.leaderboard import build_leaderboard
 from harness.errors import HarnessError
 from harness.plan.machine import Gpu, gpus, machine
+from harness.plan.plan import make_plan
 from harness.results.paths import CellPaths, read_json, write_json
-from harness.results.result import load_result, save_result
+from harness.results.result import load_result, load_run, save_result
 from harness.results.value import value_of
 from harness.run.executors.base import executor_of
 from harness.run.executors.cards import Cards, chosen_gpus
 from harness.run.executors.local import LocalExecutor
+from harness.run.runner import run_suite
 
 LISTED = """\
 #!/bin/sh
@@ -182,3 +186,15 @@ def test_what_the_board_counts_for_all_is_no_number_of_a_cell_beside_others(two_
 def test_the_numbers_of_devices_follow_the_order_asked_for():
     assert chosen_gpus([A, B], [1, 0]) == [B, A]
     assert chosen_gpus([A, B], None) == [A, B]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_page_says_that_cells_trained_beside_others(two_cards, write_suite, tmp_path, workers):
+    suite = write_suite().read_text().replace("[QUANTIZATION]", "[none]")
+    executor = LocalExecutor(workers, devices=(0,))
+    plan = make_plan(write_suite(suite), tmp_path / "run", backend="testing", where=executor.site())
+    assert run_suite(plan, executor, lambda _: None)["ok"] == 2
+    board = build_leaderboard(load_run(tmp_path / "run"))
+    texts = [caution.text for caution in cautions(board, board.tables[0])]
+    said = [text for text in texts if "trained on a card that up to 1 other cells used" in text]
+    assert len(said) == (workers == 2)

@@ -1,0 +1,49 @@
+"""`suites/ci.yaml` gives the same answers and scores wherever it runs."""
+
+import pytest
+
+from harness.plan.plan import make_plan
+from harness.results.result import load_run
+from harness.run.executors.base import executor_of
+from harness.run.runner import run_suite
+
+WAYS = {
+    "local": {},
+    "in_process": {},
+    "ray": {},
+    "slurm": {"address": "local"},
+}
+
+
+def answers(folder):
+    """Cell → its answers and its scores; what is measured of speed and memory is not among them."""
+    run = load_run(folder)
+    assert {cell.status for cell in run.cells} == {"ok"}, [cell.reason for cell in run.cells]
+    return {
+        cell.key: (
+            [(r["id"], r["prediction"]) for r in run.predictions(cell)],
+            [(v.metric, v.category, v.value) for v in cell.values if v.n],
+        )
+        for cell in run.cells
+    }
+
+
+@pytest.fixture(scope="module")
+def here(root, tmp_path_factory):
+    """What one worker of this machine gives: one thread, as a cell of a cluster has."""
+    folder = tmp_path_factory.mktemp("local")
+    plan = make_plan(root / "suites" / "ci.yaml", folder / "run")
+    assert run_suite(plan, executor_of("local"), lambda _: None)["failed"] == 0
+    return answers(folder / "run")
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in WAYS if name != "local"])
+def test_every_executor_gives_the_answers_of_local(name, here, root, tmp_path, request):
+    if name == "ray":
+        request.getfixturevalue("ray_cluster")
+    executor = executor_of(name, **WAYS[name])
+    plan = make_plan(root / "suites" / "ci.yaml", tmp_path / "run", where=executor.site())
+    assert run_suite(plan, executor, lambda _: None)["failed"] == 0
+    assert answers(tmp_path / "run") == here
