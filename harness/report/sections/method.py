@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section
 from harness.results.records import Environment
@@ -45,12 +48,29 @@ def loaded(board: Leaderboard) -> Section:
                 for key in ("compute_dtypes", "adapter_dtypes", "norm_dtypes")
             )
             axes = (cell.model, cell.quantization, cell.adapter)
-            rows[(*axes, layers, *dtypes, facts.get("head_dtype") or MISSING)] = None
+            head = facts.get("head_dtype") or MISSING
+            rows[(*axes, layers, *dtypes, head, trained_by(cell.facts))] = None
     columns = (
         "model", "quantization", "adapter", "linear layers", "4-bit compute", "adapter dtype",
-        "norms", "head",
+        "norms", "head", "trained by",
     )  # fmt: skip
     return Section("Models as loaded", (), columns, tuple(rows))
+
+
+def trained_by(facts: Mapping[str, Any]) -> str:
+    """The engine that trained the cell of ``facts``, and why it was not the faster one.
+
+    Nothing for a baseline, an adapter from elsewhere, or a run of a version that had one engine.
+    """
+    how = (facts.get("trained") or {}).get("training")
+    if not how:
+        return MISSING
+    if how["engine"] == "trl":
+        return f"TRL: {how['reason']}"
+    if how.get("captured"):
+        return "harness, captured steps"
+    reason = how.get("eager_reason")
+    return f"harness, eager steps: {reason}" if reason else "harness"
 
 
 def method(board: Leaderboard) -> Section:

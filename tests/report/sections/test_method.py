@@ -1,0 +1,27 @@
+"""How the report says what trained a cell."""
+
+import pytest
+
+from harness.report.section import MISSING
+from harness.report.sections.method import trained_by
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"engine": "flat"}, "harness"),
+        ({"engine": "flat", "captured": True, "captured_sizes": [64]}, "harness, captured steps"),
+        (
+            {"engine": "flat", "captured": False, "eager_reason": "4 steps"},
+            "harness, eager steps: 4 steps",
+        ),
+        ({"engine": "trl", "reason": "training keys packing"}, "TRL: training keys packing"),
+    ],
+)
+def test_what_trained_a_cell_is_named_with_the_reason(how, text):
+    assert trained_by({"trained": {"training": how}}) == text
+
+
+@pytest.mark.parametrize("facts", [{}, {"trained": None}, {"trained": {"steps": 3}}])
+def test_a_cell_that_does_not_say_shows_nothing(facts):
+    assert trained_by(facts) == MISSING
