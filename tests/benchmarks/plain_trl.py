@@ -33,9 +33,8 @@ from harness.plan.machine import machine
 from harness.report.markdown import markdown_table
 from harness.results.result import load_run
 from harness.scoring.scoring import attach_examples, score_records
+from harness.suite.options import HARNESS_TRAINING_KEYS
 
-NOT_TRL = ("loss_on", "engine")
-"""Training keys of the harness; the script trains on answers alone, as the suite says."""
 BATCH = 32
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -66,8 +65,9 @@ def trained(cell, model, tokenizer, examples, folder):
         {"prompt": chat(e), "completion": [{"role": "assistant", "content": e.reference}]}
         for e in examples
     ]
-    assert cell.training["loss_on"] == "answer"
-    settings = {k: v for k, v in cell.training.items() if k not in NOT_TRL}
+    assert cell.training["loss_on"] == "answer"  # `completion_only_loss` below
+    assert "loraplus_lr_ratio" not in cell.training
+    settings = {k: v for k, v in cell.training.items() if k not in HARNESS_TRAINING_KEYS}
     arguments = SFTConfig(
         folder, completion_only_loss=True, seed=cell.seed, data_seed=cell.seed,
         bf16=model.dtype == torch.bfloat16, use_cpu=DEVICE == "cpu", report_to="none",
