@@ -12,13 +12,16 @@ from mutations import DIGITS
 from harness.cli import main
 from harness.importers import Reading, import_answers
 
+# Nothing here leads out of the test's own folder: `-o` writes where it is told to.
 WORDS = [
-    "", " ", "-", "--", "..", "/", ".", "nowhere", "folder", "empty", "binary", "run", "run/plan.json", "t.json",
+    "", " ", "-", "--", ".", "nowhere", "folder", "empty", "binary", "run", "run/plan.json", "t.json",
     "s.yaml", "pack.tar.xz", "-1", "0", "1e999", "nan", "inf", "-inf", DIGITS, "=", "a=b", "a=", "=b", "r=[", "r=*x",
     "r=&a [*a]", "model=*", "model=[", "adapter=a|b|", "seed=x", ",,,", "x" * 5000, "\x1b[31m", "\udcff", "[/INST]",
-    "git:", "git:nowhere", "git:--help", "git:HEAD:../../x", "git:HEAD:/etc/passwd", "../../../../evil", "é漢", "a\nb",
-    "/dev/null", "/proc/self/mem", "run/cells", "locked", "loop", "8GB", "GB", "prompt=", "model=tiny-*", "~",
+    "git:", "git:nowhere", "git:--help", "git:HEAD:../../x", "é漢", "a\nb",
+    "run/cells", "locked", "loop", "8GB", "GB", "prompt=", "model=tiny-*", "~",
 ]  # fmt: skip
+SLOW = {"calibrate", "open_", "pdf"}
+"""Options that run cells or start a browser, whatever else is given."""
 UNTRIED = {"build", "predict"}
 """Commands that load or train a model, whatever their arguments."""
 
@@ -67,11 +70,11 @@ def calls(command, path, draw):
     for place, word in itertools.product(range(len(usual)), WORDS):
         yield [*path, *usual[:place], word, *usual[place + 1 :], *asked, *extra]
     for option, word in itertools.product(options, WORDS):
-        if not option.is_flag and option.name != "calibrate":
+        if not option.is_flag and option.name not in SLOW:
             yield [*path, *usual, *asked, *extra, option.opts[-1], word]
     for _ in range(40):
         words = draw.choices(
-            [*WORDS, *(o.opts[-1] for o in options if o.name != "calibrate")], k=draw.randrange(6)
+            [*WORDS, *(o.opts[-1] for o in options if o.name not in SLOW)], k=draw.randrange(6)
         )
         yield [*path, *extra, *words]
 

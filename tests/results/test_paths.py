@@ -78,3 +78,20 @@ def test_files_are_written_with_the_user_s_umask(tmp_path, mask):
         os.umask(before)
     assert (tmp_path / "new" / "x.json").stat().st_mode & 0o777 == 0o666 & ~mask
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.json"]
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(tmp_path / "pipe", b"{}")
+    assert os.read(reader, 10) == b"{}"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_bytes(tmp_path / "x.json", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
