@@ -167,7 +167,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     The bytes are on the disk before the name is, and the name is before this returns: after a
     power cut a file is there whole or not at all.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_dir():  # `-o ""` is the working directory, and has no name to put a draft beside
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
         # `--junit /dev/stdout`: to rename onto a device or a pipe would put a file in its place,
         # and root that did so to /dev/null would break the machine
         with path.open("wb") as stream:

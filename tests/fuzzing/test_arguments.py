@@ -64,9 +64,9 @@ def calls(command, path, draw):
     needed = {"--reason": "x", "--output": "out"}
     extra = ["--dry-run"] if path == ("run",) else []  # nothing here may train
     arguments = [p for p in command.params if isinstance(p, click.Argument) and p.required]
-    usual = [good[p.name] for p in arguments]
+    usual = [good.get(p.name, "new") for p in arguments]
     options = [p for p in command.params if isinstance(p, click.Option) and not p.is_eager]
-    asked = [w for p in options if p.required for w in (p.opts[-1], needed[p.opts[-1]])]
+    asked = [w for p in options if p.required for w in (p.opts[-1], needed.get(p.opts[-1], "new"))]
     for place, word in itertools.product(range(len(usual)), WORDS):
         yield [*path, *usual[:place], word, *usual[place + 1 :], *asked, *extra]
     for option, word in itertools.product(options, WORDS):
