@@ -24,8 +24,8 @@ LONGEST = 512
 """Longer prompts are cut for the check: reading them twice would take as long as answering."""
 TOLERANCE = {"float32": 2e-3, "float16": 0.05, "bfloat16": 0.25}
 """Distance of logits in standard deviations of the logits. Rounding alone gave at most 1e-5 in
-float32; in bfloat16 0.03 on untrained models and 0.14 on SmolLM2 after fine-tuning, by `generate` in
-a padded batch as by the engine. A wrong mask or position gives 0.3 and more."""
+float32; in bfloat16 0.03 on untrained models and 0.14 on SmolLM2 after fine-tuning, by `generate`
+in a padded batch as by the engine. A wrong mask or position gives 0.3 and more."""
 QUANTIZED_TOLERANCE = 0.25
 """LLM.int8 looks for outlier columns in the whole batch: rows change with their neighbours."""
 
