@@ -11,6 +11,7 @@ import click
 
 from harness import __version__
 from harness.commands.check import baseline, check
+from harness.commands.clean import clean
 from harness.commands.compare import compare
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
@@ -52,7 +53,7 @@ def main() -> None:
 
 COMMANDS = (
     run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
-    import_, models, predict,
+    import_, models, predict, clean,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -7,7 +7,9 @@ sacreBLEU (effective order, no epsilon smoothing), which prints 0..100 where thi
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
+from harness.metrics.record import REMEMBERED
 from harness.metrics.registry import metric
 
 
@@ -24,6 +26,7 @@ def _ngrams(text: str, order: int) -> Counter[str]:
     settings="beta:2|order:6",
     shown=("leaderboard", "card"),
 )
+@lru_cache(maxsize=REMEMBERED)
 def chrf(prediction: str, reference: str, *, char_order: int = 6, beta: float = 2.0) -> float:
     """Gives the sentence chrF of one prediction in 0..1 (sacreBLEU's number divided by 100).
 

@@ -80,6 +80,7 @@ def gold_decimal(text: str, language: Language = "en") -> str | None:
     return text.strip() if endless else f"{gold.value:f}"
 
 
+@lru_cache(maxsize=2**16)
 def numeric_match(
     prediction: str,
     gold: str,

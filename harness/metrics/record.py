@@ -11,6 +11,9 @@ from harness.metrics.prediction import Prediction
 if TYPE_CHECKING:  # a declaration must not load numpy
     from harness.statistics import CorpusDifference
 
+REMEMBERED = 2**16
+"""Texts whose scores are kept while a run is scored: cells of one data set share their references,
+and often their answers, so most of them are scored once."""
 Scores = Mapping[str, float]
 """Metric → score of one example."""
 Reads = Literal["number", "text", "label", "likelihood", "answer", "control", "measurement", "none"]

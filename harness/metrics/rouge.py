@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
 from harness.errors import HarnessError
-from harness.metrics.record import ScoredTask, Scores
+from harness.metrics.record import REMEMBERED, ScoredTask, Scores
 from harness.metrics.registry import PerName, metric
 from harness.metrics.tokenize import Stemmer, Tokenizer, tokens_of
 
@@ -189,9 +190,7 @@ def rouge(
         HarnessError: On an unknown option or a pair of options that cannot work.
     """
     _check_options(tokenizer, stemmer)
-    return _score_lines(
-        _lines(prediction, tokenizer, stemmer), _lines(reference, tokenizer, stemmer)
-    )
+    return _of_pair(prediction, reference, tokenizer, stemmer)
 
 
 def _words_kept(text: str, tokenizer: Tokenizer) -> tuple[int, int]:
@@ -254,9 +253,17 @@ def rouge_many(
                 hint="set tokenizer: unicode",
             )
     return [
-        _score_lines(_lines(p, tokenizer, stemmer), _lines(r, tokenizer, stemmer))
-        for p, r in zip(predictions, references, strict=True)
+        _of_pair(p, r, tokenizer, stemmer) for p, r in zip(predictions, references, strict=True)
     ]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _of_pair(
+    prediction: str, reference: str, tokenizer: Tokenizer, stemmer: Stemmer
+) -> RougeScores:
+    return _score_lines(
+        _lines(prediction, tokenizer, stemmer), _lines(reference, tokenizer, stemmer)
+    )
 
 
 def _settings(task: ScoredTask) -> str:

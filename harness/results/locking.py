@@ -67,12 +67,16 @@ def locked(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 
 def remove_drafts(directory: Path) -> None:
     """Delete what writers that were killed left half written; called under the lock."""
-    for path in directory.rglob(".*"):
-        if _DRAFT.fullmatch(path.name):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    for path in drafts_in(directory):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def drafts_in(directory: Path) -> list[Path]:
+    """The drafts below ``directory``; of a run that goes on, some may be written just now."""
+    return [path for path in directory.rglob(".*") if _DRAFT.fullmatch(path.name)]
 
 
 def _holder(directory: Path) -> str:

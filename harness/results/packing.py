@@ -11,13 +11,14 @@ import lzma
 import re
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from harness.datasets.growth import BROKEN, unpack
 from harness.errors import UNPACKED, HarnessError
 from harness.results.companions import Companion, check_all
-from harness.results.paths import CellPaths, RunPaths, json_text, write_bytes
+from harness.results.paths import CellPaths, RunPaths, json_text, written
 from harness.results.reading import AGAIN, read_object, read_plan
 
 SUFFIX = ".tar.xz"
@@ -30,6 +31,12 @@ _NAME = re.compile(
 """A member's name. A folder in a folder: older versions did not escape a data set `owner/name`."""
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
 """An absolute path within a text; its last part is kept."""
+
+
+SMALL_BYTES = 32 * 2**20
+"""Contents up to this size are compressed as far as xz can, in seconds; of more it would take
+minutes for a tenth of the size."""
+SMALL_PRESET, LARGE_PRESET = 9 | lzma.PRESET_EXTREME, 1
 
 
 def pack(run_dir: Path, output: Path) -> Path:
@@ -48,7 +55,7 @@ def pack(run_dir: Path, output: Path) -> Path:
         _check_companions(home)
         found += [home.directory / name for name in ("result.json", *_RECORDS)]
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
-    write_bytes(output, archive(stored))
+    write_archive(output, stored)
     return output
 
 
@@ -106,9 +113,10 @@ def _temporary() -> Path:
     return Path(_scratch().name)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path) -> bytes | Path:
+    """What is packed of ``path``: the file as it is, or its text without this machine's folders."""
     if path.name not in _SETTINGS:
-        return path.read_bytes()
+        return path
     return json_text(portable(read_object(path, hint=AGAIN))).encode()
 
 
@@ -121,12 +129,25 @@ def portable(value: object) -> object:
     return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
 
 
-def archive(stored: dict[str, bytes]) -> bytes:
-    """The file that holds ``stored``, name → content; equal contents give equal bytes."""
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+def write_archive(output: Path, stored: Mapping[str, bytes | Path]) -> None:
+    """Write the file that holds ``stored``, name → content or where it is.
+
+    Equal contents give equal bytes. Files are read as they are written: a run of gigabytes needs
+    no more memory than a small one.
+    """
+    size = sum(_size(content) for content in stored.values())
+    preset = SMALL_PRESET if size <= SMALL_BYTES else LARGE_PRESET
+    with (
+        written(output) as file,
+        lzma.open(file, "wb", preset=preset) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
         for name, content in sorted(stored.items()):
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return lzma.compress(plain.getvalue(), preset=9 | lzma.PRESET_EXTREME)
+            entry.size, entry.mode = _size(content), 0o644
+            with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as given:
+                archive.addfile(entry, given)
+
+
+def _size(content: bytes | Path) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)

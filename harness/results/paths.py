@@ -8,10 +8,11 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import HarnessError
 
@@ -167,13 +168,20 @@ def write_bytes(path: Path, content: bytes) -> None:
     The bytes are on the disk before the name is, and the name is before this returns: after a
     power cut a file is there whole or not at all.
     """
+    with written(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of ``path`` at the end, unless there was an error."""
     if path.is_dir():  # `-o ""` is the working directory, and has no name to put a draft beside
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
         # `--junit /dev/stdout`: to rename onto a device or a pipe would put a file in its place,
         # and root that did so to /dev/null would break the machine
         with path.open("wb") as stream:
-            stream.write(content)
+            yield stream
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -181,7 +189,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         # `x` refuses a file or a link that lies there; the user's umask decides who may read it,
         # which `mkstemp` would leave at the owner alone
         with name.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         name.replace(path)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.results.answers import table_text
 from harness.results.companions import table_of
-from harness.results.packing import archive, portable
-from harness.results.paths import RunPaths, json_text, write_bytes
+from harness.results.packing import portable, write_archive
+from harness.results.paths import RunPaths, json_text
 from harness.results.reading import PLANNED_AGAIN, read_object, read_plan
 from harness.results.redaction import without_texts
 from harness.results.result import Run
@@ -27,7 +27,7 @@ def pack_without_texts(run: Run, output: Path) -> Path:
     run = without_texts(run)
     paths = RunPaths(run.directory)
     plan = {**read_plan(run.directory, given=str(run.directory)), "texts": False}
-    stored = {paths.plan.name: _settings(plan)}
+    stored: dict[str, bytes | Path] = {paths.plan.name: _settings(plan)}
     if paths.environment.is_file():
         environment = read_object(paths.environment, hint=PLANNED_AGAIN)
         stored[paths.environment.name] = _settings(environment)
@@ -46,7 +46,7 @@ def pack_without_texts(run: Run, output: Path) -> Path:
         companions = {name: table_of(content) for name, content in kept.items()}
         result = replace(cell, companions=companions)
         stored[f"{home}/{files.result.name}"] = _settings(asdict(result))
-    write_bytes(output, archive(stored))
+    write_archive(output, stored)
     return output
 
 

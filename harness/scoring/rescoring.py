@@ -11,7 +11,7 @@ from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
-from harness.results.answers import table_text
+from harness.results.answers import check_companion, table_text
 from harness.results.companions import draft_of, table_of
 from harness.results.paths import CellPaths, RunPaths, sync, write_bytes
 from harness.results.result import CellResult, Run, Value, save_result
@@ -62,7 +62,10 @@ def rescore(
         cell for cell in run.cells if cell.is_ours and (not only_outdated or is_outdated(cell))
     ]
     for cell in cells:
-        _whole_predictions(run, cell)
+        if "predictions.jsonl" in cell.companions:  # its hash says as much as reading it
+            check_companion(cell, run.paths(cell), run.paths(cell).predictions)
+        else:
+            _whole_predictions(run, cell)
         _refuse_code(run, cell, code)
     done = []
     for cell in cells:

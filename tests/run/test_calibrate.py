@@ -20,15 +20,14 @@ def suite(write_suite):
     return path
 
 
-def test_the_expected_seconds_are_near_those_of_the_run(suite, tmp_path):
+def test_every_cell_gets_its_seconds_from_a_short_one_of_its_kind(suite, tmp_path):
+    """How near they come depends on what else the machine does: benchmarks/test_bench_calibrate."""
     plan = make_plan(suite, tmp_path / "out")
     expected = calibrate(plan)
     run_here(plan, workers=1)
     cells = {cell.key: cell.timings["total"] for cell in load_run(plan.run.directory).cells}
     assert expected.cells.keys() == cells.keys()
     assert shortened(plan) == 1
-    # what else runs on the machine slows one side more; the benchmark tells how near it comes
-    assert 0.1 < sum(expected.cells.values()) / sum(cells.values()) < 10
     assert 0 < expected.alone < sum(expected.cells.values())
     assert 0 < expected.start < expected.spent
     seeds = sorted(seconds for key, seconds in expected.cells.items() if "lora" in key)

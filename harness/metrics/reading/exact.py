@@ -9,6 +9,7 @@ the full stop behind it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.metrics.reading.fold import fold
 
@@ -18,6 +19,7 @@ _WRAPPED = re.compile(r"(?P<mark>\*{1,3}|_{1,3}|`{1,3}|[\"'])(?P<inside>(?!\s).+
 _TRAILING = re.compile(r"(?:(?<=[^\W\d_])|(?<=[\"'`*)\]]))[!?]+\Z|(?<=\S)[.,;:…]+\Z")
 
 
+@lru_cache(maxsize=2**16)
 def normalise_answer(text: str) -> str:
     """The text in lower case, one-spaced, without wrapping quotes or marks and its last stop."""
     plain = " ".join(fold(text).text.split())

@@ -73,8 +73,9 @@ def split_reasoning(prediction: str, prompt: str = "") -> Answer:
     return _split(prediction, starts_inside(prompt))
 
 
-# Each metric family asks for the answer of the same prediction.
-@lru_cache(maxsize=1024)
+# Each metric family asks for the answer of the same prediction, one after another: as many are kept
+# as a large data set has.
+@lru_cache(maxsize=2**16)
 def _split(prediction: str, inside: bool) -> Answer:
     spans, closed = _spans(prediction, inside)
     hidden = sum(end - start for start, end in spans)
@@ -87,6 +88,7 @@ def _split(prediction: str, inside: bool) -> Answer:
     return Answer(text, hidden, closed)
 
 
+@lru_cache(maxsize=2**16)
 def starts_inside(prompt: str) -> bool:
     """Whether ``prompt`` ends in an open reasoning tag, as templates of thinking models do."""
     tail = prompt[-40:].rstrip()

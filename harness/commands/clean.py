@@ -1,0 +1,50 @@
+"""`harness clean`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands.run import BACKEND, PATH
+from harness.results.text import say
+
+SHOWN = 20
+"""Most lines of a list."""
+
+
+@click.command()
+@click.argument("suite", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
+@BACKEND
+@click.option("--tiny", is_flag=True, help="The run of the suite's tiny twin.")
+@click.option("--dry-run", is_flag=True, help="List it and stop.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+def clean(
+    suite: Path, output: Path | None, backend: str, tiny: bool, dry_run: bool, yes: bool
+) -> None:
+    """Delete what a run directory holds that its suite does not refer to.
+
+    These are cells of earlier settings, with their adapters, and files that writers left half
+    written when they were killed. Cells of the suite, of the last run, and caches are kept.
+
+    Example: harness clean suites/finance.yaml
+    """
+    from harness.api.cleaning import to_clean
+
+    found = to_clean(suite, output=output, tiny=tiny, backend=backend)
+    if not found.found:
+        say("nothing to delete")
+        return
+    for path, size in found.found[:SHOWN]:
+        say(f"{size / 2**20:8.1f} MiB  {path}")
+    if len(found.found) > SHOWN:
+        say(f"… and {len(found.found) - SHOWN} more")
+    total = f"{len(found.found)} entries, {found.size / 2**20:.1f} MiB"
+    if dry_run:
+        say(f"{total}: not deleted (--dry-run)")
+        return
+    if not yes:
+        click.confirm(f"Delete {total}?", abort=True)
+    found.delete()
+    say(f"deleted {total}")
