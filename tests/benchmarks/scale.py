@@ -105,6 +105,50 @@ def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
         cluster.shutdown()
 
 
+def page(found: list[dict]) -> str:
+    """The measurements in Markdown, the hardware of each named."""
+    lines = [
+        "# Scale: scheduling and planning",
+        "",
+        "Stub cells of the testing backend: no model, so that what is left is the harness's and Ray's own work.",
+        "Commands: `python tests/benchmarks/scale.py plan --cells 100001 -o reports/benchmarks/scale.json`, the same with",
+        "`run --cells 10001 --nodes 2`, and `page` for this file. Load is the mean of runnable processes over the last",
+        "minute, after the measurement: on a machine with other work, wall times are those of a part of it.",
+        "",
+        "## Scheduling on Ray",
+        "",
+        "A local cluster by `ray.cluster_utils`. Overhead is the wall time of a cell's share, less the cell's own",
+        "seconds in its process divided by the cells that run side by side.",
+        "",
+        "| cells | nodes | at once | wall s | a cell's own s | overhead ms | driver MiB, from first to last | machine | load |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for one in (f for f in found if f["what"] == "run"):
+        memory = f"{one['driver_mib'][0]:.0f} to {one['driver_mib'][-1]:.0f}"
+        lines.append(
+            f"| {one['cells']:,} | {one['nodes']} | {one['slots']} | {one['wall_seconds']:.0f} |"
+            f" {one['cell_seconds']:.2f} | {one['overhead_ms']:.0f} | {memory} | {_name(one)} |"
+            f" {_load(one)} |"
+        )
+    lines += ["", "## Planning", "", "| cells | wall s | processor s | peak MiB | machine | load |"]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
+    for one in (f for f in found if f["what"] == "plan"):
+        lines.append(
+            f"| {one['cells']:,} | {one['seconds']:.0f} | {one['cpu_seconds']:.1f} |"
+            f" {one['peak_mib']:.0f} | {_name(one)} | {_load(one)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _load(one: dict) -> str:
+    return f"{one['load']:.1f}" if "load" in one else "not noted"
+
+
+def _name(one: dict) -> str:
+    machine = one["machine"]
+    return str(machine["gpu"] or f"{machine['cpu']}, {machine['cores']} cores")
+
+
 class _Watch:
     """The clock and the driver's memory, from the first finished cell on.
 
@@ -134,7 +178,7 @@ class _Watch:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("run", "plan"))
+    parser.add_argument("what", choices=("run", "plan", "page"))
     parser.add_argument("--cells", type=int, default=10_001)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--cpus", type=int, default=1, help="processors of each node")
@@ -142,9 +186,13 @@ def main() -> None:
     given = parser.parse_args()
     from harness.plan.machine import machine
 
+    if given.what == "page":
+        given.output.with_suffix(".md").write_text(page(json.loads(given.output.read_text())))
+        return
     run = given.what == "run"
     found = scheduled(given.cells, given.nodes, given.cpus) if run else planned(given.cells)
     found = {"what": given.what, "machine": asdict(machine()), **found}
+    found["load"] = psutil.getloadavg()[0]
     found["process_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(found, indent=1))
     if given.output:

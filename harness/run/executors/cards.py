@@ -130,11 +130,13 @@ class Cards:
             return self.all
         needs = Requirement(**job.get("cell", {}).get("model", {}).get("requires", {}))
         size = _needed_gib(job) or 0.0
-        return [
+        fitting = [
             card
             for card in self.all
             if card.gpu and size <= card.gpu.memory_gib and has_accelerator(needs, card.gpu.name)
         ]
+        # a plan skips what fits on none; whoever runs such a cell by hand hears of it from the card
+        return fitting or self.all
 
     def leave(self, card: Card, key: str, paths: CellPaths) -> None:
         """The cell ``key`` has ended: learn from what it took, if it took more than expected."""

@@ -52,20 +52,21 @@ def connected(address: str | None) -> Any:
         raise HarnessError("the executor ray needs the package ray", hint=hint) from None
     if ray.is_initialized():
         return ray
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     # a cluster that is there already runs workers that know nothing of this process's packages
-    environment = None if address in (None, "local") else {"working_dir": str(_code())}
+    environment = None if address == "local" else {"working_dir": str(_code())}
     try:
         ray.init(
-            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            address=address,
             runtime_env=environment,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            include_dashboard=False if address in (None, "local") else None,
+            include_dashboard=False if address == "local" else None,
         )
     except Exception as error:  # Ray raises whatever its transport does
         what = f"the Ray cluster cannot be reached: {type(error).__name__}: {_line(error)}"
         hint = "Give --address auto on a node of the cluster, or --address ray://HOST:10001."
-        raise HarnessError(what, where=address or "local", hint=hint) from None
+        raise HarnessError(what, where=address, hint=hint) from None
     return ray
 
 

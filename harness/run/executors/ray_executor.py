@@ -11,6 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -101,7 +102,8 @@ class RayExecutor:
                     yield from self._heard(news)
         finally:
             self._end_all()
-            self._ray.kill(news)
+            with suppress(Exception):  # the cluster itself may be what was lost
+                self._ray.kill(news)
 
     def _submit(self, waiting: _Task | Job, news: Any) -> None:
         task = waiting if isinstance(waiting, _Task) else None

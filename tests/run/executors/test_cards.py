@@ -198,3 +198,11 @@ def test_the_page_says_that_cells_trained_beside_others(two_cards, write_suite, 
     texts = [caution.text for caution in cautions(board, board.tables[0])]
     said = [text for text in texts if "trained on a card that up to 1 other cells used" in text]
     assert len(said) == (workers == 2)
+
+
+def test_cards_of_several_kinds_get_the_cells_that_fit_them(tmp_path):
+    small = Gpu("GPU-s", 2, "NVIDIA T4", 16.0)
+    cards = Cards(replace(machine(), cores=64), [small, A], None)
+    assert placed(cards, [1.0, 20.0, 12.0], tmp_path) == "saa"
+    # what fits on none is run, and fails on the card, instead of waiting for ever
+    assert placed(Cards(machine(), [small, A], None), [200.0], tmp_path) == "s"
