@@ -26,7 +26,7 @@ MORE = "--full has the rest"
 def card(board: Leaderboard, width: int = 80) -> list[str]:
     """The card of every data set, then one line for the axes and one that leads to the rest."""
     lines = [line for each in decisions(board) for line in decision_lines(each, width)]
-    axes = _axes(board.along.values())
+    axes = decided_by_axis(board.along.values())
     notes = [f"By axis: {axes}"] if axes else []
     left_out = "; ".join(_left_out(board))
     notes.append(f"{shortened(left_out, width - len(MORE) - 2)}; {MORE}" if left_out else MORE)
@@ -95,7 +95,7 @@ def _wrapped(text: str, width: int, most: int | None) -> list[str]:
     return inner.wrap(text)
 
 
-def _axes(along: Iterable[AxisDifferences]) -> str:
+def decided_by_axis(along: Iterable[AxisDifferences]) -> str:
     """The decided contrasts in a few words; those with the untouched model are on the card."""
     texts = []
     for each in along:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis.leaderboard import Leaderboard
+from harness.report.card import decided_by_axis
 from harness.report.glossary import meaning
 from harness.report.page.answers import answers_json, pairs_of
 from harness.report.page.arrangement import SHORT, arranged
@@ -46,6 +47,8 @@ class Page:
     examples: tuple[Example, ...] = ()
     answers: str = "[]"
     """The answers as JSON."""
+    choices: str = ""
+    """What the choices decide over all data sets, in one sentence; empty if nothing is decided."""
     leads: Mapping[tuple[str, str], Lead] = field(default_factory=dict)
     """Question and data set → its opening sentence and chart."""
 
@@ -57,7 +60,8 @@ class Page:
 
 def page_of(board: Leaderboard) -> Page:
     """Everything that the page of ``board`` shows beside its sections."""
-    rows = [row for table in board.tables for row in table.rows]
+    # what could not run here has no number: it cannot be pinned, and its rows say why
+    rows = [row for table in board.tables for row in table.rows if row.status != "skipped"]
     variants = tuple(dict.fromkeys((r.model, r.quantization, r.adapter) for r in rows))
     numbers = Page(variants).numbers
     first = first_screen(board, numbers)
@@ -65,6 +69,7 @@ def page_of(board: Leaderboard) -> Page:
     return Page(
         variants, tuple(table.dataset for table in board.tables), first,
         tuple(examples(board, first.decisions, pairs)), answers_json(board, pairs),
+        decided_by_axis(board.along.values()) if len(board.tables) > 1 else "",
         leads(board, first.decisions, numbers),
     )  # fmt: skip
 

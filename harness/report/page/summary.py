@@ -19,7 +19,7 @@ from harness.report.section import shortened
 BADGES = {"ship": "Ship", "candidate": "Not yet", "keep": "Keep", "no gain": "No gain shown",
           "unknown": "Cannot say"}  # fmt: skip
 """Outcome → the words on its badge."""
-FIRST_CAUTIONS = 5
+FIRST_CAUTIONS = 7
 """So many reasons for doubt are open on the first screen; the others unfold."""
 WORST = 3
 """How many flipped answers are listed for a data set."""
@@ -157,14 +157,24 @@ def _plural(name: str, count: int) -> str:
 
 
 def _doubts(found: Sequence[Caution]) -> list[Doubt]:
-    """Gravest first; equal sentences on several data sets become one."""
-    places: dict[tuple[Gravity, str], list[str]] = {}
+    """Gravest first; the same doubt on several data sets becomes one line."""
+    kinds: dict[tuple[Gravity, str], list[Caution]] = {}
     for caution in found:
-        places.setdefault((caution.gravity, caution.text), []).append(caution.dataset or "")
-    merged = [Doubt(gravity.name.lower(), joined([name for name in names if name]), text)
-              for (gravity, text), names in places.items()]  # fmt: skip
+        # what is grave is said in full of every data set
+        key = caution.text if caution.gravity is Gravity.GRAVE else caution.short or caution.text
+        kinds.setdefault((caution.gravity, key), []).append(caution)
+    merged = [_doubt(gravity, same) for (gravity, _), same in kinds.items()]
     order = [gravity.name.lower() for gravity in sorted(Gravity, reverse=True)]
     return sorted(merged, key=lambda doubt: order.index(doubt.level))
+
+
+def _doubt(gravity: Gravity, same: Sequence[Caution]) -> Doubt:
+    first = same[0]
+    names = [caution.dataset for caution in same if caution.dataset]
+    if all(caution.text == first.text for caution in same):
+        return Doubt(gravity.name.lower(), joined(names), first.text)
+    text = f"{first.text} Likewise on {joined(names[1:])}."
+    return Doubt(gravity.name.lower(), first.dataset or "", text)
 
 
 def _worse(board: Leaderboard, decision: Decision, numbers: Mapping[str, int], place: int) -> Worse:

@@ -72,7 +72,9 @@ const showVariants = () => {
   }
   for (const table of document.querySelectorAll("table:has(tbody.group)")) hideEmptyGroups(table);
   const total = known.variants.length;
-  const count = known.variants.filter((_, v) => isChosen(v) && fits(v, state.set)).length;
+  const sets = state.set === "all" ? [...points.keys()] : [state.set];
+  const count = known.variants.filter((_, v) => isChosen(v)
+    && (!sets.length || sets.some((set) => fits(v, set)))).length;
   const all = count === total;
   document.getElementById("shown").textContent = all ? "" : `${count} of ${total} variants shown`;
   document.getElementById("reset").hidden = all;
