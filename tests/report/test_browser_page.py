@@ -1,8 +1,12 @@
 """What the reader chooses on the page: pinned variant, memory limit, data set, order, answers."""
 
+import shutil
+
 import pytest
+from click.testing import CliRunner
 
 from harness.analysis.leaderboard import build_leaderboard
+from harness.cli import main
 from harness.results.result import load_run
 
 TABLE = "table[id^=leaderboard-ru]"
@@ -185,3 +189,19 @@ def test_print_shows_the_summary_alone(page):
     assert page.locator(".picture:visible").count() == 2
     assert page.locator("#q-choice .lines:visible").count() == 2
     assert page.locator("table:visible, #terms:visible, .controls:visible").count() == 0
+
+
+def test_several_runs_of_one_suite_show_what_changed_between_them(browser, browser_run, tmp_path):
+    later = shutil.copytree(browser_run, tmp_path / "later")
+    result = CliRunner().invoke(
+        main, ["report", str(browser_run), str(later), "-o", str(tmp_path / "r")]
+    )
+    assert result.exit_code == 0, result.output
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "r" / "leaderboard.html").as_uri())
+    part = page.locator("#q-time")
+    assert part.locator("table").count() == 2
+    assert part.locator("figure svg").count() > 0
+    page.locator("header nav a", has_text="Runs").click()
+    assert part.is_visible()
+    page.close()

@@ -9,8 +9,9 @@ from typing import Literal
 from harness.report.figure import Figure
 from harness.report.section import Section
 
-Question = Literal["choice", "real", "cost", "where", "answers", "trust"]
+Question = Literal["time", "choice", "real", "cost", "where", "answers", "trust"]
 TITLES: dict[Question, str] = {
+    "time": "What changed from run to run?",
     "choice": "What does each choice change?",
     "real": "Is the gain real?",
     "cost": "What does it cost?",
@@ -20,13 +21,14 @@ TITLES: dict[Question, str] = {
 }
 """Question → its heading, in reading order."""
 SHORT: dict[Question, str] = {
-    "choice": "Choices", "real": "Gain", "cost": "Cost", "where": "Help and hurt",
+    "time": "Runs", "choice": "Choices", "real": "Gain", "cost": "Cost", "where": "Help and hurt",
     "answers": "Answers", "trust": "Trust",
 }  # fmt: skip
 """Question → the word that leads to it at the top of the page."""
 _PLACES: dict[str, tuple[Question, bool]] = {
     "By axis": ("choice", False), "Leaderboard": ("real", True), "Pairs": ("real", False),
-    "Claims": ("real", True), "Verdict": ("real", False), "Runs over time": ("real", True),
+    "Claims": ("real", True), "Verdict": ("real", False),
+    "Runs": ("time", True), "History": ("time", True),
     "Cost": ("cost", True), "Objectives": ("cost", False),
     "Data sets": ("where", True), "Forgetting": ("where", False), "Categories": ("where", False),
     "Confusion": ("where", False), "Length": ("where", False),
@@ -40,7 +42,7 @@ _FIGURES: dict[str, Question] = {
     "training": "trust",
 }  # fmt: skip
 """First word of a chart's name → question."""
-_NOT_ON_PAGE = frozenset({"Samples"})
+_NOT_ON_PAGE = frozenset({"Samples", "What to do"})
 """Sections whose content the page shows better: the answers next to each other."""
 _OWN_CHARTS = frozenset({"forest", "trade"})
 """Charts that the page draws itself, so that they answer to the pointer and fit a phone."""
