@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision
 from harness.report.section import MISSING
+from harness.suite.engine_keys import trl_keys
 
 COLUMNS = (
     "quantization",
@@ -65,7 +67,23 @@ def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str
             lines.append(_padded(line.texts, widths))
             lines += [f"{GAP}{GAP}{line.note}"] if line.note else []
         lines += _skipped(cells)
-    return lines + _latency(plan)
+    return lines + _latency(plan) + _training(plan)
+
+
+def _training(plan: Plan) -> list[str]:
+    """Keys for which TRL trains cells, where without them the harness's faster engine might."""
+    found = Counter(
+        reason
+        for each in plan.decisions
+        if each.word == "train"
+        and each.cell.task.answered_by != "head"
+        and each.cell.training.get("engine") != "trl"
+        and (reason := trl_keys(each.cell.training))
+    )
+    return [
+        f"{count} of the cells train by TRL, not the faster engine: {reason}"
+        for reason, count in found.items()
+    ]
 
 
 def _latency(plan: Plan) -> list[str]:

@@ -54,3 +54,18 @@ def test_expected_times_are_those_of_the_variants_cells(plan):
 )
 def test_durations_are_in_the_unit_that_one_waits_in(seconds, text):
     assert duration(seconds) == text
+
+
+def test_keys_that_rule_out_the_faster_engine_are_named(write_suite, tmp_path):
+    def lines(training):
+        text = SUITE.replace(", qwen2-0.5b-instruct", "") + f"training: {training}\n"
+        return plan_lines(make_plan(write_suite(text), tmp_path / "run", backend="testing"))
+
+    assert not any("TRL" in line for line in lines("{packing: false, learning_rate: 1e-3}"))
+    assert not any("TRL" in line for line in lines("{engine: trl, packing: true}"))
+    assert lines("{packing: true}")[-1] == (
+        "6 of the cells train by TRL, not the faster engine: training keys packing"
+    )
+    assert lines("{train_sampling_strategy: group_by_length}")[-1].endswith(
+        ": train_sampling_strategy group_by_length"
+    )

@@ -16,6 +16,7 @@ from peft import LoraConfig
 from transformers import PreTrainedModel
 
 from harness.backends.hf.decoding.evidence import takes
+from harness.suite.engine_keys import VALUES, trl_keys
 
 # Sorted, so that a diff shows which one came or went. Dense models alone: what a mixture of experts
 # adds to its loss is computed over the whole batch, padding included.
@@ -28,35 +29,6 @@ _FLAT_TYPES = """
 FLAT_TYPES = frozenset(_FLAT_TYPES.split())
 """`model_type`s whose rows, laid end to end, give the logits that each has alone."""
 
-KEYS = frozenset(
-    {
-        # the harness's own and those that it sets
-        "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm", "save_strategy",
-        "dataloader_pin_memory", "logging_steps", "max_length",
-        # what is learned, how often and from how many rows
-        "num_train_epochs", "max_steps", "per_device_train_batch_size",
-        "gradient_accumulation_steps", "train_sampling_strategy", "padding_free",
-        # the optimizer and its schedule
-        "optim", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
-        "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio",
-        # precision and memory
-        "bf16", "tf32", "gradient_checkpointing",
-    }
-)  # fmt: skip
-"""Keys of `SFTConfig` that the engine follows; any other one in a suite means TRL."""
-VALUES: Mapping[str, frozenset[str]] = {
-    "optim": frozenset(
-        {"adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit",
-         "paged_adamw_32bit", "paged_adamw"}
-    ),
-    "lr_scheduler_type": frozenset(
-        {"linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts",
-         "polynomial", "inverse_sqrt"}
-    ),
-    "train_sampling_strategy": frozenset({"random", "sequential"}),
-    "save_strategy": frozenset({"no"}),
-}  # fmt: skip
-"""The values of some of them that it follows."""
 LORA_FIELDS = frozenset(
     {
         "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "use_rslora",
@@ -89,14 +61,12 @@ def trl_reason(model: PreTrainedModel, options: Mapping[str, Any], arguments: An
 
 
 def _keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
-    extra = sorted(k for k, v in options.items() if k not in KEYS and v is not None)
-    if extra:
-        return f"training keys {', '.join(extra)}"
-    for key, known in VALUES.items():
-        value = getattr(arguments, key, None)
-        value = str(getattr(value, "value", value))
-        if value not in known and not (key == "train_sampling_strategy" and value == "None"):
-            return f"{key} {value}"
+    # as the trainer's class has read them: with its defaults, and names instead of enumerations
+    read = {key: getattr(arguments, key, None) for key in VALUES}
+    named = {key: getattr(value, "value", value) for key, value in read.items()}
+    reason = trl_keys({**options, **{k: str(v) for k, v in named.items() if v is not None}})
+    if reason:
+        return reason
     steps = arguments.logging_steps
     if steps < 1 or steps != int(steps):
         return "logging_steps that is a share of the training"

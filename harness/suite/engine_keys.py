@@ -1,0 +1,61 @@
+"""The training keys that the harness's training engine follows, known without importing it.
+
+`backends/hf/training/evidence.py` asks before it trains, and the plan says beforehand which cells
+TRL will train because of their keys. `docs/training.md` describes both engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.suite.options import HARNESS_TRAINING_KEYS
+
+KEYS = frozenset(
+    {
+        # the harness's own and those that it sets
+        "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm", "save_strategy",
+        "dataloader_pin_memory", "logging_steps", "max_length",
+        # what is learned, how often and from how many rows
+        "num_train_epochs", "max_steps", "per_device_train_batch_size",
+        "gradient_accumulation_steps", "train_sampling_strategy", "padding_free",
+        # the optimizer and its schedule
+        "optim", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
+        "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio",
+        # precision and memory
+        "bf16", "tf32", "gradient_checkpointing",
+    }
+)  # fmt: skip
+"""Keys of `SFTConfig` that the engine follows; any other one in a suite means TRL."""
+VALUES: Mapping[str, frozenset[str]] = {
+    "optim": frozenset(
+        {"adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit",
+         "paged_adamw_32bit", "paged_adamw"}
+    ),
+    "lr_scheduler_type": frozenset(
+        {"linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts",
+         "polynomial", "inverse_sqrt"}
+    ),
+    "train_sampling_strategy": frozenset({"random", "sequential"}),
+    "save_strategy": frozenset({"no"}),
+}  # fmt: skip
+"""The values of some of them that it follows."""
+OFF = frozenset({"packing", "eval_packing", "shuffle_dataset", "torch_compile", "fp16"})
+"""Keys that change nothing while they are false."""
+
+
+def trl_keys(training: Mapping[str, Any]) -> str | None:
+    """Return the keys or values of ``training`` that only TRL follows; None if there are none."""
+    known = KEYS | HARNESS_TRAINING_KEYS.keys()
+    extra = sorted(
+        key
+        for key, value in training.items()
+        if key not in known and value is not None and not (key in OFF and value is False)
+    )
+    if extra:
+        return f"training keys {', '.join(extra)}"
+    for key, values in VALUES.items():
+        value = training.get(key)
+        if value is not None and str(value) not in values:
+            return f"{key} {value}"
+    return None
