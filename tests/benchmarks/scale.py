@@ -107,6 +107,7 @@ def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
 
 def page(found: list[dict]) -> str:
     """The measurements in Markdown, the hardware of each named."""
+    runs = [one for one in found if one["what"] == "run"]
     lines = [
         "# Scale: scheduling and planning",
         "",
@@ -123,7 +124,9 @@ def page(found: list[dict]) -> str:
         "| cells | nodes | at once | wall s | a cell's own s | overhead ms | driver MiB, from first to last | machine | load |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
-    for one in (f for f in found if f["what"] == "run"):
+    if not runs:
+        lines = [*lines[:-2], "Not measured yet: the machine at hand had other work on it."]
+    for one in runs:
         memory = f"{one['driver_mib'][0]:.0f} to {one['driver_mib'][-1]:.0f}"
         lines.append(
             f"| {one['cells']:,} | {one['nodes']} | {one['slots']} | {one['wall_seconds']:.0f} |"

@@ -106,3 +106,11 @@ def scripted(write_suite, tmp_path, contract_backend):
         return make
 
     return on
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of clusters are slow as well: whoever leaves slow ones out by `-m` means these, too."""
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.slow)
