@@ -45,6 +45,9 @@ def worsen(run, dataset="ru-calculations"):
     for record in records:
         record["prediction"] = "<b>nothing</b>"
     path.write_text("".join(f"{json.dumps(r)}\n" for r in records))
+    # a result of an older harness records no hash of its answers
+    result = path.with_name("result.json")
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"companions": {}, "schema": 2}))
     harness("score", run)
 
 
