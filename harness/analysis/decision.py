@@ -15,7 +15,7 @@ from harness.analysis.cheapest import Cheapest, fastest, least_memory
 from harness.analysis.difference import Delta
 from harness.analysis.fallen import Fallen, fallen
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.objectives import Standing
+from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
 from harness.analysis.undecided import LEAST, Undecided, more_needed, undecided
 from harness.analysis.wording import (
@@ -177,7 +177,8 @@ def costs(standing: Standing) -> list[str]:
     """Memory and latency in a few words, where they are known."""
     found = [memory(standing.memory_mib)] if standing.memory_mib is not None else []
     if standing.latency_ms is not None:
-        found.append(f"{duration(standing.latency_ms)} an answer")
+        place = standing.row.place_of(LATENCY)
+        found.append(f"{duration(standing.latency_ms)} an answer{place}")
     return found
 
 
@@ -193,7 +194,8 @@ def _cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> li
             show = memory if what == "memory" else duration
             texts.append(
                 f"As good with less {what}, as far as {n} examples can tell: {variant(less.row)},"
-                f" {show(other)} instead of {show(own)}."
+                f" {show(other)} instead of {show(own)}"
+                f"{less.row.place_of(LATENCY) if what == 'latency' else ''}."
             )
     return texts
 

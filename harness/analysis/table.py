@@ -74,6 +74,11 @@ class Row:
         """Whether the value of ``metric`` was measured on another data set."""
         return not self._own(metric) and bool(self._borrowed(metric))
 
+    def place_of(self, metric: str) -> str:
+        """Where a borrowed ``metric`` was measured, as a remark in brackets; else nothing."""
+        place = self.speeds.place if self.speeds and self.is_borrowed(metric) else None
+        return f" (measured on {place.dataset})" if place else ""
+
     def _own(self, metric: str) -> list[float]:
         values = (cell.value(metric) for cell in self.finished)
         return [v.value for v in values if v is not None and v.value is not None]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import harness
+from harness.analysis.decision import costs as costs_of
 from harness.analysis.leaderboard import build_leaderboard
 from harness.analysis.objectives import standings
 from harness.plan.plan import make_plan
@@ -157,3 +158,11 @@ def test_a_run_of_an_older_version_measured_everywhere(run_dir, tmp_path):
         cell.pop("measured_in")
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     assert load_run(tmp_path).measured_in == {}
+
+
+def test_what_to_ship_says_on_which_prompts_an_answer_was_timed(run_dir):
+    board = build_leaderboard(load_run(run_dir))
+    texts = [costs_of(board.ranked[table.dataset][0]) for table in board.tables]
+    assert [text[-1].partition(" an answer")[2] for text in texts] == [
+        "", " (measured on finance-qa)"
+    ]  # fmt: skip

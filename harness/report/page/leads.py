@@ -209,6 +209,8 @@ def _beside(row: Row | None, metrics: Sequence[str]) -> tuple[float, float] | No
     if row is None or row.baseline is None or not row.deltas:
         return None
     for name in metrics:
+        if row.is_borrowed(name):
+            return None  # its baseline was not measured beside it
         before, after = row.baseline.value(name), row.mean(name)
         if before is not None and before.value and after is not None:
             return before.value, after

@@ -201,7 +201,8 @@ def _costs(table: Table, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     found = {"memory": {r.name: m for r in rows for m in [_first(r, names)] if m is not None}}
     if len(table.machines()) < 2:
         for cost, metric in (("latency", LATENCY), ("training", TRAINING), ("energy", ENERGY)):
-            found[cost] = {r.name: v for r in rows if (v := r.mean(metric)) is not None}
+            if len(table.measured_on(metric)) < 2:  # prompts of other data sets are other work
+                found[cost] = {r.name: v for r in rows if (v := r.mean(metric)) is not None}
     return found
 
 
@@ -226,6 +227,11 @@ _SHOW: dict[str, Callable[[float], str]] = {
 }  # fmt: skip
 
 
+def _elsewhere(table: Table) -> str:
+    places = table.measured_on(LATENCY) - {table.dataset}
+    return f", measured on {', '.join(sorted(places))}" if places else ""
+
+
 def _title(table: Table, cost: str) -> str:
     metric = memory_metrics(table)[0]
     where = {"infer_peak_vram_mib": "GPU memory while answering",
@@ -233,7 +239,7 @@ def _title(table: Table, cost: str) -> str:
     measured = any(row.values(metric) for row in table.rows)
     return {
         "memory": where[metric] if measured else "memory of the process while answering",
-        "latency": "time for one answer (median)", "training": "training time",
+        "latency": f"time for one answer (median){_elsewhere(table)}", "training": "training time",
         "energy": "energy for 1,000 tokens",
     }[cost]  # fmt: skip
 
