@@ -79,11 +79,14 @@ class CapturedSteps:
         random = torch.cuda.get_rng_state()
         try:
             self._prepare()
-            pool = None
+            pool, losses = None, dict[int, torch.Tensor]()
+            for size, batches in samples.items():
+                self._graphs[size] = self._buffers(size, batches)
+                losses[size] = self._warm_up(self._graphs[size], batches[0])
+            # what the warm-ups held is for the pool of the graphs, or both would be reserved
+            torch.cuda.empty_cache()
             for size in sorted(samples, reverse=True):  # the smaller fit into the largest's memory
-                graph = self._buffers(size, samples[size])
-                pool = self._captured(graph, samples[size][0], pool)
-                self._graphs[size] = graph
+                pool = self._captured(self._graphs[size], losses[size], pool)
             if self.captures_update:
                 self._capture_update(pool)
             self._clear()
@@ -184,22 +187,25 @@ class CapturedSteps:
             found.loss.backward()
         return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
 
-    def _captured(self, graph: _Graph, rows: Sequence[Row], pool: object) -> object:
-        """Capture the pass of ``graph``; the pool of memory that further ones share."""
+    def _warm_up(self, graph: _Graph, rows: Sequence[Row]) -> torch.Tensor:
+        """Run the pass of ``graph`` on ``rows``; their loss."""
         self._fill(graph, rows, max(1, sum(row.learned for row in rows)))
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for _ in range(WARM_UPS):
-                wanted = self._pass(graph)
+                numbers = self._pass(graph)
         torch.cuda.current_stream().wait_stream(self._stream)
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()  # what the warm-up held is for the graph's own pool
+        return numbers[0]
+
+    def _captured(self, graph: _Graph, wanted: torch.Tensor, pool: object) -> object:
+        """Capture the pass of ``graph``; the pool of memory that further ones share."""
         captured = torch.cuda.CUDAGraph()
         with torch.cuda.graph(captured, pool=pool, stream=self._stream):
             graph.numbers = self._pass(graph)
         graph.graph = captured
         captured.replay()
-        away = float((graph.numbers[0] - wanted[0]).abs())
+        away = float((graph.numbers[0] - wanted).abs())
         if not away <= LOSS_APART[self.dropout]:  # NaN counts as away
             raise CannotCapture(f"a replay's loss is {away:.2g} nats off")
         return pool or captured.pool()
