@@ -16,11 +16,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.plan.hub import hub_model
 from harness.suite.model_card import ModelCard
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3")
 ENCODERS = ("bert", "roberta")
+NEEDED_SIZES = (
+    "hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size",
+)  # fmt: skip
+OTHER_SIZES = ("max_position_embeddings", "type_vocab_size", "num_key_value_heads", "head_dim")
+LARGEST_SIZE = 10**9
+"""Of any size in a configuration; the largest published context windows are of 10^7 tokens."""
 BIASED = {"qwen2": ("q_proj", "k_proj", "v_proj")}
 """Family → linear layers with a bias, where the configuration does not say."""
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -108,18 +115,41 @@ class Shape:
 def architecture_of(card: ModelCard) -> Mapping[str, Any] | None:
     """The configuration in ``card``, in its local folder's `config.json`, or in the hub's."""
     if card.architecture is not None:
-        return dict(card.architecture)
+        return _checked(card.architecture, f"model {card.name}: architecture")
     if card.is_local:
         path = Path(card.source) / "config.json"
-        return dict(_configuration(path)) if path.is_file() else None
+        return _checked(_configuration(path), str(path)) if path.is_file() else None
     found = hub_model(card.source, card.revision).configuration
-    return None if found is None else dict(found)
+    return None if found is None else _checked(found, f"config.json of {card.source}")
+
+
+def _checked(found: object, where: str) -> dict[str, Any]:
+    """``found`` as a configuration. It comes with a checkpoint, from anyone.
+
+    Raises:
+        HarnessError: it is no object, or a size that is computed with is no whole number above 0.
+    """
+    hint = "Take the file from a copy of the model."
+    if not isinstance(found, Mapping):
+        raise HarnessError("is no model's configuration", where=where, hint=hint)
+    if found.get("model_type") not in (*FAMILIES, *ENCODERS):
+        return dict(found)  # nothing is computed from it
+    for key in (*NEEDED_SIZES, *OTHER_SIZES):
+        size = found.get(key)
+        if size is not None and (type(size) is not int or not 0 < size <= LARGEST_SIZE):
+            what = f"{key}: expected a whole number above 0, got {str(size)[:40]!r}"
+            raise HarnessError(what, where=where, hint=hint)
+    return dict(found)
 
 
 @cache
 def _configuration(path: Path) -> Mapping[str, Any]:
     """The JSON object in ``path``, read once in a process: many cells share a model."""
-    found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        hint = "Take the file from a copy of the model."
+        raise HarnessError(f"cannot be read: {error}", where=str(path), hint=hint) from None
     return found
 
 
@@ -127,6 +157,9 @@ def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
     """The shape that ``architecture`` builds; None for a family that is not known here."""
     family = (architecture or {}).get("model_type")
     if architecture is None or family not in (*FAMILIES, *ENCODERS):
+        return None
+    needed = (*NEEDED_SIZES, *(OTHER_SIZES[:1] if family in ENCODERS else ()))
+    if any(architecture.get(key) is None for key in needed):
         return None
     return _encoder(architecture) if family in ENCODERS else _decoder(architecture)
 

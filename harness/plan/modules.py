@@ -49,6 +49,10 @@ OUTSIDE = {
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers")
 
 
+MOST_LAYERS = 10_000
+"""More blocks than any model has: a broken configuration would list names without end."""
+
+
 def layer_names(architecture: Mapping[str, Any] | None) -> list[str] | None:
     """Every layer that PEFT may adapt; None for an architecture that is not known here."""
     found = BLOCKS.get(str((architecture or {}).get("model_type")))
@@ -56,7 +60,9 @@ def layer_names(architecture: Mapping[str, Any] | None) -> list[str] | None:
         return None
     blocks, layers = found
     depth = next((architecture[key] for key in DEPTHS if key in architecture), 1)
-    inside = [f"{blocks}.{k}.{layer}" for k in range(int(depth)) for layer in layers]
+    if type(depth) is not int or not 0 < depth <= MOST_LAYERS:
+        return None
+    inside = [f"{blocks}.{k}.{layer}" for k in range(depth) for layer in layers]
     return [*inside, *OUTSIDE[blocks]]
 
 

@@ -198,7 +198,7 @@ def _with_other_members(good, draw):
 
 
 def test_a_broken_file_of_a_run_is_named(attempts, here):
-    broken_runs(attempts, here, 60, seed=1)
+    broken_runs(attempts, here, 40, seed=1)
 
 
 def test_a_broken_baseline_is_named(attempts, here):

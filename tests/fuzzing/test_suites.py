@@ -91,7 +91,7 @@ def every(attempts, root, count, seed):
 
 
 def test_a_broken_suite_is_refused_in_words(attempts, root):
-    every(attempts, root, 250, seed=1)
+    every(attempts, root, 170, seed=1)
 
 
 @pytest.mark.reliability
