@@ -46,18 +46,17 @@ def stored_rows(folder: Path, key: str, make: Callable[[], TrainingRows]) -> Tra
 def _is_whole(place: Path) -> bool:
     """Whether the files in ``place`` are those that were stored: a torn one is made again."""
     try:
-        return bool(read_json(place / HASHES) == _hashes(place))
+        # only what was stored: `Dataset.map` of another worker writes `cache-….arrow` beside it,
+        # and rows that are in use must not be taken for torn ones and deleted
+        stored = read_json(place / HASHES)
+        return bool(stored) and all(_hash(place / name) == stored[name] for name in stored)
     except (OSError, ValueError):
         return False
 
 
-def _hashes(place: Path) -> dict[str, str]:
-    found = {}
-    for path in sorted(place.iterdir()):
-        if path.name != HASHES:
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return found
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def rows_key(cell: Cell, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
@@ -98,5 +97,5 @@ def _store(place: Path, rows: TrainingRows) -> None:
     folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     Dataset.from_list(list(rows.rows)).save_to_disk(str(folder))
     write_json(folder / "audit.json", rows.audit)
-    write_json(folder / HASHES, _hashes(folder))
+    write_json(folder / HASHES, {path.name: _hash(path) for path in sorted(folder.iterdir())})
     folder.rename(place)

@@ -78,3 +78,18 @@ def test_rows_that_are_torn_are_made_again(tmp_path, name, how):
     found = stored_rows(tmp_path, "key", make)
     assert len(made) == 2
     assert (found.rows[0]["input_ids"], found.audit) == ([1, 2, 3], {"rows": 1})
+
+
+def test_rows_in_use_are_not_taken_for_torn_ones(tmp_path):
+    """`Dataset.map` keeps its cache beside the rows; another worker must not delete them for it."""
+    made = []
+
+    def make():
+        made.append(1)
+        return TrainingRows([{"input_ids": [1, 2, 3]}], {"rows": 1})
+
+    used = stored_rows(tmp_path, "key", make).rows.map(lambda row: {"n": len(row["input_ids"])})
+    assert list((tmp_path / "key").glob("cache-*.arrow"))  # else this says nothing
+    stored_rows(tmp_path, "key", make)
+    assert len(made) == 1
+    assert used[0]["n"] == 3
