@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.errors import HarnessError
+from harness.errors import DamagedFile, HarnessError
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
@@ -14,6 +14,7 @@ from harness.plan.task import Task, task_of_record
 from harness.results.answers import check_companion, table_text
 from harness.results.companions import draft_of, table_of
 from harness.results.paths import CellPaths, RunPaths, sync, write_bytes
+from harness.results.reading import AGAIN
 from harness.results.result import CellResult, Run, Value, save_result
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.extra import code_sources
@@ -155,10 +156,14 @@ def is_outdated(cell: CellResult) -> bool:
 
 def _task(result: CellResult) -> Task:
     """What the scores depend on: the cell's own, or what imported answers recorded."""
-    if result.provenance.cell:
-        return cell_of_record(result.provenance.cell).task
-    stored = dict(result.provenance.task)
-    return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
+    try:
+        if result.provenance.cell:
+            return cell_of_record(result.provenance.cell).task
+        stored = dict(result.provenance.task)
+        return task_of_record(stored, Evaluation(**stored.pop("evaluation")))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        what = f"is damaged: provenance: {str(error).splitlines()[0]}"
+        raise DamagedFile(what, where=f"result.json of {result.key}", hint=AGAIN) from None
 
 
 def _rescored(result: CellResult, records: list[Prediction]) -> CellResult:

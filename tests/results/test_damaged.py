@@ -248,3 +248,17 @@ def test_older_results_are_not_overwritten_by_newer_ones(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "result.json.damaged": "0", "result.json.damaged-2": "1", "result.json.damaged-3": "2"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"language": "xx"}, {"evaluation": 3}, {"evaluation": {"batch_size": "x"}}, {"task": 3}],
+)
+def test_settings_that_are_none_are_named_when_they_are_scored_by(run, change):
+    path = next(run.glob("cells/*/result.json"))
+    record = json.loads(path.read_text())
+    record["provenance"]["task"] |= change
+    path.write_text(json.dumps(record, indent=1))
+    found = invoke("score", run)
+    assert found.exit_code in (0, 2), found.output
+    assert found.exit_code == 0 or "is damaged: provenance: " in found.output

@@ -25,8 +25,9 @@ def data(board: Leaderboard) -> Section:
             facts = cells[0].data
             counts[table.dataset] = {k: v for k, v in facts.items() if isinstance(v, int)}
             warnings = sorted({w for c in cells for w in c.audit.warnings})
-            content = (facts.get("content") or {}).get("data") or MISSING
-            rest[table.dataset] = (content, "; ".join(warnings) or MISSING)
+            hashes = facts.get("content")
+            content = hashes.get("data") if isinstance(hashes, dict) else None
+            rest[table.dataset] = (str(content or MISSING), "; ".join(warnings) or MISSING)
     names = list(dict.fromkeys(name for numbers in counts.values() for name in numbers))
     rows = tuple(
         (dataset, *(str(numbers.get(name, MISSING)) for name in names), *rest[dataset])
