@@ -183,6 +183,6 @@ def _show_cell(run: Run, cell: CellResult) -> None:
     for warning in cell.audit.warnings:
         say(f"  warning: {warning}")
     for record in run.predictions(cell)[:1] if run.has_texts else []:
-        say(f"  prompt:     {record['prompt']!r}")
-        say(f"  reference:  {record['reference']!r}")
-        say(f"  prediction: {record['prediction']!r}")
+        say(f"  prompt:     {record.get('prompt')!r}")
+        say(f"  reference:  {record.get('reference')!r}")
+        say(f"  prediction: {record.get('prediction')!r}")
