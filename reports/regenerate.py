@@ -37,6 +37,9 @@ REPORTS = {
         "Published pipelines: claims",
     ),
     "geometry": Report(),
+    "real": Report(),
+    "real-sweep": Report(),
+    "real-text": Report(),  # packed without texts: they are not ours to pass on
 }  # fmt: skip
 """Folder → the packed runs in it, in the report's order, and the page's title."""
 
