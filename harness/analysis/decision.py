@@ -193,9 +193,10 @@ def _cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> li
             assert other is not None
             show = memory if what == "memory" else duration
             texts.append(
-                f"As good with less {what}, as far as {n} examples can tell: {variant(less.row)},"
+                f"As good with less {what}: {variant(less.row, beside=chosen.row)},"
                 f" {show(other)} instead of {show(own)}"
-                f"{less.row.place_of(LATENCY) if what == 'latency' else ''}."
+                f"{less.row.place_of(LATENCY) if what == 'latency' else ''}"
+                f" (as far as {n} examples can tell)."
             )
     return texts
 

@@ -44,9 +44,13 @@ def duration(ms: float) -> str:
     return f"{ms / 1000:.3g} s" if ms >= 1000 else f"{ms:.3g} ms"
 
 
-def variant(row: Row) -> str:
-    """The name of a variant in code marks: `` `llama · nf4 · lora-r16` ``."""
-    return f"`{' · '.join((row.model, row.quantization, row.adapter))}`"
+def variant(row: Row, *, beside: Row | None = None) -> str:
+    """The name of a variant in code marks: `` `llama · nf4 · lora-r16` ``.
+
+    After ``beside`` was named, without the model where it is the same: `` `nf4 · lora-r16` ``.
+    """
+    model = [] if beside is not None and beside.model == row.model else [row.model]
+    return f"`{' · '.join((*model, row.quantization, row.adapter))}`"
 
 
 def seeds(count: int) -> str:
