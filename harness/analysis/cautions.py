@@ -103,13 +103,36 @@ def _trivial(table: Table) -> list[Caution]:
     sign = 1 if table.higher_is_better else -1
     as_good = {a: score for a, score in table.trivial().items() if sign * score >= sign * mean}
     if not as_good:
-        return []
+        return _barely_above(table, best, mean)
     scores = joined([f"{brief(score)} for {answer}" for answer, score in as_good.items()])
     text = (
         f"No variant beats what needs no model: {title_of(table.primary_metric)} is {scores},"
         f" and {brief(mean)} for the best variant."
     )
     return [Caution(Gravity.GRAVE, text, f"{joined(list(as_good), 'or')} scores as well or better")]
+
+
+def _barely_above(table: Table, best: Row | None, mean: float) -> list[Caution]:
+    """That the best variant's interval reaches down to an answer that needs no model."""
+    values = (
+        [v for cell in best.finished if (v := cell.value(table.primary_metric))] if best else []
+    )
+    ends = [v.ci_low if table.higher_is_better else v.ci_high for v in values]
+    known = [end for end in ends if end is not None]
+    if not known:
+        return []
+    sign = 1 if table.higher_is_better else -1
+    # over seeds their mean: the interval of one seed holds the examples' spread, which all share
+    end = sum(known) / len(known)
+    near = {a: score for a, score in table.trivial().items() if sign * score >= sign * end}
+    if not near:
+        return []
+    answers = joined([f"{answer} ({brief(score)})" for answer, score in near.items()])
+    text = (
+        f"The best {title_of(table.primary_metric)}, {brief(mean)}, is barely better than what"
+        f" needs no model: {answers} lies within its 95% interval."
+    )
+    return [Caution(Gravity.CAREFUL, text, f"barely better than {joined(list(near))}")]
 
 
 def _one_seed(table: Table) -> list[Caution]:

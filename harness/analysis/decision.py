@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.analysis.alternatives import cheaper, why_this_one
 from harness.analysis.cautions import Caution, Gravity, cautions
-from harness.analysis.cheapest import Cheapest, fastest, least_memory
 from harness.analysis.difference import Delta
 from harness.analysis.fallen import Fallen, fallen
 from harness.analysis.leaderboard import Leaderboard
@@ -168,7 +168,9 @@ def _of_gain(
     tied = [s for s in _tied(table, ranked, chosen) if _verdict(table, s.row) == "better"]
     return Decision(
         table.dataset, table.primary_metric, "candidate" if reasons else "ship", text,
-        tuple(facts), (*_cheaper(table, chosen, tied, delta.n), *_open(board, table, row)),
+        tuple(facts),
+        (*cheaper(table, chosen, tied, delta.n), *why_this_one(table, tied, delta.n),
+         *_open(board, table, row)),
         doubts, row, fallen(board, table, row),
     )  # fmt: skip
 
@@ -182,51 +184,13 @@ def costs(standing: Standing) -> list[str]:
     return found
 
 
-def _cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> list[str]:
-    """Tied variants that cost less than ``chosen`` by more than the noise of the measurement."""
-    texts = []
-    for what, found in (("memory", least_memory(table, tied)), ("latency", fastest(tied))):
-        less = _less(table, chosen, tied, what, found)
-        if less is not None:
-            own, other = _cost(chosen, what), _cost(less, what)
-            assert own is not None
-            assert other is not None
-            show = memory if what == "memory" else duration
-            texts.append(
-                f"As good with less {what}: {variant(less.row, beside=chosen.row)},"
-                f" {show(other)} instead of {show(own)}"
-                f"{less.row.place_of(LATENCY) if what == 'latency' else ''}"
-                f" (as far as {n} examples can tell)."
-            )
-    return texts
-
-
-def _cost(standing: Standing, what: str) -> float | None:
-    return standing.memory_mib if what == "memory" else standing.latency_ms
-
-
-def _less(
-    table: Table, chosen: Standing, tied: list[Standing], what: str, found: Cheapest
-) -> Standing | None:
-    """The best of the variants that are within noise of the cheapest, if ``chosen`` is not."""
-    known = [(cost, s) for s in tied if (cost := _cost(s, what)) is not None]
-    own = _cost(chosen, what)
-    if own is None or len(known) < 2:
-        return None
-    least = min(cost for cost, _ in known)
-    if own - least <= found.noise:
-        return None
-    sign = 1 if table.higher_is_better else -1
-    within = [s for cost, s in known if cost - least <= found.noise and s.row is not chosen.row]
-    return max(within, key=lambda s: sign * s.quality, default=None)
-
-
 def _open(board: Leaderboard, table: Table, row: Row) -> list[str]:
     """What the test is too small to decide, one step away from ``row`` on each axis."""
     found = undecided(board, table, row)
     if not found:
         return []
-    return [f"Not decided, everything else equal: {'; '.join(map(_open_text, found))}."]
+    texts = "; ".join(map(_open_text, found))
+    return [f"Not decided, everything else equal (first minus second): {texts}."]
 
 
 def _open_text(each: Undecided) -> str:
@@ -297,9 +261,11 @@ def _why(table: Table, delta: Delta) -> str:
         count = len(table.compared())
         return f"corrected for {count} comparisons that may be chance"
     more = more_needed(delta, len(table.compared()))
+    # examples that share a question count as one: 160 of 10 questions tell no more than 10 can
+    apart = f" ({delta.units} independent)" if delta.units < delta.n else ""
     if more is None:
-        return f"{delta.n} examples do not show a difference"
+        return f"{delta.n} examples{apart} do not show a difference"
     return (
-        f"{delta.n} examples cannot tell that from chance; a difference of that size needs"
+        f"{delta.n} examples{apart} cannot tell that from chance; a difference of that size needs"
         f" {about(more)} more"
     )

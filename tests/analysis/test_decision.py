@@ -31,13 +31,18 @@ def wave(level, step=7):
     return [level + 0.05 * ((k * step) % 11 - 5) / 5 for k in range(N)]
 
 
-def board(sides, *, seeds=1, trivial=None, memory=None, data=None, objectives=None, floor=0.0):
+def board(
+    sides, *, seeds=1, trivial=None, memory=None, latency=None, data=None, objectives=None,
+    floor=0.0, ends=(None, None),
+):  # fmt: skip
     """A leaderboard of ``sides``: adapter → scores; `base` is the baseline."""
     stored, rows, made = {}, [], {}
     for adapter, scores in sides.items():
-        values = [Value("rougeL", sum(scores) / len(scores), n=len(scores))]
+        values = [Value("rougeL", sum(scores) / len(scores), n=len(scores), ci_low=ends[0],
+                        ci_high=ends[1])]  # fmt: skip
         values += [Value("rougeL_constant", trivial)] if trivial is not None else []
         values += [Value("infer_peak_vram_mib", memory[adapter])] if memory else []
+        values += [Value("latency_p50_ms", latency[adapter])] if latency else []
         cells = tuple(
             CellResult(
                 f"{adapter}{seed}", "ok", "m", "none", adapter, "d", seed, "f",
@@ -117,6 +122,35 @@ def test_what_is_tied_and_needs_less_memory_is_named_only_beyond_noise():
         assert ("As good with less memory" in text) == named, text
     assert "`r16` or `r8`" in text
     assert "more examples" in text
+
+
+def test_what_costs_less_is_said_with_its_other_cost_and_how_many_are_as_good():
+    sizes = {"base": 500.0, "r8": 900.0, "r16": 2000.0}
+    made = board(GAIN, seeds=3, memory=sizes, latency={"base": 10.0, "r8": 90.0, "r16": 40.0})
+    found = decide(made, made.tables[0])
+    assert found.more[0] == (
+        "As good with less memory: `none · r8`, 900 MiB instead of 1.95 GiB at 90 ms an answer"
+        " (as far as 60 examples can tell)."
+    )
+    assert found.more[1] == (
+        "1 other variant gained, and 60 examples show no difference to it; it has the highest mean"
+        " of them."
+    )
+
+
+BARELY = {
+    "within the interval of the best": (0.405, (0.40, 0.42), True),
+    "below it": (0.39, (0.40, 0.42), False),
+    "no interval is known": (0.405, (None, None), False),
+}
+
+
+@pytest.mark.parametrize(("trivial", "ends", "said"), BARELY.values(), ids=BARELY)
+def test_a_best_variant_that_a_constant_answer_nearly_reaches_is_doubted(trivial, ends, said):
+    made = board(GAIN, seeds=3, trivial=trivial, ends=ends)
+    found = decide(made, made.tables[0])
+    assert found.outcome == "ship"
+    assert any("barely better than one constant answer" in c.short for c in found.cautions) == said
 
 
 def test_a_category_that_fell_is_listed_though_the_whole_gained():

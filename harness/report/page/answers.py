@@ -173,7 +173,8 @@ def _record(
                 answers[k] = _side(pair.after[i], pair.metric)
             counts = [sum(pair.outcome(i) == name for i in pair.changes) for name in OUTCOMES]
             shown.append(
-                {"v": pair.number, "b": pair.row.baseline.key, "n": counts, "all": size is None,
+                {"v": pair.number, "b": pair.row.baseline.key, "n": counts,
+                 "seeds": len(pair.row.finished), "all": size is None,
                  "worst": [numbers[i] for i in worst], "sample": [numbers[i] for i in sample],
                  "o": {numbers[i]: pair.outcome(i) for i in dict.fromkeys([*worst, *sample])},
                  "a": answers}

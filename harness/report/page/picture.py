@@ -7,7 +7,7 @@ a link that the keyboard reaches, and a switch of the cost moves points without 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.analysis.decision import Decision
 from harness.analysis.leaderboard import Leaderboard
@@ -16,14 +16,13 @@ from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, duration, memory
 from harness.metrics.meaning import title_of
 from harness.metrics.registry import find
+from harness.report.page.points import Line, Point, apart, band, front, with_company
 from harness.report.page.scale import Tick, scale_of
 from harness.report.section import anchor
 from harness.suite.schema import BASE
 
 MANY_MIB = 2000.0
 """Memory up to here is written in MiB, and in GiB above."""
-CLOSE = 7.0
-"""Lines nearer than this, in percent of the plot, have no room for a text between them."""
 BOUNDED = {"share", "F1", "F2"}
 TRAINING, ENERGY = "train_seconds", "energy_j_per_1k_tokens"
 
@@ -38,43 +37,6 @@ class Axis:
     ticks: tuple[Tick, ...]
     front: str
     """The Pareto front as an SVG path in percent, from the top left."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One variant."""
-
-    number: int
-    """The variant's number in the page."""
-    href: str
-    text: str
-    """Every value with n, for a tooltip and a screen reader."""
-    quality: float
-    y: float
-    low: float
-    high: float
-    """The interval's ends, in percent like y."""
-    x: Mapping[str, float]
-    """Cost → place in percent."""
-    memory: float | None
-    """MiB, for the limit."""
-    base: bool
-    tied: bool
-    """Whether it does not differ significantly from the best."""
-    chosen: bool
-    """Whether it is the variant that the decision names."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A level to compare with."""
-
-    kind: str
-    """`base` or `trivial`."""
-    y: float
-    text: str
-    under: bool = False
-    """Whether its text is below the line, because another line is close above."""
 
 
 @dataclass(frozen=True)
@@ -111,16 +73,16 @@ def picture(
     if len(rows) < 2 or not costs or table.higher_is_better is None:
         return None
     drawing = _Drawing(table, rows, costs, decision, numbers)
-    points = [drawing.point(row) for row in rows]
+    points = with_company([drawing.point(row) for row in rows], [row.name for row in rows])
     memories = [point.memory for point in points if point.memory is not None]
     return Picture(
         table.dataset, title_of(table.primary_metric), table.higher_is_better,
         tuple(
             Axis(name, _title(table, name), drawing.across[name].ticks(_SHOW[name]),
-                 _front(points, name, table.higher_is_better))
+                 front(points, name, table.higher_is_better))
             for name in costs
         ),
-        tuple(points), drawing.up.ticks(brief), tuple(drawing.lines()), _band(points),
+        tuple(points), drawing.up.ticks(brief), tuple(drawing.lines()), band(points),
         min(memories, default=None), max(memories, default=None),
     )  # fmt: skip
 
@@ -170,20 +132,7 @@ class _Drawing:
         if value is not None and value.value is not None:
             text = f"untouched: {brief(value.value)}"
             found.append(Line("base", self.up.place(value.value), text))
-        return _apart(found)
-
-
-def _apart(lines: Sequence[Line]) -> list[Line]:
-    """``lines`` from the top down; of two that are close, the lower one's text goes below it.
-
-    A third one close to both keeps its line and loses its text: the table has the number.
-    """
-    placed: list[Line] = []
-    for line in sorted(lines, key=lambda line: -line.y):
-        close = bool(placed) and placed[-1].y - line.y < CLOSE
-        crowded = close and placed[-1].under
-        placed.append(replace(line, under=close, text="" if crowded else line.text))
-    return placed
+        return apart(found)
 
 
 def _tied(table: Table) -> set[str]:
@@ -272,24 +221,3 @@ def _text(table: Table, row: Row, costs: Mapping[str, Mapping[str, float]]) -> s
     parts += [f"{name} {_SHOW[name](found[row.name])}" for name, found in costs.items()
               if row.name in found]  # fmt: skip
     return "; ".join(parts)
-
-
-def _band(points: Sequence[Point]) -> tuple[float, float] | None:
-    levels = [point.y for point in points if point.tied]
-    return (min(levels), max(levels)) if len(levels) > 1 else None
-
-
-def _front(points: Sequence[Point], cost: str, higher: bool) -> str:
-    """A staircase through the points that no other beats in quality and in this cost."""
-    sign = 1 if higher else -1
-    known = sorted(((p.x[cost], sign * p.y) for p in points if cost in p.x),
-                   key=lambda at: (at[0], -at[1]))  # fmt: skip
-    corners: list[tuple[float, float]] = []
-    for x, worth in known:
-        if not corners or worth > corners[-1][1]:
-            corners.append((x, worth))
-    if len(corners) < 2:
-        return ""
-    first, *rest = corners
-    steps = "".join(f"H{x:.1f}V{100 - sign * worth:.1f}" for x, worth in rest)
-    return f"M{first[0]:.1f} {100 - sign * first[1]:.1f}{steps}"

@@ -91,6 +91,8 @@ class FirstScreen:
     later: tuple[Doubt, ...]
     """Doubts of less weight, which unfold."""
     worse: tuple[Worse, ...]
+    uncompared: Mapping[int, str]
+    """Data set's number → why nothing can be said about what got worse there."""
     pictures: Mapping[str, Picture]
     decisions: tuple[Decision, ...]
 
@@ -112,6 +114,7 @@ def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
     return FirstScreen(
         tuple(_card(d, numbers) for d in made), tuple(doubts[:shown]), tuple(doubts[shown:]),
         tuple(_worse(board, d, numbers, place) for place, d in enumerate(made) if d.fallen),
+        {place: _uncompared(d) for place, d in enumerate(made) if not d.fallen},
         {name: found for name, found in drawn.items() if found}, made,
     )  # fmt: skip
 
@@ -148,6 +151,17 @@ def worse_sentence(decision: Decision) -> str:
         total = fell.flips.won + fell.flips.lost + fell.flips.tied
         text += f"; {fell.flips.lost} of {total} answers scored lower"
     return f"{text}."
+
+
+def _uncompared(decision: Decision) -> str:
+    """Said instead of nothing: an empty list would read as if nothing had got worse."""
+    if decision.row is None:
+        why = "the card names no variant to look at"
+    elif decision.outcome == "keep":
+        why = "the untouched model is kept, so nothing changes"
+    else:
+        why = f"{variant(decision.row)} has no baseline to compare with"
+    return f"{decision.dataset}: {why}."
 
 
 def _plural(name: str, count: int) -> str:
