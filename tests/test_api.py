@@ -175,6 +175,10 @@ WRONG = {
     "several runs": (lambda run: harness.report([run, run]), "needs a folder"),
     "a name": (lambda run: harness.pack(run, "run.zip"), r"end with \.tar\.xz"),
     "a model": (lambda run: harness.describe_model("tiny-quen2"), 'Did you mean "tiny-qwen2"'),
+    "an adapter's key": (
+        lambda run: harness.describe_model("tiny-qwen2", rr=4),
+        'lora: unknown key "rr"',
+    ),
     "one prompt": (lambda run: harness.predict(run, "tiny-qwen2--none--a", " "), "no prompt"),
     "a metric": (lambda run: harness.leaderboard(run, metric="chrff"), "no cell has the metric"),
     "a compared metric": (
@@ -185,7 +189,7 @@ WRONG = {
     "an objective": (lambda run: harness.report(run, order_by="speed"), "order_by: Input should"),
     "no run": (lambda _: harness.leaderboard([]), "no run given"),
     "a reason": (lambda run: harness.update_baseline(run, " "), "needs a reason"),
-    "no cells": (lambda _: harness.plan("ci", select="model=nope"), "no cell matches"),
+    "no cells": (lambda _: harness.plan("ci", select="model=nope"), "no model matches"),
     "labels": (lambda run: harness.import_answers([run], run, labels="a,b"), "give a list"),
     "an executor": (lambda run: harness.plan("ci", executor="locl"), 'Did you mean "local"'),
 }

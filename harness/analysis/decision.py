@@ -210,8 +210,10 @@ def _no_gain(
     mean = f"{word} mean, {brief(best.quality)} {title_of(metric)}"
     made = Decision(table.dataset, metric, "unknown", "", tuple(costs(best)), (), doubts, row)
     if not compared:
-        made_text = f"No gain can be shown: no variant has a baseline here. {variant(row)} has the"
-        return _with(made, "unknown", f"{made_text} {mean}.", ())
+        untuned = all(other.adapter == BASE for other in table.rows)
+        why = "only untouched models were run" if untuned else "no variant has a baseline here"
+        text = f"No gain can be shown: {why}. {variant(row)} has the {mean}."
+        return _with(made, "unknown", text, ())
     delta = row.deltas.get(metric)
     if delta is None and row.adapter == BASE:
         text = f"Keep the untouched model: {variant(row)} has the {mean}."

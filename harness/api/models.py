@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.api.arguments import StrPath
+from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
+from harness.suite.options import adapter_keys, key_problems
 from harness.suite.yaml_file import parse_value
 
 
@@ -51,6 +53,8 @@ def describe_model(
     from harness.backends.hf.models.random import described
 
     card = find_model_card(name, model_folders(Path(folder)))
+    for _, problem in key_problems(adapter, adapter_keys(peft_type)):
+        raise HarnessError(f"{peft_type}: {problem}")
     return described(card, {"peft_type": peft_type, **adapter})
 
 

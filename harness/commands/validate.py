@@ -28,7 +28,7 @@ def validate(suites: tuple[Path, ...], no_data: bool) -> None:
     for path in suites:
         try:
             found = check_suite(path, data=not no_data)
-            say(f"{found.path}: ok, {found.cells} cells")
+            say(f"{found.path}: ok, {found.cells} {'cell' if found.cells == 1 else 'cells'}")
             for note in found.notes:
                 say(f"  {note}")
         except HarnessError as error:

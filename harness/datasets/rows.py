@@ -179,9 +179,10 @@ def _refuse_chat_for_a_head(
 ) -> None:
     if reading.bare_text and (system or history):
         raise HarnessError(
-            "a chat with earlier turns or a system message, and a head that reads the bare text",
+            "has a system message or earlier turns, which a classification head does not read",
             where=place,
-            hint="Set `classify_by: likelihood` or `generation`.",
+            hint="`labels` alone train a head; `classify_by: likelihood` or `generation`"
+            " read the whole chat.",
         )
 
 

@@ -15,7 +15,7 @@ from harness.plan.expand import expand
 from harness.plan.machine import Site, machine
 from harness.plan.measuring import settle_measuring
 from harness.plan.preflight import Decision, Outdated, preflight, skip_reason
-from harness.plan.select import matches
+from harness.plan.select import matches, refuse_unmatched
 from harness.plan.shard import Shard, in_shard
 from harness.results.paths import RunPaths, write_json, write_text
 from harness.results.reading import read_plan
@@ -81,8 +81,10 @@ def make_plan(
     if tiny:
         suite = tiny_twin(suite, str(path))
     run = RunPaths(output or Path("runs") / suite.name)
+    expanded = expand(suite, path, backend=backend)
+    refuse_unmatched(expanded, select)
     settled = settle_measuring(
-        expand(suite, path, backend=backend),
+        expanded,
         wanted=lambda cell: matches(cell, select),
         # the machines of a suite's shards must choose the same cells, whatever they can run
         can_run=lambda cell: shard is not None or skip_reason(cell, where, max_vram_gib) is None,

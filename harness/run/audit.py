@@ -47,7 +47,9 @@ def check_leakage(counts: Mapping[str, int], evaluation: Evaluation) -> list[str
     exact, near = (counts.get(f"overlap_{kind}", 0) for kind in ("exact", "near"))
     if not exact + near:
         return []
-    text = f"{exact} test prompts also occur in training, and {near} nearly"
+    parts = [f"{exact} also occur in training"] if exact else []
+    parts += [f"{near} nearly repeat a training prompt"] if near else []
+    text = f"of the test prompts, {' and '.join(parts)}"
     if evaluation.on_leakage == "error":
         raise HarnessError(
             text, hint="Set `group_by` to keep related rows in one split, or `on_leakage: warn`."

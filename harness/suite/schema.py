@@ -214,14 +214,14 @@ class Matrix(Part):
             raise ValueError("an empty axis makes an empty grid; delete the key or fill it")
         return axis
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Matrix:
-        for axis in AXES:
-            names = axis_names(getattr(self, axis))
-            twice = sorted(str(name) for name, count in Counter(names).items() if count > 1)
-            if twice:
-                raise ValueError(f"{axis}: duplicate {', '.join(twice)}")
-        return self
+    @field_validator(*AXES)
+    @classmethod
+    def _distinct(cls, axis: tuple[object, ...]) -> tuple[object, ...]:
+        # of each axis by itself, so that the message names the axis and its line
+        twice = sorted(str(name) for name, n in Counter(axis_names(axis)).items() if n > 1)
+        if twice:
+            raise ValueError(f"listed more than once: {', '.join(twice)}")
+        return axis
 
 
 def axis_names(axis: tuple[Any, ...]) -> list[Any]:

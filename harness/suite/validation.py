@@ -84,6 +84,8 @@ def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -
         return f"{place}: this key is required"
     message = str(error["msg"]).removeprefix("Value error, ")
     message = _PLAIN.get(error["type"], message)
+    if error["type"] == "too_short" and path == ["matrix", "adapter"]:
+        message += "; `[base]` evaluates the untouched model alone"
     got = error.get("input")
     shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else ""
     return f"{place}: {message}{shown}"
@@ -94,6 +96,7 @@ _PLAIN = {
     "model_attributes_type": "expected keys and values",
     "dict_type": "expected keys and values",
     "tuple_type": "expected a list: write it in [ ]",
+    "too_short": "an empty list: give at least one",
     "string_pattern_mismatch": "use small letters, digits and hyphens only",
 }
 """Pydantic's kinds of error whose own words name Python's types, a class of ours or a pattern."""

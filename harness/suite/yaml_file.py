@@ -154,6 +154,8 @@ def _parsed(text: str, path: Path) -> YamlFile:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error)
+        if "character '\\t'" in problem:
+            problem = "a tab begins a key or a value; YAML is indented with spaces"
         raise HarnessError(f"not valid YAML: {problem}", where=where) from None
     except (ValueError, OverflowError) as error:
         # PyYAML's scanner: an escape that names no character, a version of 5,000 digits.

@@ -92,6 +92,7 @@ CASES = {
     ),
     "all alike": ({"base": [0.0] * N, "r8": [0.0] * N}, {}, "unknown", "told apart"),
     "no baseline": ({"r8": wave(0.4), "r16": wave(0.2)}, {}, "unknown", "no variant has a baseline"),
+    "untouched alone": ({"base": wave(0.4)}, {}, "unknown", "only untouched models were run"),
     "over the limit": (
         GAIN, {"memory": dict.fromkeys(GAIN, 900.0), "objectives": Objectives(max_memory_mib=500)},
         "unknown", "within the memory",

@@ -60,9 +60,6 @@ def test_nothing_left_to_train_on_is_an_error(tmp_path, entry):
 def test_the_test_file_is_part_of_the_content_hash(tmp_path, entry):
     before = content_hash(entry, tmp_path)
     write(tmp_path, "test.jsonl", range(30, 40))
-    from harness.datasets.registry import file_hash
-
-    file_hash.cache_clear()
     assert content_hash(entry, tmp_path) != before
 
 

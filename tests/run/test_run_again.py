@@ -152,7 +152,7 @@ def test_select_runs_what_it_names(write_suite, tmp_path):
     assert "--a--" not in result.output
     result = CliRunner().invoke(main, ["run", str(suite), "--select", "adapter=c"])
     assert result.exit_code == 2, "a misspelt name must not pass as a run with nothing to do"
-    assert "no cell matches" in result.output
+    assert 'no adapter matches "c"' in result.output
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
