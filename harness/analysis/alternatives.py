@@ -40,10 +40,11 @@ def why_this_one(table: Table, tied: list[Standing], n: int) -> list[str]:
     others = len(tied) - 1
     if others < 1:
         return []
-    many = "1 other variant" if others == 1 else f"{others} other variants"
+    many, them = ("1 other variant", "it") if others == 1 else (f"{others} other variants", "them")
     word = "highest" if table.higher_is_better else "lowest"
     return [
-        f"{many} gained, and {n} examples show no difference to it; it has the {word} mean of them."
+        f"{many} gained, and {n} examples show no difference between {them} and this one, which has"
+        f" the {word} mean."
     ]
 
 

@@ -216,15 +216,21 @@ def _no_gain(
         return _with(made, "unknown", text, ())
     delta = row.deltas.get(metric)
     if delta is None and row.adapter == BASE:
-        text = f"Keep the untouched model: {variant(row)} has the {mean}."
+        text = f"Keep the untouched model: {variant(row)} has the {mean}{_but(doubts)}."
         return _with(made, "keep", text, tuple(_gains_elsewhere(table)))
     if delta is None:
         why = row.incomparable or "it has no baseline with results"
         text = f"No gain can be shown: {variant(row)} has the {mean}, but {why}."
         return _with(made, "unknown", text, ())
     text = f"No gain shown. {variant(row)} has the {mean}, {signed(delta.delta)} over its baseline"
-    text += f" ({interval(delta)}, {seeds(len(row.finished))}): {_why(table, delta)}."
+    text += f" ({interval(delta)}, {seeds(len(row.finished))}): {_why(table, delta)}{_but(doubts)}."
     return _with(made, "no gain", text, (), fallen(board, table, row))
+
+
+def _but(doubts: tuple[Caution, ...]) -> str:
+    """What a mean must not be read without: that it may mean nothing at all."""
+    grave = [c.short for c in doubts if c.gravity is Gravity.GRAVE and c.short]
+    return f"; but {joined(grave)}" if grave else ""
 
 
 def _with(

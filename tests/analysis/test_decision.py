@@ -90,6 +90,10 @@ CASES = {
     "the untouched model is best": (
         {"base": wave(0.4), "r8": wave(0.2, 3)}, {"seeds": 3}, "keep", "Keep the untouched model",
     ),
+    "the best is untouched and beaten by a constant answer": (
+        {"base": wave(0.4), "r8": wave(0.2, 3)}, {"seeds": 3, "trivial": 0.5}, "keep",
+        "; but one constant answer scores as well or better.",
+    ),
     "all alike": ({"base": [0.0] * N, "r8": [0.0] * N}, {}, "unknown", "told apart"),
     "no baseline": ({"r8": wave(0.4), "r16": wave(0.2)}, {}, "unknown", "no variant has a baseline"),
     "untouched alone": ({"base": wave(0.4)}, {}, "unknown", "only untouched models were run"),
@@ -134,8 +138,8 @@ def test_what_costs_less_is_said_with_its_other_cost_and_how_many_are_as_good():
         " (as far as 60 examples can tell)."
     )
     assert found.more[1] == (
-        "1 other variant gained, and 60 examples show no difference to it; it has the highest mean"
-        " of them."
+        "1 other variant gained, and 60 examples show no difference between it and this one, which"
+        " has the highest mean."
     )
 
 

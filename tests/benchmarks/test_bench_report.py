@@ -19,7 +19,7 @@ from harness.results.result import Value
 MAX_SECONDS = 10
 MAX_MIB = 1024
 MAX_PAGE_MB = 5
-MAX_OPEN_MS = 3000
+MAX_OPEN_MS = 2000
 MAX_SORT_MS = 200
 EXAMPLES = 300
 WORDS = [

@@ -61,6 +61,29 @@ def test_the_keyboard_goes_from_point_to_point_and_pins(page):
     assert number != before
 
 
+COVERED = """
+() => [...document.querySelectorAll(".picture:not([hidden]) .name")].map((name) => {
+  const at = name.getBoundingClientRect();
+  const dots = [...name.parentElement.querySelectorAll(".pt:not([hidden]) b")];
+  return dots.filter((dot) => {
+    const b = dot.getBoundingClientRect();
+    return b.left < at.right && b.right > at.left && b.top < at.bottom && b.bottom > at.top;
+  }).length;
+})
+"""
+"""How many points each name in the picture lies on."""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_names_in_the_picture_cover_no_point(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for place in (0, 3):
+        page.locator(".picture:not([hidden]) .pt").nth(place).click(force=True)
+        covered = page.evaluate(COVERED)
+        assert covered
+        assert not any(covered)
+
+
 def test_hover_and_focus_show_values_with_n(page):
     point = page.locator(POINTS).nth(3)
     point.hover()

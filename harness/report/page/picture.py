@@ -156,7 +156,10 @@ def _costs(table: Table, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def _unit(cost: str, found: Mapping[str, float]) -> float:
-    return 1024.0 if cost == "memory" and max(found.values()) > MANY_MIB else 1.0
+    if cost != "memory":
+        return 1.0
+    # ticks are written in GiB from 1024 MiB on, and must be round as they are written
+    return 1024.0 if max(found.values()) > MANY_MIB or min(found.values()) >= 1024 else 1.0
 
 
 def _first(row: Row, metrics: Sequence[str]) -> float | None:

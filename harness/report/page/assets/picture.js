@@ -37,22 +37,36 @@ const colourBy = (figure, axis) => {
   }));
 };
 
-// names of the chosen and the pinned point; the second gives way if they would overlap
+// names of the chosen and the pinned point, each where it covers no other point and no other name
+const ROOM = [0, 26, -26, 44, -44, 62]; // pixels below the point
+const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
+  * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
 const placeNames = (figure) => {
   for (const old of figure.querySelectorAll(".name")) old.remove();
   const plot = figure.querySelector(".plot");
   const named = [plot.querySelector(".pt.pinned:not([hidden])"), plot.querySelector(".pt.chosen:not([hidden])")];
-  let taken = null;
+  const box = plot.getBoundingClientRect();
+  const taken = [...plot.querySelectorAll(".pt:not([hidden]) b")].map((dot) => dot.getBoundingClientRect());
+  const models = new Set([...plot.querySelectorAll(".pt")].map((p) => known.variants[p.dataset.v][0]));
   for (const point of new Set(named.filter(Boolean))) {
     const [left, bottom] = [parseFloat(point.style.left), parseFloat(point.style.bottom)];
-    if (taken !== null && Math.abs(taken - bottom) < 7) continue;
-    taken = bottom;
     const name = document.createElement("i");
     name.className = `name${left > 55 ? " left" : ""}`;
-    name.textContent = known.variants[point.dataset.v].join(" · ");
+    // the model is left out where every point has the same
+    name.textContent = known.variants[point.dataset.v].slice(models.size > 1 ? 0 : 1).join(" · ");
     name.style.left = `${left}%`;
-    name.style.bottom = `${bottom}%`;
     plot.append(name);
+    let best = null;
+    for (const down of ROOM) {
+      name.style.bottom = `calc(${bottom}% - ${down}px)`;
+      const at = name.getBoundingClientRect();
+      const outside = at.top < box.top - 12 || at.bottom > box.bottom ? 1e6 : 0;
+      const covered = taken.reduce((sum, other) => sum + overlap(at, other), outside);
+      if (best === null || covered < best.covered) best = { covered, down, at };
+      if (covered === 0) break;
+    }
+    name.style.bottom = `calc(${bottom}% - ${best.down}px)`;
+    taken.push(best.at);
   }
 };
 
