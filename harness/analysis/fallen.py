@@ -34,7 +34,8 @@ class Fall:
         """`category taxes: −0.120 ROUGE-L (95% −0.200 to −0.040, 9 examples)`."""
         title = title_of(self.delta.metric)
         name = f"category {self.name}: " if self.kind == "category" else ""
-        place = " on the control set" if self.kind == "control" else ""
+        said = title.startswith("control ")
+        place = " on the control set" if self.kind == "control" and not said else ""
         n = f"{self.delta.n} examples"
         return f"{name}{signed(self.delta.delta)} {title}{place} ({interval(self.delta)}, {n})"
 
@@ -64,16 +65,26 @@ def fallen(board: Leaderboard, table: Table, row: Row) -> Fallen | None:
     by_category = _categories(board, table, row)
     judged = {name: delta for name, delta in by_category.items() if delta is not None}
     adjusted = dict(zip(judged, holm_over([{d.metric: d} for d in judged.values()]), strict=True))
-    falls = [Fall("metric", name, d) for name, d in _metrics(row).items() if d.verdict == "worse"]
+    falls = metric_falls(row)
     for name, deltas in adjusted.items():
         falls += [Fall("category", name, d) for d in deltas.values() if d.verdict == "worse"]
-    falls += [Fall("control", name, d) for name, d in row.control.items() if d.verdict == "worse"]
+    falls += control_falls(row)
     flips = table.flips(before, board.records(row.finished[0])) if row.finished else None
     return Fallen(
         tuple(falls), len(_metrics(row)), len(judged), len(by_category) - len(judged),
         len(row.control), flips,
         {name: delta for name, deltas in adjusted.items() for delta in deltas.values()},
     )  # fmt: skip
+
+
+def metric_falls(row: Row) -> list[Fall]:
+    """The metrics in which ``row`` is worse than its baseline, beyond noise."""
+    return [Fall("metric", name, d) for name, d in _metrics(row).items() if d.verdict == "worse"]
+
+
+def control_falls(row: Row) -> list[Fall]:
+    """The same on the control set."""
+    return [Fall("control", name, d) for name, d in row.control.items() if d.verdict == "worse"]
 
 
 def _metrics(row: Row) -> dict[str, Delta]:

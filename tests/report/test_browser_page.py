@@ -61,6 +61,20 @@ def test_the_keyboard_goes_from_point_to_point_and_pins(page):
     assert number != before
 
 
+def test_what_got_worse_is_said_of_the_pinned_variant_too(page):
+    box = page.locator("#worse-pinned")
+    assert box.is_hidden()
+    own = page.locator('[data-card="0"] [data-pin]').get_attribute("data-pin")
+    fell = page.evaluate("known.fell[0]")
+    other = next(v for v in fell if v != own)
+    page.locator("#pin").select_option(other)
+    name = page.locator(f'#pin option[value="{other}"]').inner_text()
+    assert name in box.inner_text()
+    assert box.locator("li").all_inner_texts() == fell[other]
+    page.locator("#pin").select_option(own)
+    assert box.is_hidden(), "the card's variant is listed already"
+
+
 COVERED = """
 () => [...document.querySelectorAll(".picture:not([hidden]) .name")].map((name) => {
   const at = name.getBoundingClientRect();

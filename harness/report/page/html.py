@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "sortable.min.js", "sortable.a11y.min.js", "tables.js", "state.js", "picture.js", "answers.js",
-    "terms.js",
+    "worse.js", "terms.js",
 )  # fmt: skip
 """Sorting is the library `sortable-tablesort` 4.1.7 (public domain), from its package."""
 LARGE = 2500
@@ -130,8 +130,9 @@ def render_html(
 
 
 def _data(page: Page) -> dict[str, object]:
-    """What the script must know: names, and which data set stands at which place."""
-    return {"variants": page.variants, "sets": page.datasets}
+    """What the script must know: names, the place of each data set, and what got worse."""
+    fell = page.first.fell if page.first else {}
+    return {"variants": page.variants, "sets": page.datasets, "fell": fell}
 
 
 def _json(text: str) -> Markup:

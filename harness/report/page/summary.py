@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from harness.analysis.cautions import Caution, Gravity, run_cautions
 from harness.analysis.decision import Decision, decisions
+from harness.analysis.fallen import control_falls, metric_falls
 from harness.analysis.flips import Flip
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.table import Table
 from harness.analysis.wording import joined, variant
 from harness.metrics.meaning import title_of
 from harness.report.page.answers import example_numbers
@@ -95,6 +97,8 @@ class FirstScreen:
     """Data set's number → why nothing can be said about what got worse there."""
     pictures: Mapping[str, Picture]
     decisions: tuple[Decision, ...]
+    fell: Mapping[int, Mapping[int, Sequence[str]]]
+    """Data set's number → variant's number → its metrics and controls that got worse."""
 
 
 def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
@@ -116,6 +120,7 @@ def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
         tuple(_worse(board, d, numbers, place) for place, d in enumerate(made) if d.fallen),
         {place: _uncompared(d) for place, d in enumerate(made) if not d.fallen},
         {name: found for name, found in drawn.items() if found}, made,
+        {place: _fell(table, numbers) for place, table in enumerate(board.tables)},
     )  # fmt: skip
 
 
@@ -203,6 +208,15 @@ def _worse(board: Leaderboard, decision: Decision, numbers: Mapping[str, int], p
         tuple(fall.text for fall in fell.falls),
         tuple(_flipped(flip, f"#answer-{place}-{number}-{known[flip.id]}") for flip in losses),
     )  # fmt: skip
+
+
+def _fell(table: Table, numbers: Mapping[str, int]) -> dict[int, list[str]]:
+    """What a reader who pins a variant is shown; categories cost seconds for every variant."""
+    return {
+        numbers[row.name]: [fall.text for fall in (*metric_falls(row), *control_falls(row))]
+        for row in table.rows
+        if row.baseline and row.deltas
+    }
 
 
 def _flipped(flip: Flip, link: str) -> FlippedAnswer:

@@ -46,7 +46,7 @@ const placeNames = (figure) => {
   const plot = figure.querySelector(".plot");
   const named = [plot.querySelector(".pt.pinned:not([hidden])"), plot.querySelector(".pt.chosen:not([hidden])")];
   const box = plot.getBoundingClientRect();
-  const taken = [...plot.querySelectorAll(".pt:not([hidden]) b")].map((dot) => dot.getBoundingClientRect());
+  const taken = [...plot.querySelectorAll(".pt:not([hidden]) b, .level-line span")].map((dot) => dot.getBoundingClientRect());
   const models = new Set([...plot.querySelectorAll(".pt")].map((p) => known.variants[p.dataset.v][0]));
   for (const point of new Set(named.filter(Boolean))) {
     const [left, bottom] = [parseFloat(point.style.left), parseFloat(point.style.bottom)];
@@ -60,7 +60,7 @@ const placeNames = (figure) => {
     for (const down of ROOM) {
       name.style.bottom = `calc(${bottom}% - ${down}px)`;
       const at = name.getBoundingClientRect();
-      const outside = at.top < box.top - 12 || at.bottom > box.bottom ? 1e6 : 0;
+      const outside = at.top < box.top - 4 || at.bottom > box.bottom ? 1e6 : 0;
       const covered = taken.reduce((sum, other) => sum + overlap(at, other), outside);
       if (best === null || covered < best.covered) best = { covered, down, at };
       if (covered === 0) break;
