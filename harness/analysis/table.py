@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from harness.analysis.difference import Delta
 from harness.analysis.flips import Flips, flips
@@ -199,8 +200,12 @@ class Table:
 
     def direction(self, metric: str) -> bool | None:
         """Whether a higher ``metric`` is better; None if it is not declared."""
-        cells = [cell for row in self.rows for cell in row.cells]
-        return direction_of(metric, stored_directions(cells))
+        return direction_of(metric, self._stored_directions)
+
+    @cached_property
+    def _stored_directions(self) -> dict[str, bool | None]:
+        """Found once: it reads every value of the table, and the page asks for every variant."""
+        return stored_directions(cell for row in self.rows for cell in row.cells)
 
 
 def _majority_of_counts(counted: ConfusionMatrix, metric: str) -> Value | None:

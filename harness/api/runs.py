@@ -143,6 +143,7 @@ def report(
     pdf: bool = False,
     templates: StrPath | None = None,
     texts: bool = True,
+    json: bool = False,
 ) -> Report:
     """Render the leaderboards of one run or several, from their files alone.
 
@@ -160,6 +161,8 @@ def report(
         templates: A folder of Jinja templates that replace or extend the shipped ones.
         texts: Quote prompts, references and answers; without, the report can be shown where the
             data may not.
+        json: Write ``results.json`` of a run with more than 20,000 records, too, which has
+            ``results.parquet`` and ``results.csv`` alone otherwise.
 
     Raises:
         HarnessError: several runs, or a packed one, without ``output``; or ``pdf`` without a
@@ -184,7 +187,9 @@ def report(
             read, metric=metric, baseline_of=baseline_of, objectives=objectives, title=title
         )
         folder = Path(templates) if templates else None
-        files = write_report(board, Path(output), title=title, latex=latex, templates=folder)
+        files = write_report(
+            board, Path(output), title=title, latex=latex, templates=folder, json=json
+        )
     page = Path(output) / "leaderboard.html"
     if pdf:
         files.append(print_pdf(page, page.with_suffix(".pdf")))

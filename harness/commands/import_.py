@@ -39,6 +39,7 @@ def import_(
     Example: harness import answers.csv --columns prompt=question,prediction=output -o runs/mine
     """
     from harness.api.importing import import_answers, import_results, is_table
+    from harness.commands.report import say_files
     from harness.results.text import say
 
     if columns or labels or any(is_table(path) for path in sources):
@@ -52,8 +53,7 @@ def import_(
     for note in found.notes:
         say(f"note: {note}", err=True)
     say(f"{len(found.run.cells)} cells imported")
-    for path in found.report.files:
-        say(path)
+    say_files(found.report)
 
 
 def _named(columns: tuple[str, ...]) -> dict[str, str]:

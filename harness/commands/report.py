@@ -11,6 +11,7 @@ from harness.commands.numbers import NUMBER
 from harness.results.text import say
 
 if TYPE_CHECKING:
+    from harness.api.runs import Report
     from harness.results.result import CellResult, Run
     from harness.scoring.rescoring import Rescored
 
@@ -50,12 +51,16 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
     "--no-examples", is_flag=True,
     help="Leave out everything that quotes the data: examples, prompts, answers, error messages.",
 )  # fmt: skip
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="Write results.json of a run with more than 20,000 records, too.",
+)  # fmt: skip
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(
     run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
     baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
     max_memory_mib: float | None, latex: bool, pdf: bool, template: Path | None,
-    no_examples: bool, open_: bool,
+    no_examples: bool, as_json: bool, open_: bool,
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several runs.
 
@@ -69,12 +74,21 @@ def report(
     written = write_report(
         run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
         max_latency_ms=max_latency_ms, max_memory_mib=max_memory_mib, latex=latex,
-        pdf=pdf, templates=template, texts=not no_examples,
+        pdf=pdf, templates=template, texts=not no_examples, json=as_json,
     )  # fmt: skip
-    for path in written.files:
-        say(path)
+    say_files(written)
     if open_:
         click.launch(str(written.page))
+
+
+def say_files(written: Report) -> None:
+    """Print the files of a report, and of what it has no file, to standard error."""
+    from harness.report.tables import json_left_out
+
+    for path in written.files:
+        say(path)
+    if line := json_left_out(written.page.parent):
+        say(line, err=True)
 
 
 @click.command()
@@ -120,8 +134,7 @@ def score(run_dir: Path, metric_code: bool) -> None:
         for line in _changes(cell):
             say(line)
     say(f"{len(scored.cells)} cells scored again")
-    for path in scored.report.files:
-        say(path)
+    say_files(scored.report)
 
 
 def _changes(cell: Rescored) -> list[str]:

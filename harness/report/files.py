@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from harness.analysis.decision import decisions
@@ -13,14 +11,15 @@ from harness.report.markdown import render_markdown
 from harness.report.page.html import page_of, render_html
 from harness.report.sections import sections_of
 from harness.report.sections.decided import decided
-from harness.results.paths import write_bytes, write_json, write_text
+from harness.report.tables import CSV, PARQUET, write_tables
+from harness.results.paths import write_text
 from harness.results.state import forget_shown, is_shown, note_shown
-from harness.results.text import csv_cell
-from harness.results.tidy import TIDY_COLUMNS, tidy_records
+from harness.results.tidy import tidy_rows
 
 __all__ = ["is_written", "write_report"]
 
-FILES = ("leaderboard.md", "leaderboard.html", "results.json", "results.csv", "results.parquet")
+FILES = ("leaderboard.md", "leaderboard.html", CSV, PARQUET)
+"""Files that every report has."""
 
 
 def is_written(directory: Path) -> bool:
@@ -30,7 +29,7 @@ def is_written(directory: Path) -> bool:
 
 def write_report(
     board: Leaderboard, directory: Path, *, title: str | None = None, latex: bool = False,
-    templates: Path | None = None,
+    templates: Path | None = None, json: bool = False,
 ) -> list[Path]:  # fmt: skip
     """Write the leaderboards, charts and the results table of ``board`` to ``directory``.
 
@@ -40,6 +39,7 @@ def write_report(
         title: Instead of the suite's name.
         latex: Write ``leaderboard.tex`` too.
         templates: A folder whose Jinja templates replace or extend the shipped ones.
+        json: Write ``results.json`` of a large run, too.
     """
     directory.mkdir(parents=True, exist_ok=True)
     run, sections = board.run, sections_of(board)
@@ -60,19 +60,15 @@ def write_report(
     texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
     if latex:
         texts["leaderboard.tex"] = render_latex(title, sections)
-    records = tidy_records(run)
     for name, text in texts.items():
         write_text(directory / name, text)
-    write_json(directory / "results.json", records)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, TIDY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: csv_cell(value) for key, value in r.items()} for r in records)
-    write_text(directory / "results.csv", table.getvalue())
-    _write_parquet(records, directory / "results.parquet")
+    tables = write_tables(list(tidy_rows(run)), directory, json=json)
+    names = ["leaderboard.md", "leaderboard.html", *tables]
+    if latex:
+        names.append("leaderboard.tex")
     if own:
-        note_shown(directory, run.state)
-    return [directory / name for name in (*FILES, *(["leaderboard.tex"] if latex else []))]
+        note_shown(directory, run.state, files=names)
+    return [directory / name for name in names]
 
 
 def _clear(directory: Path) -> bool:
@@ -84,16 +80,3 @@ def _clear(directory: Path) -> bool:
         path.unlink()
     (directory / "leaderboard.pdf").unlink(missing_ok=True)
     return (directory / "leaderboard.tex").is_file()
-
-
-def _write_parquet(records: list[dict[str, object]], path: Path) -> None:
-    """Write the results with fixed column types, even for columns that are empty in this run."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    kinds = {"seed": pa.int64(), "n": pa.int64(), "higher_is_better": pa.bool_()}
-    kinds |= dict.fromkeys(("value", "ci_low", "ci_high"), pa.float64())
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in TIDY_COLUMNS])
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), content)
-    write_bytes(path, content.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import __version__
@@ -37,8 +38,10 @@ def state_of(directory: Path) -> str:
 def is_shown(directory: Path) -> bool:
     """Whether the reports in ``directory`` were rendered, to the last file, of its state now."""
     try:
-        return bool(read_json(directory / NAME)["state"] == state_of(directory))
-    except (OSError, ValueError, KeyError, TypeError, DamagedFile):
+        noted = read_json(directory / NAME)
+        there = all((directory / name).is_file() for name in noted.get("files", ()))
+        return bool(there and noted["state"] == state_of(directory))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFile):
         return False  # no report, or a damaged one: it costs seconds to render it again
 
 
@@ -47,6 +50,6 @@ def forget_shown(directory: Path) -> None:
     (directory / NAME).unlink(missing_ok=True)
 
 
-def note_shown(directory: Path, state: str) -> None:
-    """Note that the reports in ``directory`` show ``state``; written when they are all there."""
-    write_json(directory / NAME, {"schema": 1, "state": state})
+def note_shown(directory: Path, state: str, *, files: Sequence[str]) -> None:
+    """Note that ``files`` in ``directory`` show ``state``; written when they are all there."""
+    write_json(directory / NAME, {"schema": 1, "state": state, "files": list(files)})

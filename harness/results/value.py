@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.results.result import CellResult
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Value:
     """One metric of one cell, over all examples or over one category."""
 
@@ -53,10 +53,14 @@ def stored_directions(cells: Iterable[CellResult]) -> dict[str, bool | None]:
     None where they say none, or differ: then the metric is shown and not ranked.
     """
     found: dict[str, bool | None] = {}
+    known: dict[str, bool] = {}
     for value in (value for cell in cells for value in cell.values):
-        if find(value.metric) is None:
+        name = value.metric
+        if name not in known:
+            known[name] = find(name) is not None
+        if not known[name]:
             said = value.higher_is_better
-            found[value.metric] = said if found.get(value.metric, said) == said else None
+            found[name] = said if found.get(name, said) == said else None
     return found
 
 
