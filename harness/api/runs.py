@@ -128,6 +128,13 @@ class Report:
     files: tuple[Path, ...]
     """All files but the charts; the page among them."""
 
+    @property
+    def left_out(self) -> str | None:
+        """The line that says which file a large run's report lacks, and how to get it."""
+        from harness.report.tables import json_left_out
+
+        return json_left_out(self.page.parent)
+
 
 def report(
     runs: RunLike | Sequence[RunLike],

@@ -147,6 +147,13 @@ class Outcome:
     rescored: int = 0
     """Cells that were scored again by newer metrics, without training."""
 
+    @property
+    def left_out(self) -> str | None:
+        """The line that says which file a large run's report lacks, and how to get it."""
+        from harness.report.tables import json_left_out
+
+        return json_left_out(self.directory)
+
     @cached_property
     def run(self) -> Run:
         """The run, read from its files on first use."""

@@ -83,12 +83,10 @@ def report(
 
 def say_files(written: Report) -> None:
     """Print the files of a report, and of what it has no file, to standard error."""
-    from harness.report.tables import json_left_out
-
     for path in written.files:
         say(path)
-    if line := json_left_out(written.page.parent):
-        say(line, err=True)
+    if written.left_out:
+        say(written.left_out, err=True)
 
 
 @click.command()

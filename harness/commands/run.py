@@ -170,12 +170,11 @@ def run(
     if outcome.rescored:
         say(f"{outcome.rescored} cells scored again by newer metrics, without training")
     if outcome.board:
-        from harness.report.tables import json_left_out
         from harness.report.terminal import print_leaderboard
 
         print_leaderboard(outcome.board, console(), full=full)
-        if line := json_left_out(outcome.directory):
-            say(line, err=True)
+        if outcome.left_out:
+            say(outcome.left_out, err=True)
     say(outcome.summary)
     sys.exit(outcome.exit_code(strict=strict))
 
