@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.datasets.example import digest
 from harness.datasets.registry import file_hash
+from harness.datasets.text_encoding import decoded
 from harness.errors import HarnessError
 
 BUILT_IN = ("everyday",)
@@ -53,11 +54,11 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
     """The items of the control set ``name``.
 
     Raises:
-        HarnessError: the file is absent, or a line is no item.
+        HarnessError: the file is absent, it is no UTF-8, or a line is no item.
     """
     path = control_path(name, folder)
     items = []
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if line.strip():
             items.append(_item(line, path, number))
     if not items:
@@ -65,11 +66,20 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
     return items
 
 
+def _text(path: Path) -> str:
+    """The file's text, by its byte order mark or as UTF-8, as of every data file."""
+    try:
+        return decoded(path.read_bytes(), str(path))
+    except HarnessError as error:  # its hint is of data sets, which have a setting for it
+        raise HarnessError(error.what, where=error.where, hint="Save the file as UTF-8.") from None
+
+
 def _item(line: str, path: Path, number: int) -> ControlItem:
     try:
         record = json.loads(line)
         texts = [str(record[key]) for key in ("prompt", "reference", "wrong")]
-    except (ValueError, KeyError, TypeError) as error:
+        digest(*texts)  # a lone surrogate is valid JSON, and cannot be hashed or written
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "A line holds `prompt`, `reference` (the right ending) and `wrong`."
         text = f"not a control item: {type(error).__name__} {error}"
         raise HarnessError(text, where=f"{path}:{number}", hint=hint) from None

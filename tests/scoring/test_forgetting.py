@@ -1,5 +1,7 @@
+import codecs
 import json
 import math
+import random
 
 import pytest
 
@@ -29,13 +31,50 @@ def test_the_built_in_set_has_distinct_endings_of_plain_sentences(tmp_path):
     assert not [i for i in items if any(word in i.prompt.lower() for word in finance)]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"prompt": "a", "reference": "b"}'])
-def test_a_broken_set_is_one_clear_error(tmp_path, text):
-    (tmp_path / "c.jsonl").write_text(text)
+LINE = b'{"prompt": "a", "reference": "b", "wrong": "c"}\n'
+BROKEN = {
+    "empty": b"", "cut": b"{", "a key lacks": b'{"prompt": "a", "reference": "b"}', "a list": b"[]",
+    "not UTF-8": LINE + LINE.replace(b'"b"', b'"\xff\xfe"'), "NUL": LINE + b"\0",
+    "lists in lists": LINE + b"[" * 100_000,
+    "an ending nested deep": LINE.replace(b'"b"', b"[" * 900 + b"]" * 900) + b"{" * 100_000,
+    "5,000 digits": LINE.replace(b'"b"', b"7" * 5000),
+    "half a pair of surrogates": LINE.replace(b'"b"', b'"\\ud800"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_set_is_one_clear_error(tmp_path, kind):
+    (tmp_path / "c.jsonl").write_bytes(BROKEN[kind])
     with pytest.raises(HarnessError, match=r"c\.jsonl"):
         load_control("c.jsonl", tmp_path)
     with pytest.raises(HarnessError, match="no file"):
         load_control("absent.jsonl", tmp_path)
+
+
+def test_a_mark_is_no_part_of_the_first_item(tmp_path):
+    (tmp_path / "c.jsonl").write_bytes(codecs.BOM_UTF8 + LINE)
+    assert [item.prompt for item in load_control("c.jsonl", tmp_path)] == ["a"]
+
+
+def test_damaged_bytes_of_a_set_are_refused_in_words_or_read(tmp_path):
+    """Bytes flipped, cut, doubled and nested: items that can be written, or one clear error."""
+    rng, whole, refused, read = random.Random(17), LINE * 5, 0, 0
+    inserted = (b"\xff", b"\0", b"[" * 5000, b"\\ud800", b"\n", b"1e999", b"\xef\xbb\xbf", b"{}")
+    for _ in range(250):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(data) + 1)
+            data[place : place + rng.choice((0, 0, 1, 9))] = rng.choice(inserted)
+        (tmp_path / "c.jsonl").write_bytes(data)
+        try:
+            for item in load_control("c.jsonl", tmp_path):
+                json.dumps([item.prompt, item.reference, item.wrong], ensure_ascii=False).encode()
+        except HarnessError as error:
+            refused += "c.jsonl" in str(error)
+        else:
+            read += 1
+    assert refused + read == 250
+    assert refused > read > 0
 
 
 def test_a_cell_is_scored_on_the_control_set_before_and_after(write_suite, tmp_path):
