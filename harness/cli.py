@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -49,6 +50,9 @@ def _write_any_text() -> None:
 @click.version_option(__version__)
 def main() -> None:
     """Which fine-tuned variant to ship, and is the gain real."""
+    if not sys.warnoptions:
+        # what a library will rename in its next version is nothing that a user can act on
+        warnings.simplefilter("ignore", FutureWarning)
 
 
 COMMANDS = (

@@ -23,7 +23,7 @@ SHOWN = 20
 def clean(
     suite: Path, output: Path | None, backend: str, tiny: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Delete what a run directory holds that its suite does not refer to.
+    """Delete what a run holds of earlier settings of its suite.
 
     These are cells of earlier settings, with their adapters, and files that writers left half
     written when they were killed. Cells of the suite, of the last run, and caches are kept.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 
 import click
@@ -26,8 +25,6 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     """
     from harness.api.runs import predict as answer
 
-    # what the libraries will rename in their next version is nothing that the asker can act on
-    warnings.simplefilter("ignore", FutureWarning)
     texts = [*prompts, *(file.read_text("utf-8").splitlines() if file else ())]
     for text in answer(run_dir, cell, texts or sys.stdin.read().splitlines()):
         say(text.replace("\n", " "))

@@ -130,7 +130,8 @@ def find_model_card(name: str, folders: list[Path]) -> ModelCard:
     if _HUB_ID.fullmatch(name):
         return ModelCard(name=name, source=name)
     known = {path.stem for folder in folders for path in folder.glob("*.yaml")}
-    hint = f"{did_you_mean(name, known)} A hub id (owner/name) needs no card."
+    cards = "A hub id (owner/name) needs no card; a folder of yours does: models/NAME.yaml."
+    hint = f"{did_you_mean(name, known)} {cards}"
     raise HarnessError(f'unknown model "{name}"', hint=hint)
 
 
