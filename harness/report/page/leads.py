@@ -19,6 +19,8 @@ from harness.report.page.scale import Tick, scale_of
 from harness.report.page.summary import worse_sentence
 from harness.suite.schema import BASE
 
+PRINTED = 40
+"""So many choices fit the second page of the printed summary, over all data sets."""
 MOST = 60
 """Most variants in a chart; tables show all of them."""
 
@@ -57,6 +59,8 @@ class Bar:
     """What a choice costs."""
     more: str = ""
     """The rest of the tooltip."""
+    aside: bool = False
+    """Whether the printed summary leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +138,16 @@ def _choice(board: Leaderboard, table: Table) -> Lead | None:
         " the interval excludes 1."
     )
     chart = differences_chart(title, [(each.name, delta, None) for each, delta in found])
+    room = max(3, PRINTED // len(board.tables))
     bars = tuple(
         replace(
             bar,
+            aside=k >= room or BASE in (each.first, each.second),
             costs=tuple(_multiple(name, ratio) for name, ratio in each.costs.items()),
             more="; ".join(filter(None, (costs_text(each.costs), needs_text(each)))),
         )
-        for bar, (each, _) in zip(chart.bars, found, strict=True)
-    )
+        for k, (bar, (each, _)) in enumerate(zip(chart.bars, found, strict=True))
+    )  # fmt: skip
     return Lead(sentence, replace(chart, bars=bars))
 
 
