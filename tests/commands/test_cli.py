@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 from click.testing import CliRunner
 
@@ -50,3 +51,12 @@ def test_real_models_are_skipped_with_a_reason_without_a_gpu(root, monkeypatch):
     result = CliRunner().invoke(main, ["plan", str(root / "suites" / "finance.yaml")])
     assert "qwen2-0.5b-instruct needs a CUDA GPU; this machine has none" in result.output
     machine.cache_clear()
+
+
+def test_what_a_library_will_rename_is_not_shown(monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", [])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert CliRunner().invoke(main, ["models", "list"]).exit_code == 0
+        warnings.warn("renamed in the next version", FutureWarning, stacklevel=1)
+    assert not seen
