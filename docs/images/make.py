@@ -1,4 +1,4 @@
-"""Take the pictures of the finance page that the docs show: desktop, phone, dark, print.
+"""Take the pictures of the real run's page that the docs show: desktop, phone, dark, print.
 
 Run it after `reports/regenerate.py`, from the repository's root; it needs Playwright for Python,
 Chromium and, for the printed page, pdftoppm (Debian: poppler-utils)::
@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parent.parent / "reports" / "finance" / "leaderboard.html").resolve()
+PAGE = (HERE.parent.parent / "reports" / "real" / "leaderboard.html").resolve()
 SCREEN = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
