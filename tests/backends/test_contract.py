@@ -20,7 +20,7 @@ from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.results.paths import CellPaths, write_json
 from harness.results.records import Environment
-from harness.results.result import read_predictions
+from harness.results.reading import read_predictions
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
 

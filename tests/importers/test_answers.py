@@ -67,7 +67,7 @@ def test_a_table_of_two_models_is_scored_compared_and_reported(tmp_path, suffix)
         "compared with their baselines: 1 better"
         in (tmp_path / "run" / "leaderboard.md").read_text()
     )
-    compared = harness("compare", tmp_path / "run", "--axis", "model").output
+    compared = harness("compare", tmp_path / "run", "--axis", "model", "--pairs").output
     assert re.search(r"base → tuned.*\n.*numeric_accuracy +\+0\.625", compared), compared
 
 
@@ -142,7 +142,7 @@ def test_models_with_other_ids_are_counted_paired_and_not_ranked(tmp_path):
     assert "highest mean" not in text
     counts = "paired 37 examples by id; left out: 3 only in the first, 3 only in the second"
     assert counts in text
-    compared = harness("compare", tmp_path / "run", "--axis", "model")
+    compared = harness("compare", tmp_path / "run", "--axis", "model", "--pairs")
     assert counts in compared.output
     delta = build_leaderboard(load_run(tmp_path / "run")).tables[0].rows[1].deltas
     assert delta["numeric_accuracy"].n == 37

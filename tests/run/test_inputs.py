@@ -58,7 +58,7 @@ def write(write_suite, install_plugin, tmp_path, root):
 
 
 def run(suite, out):
-    plan = make_plan(suite, out, backend="scripted")
+    plan = make_plan(suite, out, backend="scripted_inputs")
     run_suite(plan, InProcessExecutor(), lambda _: None)
     return {d.cell.adapter: load_result(plan.run.cell(d.key).result) for d in plan.decisions}
 
@@ -80,7 +80,7 @@ def test_what_is_edited_while_a_suite_runs_is_not_stored_under_the_old_hash(writ
     assert found["a"].status == "failed"
     assert f"{words} changed while the suite ran" in found["a"].reason
     (tmp_path / "script.json").write_text("{}")
-    again = make_plan(suite, tmp_path / "out", backend="scripted")
+    again = make_plan(suite, tmp_path / "out", backend="scripted_inputs")
     assert len(again.of("run")) == 2, "the baseline is of the earlier text, too"
     assert run(suite, tmp_path / "out")["a"].status == "ok"
 
@@ -90,9 +90,9 @@ def test_a_prompt_style_whose_text_changes_is_not_current(write, tmp_path, monke
 
     suite = write({"a": {}})
     run(suite, tmp_path / "out")
-    assert not make_plan(suite, tmp_path / "out", backend="scripted").of("run")
+    assert not make_plan(suite, tmp_path / "out", backend="scripted_inputs").of("run")
     monkeypatch.setitem(prompt_styles.TEMPLATES, "plain", "{{ prompt }} ")
-    assert len(make_plan(suite, tmp_path / "out", backend="scripted").of("run")) == 2
+    assert len(make_plan(suite, tmp_path / "out", backend="scripted_inputs").of("run")) == 2
 
 
 TROUBLE = {
@@ -154,7 +154,7 @@ def test_a_metric_that_fails_on_the_answers_loses_none(write, tmp_path, metric):
     answers = home / "predictions.jsonl"
     assert len(read_predictions(answers)) == 4
     path.write_text(METRIC.replace("WORDS", "2.0"))
-    (decision,) = make_plan(suite, tmp_path / "out", backend="scripted").of("run")
+    (decision,) = make_plan(suite, tmp_path / "out", backend="scripted_inputs").of("run")
     assert decision.stages == ("score",), "neither training nor answers are repeated"
     again = run(suite, tmp_path / "out")["a"]
     assert (again.status, again.value("words").value) == ("ok", 2.0)
@@ -165,7 +165,7 @@ def test_a_changed_metric_file_is_scored_again_and_planned_so(write, tmp_path):
     path.write_text(METRIC.replace("WORDS", "1.0"))
     entry = f"[{{source: {path}, higher_is_better: true}}]"
     suite = write({"a": {}}, metric=entry)
-    args = ["run", str(suite), "-o", str(tmp_path / "out"), "--backend", "scripted"]
+    args = ["run", str(suite), "-o", str(tmp_path / "out"), "--backend", "scripted_inputs"]
     args += ["--executor", "in_process"]
     assert CliRunner().invoke(main, args).exit_code == 0
     path.write_text(METRIC.replace("WORDS", "3.0"))

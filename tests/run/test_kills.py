@@ -41,7 +41,7 @@ class Storm:
         self.started += 1
         command = [sys.executable, "-m", "harness.cli", "run", str(self.suite), "-o", str(out)]
         return subprocess.Popen(
-            [*command, "--backend", "scripted", "--workers", "2", "--retry", "2"],
+            [*command, "--backend", "scripted_kills", "--workers", "2", "--retry", "2"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 

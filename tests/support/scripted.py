@@ -14,7 +14,7 @@ from harness.backends.testing import TestingBackend
 from harness.errors import HarnessError, SkipCell
 from harness.plan.backends import BACKENDS, BackendSpec
 
-BACKENDS.add("scripted", BackendSpec(__name__, trained_by="scripted"))
+BACKENDS.add(__name__, BackendSpec(__name__, trained_by=__name__))
 
 class Scripted(TestingBackend):
     def __init__(self, cell, paths, device):

@@ -191,7 +191,7 @@ DEATHS = {
     "os._exit(0)": "the worker died: exit code 0",
     "os._exit(7)": "the worker died: exit code 7",
     "sys.exit(0)": "the worker died: exit code 0",
-    "os.kill(os.getpid(), 9)": "the worker died: killed by signal 9",
+    "os.kill(os.getpid(), 9)": "the worker died: killed by signal 9 from outside, or by a limit on its memory",
 }
 
 

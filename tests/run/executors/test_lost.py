@@ -47,7 +47,7 @@ def scripted(write_suite, install_plugin):
 
 def run(suite, out, limits=None, workers=1):
     """Adapter → its result, and the events."""
-    plan, events = make_plan(suite, out, backend="scripted"), []
+    plan, events = make_plan(suite, out, backend="scripted_lost"), []
     executor = LocalExecutor(workers, 1, limits=limits)
     run_suite(plan, executor, events.append)
     found = {d.cell.adapter: load_result(plan.run.cell(d.key).result) for d in plan.decisions}
@@ -182,7 +182,7 @@ def start(suite, out, temporary):
     """A run of ``suite`` in a process group of its own."""
     command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(out)]
     return subprocess.Popen(
-        [*command, "--backend", "scripted", "--workers", "2"],
+        [*command, "--backend", "scripted_lost", "--workers", "2"],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
