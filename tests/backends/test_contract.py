@@ -19,8 +19,8 @@ from harness.plan.backends import BACKENDS, BackendSpec
 from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.results.paths import CellPaths, write_json
-from harness.results.records import Environment
 from harness.results.reading import read_predictions
+from harness.results.records import Environment
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
 

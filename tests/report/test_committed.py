@@ -25,7 +25,9 @@ def files(folder):
     }
 
 
-@pytest.mark.parametrize("folder", ["finance", "published", "geometry", "real", "real-sweep", "real-text"])
+@pytest.mark.parametrize(
+    "folder", ["finance", "published", "geometry", "real", "real-sweep", "real-text"]
+)
 def test_a_committed_report_is_what_its_packed_runs_render(regenerate, root, tmp_path, folder):
     regenerate.render(folder, tmp_path)
     now, committed = files(tmp_path), files(root / "reports" / folder)
