@@ -1,7 +1,8 @@
 """The differences between the values of an axis with everything else equal: r16 minus r8.
 
 A pair of variants that differ in the axis alone is one answer to "is r16 better than r8"; their
-mean over the rest of the matrix is the answer. What has no partner is left out and counted.
+mean over the rest of the matrix is the answer. What has no partner is left out and counted, and so
+is a pair of untouched models where fine-tuned ones can be compared.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from harness.analysis.averaged import averaged_difference
 from harness.analysis.cost_ratios import CellPairs, CostRatio, cost_ratios
 from harness.analysis.difference import Criteria, Delta
 from harness.analysis.family import holm_list, noise_floor
-from harness.analysis.matching import Read, comparable, covers, matched, without_gaps
+from harness.analysis.matching import (
+    Read,
+    comparable,
+    covers,
+    matched,
+    trained_apart,
+    without_gaps,
+)
 from harness.analysis.together import Together, together
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
@@ -189,7 +197,7 @@ def _contrast(
 ) -> Contrast | None:
     """The contrast of two values on the data set of ``cells``; None if neither side has a cell."""
     lost: Counter[str] = Counter()
-    variants = matched(asked.axis, values, cells, lost)
+    variants = trained_apart(matched(asked.axis, values, cells, lost), lost)
     if not variants and not lost:
         return None
     dataset = cells[0].dataset

@@ -38,6 +38,24 @@ def covers(kept: Sequence[Variants], seeds: int) -> str:
     return f"examples and {seeds} seeds{', paired in order: none is shared' if ordered else ''}"
 
 
+def trained_apart(found: list[Variants], lost: Counter[str]) -> list[Variants]:
+    """``found`` without the untouched models where there are trained ones: they go to ``lost``.
+
+    What 4 bits cost an untouched model and what they cost a fine-tuned one are two questions. Their
+    mean answers neither: a model that fine-tuning repairs would be charged for what it repaired.
+    """
+    trained = [
+        each for each in found if not all(c.is_baseline for p in each.pairs.values() for c in p)
+    ]
+    if trained and len(trained) < len(found):
+        untouched = [each for each in found if each not in trained]
+        lost["untouched models, which fine-tuned ones are not averaged with"] += sum(
+            2 * len(each.pairs) for each in untouched
+        )
+        return trained
+    return found
+
+
 def matched(
     axis: str, values: tuple[str, str], cells: Sequence[CellResult], lost: Counter[str]
 ) -> list[Variants]:
