@@ -158,8 +158,12 @@ def json_text(value: object) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, as `write_bytes` does."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write ``text`` as UTF-8, as `write_bytes` does.
+
+    A lone surrogate, as Python makes of an argument that is not UTF-8, is written as its escape,
+    which JSON reads back as what it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
