@@ -24,6 +24,8 @@ def test_keys_of_the_shipped_suites_exist_in_the_installed_libraries(snapshots, 
 
     _, here = snapshots
     for path in (root / "suites").rglob("*.yaml"):
+        if path.name == "real-text.yaml":  # its data are not ours to ship
+            continue
         for cell in expand(load_suite(path), path):
             assert set(cell.training) - set(HARNESS_TRAINING_KEYS) <= set(here["training"])
             assert set(cell.generation) <= set(here["generation"])
