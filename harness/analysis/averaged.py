@@ -60,7 +60,7 @@ def averaged_difference(
 ) -> Averaged | None:
     """The mean of the difference in ``metric`` over ``variants``; None where it is not scored.
 
-    The variants are fixed: the mean is over these, and how they differ is no error of it.
+    The variants are fixed: the mean is over these, and how they differ is not an error of it.
     Examples are paired across all of them, so what they share is not counted twice. Seeds with
     one number are one draw, whatever the variant: they share the order of the training rows.
 
@@ -97,7 +97,7 @@ def averaged_difference(
     )
     first, second = (side.mean(axis=(0, 2)) for side in (before, after))
     found: tuple[float, float] = (crossed.low, crossed.high)
-    if crossed.standard_error == 0:  # nothing varies here, which is no proof that nothing can
+    if crossed.standard_error == 0:  # nothing varies here, which does not prove that nothing can
         one = difference_of_pairs(metric, variants[0][:1], criteria=criteria, labels=labels)
         found = (one.low, one.high) if one else found
     # the labels' values are shares, and a t interval ignores their ends

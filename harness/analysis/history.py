@@ -20,7 +20,7 @@ from harness.results.value import stored_directions
 
 MISSING = "no setting"
 NOT_SETTINGS = ("base_folder", "model.description", "seed")
-"""What differs between folders or seeds, and is no change of the recipe."""
+"""What differs between folders or seeds, and does not change the recipe."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class Variants:
     in_order: bool = False
     """Whether no seed is shared, so that seeds are paired in order."""
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether both sides are untouched models; one that loads an adapter is not."""
+        return all(cell.is_baseline for pair in self.pairs.values() for cell in pair)
+
 
 def covers(kept: Sequence[Variants], seeds: int) -> str:
     """What the interval of a mean over ``kept`` covers, in words."""
@@ -44,16 +49,13 @@ def trained_apart(found: list[Variants], lost: Counter[str]) -> list[Variants]:
     What 4 bits cost an untouched model and what they cost a fine-tuned one are two questions. Their
     mean answers neither: a model that fine-tuning repairs would be charged for what it repaired.
     """
-    trained = [
-        each for each in found if not all(c.is_baseline for p in each.pairs.values() for c in p)
-    ]
-    if trained and len(trained) < len(found):
-        untouched = [each for each in found if each not in trained]
-        lost["untouched models, which fine-tuned ones are not averaged with"] += sum(
-            2 * len(each.pairs) for each in untouched
-        )
-        return trained
-    return found
+    trained = [each for each in found if not each.is_untouched]
+    if not trained:
+        return found
+    untouched = sum(2 * len(each.pairs) for each in found if each.is_untouched)
+    if untouched:
+        lost["untouched models, which fine-tuned ones are not averaged with"] += untouched
+    return trained
 
 
 def matched(

@@ -41,7 +41,7 @@ class Together:
         """With the adjusted ``fixed`` effect, and the random one adjusted for the same family."""
         if self.random is None or self.random.p_value is None:
             return replace(self, fixed=fixed)
-        # Bonferroni's factor: the random effect is no member of the family, and never more certain
+        # Bonferroni's factor: it is outside the family, and never more certain than the fixed one
         p = max(fixed.p_adjusted or 0.0, min(1.0, self.random.p_value * family))
         stays = p <= ALPHA or self.random.verdict not in ("better", "worse")
         verdict = self.random.verdict if stays else "undecided"

@@ -28,7 +28,7 @@ def parse_setting(text: str, *, where: str) -> object:
     """The value of ``text``, the right side of `r=16`, as a suite would read it.
 
     Raises:
-        HarnessError: it is no YAML; the message begins with ``where``.
+        HarnessError: it is not YAML; the message begins with ``where``.
     """
     return parse_value(text, where)
 

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from harness.datasets.example import digest
-from harness.datasets.registry import file_hash
+from harness.datasets.file_hash import file_hash
 from harness.datasets.text_encoding import decoded
 from harness.errors import HarnessError
 
@@ -54,7 +54,7 @@ def load_control(name: str, folder: Path) -> list[ControlItem]:
     """The items of the control set ``name``.
 
     Raises:
-        HarnessError: the file is absent, it is no UTF-8, or a line is no item.
+        HarnessError: the file is absent, it is not UTF-8, or a line is not an item.
     """
     path = control_path(name, folder)
     items = []

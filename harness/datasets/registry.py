@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Literal
 
+from harness.datasets.file_hash import file_hash
 from harness.datasets.table import RawRow, Table
 from harness.errors import HarnessError
 from harness.metrics.registry import default_primary
@@ -131,16 +131,3 @@ def _beside(rows: Rows, names: Sequence[str]) -> tuple[Path, ...]:
         if not path.is_file():
             raise HarnessError(f"no file {path}", hint="`files` start from the module's folder.")
     return paths
-
-
-def file_hash(path: Path) -> str:
-    """A hash of the bytes in ``path``, read in pieces and once for every edit of it."""
-    found = path.stat()
-    return _hash_at(path, found.st_size, found.st_mtime_ns)
-
-
-@cache
-def _hash_at(path: Path, size: int, changed: int) -> str:
-    """Of the file as it was when it had this size and time: an edit is another key."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

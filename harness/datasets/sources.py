@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.file_hash import file_hash
 from harness.datasets.registry import (
     ALPACA_COLUMNS,
     LABEL_COLUMNS,
     DatasetSource,
     Rows,
     built_in,
-    file_hash,
 )
 from harness.datasets.table import RawRow, Table
 from harness.datasets.table_file import ADVICE, FORMATS, kind_of, read_table

@@ -16,7 +16,7 @@ MARKS = (
 )
 """Byte order marks, each with the codec that reads it."""
 NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
-"""Codecs of Python's that are no encoding of a file: of domain names, of literals in code."""
+"""Codecs of Python's that are not encodings of a file: of domain names, of literals in code."""
 CANDIDATES = ("cp1251", "cp1252", "koi8-r", "shift_jis", "gb18030")
 """Encodings that are named as likely in a message; a file is never read by one of them unasked."""
 

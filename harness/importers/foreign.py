@@ -15,7 +15,7 @@ def text_in(path: Path) -> str:
     """The text in ``path``.
 
     Raises:
-        HarnessError: it cannot be read, or is no UTF-8.
+        HarnessError: it cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text("utf-8-sig")
@@ -27,7 +27,7 @@ def parsed_json(text: str, where: str) -> Any:
     """The JSON value of ``text``.
 
     Raises:
-        HarnessError: it is no JSON, or nested too deeply.
+        HarnessError: it is not JSON, or nested too deeply.
     """
     try:
         value = json.loads(text)

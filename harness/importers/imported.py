@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
-from harness.datasets.registry import file_hash
+from harness.datasets.file_hash import file_hash
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import cell_key

@@ -127,7 +127,8 @@ def _checked(found: object, where: str) -> dict[str, Any]:
     """``found`` as a configuration. It comes with a checkpoint, from anyone.
 
     Raises:
-        HarnessError: it is no object, or a size that is computed with is no whole number above 0.
+        HarnessError: it is not an object, or a size that is computed with is not a whole number
+            above 0.
     """
     hint = "Take the file from a copy of the model."
     if not isinstance(found, Mapping):

@@ -7,10 +7,10 @@ plan hashes what is read, and a worker hashes it again after it has read it.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 from harness.datasets.control import control_hash
+from harness.datasets.file_hash import known_digest
 from harness.datasets.sources import content_hash
 from harness.plan.cell import Cell
 from harness.plan.stages import VERSIONS
@@ -54,16 +54,10 @@ def model_hash(source: str, revision: str | None) -> str:
         digest.update(path.name.encode())
         found = path.stat()
         if found.st_size <= HASHED_BYTES:
-            digest.update(_bytes_hash(path, found.st_size, found.st_mtime_ns))
+            digest.update(known_digest(path))
         else:
             digest.update(f"{found.st_size}/{found.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
-
-
-@cache
-def _bytes_hash(path: Path, size: int, changed: int) -> bytes:
-    """Of the file as it was when it had this size and time: an edit is another key."""
-    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def changed_words(planned: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -93,7 +93,7 @@ def _visible(found: tuple[Gpu, ...], visible: str) -> tuple[Gpu, ...]:
     for entry in map(str.strip, visible.split(",")):
         named = [gpu for gpu in found if entry == str(gpu.index) or gpu.id.startswith(entry)]
         if not named:
-            # "-1" and what follows it are no devices; a slice of a card (MIG-…) is on none of
+            # "-1" and what follows it are not devices; a slice of a card (MIG-…) is on none of
             # the lines, so nothing is known of it but that it is no larger than the smallest
             if not entry.startswith("MIG-") or not found:
                 break

@@ -45,7 +45,7 @@ def write_report(
     run, sections = board.run, sections_of(board)
     if not run.has_texts:
         latex = _clear(directory) or latex
-    # a report of several runs, or one in another folder, is no report of this folder's run
+    # a report of several runs, or one in another folder, does not show this folder's run
     own = not run.homes and directory.resolve() == run.directory.resolve()
     forget_shown(directory)
     title = title or f"{run.suite['name']}: leaderboard"

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from harness.datasets.file_hash import file_digest
 from harness.errors import DamagedFile
 from harness.results.paths import CellPaths, sync
 from harness.results.reading import AGAIN, read_log, read_predictions
@@ -168,8 +169,7 @@ def _content(path: Path) -> bytes | None:
 def _folder_of(folder: Path) -> Companion:
     whole, size = hashlib.sha256(), 0
     for path in _files(folder):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        content = file_digest(path).hex()
         whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
         size += path.stat().st_size
     return Companion(whole.hexdigest()[:16], size)

@@ -97,7 +97,7 @@ def unpacked(path: Path) -> Path:
             if sum(m.size for m in members) > len(plain.getbuffer()):
                 raise tarfile.TarError  # a sparse member says any size, and holds nothing
             archive.extractall(folder, members, filter="data")
-    # ValueError: a member's name with NUL, a size that is no number
+    # ValueError: a member's name with NUL, a size that is not a number
     except (tarfile.TarError, *BROKEN, ValueError):
         hint = "Give a file that `harness pack` wrote."
         raise HarnessError("this is not a packed run", where=str(path), hint=hint) from None

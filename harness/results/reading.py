@@ -100,7 +100,7 @@ def read_plan(directory: Path, *, given: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
-        DamagedFile: it is no plan.
+        DamagedFile: it is not a plan.
         HarnessError: a newer harness wrote it.
     """
     try:

@@ -6,13 +6,13 @@ was done can be used again by a cell of other settings, and by one that was kill
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.file_hash import file_digest
 from harness.results.paths import CellPaths, read_json, write_json
 
 SCHEMA = 1
@@ -114,6 +114,4 @@ def _hashes(folder: Path, stage: str) -> Iterator[tuple[str, str]]:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if file.is_file() and file.name not in REWRITTEN:
-                with file.open("rb") as stream:
-                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
-                yield file.relative_to(folder).as_posix(), digest[:16]
+                yield file.relative_to(folder).as_posix(), file_digest(file).hex()[:16]

@@ -20,7 +20,7 @@ def state_of(directory: Path) -> str:
 
     Raises:
         FileNotFoundError: there is no plan.
-        DamagedFile: it is no plan.
+        DamagedFile: it is not a plan.
     """
     paths = RunPaths(directory)
     digest = hashlib.sha256(__version__.encode())

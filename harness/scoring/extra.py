@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.registry import file_hash
+from harness.datasets.file_hash import file_hash
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.metrics.record import Metric, ScoredTask, Scores

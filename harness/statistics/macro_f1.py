@@ -119,7 +119,7 @@ def macro_f1_difference(
     found = _interval(
         cells, statistic, clusters, confidence=confidence, resamples=resamples, seed=seed
     )
-    if found is None:  # the sides agree on every example, which is no proof that they always do
+    if found is None:  # the sides agree on every example, which does not prove that they always do
         found = agresti_min(0, 0, _effective(cells, clusters), confidence=confidence)
     low, high = found
     delta = float(statistic(cells.counts[None, :])[0])

@@ -124,7 +124,7 @@ def find_model_card(name: str, folders: list[Path]) -> ModelCard:
     """
     for folder in folders:
         path = folder / f"{name}.yaml"
-        # a name is no path: `../x` and `/x` are looked up nowhere
+        # a name is not a path: `../x` and `/x` are looked up nowhere
         if path.parent == folder and path.is_file():
             return load_model_card(path)
     if _HUB_ID.fullmatch(name):

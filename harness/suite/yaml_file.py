@@ -130,7 +130,7 @@ def read_yaml(path: Path) -> YamlFile:
     """The content of ``path``.
 
     Raises:
-        HarnessError: the file is absent, is no YAML, has a key twice, or is too large or deep.
+        HarnessError: the file is absent, is not YAML, has a key twice, or is too large or deep.
     """
     return _parsed(_text(path), path)
 
@@ -139,7 +139,7 @@ def parse_value(text: str, where: str) -> Any:
     """The value of ``text``, such as that of an option `--set r=16`, by the rules of a suite.
 
     Raises:
-        HarnessError: it is no YAML; the message begins with ``where``.
+        HarnessError: it is not YAML; the message begins with ``where``.
     """
     return _parsed(text, Path(where)).value
 
@@ -179,7 +179,7 @@ def _text(path: Path) -> str:
 
 
 def _check_nodes(path: Path, root: yaml.Node | None) -> None:
-    """Refuse keys that are no texts or are there twice, and anchors that grow without end.
+    """Refuse keys that are not texts or are there twice, and anchors that grow without end.
 
     Each node is visited once, and its size with all aliases written out is added up.
     """

@@ -18,7 +18,7 @@ from harness.cli import main
 SECONDS = 5
 """Longest that a command may take over a broken input."""
 CODES = {0, 2, 3, 4}
-"""How a command may end over an input that is no regression."""
+"""How a command may end over an input that is not a regression."""
 
 
 class Hung(BaseException):

@@ -100,6 +100,6 @@ def test_odd_arguments_are_refused_in_words(attempts, here):
 
 @pytest.mark.reliability
 def test_every_argument_of_every_command_is_refused_in_words(attempts, here):
-    import peft  # noqa: F401  its import takes seconds, and is no hang
+    import peft  # noqa: F401  its import takes seconds, which is not a hang
 
     every(attempts, 10_000, seed=2)

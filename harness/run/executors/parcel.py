@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.control import BUILT_IN, control_path
+from harness.datasets.file_hash import file_digest
 from harness.datasets.sources import entry_of_test, source_of
 from harness.plan.cell import Cell, cell_of_record
 from harness.results.paths import CellPaths, read_json, write_json
@@ -122,8 +123,7 @@ def asset_hash(path: str) -> str:
     digest = hashlib.sha256()
     for file in _files(root):
         digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(file_digest(file))
     return digest.hexdigest()[:20]
 
 

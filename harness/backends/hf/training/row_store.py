@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerBase
 
 from harness.backends.hf.encoding import TrainingRows
 from harness.datasets.example import Example
+from harness.datasets.file_hash import file_digest, file_hash
 from harness.plan.cell import Cell
 from harness.results.paths import read_json, write_json
 
@@ -55,8 +56,7 @@ def _is_whole(place: Path) -> bool:
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return file_digest(path).hex()[:16]
 
 
 def rows_key(cell: Cell, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
@@ -88,7 +88,7 @@ def _code() -> list[str]:
     hf = Path(__file__).parents[1]
     texts = [hf.parent / "prompting.py", hf.parents[1] / "suite" / "prompt_styles.py"]
     makers = [*texts, *hf.glob("*.py"), *(hf / "tasks").glob("*.py")]
-    sources = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in sorted(makers)]
+    sources = [file_hash(path) for path in sorted(makers)]
     return [*sources, *(version(name) for name in ("transformers", "tokenizers", "jinja2"))]
 
 
