@@ -26,6 +26,21 @@ QUIET = {
 }
 
 
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set ``variables`` for what is started here, and put back what a notebook had before."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class PipedDevice:
     """The worker's end: asks the executor over a pipe."""
 
@@ -63,6 +78,7 @@ def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = Non
     """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follow_parent(pipe)
+    pipe.send(("follows", ""))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

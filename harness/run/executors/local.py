@@ -11,11 +11,10 @@ With several GPUs each worker gets one of them, and only the workers of its own 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -25,7 +24,7 @@ from harness.results.paths import CellPaths
 from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
 from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
-from harness.run.executors.child import QUIET, work
+from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills
 
@@ -62,6 +61,8 @@ class _Worker:
     """The end that it reported; passed on once the process has exited, so each cell ends once."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
     stopped_at: float | None = None
+    follows: bool = False
+    """Whether it ends with the run by now: `follow_parent` is what a worker does first."""
     shared: bool = False
     """Whether another cell was ever on its card at the same time."""
     watch: Watch = field(default_factory=lambda: Watch(0))
@@ -146,7 +147,7 @@ class LocalExecutor:
             target=work, args=(paths, theirs, self._threads, gpu), name=key
         )
         surroundings = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
-        with lifeline.held_interrupt(), _environment({**QUIET, **surroundings}):
+        with lifeline.held_interrupt(), environment({**QUIET, **surroundings}):
             process.start()
         theirs.close()
         worker = _Worker(key, paths, process, ours, card, oom_before=oom_kills())
@@ -171,6 +172,8 @@ class LocalExecutor:
             self._release(worker.card.group)
         elif kind == "pauses":
             worker.pipe.send(worker.pauses)
+        elif kind == "follows":
+            worker.follows = True
         elif kind == "stage":
             yield Event(worker.key, "stage", text)
         else:
@@ -258,6 +261,8 @@ class LocalExecutor:
 
     def _stop(self, workers: Sequence[_Worker]) -> Exclusivity:
         """Stop ``workers`` and wait until they are; their processor seconds until then."""
+        for worker in workers:
+            _await_following(worker)
         now = time.monotonic()
         for worker in workers:
             worker.stopped_at = worker.stopped_at or now
@@ -283,16 +288,12 @@ class LocalExecutor:
             self._active.clear()
 
 
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set ``variables`` for what is started here, and put back what a notebook had before."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _await_following(worker: _Worker) -> None:
+    """Wait until ``worker`` ends with the run: stopped before that, it would outlive it for good.
+
+    It would hold the pipe that keeps the fork server alive, and the server would hold the worker.
+    """
+    if not worker.follows:
+        with suppress(EOFError, OSError):  # it died: whoever listens next hears so
+            worker.pipe.recv()  # the first thing that it says is that it follows
+        worker.follows = True

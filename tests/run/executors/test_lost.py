@@ -1,5 +1,6 @@
 """Workers that die, hang or outlive: each is a failed cell with its cause, and nothing stays."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,10 +19,13 @@ from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.result import load_result, load_run
 from harness.run.executors.limits import Limits
-from harness.run.executors.local import LocalExecutor
+from harness.run.executors.local import LocalExecutor, _Worker
 from harness.run.executors.lost import LOST, is_worth_retrying
+from harness.run.executors.stopping import is_stopped, resume
 from harness.run.runner import run_suite
 
+STARTED: list[subprocess.Popen[str]] = []
+"""Runs of the present test."""
 PATIENCE = 240
 """Seconds to wait for what happens in one: a busy machine must not fail a test."""
 
@@ -30,6 +34,17 @@ def _some(cases, *always):
     """``cases``, all but those that CI runs marked as long: each one starts a whole run."""
     marks = pytest.mark.reliability
     return [case if case in always else pytest.param(case, marks=marks) for case in cases]
+
+
+@pytest.fixture(autouse=True)
+def ended():
+    """A test that fails leaves no run behind, which would slow all that come after it."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 @pytest.fixture
@@ -181,7 +196,7 @@ def temporary():
 def start(suite, out, temporary):
     """A run of ``suite`` in a process group of its own."""
     command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(out)]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, "--backend", "scripted_lost", "--workers", "2"],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -189,6 +204,8 @@ def start(suite, out, temporary):
         text=True,
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def until(condition, process=None):
@@ -208,8 +225,9 @@ def gone(processes):
     return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
+ONCE_BESIDE = "while not (folder / 'beside').exists(): time.sleep(0.01)"
 SPIN = "(folder / 'measuring').touch()\nwhile True: pass"
-BESIDE = "\nwhile not (folder / 'measuring').exists(): time.sleep(0.01)\nwhile True: pass"
+BESIDE = "(folder / 'beside').touch()\nwhile not (folder / 'measuring').exists(): time.sleep(0.01)\nwhile True: pass"
 ENDS = {
     "parent killed": (signal.SIGKILL, False),
     "parent terminated": (signal.SIGTERM, False),
@@ -221,7 +239,7 @@ ENDS = {
 @pytest.mark.parametrize("end", _some(ENDS, "parent killed"))
 def test_nothing_outlives_a_run_ended_while_a_cell_measures(scripted, tmp_path, temporary, end):
     number, group = ENDS[end]
-    suite = scripted({"a": {"measure": SPIN}, "b": {"train": BESIDE}})
+    suite = scripted({"a": {"train": ONCE_BESIDE, "measure": SPIN}, "b": {"train": BESIDE}})
     process = start(suite, tmp_path / "out", temporary)
     until((tmp_path / "measuring").exists, process)
     all_of_it = family(process)
@@ -232,6 +250,30 @@ def test_nothing_outlives_a_run_ended_while_a_cell_measures(scripted, tmp_path, 
     assert "Traceback" not in errors
     left = [*temporary.glob("pymp-*"), *temporary.glob("harness-workers-*")]
     assert left == [] or end == "group killed", left  # nobody was left to remove it
+
+
+def _late(pipe):
+    time.sleep(0.3)
+    pipe.send(("follows", ""))
+    pipe.send(("stage", "load"))
+    signal.pause()
+
+
+def test_a_worker_is_stopped_only_once_it_ends_with_the_run():
+    """Stopped before that, it and the fork server would keep each other alive for good."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_late, args=(theirs,))
+    process.start()
+    worker = _Worker("a", None, process, ours, None)
+    try:
+        assert LocalExecutor(1, 1)._stop([worker]).stopped == 1
+        assert worker.follows
+        assert is_stopped(process.pid)
+        resume([process.pid])
+        assert ours.recv() == ("stage", "load")  # nothing else of what it said is lost
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_folders_of_killed_runs_are_removed_by_the_next():
