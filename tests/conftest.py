@@ -27,6 +27,14 @@ generation: {max_new_tokens: 16}
 """
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Names bytes after their argument: two processes must collect the same names.
+
+    Packed bytes may hold the time of packing, which differs between the processes of xdist.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
