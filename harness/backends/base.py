@@ -66,6 +66,16 @@ class Asking:
     """Whether the likelihood of the references is wanted too."""
 
 
+class Piece(NamedTuple):
+    """An answer as far as it has been decoded."""
+
+    text: str
+    """All of it so far, as a prediction is written."""
+    new_tokens: int
+    finish_reason: str | None = None
+    """`stop` or `length` when it is complete; None before."""
+
+
 class EndingScores(NamedTuple):
     """Negative log-likelihoods in nats of a control set's endings, given their beginnings."""
 
@@ -116,6 +126,18 @@ class ScoresEndings(Protocol):
 
     def score_endings(self, items: Sequence[ControlItem]) -> EndingScores:
         """How likely the loaded model finds each item's two endings."""
+
+
+@runtime_checkable
+class StreamsAnswers(Protocol):
+    """A backend that can also show an answer while it is decoded; others answer in one piece."""
+
+    def stream(self, example: Example, asking: Asking) -> Iterator[Piece]:
+        """The answer of the loaded model to ``example``, growing token by token.
+
+        The last piece is what `predict` answers to ``example`` alone. Work is done only while the
+        next piece is asked for, so that two answers can be decoded in turns.
+        """
 
 
 def answering_backend(cell: Cell, paths: CellPaths, device: Device) -> AnsweringBackend:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -15,6 +15,7 @@ from harness.backends.base import (
     BackendResult,
     Device,
     EndingScores,
+    Piece,
     Training,
     without_missing,
 )
@@ -82,6 +83,14 @@ class HFBackend:
         with memory_peak("infer_peak") as peak:
             records = self._kind.predict(self.model, test, asking)
         return Answers(peak.values, self._kind.describe(self.model, test), records)
+
+    def stream(self, example: Example, asking: Asking) -> Iterator[Piece]:
+        """The answer to ``example``, growing token by token; a label comes in one piece."""
+        if isinstance(self._kind, TextTask):
+            yield from self._kind.stream(self.model, example, asking)
+            return
+        (record,) = self._kind.predict(self.model, [example], asking)
+        yield Piece(record["prediction"], record.get("new_tokens") or 0, "stop")
 
     def score_endings(self, items: Sequence[ControlItem]) -> EndingScores:
         """How likely the loaded model finds each item's two endings."""

@@ -184,15 +184,14 @@ class ByEngine:
     def batch(self, prompts: list[list[int]]) -> list[DecodedAnswer]:
         """The answers to ``prompts``."""
         rows = self.engine.decode(prompts, self.max_new_tokens, self.config.min_new_tokens or 0)
+        return [self.answer(row) for row in rows]
+
+    def answer(self, ids: list[int]) -> DecodedAnswer:
+        """The answer that the new tokens ``ids`` are."""
         ends = set(self.engine.ends)
-        return [
-            DecodedAnswer(
-                self.tokenizer.decode(without_end(row, ends), skip_special_tokens=True).strip(),
-                len(row),
-                "stop" if row and row[-1] in ends else "length",
-            )
-            for row in rows
-        ]
+        text = self.tokenizer.decode(without_end(ids, ends), skip_special_tokens=True)
+        stopped = bool(ids) and ids[-1] in ends
+        return DecodedAnswer(text.strip(), len(ids), "stop" if stopped else "length")
 
     def describe(self) -> dict[str, object]:
         """How it was decoded, for the result."""
@@ -233,9 +232,10 @@ class ByGenerate:
         output = self.model.generate(
             input_ids=ids, attention_mask=there.long(), generation_config=self.config, **stop
         )
-        return [self._answer(row[ids.shape[1] :].tolist()) for row in output]
+        return [self.answer(row[ids.shape[1] :].tolist()) for row in output]
 
-    def _answer(self, ids: list[int]) -> DecodedAnswer:
+    def answer(self, ids: list[int]) -> DecodedAnswer:
+        """The answer that the new tokens ``ids`` are, padding after their end left out."""
         ends = set(_ends(self.config))
         stop_at = next((i for i, token in enumerate(ids) if token in ends), None)
         used = ids if stop_at is None else ids[: stop_at + 1]

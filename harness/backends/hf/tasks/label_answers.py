@@ -5,12 +5,12 @@ Both sides of a comparison are asked the same question, so a gain is not a chang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking
+from harness.backends.base import Asking, Piece
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import TrainingRows, encode
 from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
@@ -39,6 +39,13 @@ class LabelAnswers(TextTask):
         records = super().predict(model, questions, asking)
         read_answers(records, self.cell.task)
         return records
+
+    def stream(self, model: PreTrainedModel, example: Example, asking: Asking) -> Iterator[Piece]:
+        """The answer to the question for the label; a label that is ranked comes in one piece."""
+        if self.cell.task.answered_by == "likelihood":
+            (record,) = self.predict(model, [example], asking)
+            return iter([Piece(record["prediction"], 0, "stop")])
+        return super().stream(model, asked([example], self.cell.task.labels)[0], asking)
 
     def _ranked(
         self, model: PreTrainedModel, questions: Sequence[Example], batch_size: int

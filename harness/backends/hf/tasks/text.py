@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, without_missing
+from harness.backends.base import Asking, Piece, without_missing
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.decoding.decode import decode, decoding_facts, fixed_length
 from harness.backends.hf.decoding.likelihood import score_answers
+from harness.backends.hf.decoding.streaming import stream
 from harness.backends.hf.encoding import (
     Encoder,
     TrainingRows,
@@ -83,6 +84,12 @@ class TextTask(PretrainedTask):
                     "entropy": likelihood.entropy,
                 }
         return records
+
+    def stream(self, model: PreTrainedModel, example: Example, asking: Asking) -> Iterator[Piece]:
+        """The answer to ``example``, growing token by token."""
+        (prompt,) = self.prompt_ids([example])
+        options, seed = self.cell.generation, asking.seed
+        return stream(model, self.tokenizer, prompt, options=options, seed=seed)
 
     def describe(self, model: PreTrainedModel, test: Sequence[Example]) -> dict[str, object]:
         """How prompts are made, what ends an answer, and how answers were decoded."""
