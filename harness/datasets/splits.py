@@ -45,6 +45,8 @@ def load_splits(entry: DatasetEntry, folder: Path, *, cache: Path | None = None)
         HarnessError: columns are wrong, a label is unknown, or too few rows remain.
     """
     found = prepare(entry, folder)
+    if entry.only_tests:  # an overlap of 0 would say that it was looked for
+        return Splits((), tuple(found.test), found.counts, None, found.notes)
     overlap = overlap_of(found.train, found.test, cache=cache)
     counts = {**found.counts, "overlap_exact": overlap.exact, "overlap_near": overlap.near}
     return Splits(tuple(found.train), tuple(found.test), counts, overlap, found.notes)
@@ -153,7 +155,8 @@ def _apart(
     n_train = _count(1.0 if entry.train is None else entry.train, len(kept))
     n_test = _count(1.0 if entry.test is None else entry.test, len(test))
     for side, wanted, there in (("train", n_train, len(kept)), ("test", n_test, len(test))):
-        if not 1 <= wanted <= there:
+        least = 0 if side == "train" and entry.only_tests else 1
+        if not least <= wanted <= there:
             raise HarnessError(
                 f'data set "{entry.name}": {side}: {wanted} rows are asked for, {there} are there',
                 hint=f"Lower `{side}`, or delete it to take all.",
@@ -236,7 +239,8 @@ def _by_group(
             reserved += len(members)
     test = [e for e in examples if (e.group or e.id) in for_test]
     train = [e for e in examples if (e.group or e.id) not in for_test]
-    _check_room(train, groups, entry)
+    if n_train:
+        _check_room(train, groups, entry)
     counts["groups"] = len(groups)
     counts["not_used"] = max(0, len(test) - n_test) + max(0, len(train) - n_train)
     if len(train) < n_train:
@@ -268,9 +272,11 @@ def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
         HarnessError: more are asked for than are there.
     """
     total = len(examples)
-    n_test = _count(TEST_SHARE if entry.test is None else entry.test, total)
+    share = 1.0 if entry.only_tests else TEST_SHARE
+    n_test = _count(share if entry.test is None else entry.test, total)
     n_train = max(0, total - n_test) if entry.train is None else _count(entry.train, total)
-    if n_test < 1 or n_train < 1 or n_test + n_train > total:
+    least = 0 if entry.only_tests else 1
+    if n_test < 1 or n_train < least or n_test + n_train > total:
         raise HarnessError(
             f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
             f" {total} are there",

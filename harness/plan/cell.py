@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.plan.adapter_source import ORIGIN
 from harness.plan.task import Task, resolve_task, task_of_record, task_record
 from harness.results.paths import folder_name
 from harness.suite.model_card import ModelCard
@@ -118,7 +119,8 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
         record["model"].pop("source")
     record["content"] = content
-    record["adapter_config"].pop("source", None)
+    for key in ORIGIN:  # the adapter's files are hashed in `content`, too
+        record["adapter_config"].pop(key, None)
     if cell.is_baseline:
         record.pop("training")
     if cell.dataset.validation is None:  # as before there was one: results stay current

@@ -7,7 +7,7 @@ adapters target. Each problem carries its line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +17,16 @@ from pydantic import ValidationError
 from harness.datasets.sources import entry_of_test, source_of
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError, SkipCell, SuiteError
+from harness.plan.adapter_source import adapter_config, base_notes, unpinned
 from harness.plan.architecture import architecture_of
-from harness.plan.cell import Cell
-from harness.plan.expand import adapter_config, card_of, expand, quantization_config
+from harness.plan.expand import card_of, expand, quantization_config
 from harness.plan.hub import (
     is_data_cached,
     is_reachable,
     switched_off_if_unreachable,
     uncached_reason,
 )
-from harness.plan.modules import layer_names, matched, short_names
+from harness.plan.modules import layer_names, target_error
 from harness.plan.task import Task, resolve_task
 from harness.registry import did_you_mean
 from harness.suite.loading import by_line, read_suite
@@ -90,29 +90,6 @@ def checked_suite(path: Path) -> Suite:
     return found.suite
 
 
-def refuse_bad_data(cells: Sequence[Cell], path: Path) -> None:
-    """Read the data of ``cells``, each set once, but for sets on the hub.
-
-    Raises:
-        SuiteError: every problem of it.
-    """
-    entries = {cell.dataset.model_dump_json(): cell for cell in cells}
-    problems: list[str] = []
-    for cell in entries.values():
-        folder = Path(cell.base_folder)
-        test = entry_of_test(cell.dataset)
-        sources = [source_of(entry, folder) for entry in (cell.dataset, test) if entry]
-        if any(source.needs_network for source in sources):
-            continue
-        try:
-            prepare(cell.dataset, folder)
-        except HarnessError as error:
-            problems += error.problems if isinstance(error, SuiteError) else [str(error)]
-    if problems:
-        hint = "`harness validate` names the lines of the suite."
-        raise SuiteError([f"{path}: the data cannot be used:", *problems, f"  {hint}"])
-
-
 def check_suite(path: Path, depth: Depth) -> Checked:
     """Every problem of the suite in ``path``, as far as ``depth`` looks.
 
@@ -144,6 +121,8 @@ class _Check:
         self.folder = file.path.resolve().parent
         self.notes: list[str] = []
         self.cards: dict[str, ModelCard] = {}
+        self.trained: dict[str, Path] = {}
+        """Adapter with a `source` → its folder."""
 
     def problems(self) -> Iterator[str]:
         """Each as ``file:line: key: what``."""
@@ -158,6 +137,7 @@ class _Check:
                 except HarnessError as error:
                     yield self._problem(place, error)
         yield from self._included()
+        yield from self._bases()
         yield from self._targets()
         yield from self._tiny()
 
@@ -173,15 +153,38 @@ class _Check:
         elif axis == "quantization":
             quantization_config(entry)  # type: ignore[arg-type]
         elif axis == "adapter":
-            adapter_config(entry, self.file.path)  # type: ignore[arg-type]
+            self._adapter(entry)  # type: ignore[arg-type]
         elif isinstance(entry, DatasetEntry):
             yield from self._dataset(entry, place)
+
+    def _adapter(self, entry: AdapterEntry) -> None:
+        config = adapter_config(entry, self.file.path)
+        if entry.source is not None:
+            self.trained[entry.name] = Path(config["source"])
+        if note := unpinned(entry, config):
+            self.notes.append(note)
+
+    def _bases(self) -> Iterator[str]:
+        """Adapters that were trained on another model than one that they are paired with."""
+        for number, name in enumerate(axis_names(self.suite.matrix.adapter)):
+            for card in self.cards.values() if name in self.trained else ():
+                if self._excluded(model=card.name, adapter=name):
+                    continue
+                try:
+                    base_notes(self.trained[name], card, name)
+                except HarnessError as error:
+                    yield self._problem(["matrix", "adapter", number, "source"], error)
 
     def _dataset(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
         source = source_of(entry, self.folder)
         test = entry_of_test(entry)
         sources = [source, *([source_of(test, self.folder)] if test else [])]
         yield from self._metrics(entry, place)
+        if trained := self._trained_on(entry):
+            what = f"the set only tests, and {', '.join(trained)} would be trained on it"
+            hint = "Raise it, give the adapter a `source`, or `exclude` the pair."
+            yield self._problem([*place, "train"], HarnessError(what, hint=hint))
+            return
         if not self.depth.data:
             return
         far = [each.name for each in sources if each.needs_network]
@@ -200,6 +203,15 @@ class _Check:
         train, tested = found.counts["train_rows"], found.counts["test_rows"]
         how = f"; {', '.join(found.notes)}" if found.notes else ""
         self.notes.append(f"{entry.name}: {train} training rows, {tested} test rows{how}")
+
+    def _trained_on(self, entry: DatasetEntry) -> list[str]:
+        """The adapters that would be trained on a set that has no training rows."""
+        return [
+            adapter.name
+            for adapter in (self.suite.matrix.adapter if entry.only_tests else ())
+            if isinstance(adapter, AdapterEntry) and adapter.source is None
+            if not self._excluded(dataset=entry.name, adapter=adapter.name)
+        ]
 
     def _metrics(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
         """Extra metrics that cannot be loaded, for the suite's and the entry's own evaluation."""
@@ -241,22 +253,14 @@ class _Check:
             targets = entry.config["target_modules"]
             for card in self.cards.values():
                 names = layer_names(architecture_of(card))
-                if names is None or self._excluded(card.name, entry.name):
+                if names is None or self._excluded(model=card.name, adapter=entry.name):
                     continue
-                each = targets if isinstance(targets, list | tuple) else [targets]
-                lost = [one for one in each if not matched(names, _alone(one, targets))]
-                if not lost:
-                    continue
-                what = f"{targets} match no layer of {card.name}, so nothing would be trained"
-                if len(lost) < len(each):
-                    what = f"{lost} match no layer of {card.name}, so less would be trained"
-                error = HarnessError(what, hint=f"It has: {', '.join(short_names(names))}.")
-                place: list[str | int] = ["matrix", "adapter", number, "config", "target_modules"]
-                yield self._problem(place, error)
+                if error := target_error(targets, names, card.name):
+                    place: list[str | int] = ["matrix", "adapter", number, "config"]
+                    yield self._problem([*place, "target_modules"], error)
 
-    def _excluded(self, model: str, adapter: str) -> bool:
-        """Whether a rule of `exclude` takes out every cell of the pair."""
-        pair = {"model": model, "adapter": adapter}
+    def _excluded(self, **pair: str) -> bool:
+        """Whether a rule of `exclude` takes out every cell of the pair of names, by axis."""
         return any(
             rule and all(pair.get(axis) == value for axis, value in rule.items())
             for rule in self.suite.exclude
@@ -283,8 +287,3 @@ class _Check:
                 what = str(found["msg"]).removeprefix("Value error, ")
                 keys = [part for part in found["loc"] if part not in ("int", "float", "str")]
                 yield self._problem(["tiny", "dataset", *keys], HarnessError(what))
-
-
-def _alone(one: object, targets: object) -> object:
-    """``one`` of ``targets``: a list names ends of names, a text is a regular expression."""
-    return one if isinstance(targets, str) else [one]

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import HarnessError
+from harness.plan.adapter_source import adapter_config
 from harness.plan.cell import Cell
-from harness.plan.hub import hub_adapter, is_hub_id
 from harness.plan.task import resolve_task
 from harness.registry import did_you_mean
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
@@ -20,7 +20,6 @@ from harness.suite.schema import (
     AXES,
     BASE,
     QUANTIZATIONS,
-    AdapterEntry,
     DatasetEntry,
     Evaluation,
     ModelEntry,
@@ -98,6 +97,13 @@ class _Resolver:
         merged = self._merged(
             [quantization, adapter, dataset, self._entry("model", point)], card, point
         )
+        if dataset.only_tests and adapter is not None and adapter.source is None:
+            raise HarnessError(
+                f'data set "{dataset.name}" only tests (`train: 0`), and adapter'
+                f' "{point["adapter"]}" is to be trained on it',
+                where=str(self.path),
+                hint="Raise `train`, give the adapter a `source`, or `exclude` the pair.",
+            )
         folder = self.path.resolve().parent
         return Cell(
             model=card,
@@ -200,33 +206,6 @@ def quantization_config(entry: QuantizationEntry) -> Options:
         hint = did_you_mean(entry.name, QUANTIZATIONS)
         raise HarnessError(f'unknown quantization "{entry.name}"', hint=hint)
     return QUANTIZATIONS[entry.name]
-
-
-def adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
-    """`peft_type` and its config's keys, or the folder of an adapter that is already trained.
-
-    Raises:
-        HarnessError: the folder holds no adapter, or the hub's cannot be fetched.
-    """
-    if entry is None:
-        return {}
-    if entry.source is None:
-        return {"peft_type": entry.peft_type, **entry.config}
-    folder = (suite.resolve().parent / Path(entry.source).expanduser()).resolve()
-    if not folder.exists() and is_hub_id(entry.source):
-        folder = hub_adapter(entry.source, entry.revision)
-    elif entry.revision is not None:
-        hint = "It is for adapters on the hub: delete it, or correct `source`."
-        text = f'adapter "{entry.name}": `revision` has no effect on a folder'
-        raise HarnessError(text, where=str(suite), hint=hint)
-    if not (folder / "adapter_config.json").is_file():
-        raise HarnessError(
-            f'adapter "{entry.name}": no adapter_config.json in {folder}',
-            where=str(suite),
-            hint="`source` is a folder in PEFT's format, such as cells/KEY/adapter of a run, or the"
-            " hub id of an adapter.",
-        )
-    return {"source": str(folder)}
 
 
 def _points(suite: Suite, resolver: _Resolver) -> Iterator[Options]:

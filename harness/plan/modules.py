@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.errors import HarnessError
+
 LLAMA = (
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
@@ -82,3 +84,21 @@ def matched(names: Sequence[str], targets: object) -> list[str]:
 def short_names(names: Sequence[str]) -> Iterator[str]:
     """The last part of each name once, as one writes it in `target_modules`."""
     return iter(dict.fromkeys(name.rpartition(".")[2] for name in names))
+
+
+def target_error(targets: object, names: Sequence[str], model: str) -> HarnessError | None:
+    """What is wrong with an adapter's ``targets`` on a ``model`` of these layers; None if nothing.
+
+    Args:
+        targets: `target_modules`: a list of ends of names, or one regular expression.
+        names: The model's layers.
+        model: Its name, for the message.
+    """
+    each = targets if isinstance(targets, list | tuple) else [targets]
+    lost = [o for o in each if not matched(names, o if isinstance(targets, str) else [o])]
+    if not lost:
+        return None
+    what = f"{targets} match no layer of {model}, so nothing would be trained"
+    if len(lost) < len(each):
+        what = f"{lost} match no layer of {model}, so less would be trained"
+    return HarnessError(what, hint=f"It has: {', '.join(short_names(names))}.")

@@ -8,8 +8,9 @@ from pathlib import Path
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.available import unavailable_reason
 from harness.plan.backends import BACKENDS
+from harness.plan.bad_data import refuse_bad_data
 from harness.plan.cell import Cell
-from harness.plan.check import checked_suite, refuse_bad_data
+from harness.plan.check import checked_suite
 from harness.plan.claims import arithmetic, meant, unknown_cells
 from harness.plan.expand import expand
 from harness.plan.machine import Site, machine

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.datasets.example import Example
+from harness.plan.adapter_source import ORIGIN
 from harness.plan.backends import BACKENDS
 from harness.plan.cell import Cell, cell_record
 from harness.plan.machine import Machine
@@ -117,7 +118,7 @@ def stage_keys(
     }
     if not cell.is_baseline:
         base |= {
-            "adapter": _without(record["adapter_config"], {"source"}),
+            "adapter": _without(record["adapter_config"], ORIGIN),
             "adapter_files": around.content.get("adapter"),
             "training": record["training"],
             "seed": cell.seed,

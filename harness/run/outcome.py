@@ -24,6 +24,9 @@ OTHERS_SECONDS = 0.02
 
 Two ticks of the kernel's clock, which counts them: smaller values are rounding.
 """
+TRAINED_ELSEWHERE = (
+    "the adapter was trained elsewhere: whether it has seen the test rows is not known"
+)
 
 
 def outcome_of(story: Story) -> CellResult:
@@ -72,6 +75,8 @@ def _audit(story: Story) -> Audit:
     warnings = check_leakage(story.splits.counts, evaluation)
     counts = story.done["train"].audit if "train" in story.done else {}
     warnings += check_rows(counts, evaluation)
+    if "source" in story.cell.adapter_config:
+        warnings.append(TRAINED_ELSEWHERE)
     if "measure" in story.done:
         warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
     for record in story.done.values():  # what loading found out of the model, in whatever stage

@@ -23,8 +23,11 @@ def trivial_answers(splits: Splits, task: Task) -> dict[str, str]:
 
     Returns:
         For labels `majority`. For text `constant`: where answers are numbers, a training answer
-        with the most frequent number, else the one most like the others by ROUGE-L.
+        with the most frequent number, else the one most like the others by ROUGE-L. Nothing for a
+        data set that only tests.
     """
+    if not splits.train:
+        return {}
     if task.task == "classification":
         return {"majority": Counter(e.reference for e in splits.train).most_common(1)[0][0]}
     golds = Counter(e.gold for e in splits.train if e.gold is not None)

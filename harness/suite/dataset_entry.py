@@ -29,6 +29,15 @@ def _rows_or_share(value: object) -> object:
 RowsOrShare = Annotated[int | float, BeforeValidator(_rows_or_share)]
 
 
+def _rows_share_or_none(value: object) -> object:
+    """As `_rows_or_share`, and 0: no rows at all."""
+    is_zero = isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+    return 0 if is_zero else _rows_or_share(value)
+
+
+TrainRows = Annotated[int | float, BeforeValidator(_rows_share_or_none)]
+
+
 def same_label(label: str) -> str:
     """``label`` casefolded, blanks joined, 1.0 as 1: equal for two that only look different."""
     text = " ".join(label.casefold().split())
@@ -84,10 +93,12 @@ class DatasetEntry(Entry):
     """`in-order`: the file's first rows are for training, the next for testing, without groups."""
     deduplicate: Literal["row", "prompt", "none"] = "row"
     """Which repeated rows are dropped and counted: those equal in everything, or in the prompt."""
-    train: RowsOrShare | None = None
-    """Number or share of training rows; default: all rows that are not for testing."""
+    train: TrainRows | None = None
+    """Number or share of training rows; default: all rows that are not for testing. 0: the set only
+    tests, so only baselines and adapters with a `source` can be paired with it."""
     test: RowsOrShare | None = None
-    """Number or share of test rows; default 0.2, or all rows of a test set of your own."""
+    """Number or share of test rows; default 0.2, or all rows of a test set of your own, and of a
+    set that only tests."""
     validation: RowsOrShare | None = None
     """Number or share of the training rows that are held out and scored in place of the test rows,
     which stay unseen: for choosing settings before the comparison that counts."""
@@ -99,6 +110,11 @@ class DatasetEntry(Entry):
     """Relative tolerance of this data set's numbers; default: that of `evaluation`."""
     primary_metric: str | None = None
     """The metric the leaderboard shows first; default by task."""
+
+    @property
+    def only_tests(self) -> bool:
+        """Whether it has no training rows, by `train: 0`."""
+        return self.train == 0
 
     @field_validator("labels", mode="before")
     @classmethod

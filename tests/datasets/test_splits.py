@@ -160,3 +160,19 @@ def test_validation_rows_of_a_test_file_come_from_the_training_file(tmp_path):
     held = load_splits(entry, tmp_path)
     assert (len(held.train), len(held.test)) == (6, 3)
     assert all(e.prompt.startswith("Question") for e in held.test)
+
+
+@pytest.mark.parametrize("more", [{}, {"split": "in-order"}, {"test": 5}, {"test": 0.5}])
+def test_a_set_may_only_test(more):
+    whole = load_splits(DatasetEntry(name="finance-qa", rows=40), Path())
+    found = load_splits(DatasetEntry(name="finance-qa", rows=40, train=0, **more), Path())
+    wanted = {5: 5, 0.5: 20}.get(more.get("test"), 40)
+    assert (len(found.train), len(found.test)) == (0, wanted)
+    assert found.overlap is None
+    assert len(whole.train) > 0
+
+
+def test_labels_of_a_set_that_only_tests_need_no_training_row():
+    entry = DatasetEntry(name="finance-labels", train=0, test=30)
+    found = load_splits(entry, Path())
+    assert (len(found.train), len(found.test)) == (0, 30)

@@ -59,7 +59,7 @@ MISTAKES = {
     "one class": ("train: 6", "labels: [yes, no], columns: {prompt: instruction, reference: label}, train: 6", 'every row has the label "yes"'),
     "undeclared labels": ("train: 6", "labels: [ja, no], columns: {prompt: instruction, reference: label}, train: 6", 'label "yes" is not among'),
     "labels alike": ("train: 6", "labels: [No, no], train: 6", '6: matrix.dataset.0.labels: "No" and "no" are not distinct'),
-    "no training rows": ("train: 6", "train: 0", "6: matrix.dataset.0.train: must be above 0"),
+    "no training rows": ("train: 6", "train: 0", "6: matrix.dataset.0.train: the set only tests, and a would be trained on it"),
     "too many rows": ("train: 6", "train: 60", "60 training and 2 test rows are asked for, 10 are there"),
     "a group": ("train: 6", "group_by: site, train: 6", 'no column "site" to group by'),
     "a loss": ("learning_rate: 2e-4", "loss_type: dpo", '7: training.loss_type: "dpo" is not one of its values'),
@@ -71,7 +71,7 @@ MISTAKES = {
     "not settings": ("name: x", "name: x\ninclude: [{model: tiny-qwen2, training: 5}]", "2: include.0.training: expected keys"),
     "the twin's model": ("name: x", "name: x\ntiny: {model: tinny}", '2: tiny: unknown model "tinny"'),
     "the twin's data": ("name: x", "name: x\ntiny: {dataset: {source: no.csv}}", "2: tiny.dataset: data set"),
-    "the twin's keys": ("name: x", "name: x\ntiny: {dataset: {train: 0}}", "2: tiny.dataset.train: must be above 0"),
+    "the twin's keys": ("name: x", "name: x\ntiny: {dataset: {test: 0}}", "2: tiny.dataset.test: must be above 0"),
 }  # fmt: skip
 
 

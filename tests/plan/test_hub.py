@@ -107,6 +107,11 @@ def _adapter_on_the_hub(hub, harness, tmp_path):
     ]
     predictions = [[json.loads(r)["prediction"] for r in text.splitlines()] for text in answers]
     assert predictions[0] == predictions[1]
+    (stored,) = tmp_path.glob("shared/cells/*--shared--*/result.json")
+    result = json.loads(stored.read_text())
+    config = result["provenance"]["cell"]["adapter_config"]
+    assert (config["hub"], config["revision"]) == ("tiny/adapter", revision)
+    assert "the adapter was trained elsewhere" in result["audit"]["warnings"][0]
     later = harness("plan", "suite.yaml", "-o", "shared", offline=True, suite=suite)
     assert "2 current" in later.stdout, later.stdout + later.stderr
     adapters = (
@@ -116,6 +121,44 @@ def _adapter_on_the_hub(hub, harness, tmp_path):
     assert wrong.returncode == 2
     assert 'adapter "tiny/adapter" has no revision' in wrong.stderr
     assert 'the hub has no adapter "tiny/b"' in wrong.stderr
+
+
+def test_an_adapter_needs_no_training_rows_and_its_commit_is_recorded(hub, harness, tmp_path, root):
+    folder = tmp_path / "adapter"
+    _save_adapter(root / "models" / "tiny" / "tiny-qwen2", folder, base="tiny/model")
+    revision = hub.add("tiny/adapter", folder).revision
+    shared = "{name: shared, source: tiny/adapter}"
+    suite = SUITE.replace(ADAPTER, shared).replace("train: 24", "train: 0")
+    checked = harness("validate", "suite.yaml", suite=suite)
+    assert f"pin it by `revision: {revision}`" in checked.stdout, checked.stderr
+    assert "0 training rows, 8 test rows" in checked.stdout
+    assert harness("run", "suite.yaml", "-o", "run", suite=suite).returncode == 0
+    (stored,) = tmp_path.glob("run/cells/*--shared--*/result.json")
+    result = json.loads(stored.read_text())
+    assert result["provenance"]["cell"]["adapter_config"]["revision"] == revision
+    assert "overlap_exact" not in result["data"]  # of no rows nobody knows
+    assert "trained elsewhere" in (tmp_path / "run" / "leaderboard.md").read_text()
+    pinned = suite.replace("adapter}", f"adapter, revision: {revision}}}")
+    assert "pin it" not in harness("validate", "suite.yaml", suite=pinned).stdout
+    assert "2 current" in harness("plan", "suite.yaml", "-o", "run", suite=pinned).stdout
+
+
+def _save_adapter(model, folder, *, base):
+    """An adapter in PEFT's format whose config names ``base``; its weights change something."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+    adapted = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(model),
+        LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"),
+    )
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.05)
+    adapted.peft_config["default"].base_model_name_or_path = base
+    adapted.save_pretrained(folder)
 
 
 def test_a_gated_model_is_skipped_with_what_to_do_and_runs_with_a_token(harness):

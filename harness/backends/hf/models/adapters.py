@@ -16,12 +16,11 @@ from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.errors import HarnessError
+from harness.plan.adapter_source import RECORD, base_notes, base_of
 from harness.plan.cell import Cell
 from harness.results.paths import read_json, write_json
 from harness.suite.schema import Options
 
-RECORD = "harness.json"
-"""Beside a saved adapter: what it was made for."""
 WEIGHTS = "adapter_model.safetensors"
 SHOWN = 5
 
@@ -73,7 +72,7 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> Any:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         text = " ".join(str(error).split())[:300]
-        hint = f"Its config names the base {_base_of(folder)}."
+        hint = f"Its config names the base {base_of(folder)}."
         raise HarnessError(f"the adapter in {folder} does not fit: {text}", hint=hint) from error
     _check_weights(adapted, folder)
     return adapted
@@ -88,7 +87,7 @@ def _check_weights(adapted: PreTrainedModel, folder: Path) -> None:
         if names:
             some = ", ".join(sorted(names)[:SHOWN])
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            hint = f"It was made for {_base_of(folder)}: another base, or an unfinished file."
+            hint = f"It was made for {base_of(folder)}: another base, or an unfinished file."
             raise HarnessError(f"the adapter in {folder} {what} {some}{more}", hint=hint)
 
 
@@ -119,7 +118,7 @@ def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -
     path = folder / RECORD
     here = _record(cell, tokenizer)
     made = read_json(path) if path.is_file() else {}
-    warnings = _base_differs(folder, cell, made)
+    warnings = base_notes(folder, cell.model, cell.adapter)
     for key in ("labels", "prompt", "chat_template"):
         if key in made and made[key] != here[key]:
             raise HarnessError(
@@ -142,27 +141,6 @@ def check_source(folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase) -
     if "quantization" in made and made["quantization"] != cell.quantization:
         warnings.append(f"the adapter was trained on {made['quantization']} weights")
     return warnings
-
-
-def _base_differs(folder: Path, cell: Cell, made: Options) -> list[str]:
-    """Refuse another base by name; names alone say little where one of them is a path."""
-    stated = str(made.get("base_model") or _base_of(folder))
-    card = cell.model
-    mine = {card.name.lower(), card.source.lower(), Path(card.source).name.lower()}
-    if stated.lower() in mine or Path(stated).name.lower() in mine:
-        return []
-    if made or ("/" in stated and not stated.startswith(("/", ".")) and not card.is_local):
-        raise HarnessError(
-            f'adapter "{cell.adapter}" was trained on {stated}, not on {card.source}',
-            where=str(folder),
-            hint="If both are the same model, correct `base_model_name_or_path` in its"
-            " adapter_config.json.",
-        )
-    return [f"the adapter names {stated} as its base: make sure that this is the model"]
-
-
-def _base_of(folder: Path) -> str:
-    return str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
 
 
 def _own_template(folder: Path) -> str | None:
