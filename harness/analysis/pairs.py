@@ -18,7 +18,7 @@ from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
 from harness.results.answers import predictions_of
 from harness.results.paths import CellPaths
-from harness.results.result import Run, by_id, load_result, load_run
+from harness.results.result import CellResult, Run, by_id, load_result, load_run
 from harness.results.value import stored_directions
 from harness.suite.schema import AXES
 
@@ -43,12 +43,7 @@ class Pair:
     @property
     def name(self) -> str:
         """Axis values that both share, and `first → second` for those that differ."""
-        parts = []
-        for axis in AXES:
-            a, b = (getattr(side.result, axis) for side in (self.first, self.second))
-            if a is not None and b is not None and (axis != "seed" or a != b):
-                parts.append(str(a) if a == b else f"{a} → {b}")
-        return ", ".join(parts)
+        return pair_name(self.first.result, self.second.result)
 
     def flips(self, metric: str) -> Flips | None:
         """Examples won and lost, in the first pair of seeds."""
@@ -100,6 +95,16 @@ class Comparison:
         from harness.analysis.notebook import comparison_html
 
         return comparison_html(self)
+
+
+def pair_name(first: CellResult, second: CellResult) -> str:
+    """Axis values that both share, and `first → second` for those that differ."""
+    parts = []
+    for axis in AXES:
+        a, b = (getattr(side, axis) for side in (first, second))
+        if a is not None and b is not None and (axis != "seed" or a != b):
+            parts.append(str(a) if a == b else f"{a} → {b}")
+    return ", ".join(parts)
 
 
 Comparable = Run | Path

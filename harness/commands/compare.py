@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.analysis.contrasts import AxisDifferences
     from harness.analysis.difference import Delta
     from harness.analysis.pairs import Pair
+    from harness.analysis.votes import Tally
 
 FOLDER = click.Path(exists=True, path_type=Path)
 
@@ -32,11 +33,13 @@ FOLDER = click.Path(exists=True, path_type=Path)
 )
 @click.option("--margin", type=NUMBER, default=0.0, help="The smallest difference that matters.")
 @click.option("--flips", type=click.IntRange(0), default=0, help="Worst regressions to print.")
+@click.option("--votes", is_flag=True, help="With one run: what people preferred in its demo.")
 @click.option("--json", "as_json", is_flag=True, help="All contrasts and pairs as JSON.")
 @click.option("--markdown", is_flag=True, help="A table for a pull request.")
 def compare(
     first: Path, second: Path | None, axis: str | None, values: str | None, pairs: bool,
     metrics: tuple[str, ...], margin: float, flips: int, as_json: bool, markdown: bool,
+    votes: bool,
 ) -> None:  # fmt: skip
     """Compare two runs, two cells, or a run along an axis.
 
@@ -46,12 +49,19 @@ def compare(
     Example: harness compare runs/monday runs/tuesday
 
     Example: harness compare runs/finance --axis adapter --values r8,r16
+
+    Example: harness compare runs/finance --votes
     """
     import json
 
     from harness.api.runs import compare as compare_runs
     from harness.results.text import say
 
+    if votes:
+        if second or axis or values or pairs or metrics or flips or margin:
+            raise click.UsageError("--votes takes one run and no other way of comparing")
+        _print_votes(first, as_json=as_json, markdown=markdown)
+        return
     asked = [value.strip() for value in (values or "").split(",") if value.strip()]
     found = compare_runs(first, second, axis=axis, values=asked, margin=margin, metrics=metrics)
     if as_json:
@@ -149,3 +159,44 @@ def _print(rows: Sequence[tuple[str, ...]]) -> None:
         for _, metric, delta, p, counts, verdict in group:
             table.add_row("", metric, delta, f"p {p}", counts, verdict)
         screen.print(table)
+
+
+VOTE_COLUMNS = ("votes", "pair", "win rate [95%]", "won:lost:tied", "p (Holm)", "preferred")
+
+
+def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
+    """The votes of ``run``, a row for each pair of variants."""
+    import json
+
+    from harness.api.demo import votes
+    from harness.results.text import console, say
+
+    found = votes(run)
+    if as_json:
+        say(json.dumps(found.records(), indent=1, ensure_ascii=False))
+        return
+    rows = [_vote_row(row) for row in found.rows]
+    if markdown:
+        from harness.report.markdown import markdown_table
+
+        say("\n".join(markdown_table(VOTE_COLUMNS, rows)))
+    else:
+        screen = console()
+        for kind, pair, rate, counts, p, preferred in rows:
+            screen.print(f"{pair} ({kind})")
+            screen.print(f"  win rate {rate}  {counts} (won:lost:tied)  p {p}  {preferred}")
+    if found.left_out:
+        say(f"{found.left_out} votes are on cells of earlier settings and are left out", err=True)
+    if not found.rows:
+        say(f"no votes yet: `harness demo {run}` opens the page to vote on", err=True)
+
+
+def _vote_row(row: Tally) -> tuple[str, ...]:
+    from harness.report.section import MISSING
+
+    low, high = row.interval or (0.0, 1.0)
+    rate = MISSING if row.win_rate is None else f"{row.win_rate:.0%} [{low:.0%}, {high:.0%}]"
+    kind = f"{row.votes} {'blind' if row.blind else 'open'}"
+    kind += "" if row.questions == row.votes else f", {row.questions} questions"
+    counts = f"{row.won}:{row.lost}:{row.tied}"
+    return (kind, row.pair, rate, counts, f"{row.p_adjusted:.2g}", row.words)

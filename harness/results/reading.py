@@ -136,7 +136,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     Raises:
         DamagedFile: a line is cut, or a field in it is of another type; with the line.
     """
-    rows = _rows(path, _prediction_type())
+    rows = read_rows(path, _prediction_type())
     for number, row in enumerate(rows, start=1):
         if "id" not in row:  # a line that was kept without its example cannot be paired
             raise DamagedFile('is damaged: no "id"', where=f"{path}:{number}", hint=AGAIN)
@@ -149,7 +149,7 @@ def read_log(path: Path) -> list[dict[str, int | float]]:
     Raises:
         DamagedFile: as `read_predictions`.
     """
-    return _rows(path, _log_type())
+    return read_rows(path, _log_type())
 
 
 def keep_aside(path: Path) -> Path:
@@ -175,8 +175,13 @@ def _log_type() -> TypeAdapter[list[dict[str, int | float]]]:
     return TypeAdapter(list[dict[str, int | float]])
 
 
-def _rows(path: Path, adapter: TypeAdapter[list[Rows]]) -> list[Rows]:
+def read_rows(path: Path, adapter: TypeAdapter[list[Rows]], *, hint: str = AGAIN) -> list[Rows]:
     """The record on each line of ``path``, checked by ``adapter``; none where there is no file.
+
+    Args:
+        path: A file of one JSON object a line.
+        adapter: What each line has to be.
+        hint: What to do about a damaged line.
 
     Raises:
         DamagedFile: a line is cut, or a field in it has another type; with the line.
@@ -188,23 +193,23 @@ def _rows(path: Path, adapter: TypeAdapter[list[Rows]]) -> list[Rows]:
         # one call for all lines is several times faster than one for each
         return adapter.validate_json(b"[" + lines.replace(b"\n", b",") + b"]")
     except ValidationError as error:
-        raise _bad_row(path, lines.split(b"\n"), error) from None
+        raise _bad_row(path, lines.split(b"\n"), error, hint) from None
 
 
-def _bad_row(path: Path, lines: list[bytes], error: ValidationError) -> DamagedFile:
+def _bad_row(path: Path, lines: list[bytes], error: ValidationError, hint: str) -> DamagedFile:
     """The error of the first line of ``path`` that is no record."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] != "json_invalid":
         row, *place = first["loc"]
         text = f"{'.'.join(map(str, place))}: {first['msg']}" if place else first["msg"]
-        return DamagedFile(f"is damaged: {text}", where=f"{path}:{int(row) + 1}", hint=AGAIN)
+        return DamagedFile(f"is damaged: {text}", where=f"{path}:{int(row) + 1}", hint=hint)
     # the place that pydantic names is in the joined text, so each line is tried by itself
     for number, line in enumerate(lines, start=1):
         try:
             json.loads(line)
         except (ValueError, RecursionError):
-            return DamagedFile("is damaged: the line is cut", where=f"{path}:{number}", hint=AGAIN)
-    return DamagedFile("is damaged", where=str(path), hint=AGAIN)
+            return DamagedFile("is damaged: the line is cut", where=f"{path}:{number}", hint=hint)
+    return DamagedFile("is damaged", where=str(path), hint=hint)
 
 
 def damaged_field(path: Path, error: ValidationError, *, hint: str) -> DamagedFile:

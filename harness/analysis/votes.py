@@ -1,0 +1,172 @@
+"""What people preferred: the votes of a run, counted for each pair of variants.
+
+A question counts once, however often a pair was judged on it: votes on one question are not
+independent. Votes in the open, where the names were seen, are never mixed with blind ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from harness.analysis.family import ALPHA
+from harness.analysis.pairs import pair_name
+from harness.results.result import CellResult, Run
+from harness.results.votes import Choice, Vote, read_votes
+from harness.statistics import Interval, holm, mid_p_mcnemar, wilson
+from harness.suite.schema import AXES
+
+Preference = Literal["second", "first", "undecided"]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The votes on one pair of variants, of one kind; wins are those of the second."""
+
+    pair: str
+    """Axis values that both share, and `first → second` for those that differ."""
+    first: str
+    """The key of a cell: of the two, the earlier one of the run, so as a rule the baseline."""
+    second: str
+    names: tuple[str, str]
+    """Of both, the axis values in which they differ."""
+    blind: bool
+    votes: int
+    questions: int
+    """Different questions; each counts once below."""
+    won: int
+    """Questions on which the second was preferred."""
+    lost: int
+    tied: int
+    """Questions without a preference, those with both answers bad among them."""
+    both_bad: int
+    """Votes that said that both answers are bad."""
+    p_value: float
+    """Of the sign test over questions won and lost, mid-p."""
+    p_adjusted: float = 1.0
+    """By Holm, over all rows of the run."""
+
+    @property
+    def win_rate(self) -> float | None:
+        """Questions won among those won or lost; None without one."""
+        decided = self.won + self.lost
+        return self.won / decided if decided else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Wilson's 95% interval of the win rate."""
+        decided = self.won + self.lost
+        return wilson(self.won, decided) if decided else None
+
+    @property
+    def preferred(self) -> Preference:
+        """Which variant is preferred beyond chance."""
+        if self.p_adjusted > ALPHA:
+            return "undecided"
+        return "second" if self.won > self.lost else "first"
+
+    @property
+    def words(self) -> str:
+        """The name of what is preferred, or `undecided`."""
+        if self.preferred == "undecided":
+            return "undecided"
+        return self.names[self.preferred == "second"]
+
+    def record(self) -> dict[str, object]:
+        """The row as plain JSON values."""
+        low, high = self.interval or (None, None)
+        return {
+            **asdict(self), "win_rate": self.win_rate, "low": low, "high": high,
+            "preferred": self.preferred,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VoteTable:
+    """The votes of a run."""
+
+    rows: tuple[Tally, ...]
+    """Blind votes first, pairs in the order of the run's cells."""
+    left_out: int = 0
+    """Votes on cells that the run no longer has: settings have changed since."""
+
+    def records(self) -> list[dict[str, object]]:
+        """One plain record for each row."""
+        return [row.record() for row in self.rows]
+
+
+def count_votes(run: Run) -> VoteTable:
+    """The votes of ``run``, counted.
+
+    Raises:
+        DamagedFile: a line of the file is cut or edited.
+    """
+    order = {cell.key: k for k, cell in enumerate(run.cells)}
+    groups: dict[tuple[bool, int, int], list[Vote]] = defaultdict(list)
+    votes = read_votes(run.directory)
+    for vote in votes:
+        if vote.first in order and vote.second in order:
+            turned = vote if order[vote.first] < order[vote.second] else _turned(vote)
+            groups[not vote.blind, order[turned.first], order[turned.second]].append(turned)
+    rows = [_tally(run, group) for _, group in sorted(groups.items(), key=lambda item: item[0])]
+    adjusted = holm([row.p_value for row in rows])
+    known = sum(row.votes for row in rows)
+    return VoteTable(
+        tuple(replace(row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True)),
+        len(votes) - known,
+    )
+
+
+def _turned(vote: Vote) -> Vote:
+    """``vote`` with its two sides exchanged."""
+    choice: Choice = vote.choice
+    if choice in ("first", "second"):
+        choice = "second" if choice == "first" else "first"
+    return replace(
+        vote, first=vote.second, second=vote.first, first_answer=vote.second_answer,
+        second_answer=vote.first_answer, choice=choice,
+        left="second" if vote.left == "first" else "first",
+    )  # fmt: skip
+
+
+def _tally(run: Run, votes: Sequence[Vote]) -> Tally:
+    one = votes[0]
+    cells = {cell.key: cell for cell in run.cells}
+    by_question: dict[str, int] = defaultdict(int)
+    for vote in votes:
+        by_question[vote.example or vote.question] += _points(vote)
+    won, lost = _count(by_question.values(), 1), _count(by_question.values(), -1)
+    return Tally(
+        pair=pair_name(cells[one.first], cells[one.second]),
+        first=one.first,
+        second=one.second,
+        names=_names(cells[one.first], cells[one.second]),
+        blind=one.blind,
+        votes=len(votes),
+        questions=len(by_question),
+        won=won,
+        lost=lost,
+        tied=len(by_question) - won - lost,
+        both_bad=sum(vote.choice == "both bad" for vote in votes),
+        p_value=mid_p_mcnemar(won, lost),
+    )
+
+
+def _names(first: CellResult, second: CellResult) -> tuple[str, str]:
+    differing = [axis for axis in AXES if getattr(first, axis) != getattr(second, axis)]
+    if "adapter" in differing and None in (first.seed, second.seed):
+        differing.remove("seed")  # an untouched model has none
+    one, other = (
+        " · ".join(str(getattr(cell, axis)) for axis in differing) for cell in (first, second)
+    )
+    return one, other
+
+
+def _points(vote: Vote) -> int:
+    return (vote.choice == "second") - (vote.choice == "first")
+
+
+def _count(sums: Iterable[int], sign: int) -> int:
+    return sum(sign * each > 0 for each in sums)

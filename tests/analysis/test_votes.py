@@ -1,0 +1,168 @@
+"""Votes counted by pair: a question counts once, blind and open votes apart, sides turned."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest
+
+from harness.analysis.votes import count_votes
+from harness.cli import main
+from harness.plan.plan import make_plan
+from harness.results.result import load_run
+from harness.results.votes import Vote
+from harness.run.runner import run_here
+
+SUITE = """\
+name: small
+matrix:
+  model: [tiny-qwen2]
+  adapter: [{name: a, config: {r: 4}}, {name: b, config: {r: 8}}]
+  dataset: [{name: ru-calculations, train: 40, test: 20}]
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, root):
+    """A run directory, by the backend without torch."""
+    folder = tmp_path_factory.mktemp("votes")
+    (folder / "models").symlink_to(root / "models")
+    (folder / "suite.yaml").write_text(SUITE)
+    run_here(make_plan(folder / "suite.yaml", folder / "run", backend="testing"))
+    return folder / "run"
+
+
+@pytest.fixture
+def run(finished):
+    """The run, and a function that votes on two of its adapters."""
+    keys = {cell.adapter: cell.key for cell in load_run(finished).cells}
+
+    def vote(first, second, choices, *, blind=True, question="q{}"):
+        votes = [
+            Vote(
+                at="2026-01-01T00:00:00+00:00", question=question.format(number), example=None,
+                first=keys.get(first, first), second=keys.get(second, second),
+                first_answer="x", second_answer="y", choice=choice, blind=blind, left="first",
+            )
+            for number, choice in enumerate(choices)
+        ]  # fmt: skip
+        # not by `append_vote`, which waits for the disk after each
+        with (finished / "votes.jsonl").open("a") as file:
+            file.writelines(f"{json.dumps(asdict(vote))}\n" for vote in votes)
+
+    yield finished, vote
+    (finished / "votes.jsonl").unlink(missing_ok=True)
+
+
+def rows(run):
+    return count_votes(load_run(run)).rows
+
+
+WON, LOST = "second", "first"
+
+
+@pytest.mark.parametrize(
+    ("choices", "counts", "preferred"),
+    [
+        ([WON] * 8 + [LOST] + ["tie"] * 3, (8, 1, 3), "second"),
+        ([LOST] * 9, (0, 9, 0), "first"),
+        ([WON, LOST, "tie", "both bad"], (1, 1, 2), "undecided"),
+        (["tie", "both bad"], (0, 0, 2), "undecided"),
+    ],
+)
+def test_wins_losses_and_ties_of_the_second(run, choices, counts, preferred):
+    folder, vote = run
+    vote("base", "a", choices)
+    (row,) = rows(folder)
+    assert (row.won, row.lost, row.tied) == counts
+    assert row.both_bad == choices.count("both bad")
+    assert row.preferred == preferred
+    won, lost, _ = counts
+    if not won + lost:
+        assert row.win_rate is row.interval is None
+        assert row.p_value == 1
+        return
+    exact = binomtest(won, won + lost)
+    wilson = exact.proportion_ci(method="wilson")
+    assert row.win_rate == exact.statistic
+    assert row.interval == pytest.approx((wilson.low, wilson.high))
+    assert row.p_value <= exact.pvalue + 1e-12
+
+
+def test_the_sides_may_be_given_either_way_round(run):
+    folder, vote = run
+    vote("base", "a", [WON, WON, "tie"])
+    vote("a", "base", [LOST, LOST, WON], question="other {}")
+    (row,) = rows(folder)
+    assert row.pair.endswith("base → a, ru-calculations")
+    assert (row.won, row.lost, row.tied) == (4, 1, 1)
+
+
+def test_a_question_counts_once_however_often_it_was_judged(run):
+    folder, vote = run
+    vote("base", "a", [WON] * 5 + [LOST], question="the same")
+    vote("base", "a", [WON, LOST], question="a split one")
+    (row,) = rows(folder)
+    assert (row.votes, row.questions) == (8, 2)
+    assert (row.won, row.lost, row.tied) == (1, 0, 1)
+
+
+def test_blind_votes_and_open_ones_are_not_mixed(run):
+    folder, vote = run
+    vote("base", "a", [WON] * 9, blind=False)
+    vote("base", "a", [LOST] * 2, blind=True)
+    blind, seen = rows(folder)
+    assert (blind.blind, blind.lost, blind.preferred) == (True, 2, "undecided")
+    assert (seen.blind, seen.won, seen.preferred) == (False, 9, "second")
+
+
+def test_p_values_are_adjusted_over_all_pairs(run):
+    folder, vote = run
+    vote("base", "a", [WON] * 5)
+    alone = rows(folder)[0]
+    vote("base", "b", [WON, LOST])
+    vote("a", "b", [WON, LOST])
+    first = rows(folder)[0]
+    assert alone.p_adjusted == alone.p_value == first.p_value
+    assert first.p_adjusted == pytest.approx(3 * first.p_value)
+    assert (alone.preferred, first.preferred) == ("second", "undecided")
+
+
+def compare(*arguments):
+    return CliRunner().invoke(main, ["compare", *map(str, arguments), "--votes"])
+
+
+def test_the_command_prints_them(run):
+    folder, vote = run
+    vote("base", "a", [WON] * 9 + ["tie"])
+    vote("base", "gone", [WON])
+    result = compare(folder)
+    assert result.exit_code == 0, result.output
+    assert "tiny-qwen2, none, base → a, ru-calculations (10 blind)" in result.output
+    assert "win rate 100% [70%, 100%]  9:0:1 (won:lost:tied)" in result.output
+    assert result.stdout.rstrip().endswith("a")
+    assert "1 votes are on cells of earlier settings" in result.stderr
+    (record,) = json.loads(compare(folder, "--json").stdout)
+    assert (record["won"], record["preferred"], record["blind"]) == (9, "second", True)
+    assert "| 10 blind |" in compare(folder, "--markdown").stdout
+
+
+def test_the_command_says_how_to_vote(run):
+    result = compare(run[0])
+    assert result.exit_code == 0
+    assert "no votes yet: `harness demo" in result.stderr
+
+
+@pytest.mark.parametrize("more", [["--axis", "adapter"], ["--flips", "3"], ["--margin", "0.1"]])
+def test_votes_are_no_other_comparison(run, more):
+    result = compare(run[0], *more)
+    assert result.exit_code == 2
+    assert "--votes takes one run" in result.output
+
+
+def test_a_damaged_line_is_named(run):
+    (run[0] / "votes.jsonl").write_text("{}\n")
+    result = compare(run[0])
+    assert result.exit_code == 2
+    assert "votes.jsonl:1: is damaged" in result.output
