@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry plugins
+errors registry plugins extras
 statistics metrics
 suite
 datasets
@@ -77,7 +77,7 @@ def test_every_module_has_a_layer(root, files):
 
 OWN = ("harness.api", "harness.commands")
 PRINTING = {
-    "harness", "harness.errors", "harness.gate.comment", "harness.gate.render",
+    "harness", "harness.errors", "harness.extras", "harness.gate.comment", "harness.gate.render",
     "harness.report.contrast_text", "harness.report.markdown", "harness.report.plan_table",
     "harness.report.section", "harness.report.sections.answers", "harness.report.terminal",
     "harness.results.paths", "harness.results.text", "harness.run.progress",

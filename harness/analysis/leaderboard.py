@@ -16,6 +16,7 @@ from harness.analysis.objectives import Standing, standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
 from harness.registry import did_you_mean
@@ -66,6 +67,7 @@ class Leaderboard:
         interval. A variant without a result has one row, with its ``status`` and ``reason``. For a
         speed that was measured on another data set, ``measured_on`` names it.
         """
+        need("a table in pandas", "pandas")
         from pandas import DataFrame
 
         from harness.analysis.notebook import leaderboard_records

@@ -16,6 +16,7 @@ from harness.analysis.flips import Flips, flips
 from harness.analysis.matching import AXES as CONTRAST_AXES
 from harness.analysis.seeds import seed_pairs
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.results.answers import predictions_of
 from harness.results.paths import CellPaths
 from harness.results.result import CellResult, Run, by_id, load_result, load_run
@@ -78,6 +79,7 @@ class Comparison:
 
     def to_frame(self) -> DataFrame:
         """A pandas table: a row for each pair and metric, or for a pair without a comparison."""
+        need("a table in pandas", "pandas")
         from pandas import DataFrame
 
         return DataFrame(self.records())

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from harness.api.arguments import StrPath
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
 from harness.suite.options import adapter_keys, key_problems
 from harness.suite.yaml_file import parse_value
+
+MODELS = ("torch", "transformers", "peft", "bitsandbytes")
+"""What making a model imports."""
 
 
 def list_models(folder: StrPath = ".") -> list[ModelCard]:
@@ -50,6 +54,7 @@ def describe_model(
     Raises:
         HarnessError: no such card, it has no architecture, or the adapter does not fit it.
     """
+    need("describing a model", MODELS)
     from harness.backends.hf.models.random import described
 
     card = find_model_card(name, model_folders(Path(folder)))
@@ -71,6 +76,7 @@ def build_model(
         processes: Processes that make the text.
         recipe: `steps`, `tokens` and `batch` in place of the recipe's.
     """
+    need("building a model", MODELS)
     from harness.tiny_models.pretraining import Recipe, build
 
     place = Path(output) if output else Path("runs/models") / name

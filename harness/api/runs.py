@@ -130,10 +130,10 @@ class Report:
 
     @property
     def left_out(self) -> str | None:
-        """The line that says which file a large run's report lacks, and how to get it."""
-        from harness.report.tables import json_left_out
+        """The lines that say which tables the report lacks, and how to get them."""
+        from harness.report.tables import tables_left_out
 
-        return json_left_out(self.page.parent)
+        return tables_left_out(self.page.parent)
 
 
 def report(

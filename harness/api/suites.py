@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from harness.api.arguments import StrPath, load_run
 from harness.errors import CELL_FAILED, HarnessError, SuiteError
+from harness.extras import MissingPackage
+from harness.plan.backends import need_backend
 from harness.plan.check import Depth, check_suite, checked_suite
 from harness.plan.plan import Plan, is_planned, make_plan
 from harness.plan.shard import shard_of
 from harness.plugins import load_plugins
 from harness.results.locking import locked, remove_drafts
 from harness.results.result import Run
-from harness.run.executors.base import Event, executor_of
+from harness.run.executors.base import HERE, Event, executor_of
 from harness.scoring.extra import check_extra_metrics
 from harness.scoring.rescoring import is_outdated
 from harness.suite.schema import Suite
@@ -124,6 +126,7 @@ def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = _ignore) -> Exp
     from harness.run import calibrate as calibrating
 
     load_plugins()
+    _need_packages(plan, "`harness plan --calibrate`")
     return calibrating.calibrate(plan, on_event)
 
 
@@ -149,10 +152,10 @@ class Outcome:
 
     @property
     def left_out(self) -> str | None:
-        """The line that says which file a large run's report lacks, and how to get it."""
-        from harness.report.tables import json_left_out
+        """The lines that say which tables the report lacks, and how to get them."""
+        from harness.report.tables import tables_left_out
 
-        return json_left_out(self.directory)
+        return tables_left_out(self.directory)
 
     @cached_property
     def run(self) -> Run:
@@ -252,6 +255,7 @@ def execute(
         counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip"))}
         counts["current"] = len(plan.of("current"))
         return Outcome(plan.run.directory, counts, None)
+    _need_packages(plan, "`harness run`")
     from harness.run.runner import run_here, still_missing
 
     with locked(plan.run.directory, wait=wait) as waited:
@@ -279,6 +283,25 @@ def _reported(plan: Plan, counts: dict[str, int]) -> Outcome:
     board = build_leaderboard(found)
     write_report(board, plan.run.directory)
     return Outcome(plan.run.directory, counts, board, len(rescored))
+
+
+def missing_here(plan: Plan) -> str | None:
+    """The package that this installation lacks to run ``plan``, and how to get it; or None."""
+    try:
+        _need_packages(plan, "running it")
+    except MissingPackage as missing:
+        return str(missing)
+    return None
+
+
+def _need_packages(plan: Plan, what: str) -> None:
+    """Refuse ``what`` before anything is written, where this installation cannot run a cell.
+
+    A cluster's machines have an installation of their own; theirs says it for itself.
+    """
+    if plan.executor in HERE:
+        for name in dict.fromkeys(decision.cell.backend for decision in plan.of("run")):
+            need_backend(name, what)
 
 
 def _is_up_to_date(plan: Plan) -> bool:

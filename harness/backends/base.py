@@ -13,7 +13,7 @@ from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
-from harness.plan.backends import BACKENDS
+from harness.plan.backends import BACKENDS, need_backend
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths
 
@@ -162,6 +162,7 @@ def training_backend(cell: Cell, paths: CellPaths, device: Device) -> Backend:
 
 
 def _open(name: str, cell: Cell, paths: CellPaths, device: Device) -> Any:
+    need_backend(name, f"the backend {name}")
     return import_module(BACKENDS.get(name).module).open_backend(cell, paths, device)
 
 

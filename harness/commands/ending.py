@@ -19,6 +19,7 @@ import click
 
 from harness import __version__
 from harness.errors import HarnessError
+from harness.extras import missing_package
 from harness.results.text import printable, say
 
 FAULT = 70
@@ -30,7 +31,8 @@ PIPE_CLOSED = 141
 EXIT_CODES = {
     0: "done; of `check`: nothing was shown to be worse",
     1: "of `check` alone: a regression",
-    2: "the input is wrong, or a file cannot be read or written: the message says which and where",
+    2: "the input is wrong, a file cannot be read or written, or a package is not installed: the"
+    " message says which",
     3: "of `check`: there is no baseline, or the run cannot be compared with it",
     4: "a cell failed; of `run --strict` also: a cell was skipped",
     FAULT: "a fault of the harness: the message names a file to report it with",
@@ -46,6 +48,8 @@ _HUB_TOKEN = re.compile(r"\bhf_\w{8,}")
 
 def ended(error: BaseException) -> int:
     """Print what ``error``, which ended a command, means to the user; the exit code."""
+    if isinstance(error, ImportError):
+        error = missing_package(error) or error
     if isinstance(error, HarnessError):
         say(f"error: {error}", err=True)
         return error.exit_code

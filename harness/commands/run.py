@@ -207,6 +207,7 @@ def plan(
 
     Example: harness plan suites/finance.yaml
     """
+    from harness.api.suites import missing_here
     from harness.api.suites import plan as make_plan
 
     found = make_plan(
@@ -214,6 +215,9 @@ def plan(
         devices=devices, address=address, backend=backend, shard=shard,
     )  # fmt: skip
     _print_plan(found, _expected(found) if calibrate else None, keys=keys)
+    missing = missing_here(found)
+    if missing:
+        say(missing, err=True)
 
 
 def _by_key(plan_: Plan) -> list[str]:

@@ -16,6 +16,7 @@ from harness.datasets.registry import (
 from harness.datasets.table import RawRow, Table
 from harness.datasets.table_file import ADVICE, FORMATS, kind_of, read_table
 from harness.errors import HarnessError, SkipCell
+from harness.extras import how, is_installed
 from harness.metrics.registry import default_primary
 from harness.registry import did_you_mean
 from harness.suite.dataset_entry import DatasetEntry
@@ -155,9 +156,12 @@ def hub_rows(name: str, entry: DatasetEntry) -> Table:
     """The rows of the hub's data set ``name``, of the configuration and split that are asked for.
 
     Raises:
-        SkipCell: it cannot be fetched.
+        SkipCell: it cannot be fetched, or the library that fetches it is not installed.
         HarnessError: it has no such configuration or split.
     """
+    if not is_installed("datasets"):
+        what = f"data set {name} is on the hub, and datasets is not installed: {how('datasets')}"
+        raise SkipCell(what)
     from datasets import load_dataset
 
     split = entry.train_split or "train"

@@ -12,6 +12,7 @@ from harness.datasets.json_table import read_json, read_jsonl
 from harness.datasets.table import RawRow, Table
 from harness.datasets.text_encoding import decoded
 from harness.errors import HarnessError
+from harness.extras import need
 
 FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 ADVICE = {
@@ -81,6 +82,7 @@ def _content(path: Path, packing: str) -> bytes:
 
 
 def _parquet(path: Path) -> Table:
+    need(f"reading {path}", "pyarrow")
     from pyarrow import ArrowException, parquet
 
     try:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.extras import need
 from harness.registry import Registry
+
+TRAINING = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
+"""What the backend `hf` imports: it is the extra `train`."""
 
 
 class BackendSpec(NamedTuple):
@@ -14,8 +18,22 @@ class BackendSpec(NamedTuple):
     """Its ``open_backend(cell, paths, device)`` gives the backend; imported only in a worker."""
     trained_by: str
     """The backend that trains the adapters it serves: itself, unless it only answers."""
+    packages: tuple[str, ...] = ()
+    """Modules of an extra that it imports."""
 
 
 BACKENDS: Registry[BackendSpec] = Registry("backend")
-BACKENDS.add("hf", BackendSpec("harness.backends.hf.backend", trained_by="hf"))
+BACKENDS.add("hf", BackendSpec("harness.backends.hf.backend", trained_by="hf", packages=TRAINING))
 BACKENDS.add("testing", BackendSpec("harness.backends.testing", trained_by="testing"))
+
+
+def need_backend(name: str, what: str) -> None:
+    """Refuse ``what`` where a package of the backend ``name`` or of its trainer is not installed.
+
+    Raises:
+        HarnessError: there is no such backend, or a package is missing.
+    """
+    spec = BACKENDS.get(name)
+    need(what, spec.packages)
+    if spec.trained_by != name:
+        need(what, BACKENDS.get(spec.trained_by).packages)

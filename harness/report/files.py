@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import Leaderboard
+from harness.extras import is_installed
 from harness.report.latex import render_latex
 from harness.report.markdown import render_markdown
 from harness.report.page.html import page_of, render_html
@@ -18,13 +19,14 @@ from harness.results.tidy import tidy_rows
 
 __all__ = ["is_written", "write_report"]
 
-FILES = ("leaderboard.md", "leaderboard.html", CSV, PARQUET)
+FILES = ("leaderboard.md", "leaderboard.html", CSV)
 """Files that every report has."""
 
 
 def is_written(directory: Path) -> bool:
     """Whether ``directory`` holds every file of a report, and they show the run as it is now."""
-    return all((directory / name).is_file() for name in FILES) and is_shown(directory)
+    files = [*FILES, PARQUET] if is_installed("pyarrow") else FILES
+    return all((directory / name).is_file() for name in files) and is_shown(directory)
 
 
 def write_report(

@@ -1,4 +1,4 @@
-"""The results as tables: Parquet and CSV always, JSON of runs that are small enough to read so."""
+"""The results as tables: CSV always, JSON of small runs, Parquet where pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.extras import how, is_installed
 from harness.results.paths import json_text, write_bytes, written
 from harness.results.text import csv_cell
 from harness.results.tidy import TIDY_COLUMNS, TidyRow
 
-__all__ = ["json_left_out", "write_tables"]
+__all__ = ["tables_left_out", "write_tables"]
 
 PARQUET, CSV, JSON = "results.parquet", "results.csv", "results.json"
 JSON_RECORDS = 20_000
@@ -28,29 +29,38 @@ def write_tables(rows: Sequence[TidyRow], directory: Path, *, json: bool = False
 
     Args:
         rows: The table; see `tidy_rows`.
-        directory: Where the files go. A ``results.json`` of an earlier report, which would be of
-            other results, is deleted if none is written.
+        directory: Where the files go. A ``results.json`` or ``results.parquet`` of an earlier
+            report, which would be of other results, is deleted if none is written.
         json: Write ``results.json`` whatever the number of records.
     """
-    names = [CSV, PARQUET]
+    names = [CSV]
     if json or len(rows) <= JSON_RECORDS:
         names.insert(0, JSON)
         _write_json(rows, directory / JSON)
     else:
         (directory / JSON).unlink(missing_ok=True)
     _write_csv(rows, directory / CSV)
-    _write_parquet(rows, directory / PARQUET)
+    if is_installed("pyarrow"):
+        _write_parquet(rows, directory / PARQUET)
+        names.append(PARQUET)
+    else:
+        (directory / PARQUET).unlink(missing_ok=True)
     return names
 
 
-def json_left_out(directory: Path) -> str | None:
-    """The line that says that the report in ``directory`` has no JSON, and how to get it."""
-    if (directory / JSON).is_file() or not (directory / PARQUET).is_file():
+def tables_left_out(directory: Path) -> str | None:
+    """The lines that say which tables the report in ``directory`` lacks, and how to get them."""
+    if not (directory / CSV).is_file():
         return None
-    return (
-        f"{JSON} is left out, because the run has more than {JSON_RECORDS:,} records;"
-        f" {PARQUET} holds them, and `harness report --json` writes both"
-    )
+    lines = []
+    if not (directory / PARQUET).is_file():
+        lines.append(f"{PARQUET} is left out, because pyarrow is not installed: {how('pyarrow')}")
+    if not (directory / JSON).is_file():
+        lines.append(
+            f"{JSON} is left out, because the run has more than {JSON_RECORDS:,} records;"
+            f" {CSV} holds them, and `harness report --json` writes both"
+        )
+    return "\n".join(lines) or None
 
 
 def _write_json(rows: Sequence[TidyRow], path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import DamagedFile, HarnessError
+from harness.extras import need
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.results.answers import control_of, log_of, predictions_of
@@ -195,6 +196,7 @@ class Run:
         It is what ``results.csv`` holds. A cell without a result has one row with its status. For a
         speed that another cell measured, ``measured_in`` is that cell's key.
         """
+        need("a table in pandas", "pandas")
         from pandas import DataFrame
 
         from harness.results.tidy import TIDY_COLUMNS, tidy_records

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.datasets.file_hash import file_hash
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.metrics.prediction import Prediction
 from harness.metrics.record import Metric, ScoredTask, Scores
 from harness.metrics.registry import PairScorer, best_of_references, find
@@ -64,6 +65,7 @@ def _settings(source: str) -> str:
 @cache
 def _module(source: str, settings: str) -> Any:
     """The module as its file is now: ``settings`` hold its hash, so an edit loads it again."""
+    need(f'the metric "{source}"', "evaluate")
     try:
         import evaluate
 

@@ -13,7 +13,7 @@ from harness.commands.report import report
 from harness.plan.plan import make_plan
 from harness.report import tables
 from harness.report.files import is_written, write_report
-from harness.report.tables import CHUNK, JSON_RECORDS, json_left_out, write_tables
+from harness.report.tables import CHUNK, JSON_RECORDS, tables_left_out, write_tables
 from harness.results.paths import json_text
 from harness.results.result import load_run
 from harness.results.text import csv_cell
@@ -61,13 +61,13 @@ def test_parquet_is_whole_over_several_row_groups(tmp_path, monkeypatch):
 def test_a_large_run_has_json_on_request_and_none_of_an_earlier_report(tmp_path):
     small, large = rows_of(3), rows_of(3) * (JSON_RECORDS // 3 + 1)
     write_tables(small, tmp_path)
-    assert json_left_out(tmp_path) is None
+    assert tables_left_out(tmp_path) is None
     assert "results.json" not in write_tables(large, tmp_path)
     assert not (tmp_path / "results.json").exists()  # it was of other results
-    assert "harness report --json" in json_left_out(tmp_path)
+    assert "harness report --json" in tables_left_out(tmp_path)
     assert "results.json" in write_tables(large, tmp_path, json=True)
     assert len(json.loads((tmp_path / "results.json").read_text())) == len(large)
-    assert json_left_out(tmp_path) is None
+    assert tables_left_out(tmp_path) is None
 
 
 def test_a_report_is_up_to_date_with_the_files_that_it_wrote(write_suite, tmp_path, monkeypatch):

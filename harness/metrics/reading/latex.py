@@ -19,7 +19,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import IO, cast
 
-from harness.errors import HarnessError
+from harness.extras import MissingPackage
 
 SECONDS = 20.0
 """Far above what an expression takes (milliseconds; the first one waits two seconds for SymPy), so
@@ -98,8 +98,7 @@ class _Worker:
                 return None
             value: str | dict[str, str] | None = json.loads(line)
         if isinstance(value, dict):
-            hint = "Install it with: pip install math-verify"
-            raise HarnessError(f"LaTeX cannot be worked out: {value['missing']}", hint=hint)
+            raise MissingPackage("working out a LaTeX answer", value["missing"])
         return value
 
     def stop(self) -> None:

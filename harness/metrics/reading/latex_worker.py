@@ -31,7 +31,7 @@ def main() -> None:
         try:
             reply = value_of(json.loads(line))
         except ImportError as error:  # of a missing package, not of the expression
-            reply = {"missing": str(error)}
+            reply = {"missing": (error.name or "math_verify").partition(".")[0]}
         except Exception:  # whatever a parser raises on text that is no expression
             reply = None
         sys.stdout.write(json.dumps(reply) + "\n")

@@ -85,6 +85,9 @@ class Wanted:
 Factory = Callable[[Wanted], Executor]
 """Makes an executor from what the user asks for."""
 
+HERE = ("local", "in_process")
+"""Executors whose cells run in this installation."""
+
 EXECUTORS: Registry[Factory] = Registry("executor")
 """The names that `harness run --executor` takes. A plug-in adds its own."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.plan.machine import Machine, machine
 from harness.plugins import GROUP
 
@@ -45,11 +46,9 @@ def connected(address: str | None) -> Any:
     Raises:
         HarnessError: Ray is not installed, or the cluster cannot be reached.
     """
-    try:
-        import ray
-    except ImportError:
-        hint = "pip install 'finetune-harness[ray]'"
-        raise HarnessError("the executor ray needs the package ray", hint=hint) from None
+    need("the executor ray", "ray")
+    import ray
+
     if ray.is_initialized():
         return ray
     address = address or os.environ.get("RAY_ADDRESS") or "local"

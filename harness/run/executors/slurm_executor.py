@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.extras import need
 from harness.plan.cell import cell_of_record
 from harness.plan.machine import Machine, Site, machine
 from harness.plugins import load_plugins
@@ -60,11 +61,9 @@ class SlurmExecutor:
 
     @cached_property
     def _submitit(self) -> Any:
-        try:
-            import submitit
-        except ImportError:
-            hint = "pip install 'finetune-harness[slurm]'"
-            raise HarnessError("the executor slurm needs submitit", hint=hint) from None
+        need("the executor slurm", "submitit")
+        import submitit
+
         return submitit
 
     @cached_property
