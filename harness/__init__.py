@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from harness.api.runs import report as report
     from harness.api.runs import score as score
     from harness.api.shards import merge as merge
+    from harness.api.sharing import push as push
     from harness.api.suites import calibrate as calibrate
     from harness.api.suites import load_suite as load_suite
     from harness.api.suites import plan as plan
@@ -69,6 +70,7 @@ __all__ = [
     "pack",
     "plan",
     "predict",
+    "push",
     "report",
     "run",
     "schema",
@@ -97,6 +99,7 @@ _HOMES = {
     "pack": "harness.api.runs",
     "plan": "harness.api.suites",
     "predict": "harness.api.runs",
+    "push": "harness.api.sharing",
     "report": "harness.api.runs",
     "run": "harness.api.suites",
     "schema": "harness.api.suites",

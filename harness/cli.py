@@ -20,6 +20,7 @@ from harness.commands.interrupt import one_interrupt
 from harness.commands.merge import merge
 from harness.commands.models import models
 from harness.commands.predict import predict
+from harness.commands.push import push
 from harness.commands.report import pack, report, score, show
 from harness.commands.run import plan, run
 from harness.commands.validate import schema, validate
@@ -57,7 +58,7 @@ def main() -> None:
 
 COMMANDS = (
     run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
-    import_, models, predict, clean,
+    import_, models, predict, push, clean,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

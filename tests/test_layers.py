@@ -15,6 +15,7 @@ scoring
 backends tiny_models
 run importers analysis
 report
+sharing
 gate
 api
 commands pytest_plugin

@@ -319,7 +319,7 @@ def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
         HarnessError: no prompt, no such cell, several of them, or its adapter is gone.
     """
     read = run_of(run)
-    result = _one_cell(read, cell)
+    result = one_cell(read, cell)
     if result.status != "ok" or not result.provenance.cell:
         raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
     asked_for = [prompts] if isinstance(prompts, str) else prompts  # a text is not its letters
@@ -335,7 +335,12 @@ def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
     return answers(asked, read.paths(result), texts)
 
 
-def _one_cell(run: Run, name: str) -> CellResult:
+def one_cell(run: Run, name: str) -> CellResult:
+    """The cell of ``run`` whose key begins with ``name``.
+
+    Raises:
+        HarnessError: there is none, or there are several.
+    """
     found = find_cells(run, name)
     if len(found) > 1:
         hint = f"Give more of the name: {', '.join(cell.key for cell in found[:4])}."

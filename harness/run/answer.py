@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.backends.base import Alone, Asking, answering_backend
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths
+
+
+def saved_adapter(paths: CellPaths) -> Path:
+    """The folder of the adapter that a cell has trained.
+
+    Raises:
+        HarnessError: it is gone.
+    """
+    if not paths.adapter.is_dir():
+        hint = (
+            "It was deleted, or this is a packed run, which holds none: give the run's own "
+            "directory, or run the suite again."
+        )
+        raise HarnessError("the adapter is not there", where=str(paths.adapter), hint=hint)
+    return paths.adapter
 
 
 def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
@@ -19,12 +35,8 @@ def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
     Raises:
         HarnessError: the cell's adapter is gone.
     """
-    if not cell.is_baseline and not paths.adapter.is_dir():
-        hint = (
-            "It was deleted, or this is a packed run, which holds none: give the run's own "
-            "directory, or run the suite again."
-        )
-        raise HarnessError("the adapter is not there", where=str(paths.adapter), hint=hint)
+    if not cell.is_baseline:
+        saved_adapter(paths)
     if not prompts:
         return []
     examples = [Example(id=str(k), prompt=p, reference="") for k, p in enumerate(prompts)]

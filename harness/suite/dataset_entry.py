@@ -15,7 +15,9 @@ ColumnField = Literal[
 
 def _rows_or_share(value: object) -> object:
     """A number of rows, or a share of them; anything else, 0 included, is refused."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):  # YAML's `no`, which pydantic would take for 0
+        raise ValueError("is neither a share up to 1.0 nor a whole number of rows")
+    if not isinstance(value, int | float):
         return value
     if value <= 0:
         raise ValueError("must be above 0: a number of rows, or a share such as 0.2")

