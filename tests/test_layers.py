@@ -8,7 +8,7 @@ FLOORS = """
 errors registry plugins extras
 statistics metrics
 suite
-datasets
+datasets endpoint
 results
 plan
 scoring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import ne
 
-from harness.metrics.prediction import Records
+from harness.metrics.prediction import Prediction, Records
 from harness.results.result import CellResult
 
 
@@ -33,9 +33,9 @@ def incomparable(first: Records, second: Records) -> str | None:
     if not all("reference" in side[shared[0]] for side in (first, second)):
         checks = {}  # a run without texts: the hash covers both
     checks["data_hash"] = "examples differ in their data"
-    if next(iter(first.values())).get("answered_by") == next(iter(second.values())).get(
-        "answered_by"
-    ):
+    ours_first, theirs_first = next(iter(first.values())), next(iter(second.values()))
+    alike = ours_first.get("answered_by") == theirs_first.get("answered_by")
+    if alike and _is_by_server(ours_first) == _is_by_server(theirs_first):
         checks["prompt_hash"] = "rendered prompts differ"
     for key, text in checks.items():
         ours = [first[i].get(key) for i in shared]
@@ -43,6 +43,10 @@ def incomparable(first: Records, second: Records) -> str | None:
         if ours != theirs:
             return f"{sum(map(ne, ours, theirs))} {text}"
     return None
+
+
+def _is_by_server(record: Prediction) -> bool:
+    return record.get("decoded_by") == "server"
 
 
 def identity(records: Records) -> int:

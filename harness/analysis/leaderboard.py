@@ -132,7 +132,7 @@ def _table(
             run,
             axes,
             tuple(members),
-            firsts.get(_others(axes, baseline_of), ()),
+            _baseline_cells(firsts, axes, members, baseline_of),
             records,
             metric=metric or cells[0].primary_metric,
         )
@@ -173,6 +173,22 @@ def _baselines(
         if axis != "adapter" or members[0].is_baseline:
             baselines.setdefault(_others(axes, axis), tuple(members))
     return baselines
+
+
+def _baseline_cells(
+    firsts: dict[tuple[str, ...], tuple[CellResult, ...]],
+    axes: Axes,
+    members: list[CellResult],
+    axis: str,
+) -> tuple[CellResult, ...]:
+    """The cells that the row of ``members`` is compared with; none where it has no baseline."""
+    found = firsts.get(_others(axes, axis), ())
+    if found or axis != "adapter" or not members[0].is_served:
+        return found
+    # a served model has no untouched cells of its own: its suite may name a local model's
+    endpoint = (members[0].provenance.cell.get("model") or {}).get("endpoint") or {}
+    named = (cells for cells in firsts.values() if cells[0].model == endpoint.get("baseline"))
+    return next(named, ())
 
 
 def _holm(rows: list[Row], metric: str) -> list[Row]:

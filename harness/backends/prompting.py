@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -65,6 +67,14 @@ def messages(card: ModelCard, example: Example) -> list[Message]:
         *([Message("system", system)] if system else []),
         *(Message(turn.role, turn.content) for turn in example.history),
         Message("user", user),
+    ]
+
+
+def asked(examples: Sequence[Example], labels: Sequence[str]) -> list[Example]:
+    """``examples`` with the question for their label after the text."""
+    choices = ", ".join(labels)
+    return [
+        replace(e, prompt=f"{e.prompt}\n\nWhich of these is the text: {choices}?") for e in examples
     ]
 
 

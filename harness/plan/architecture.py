@@ -114,6 +114,8 @@ class Shape:
 
 def architecture_of(card: ModelCard) -> Mapping[str, Any] | None:
     """The configuration in ``card``, in its local folder's `config.json`, or in the hub's."""
+    if card.is_served:
+        return None
     if card.architecture is not None:
         return _checked(card.architecture, f"model {card.name}: architecture")
     if card.is_local:

@@ -65,7 +65,8 @@ def has_accelerator(needs: Requirement, gpu: str | None) -> bool:
 def fetching_reason(cell: Cell) -> str | None:
     """Why model or data of ``cell`` cannot be had here; None if nothing speaks against."""
     card = cell.model
-    if card.weights != "random" and not card.is_local and (reason := _not_on_hub(card)):
+    is_here = card.weights == "random" or card.is_local or card.is_served
+    if not is_here and (reason := _not_on_hub(card)):
         return reason
     name = cell.dataset.source or cell.dataset.name
     far = source_of(cell.dataset, Path(cell.base_folder)).needs_network

@@ -25,6 +25,8 @@ class BackendSpec(NamedTuple):
 BACKENDS: Registry[BackendSpec] = Registry("backend")
 BACKENDS.add("hf", BackendSpec("harness.backends.hf.backend", trained_by="hf", packages=TRAINING))
 BACKENDS.add("testing", BackendSpec("harness.backends.testing", trained_by="testing"))
+BACKENDS.add("served", BackendSpec("harness.backends.served", trained_by="served"))
+"""Asks an OpenAI-compatible server; a model card with an `endpoint` chooses it, nothing else."""
 
 
 def need_backend(name: str, what: str) -> None:

@@ -62,6 +62,16 @@ class Cell:
         return self.adapter == BASE
 
     @property
+    def is_served(self) -> bool:
+        """Whether a server answers: then nothing is trained, loaded or measured here."""
+        return self.model.is_served
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether an adapter is trained, or one that was is put in place."""
+        return not self.is_baseline and not self.is_served
+
+    @property
     def has_answers(self) -> bool:
         """Whether test examples are answered: random weights have nothing to say."""
         return self.model.weights != "random"
@@ -69,6 +79,8 @@ class Cell:
     @property
     def is_measured(self) -> bool:
         """Whether speed is measured; of random weights nothing else is."""
+        if self.is_served:  # seconds over a network are another quantity than those of decoding
+            return False
         return (self.measures and self.evaluation.latency_prompts > 0) or not self.has_answers
 
     @property
@@ -112,16 +124,27 @@ def evaluated(cell: Cell, **options: object) -> Cell:
     return replace(cell, task=replace(cell.task, evaluation=evaluation))
 
 
+def identity_of(record: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+    """``record`` of ``card`` with what decides a served model's answers, without its address."""
+    kept = dict(record)
+    if card.endpoint is None:
+        kept.pop("endpoint", None)  # as before there was one: results stay current
+    else:
+        kept["endpoint"] = card.endpoint.identity
+    return kept
+
+
 def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     """Sixteen hex digits over the resolved settings and ``content`` (hashes, code versions)."""
     record = cell_record(cell)
     record.pop("base_folder")
+    record["model"] = identity_of(record["model"], cell.model)
     if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
         record["model"].pop("source")
     record["content"] = content
     for key in ORIGIN:  # the adapter's files are hashed in `content`, too
         record["adapter_config"].pop(key, None)
-    if cell.is_baseline:
+    if not cell.is_trained:
         record.pop("training")
     if cell.dataset.validation is None:  # as before there was one: results stay current
         record["dataset"].pop("validation")

@@ -32,7 +32,7 @@ def content_of(cell: Cell) -> dict[str, str]:
     folder = Path(cell.base_folder)
     content = {
         "data": content_hash(cell.dataset, folder),
-        "model": model_hash(cell.model.source, cell.model.revision),
+        "model": _model_content(cell),
         "schema": str(SCHEMA),
         "stages": ".".join(map(str, VERSIONS.values())),
         "prompt": style_hash(cell.model.prompt),
@@ -42,6 +42,14 @@ def content_of(cell: Cell) -> dict[str, str]:
     if "source" in cell.adapter_config:
         content["adapter"] = model_hash(cell.adapter_config["source"], None)
     return content
+
+
+def _model_content(cell: Cell) -> str:
+    """A hash of the model's files, or its name: of a served model nothing else can be read."""
+    card = cell.model
+    if card.is_served:
+        return f"served {card.source}@{card.revision or ''}"
+    return model_hash(card.source, card.revision)
 
 
 def model_hash(source: str, revision: str | None) -> str:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.plan.adapter_source import adapter_config
 from harness.plan.cell import Cell
+from harness.plan.served import PROMPT_KEYS, served_cell
 from harness.plan.task import resolve_task
 from harness.registry import did_you_mean
+from harness.suite.endpoint import SERVED
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
 from harness.suite.schema import (
     AXES,
@@ -91,6 +93,8 @@ class _Resolver:
     def cell(self, point: Options) -> Cell:
         """The resolved cell at ``point``: axis names plus overrides of `include`."""
         card = self._card(point["model"])
+        if card.is_served:
+            return self._served(point, card)
         quantization = self._entry("quantization", point)
         dataset: DatasetEntry = self._entry("dataset", point)
         adapter = None if point["adapter"] == BASE else self._entry("adapter", point)
@@ -124,6 +128,18 @@ class _Resolver:
             base_folder=str(folder),
             backend=self.backend,
             serve="attached" if adapter is None else adapter.serve,
+        )
+
+    def _served(self, point: Options, card: ModelCard) -> Cell:
+        dataset: DatasetEntry = self._entry("dataset", point)
+        merged = self._merged([dataset, self._entry("model", point)], card, point)
+        return served_cell(
+            card,
+            dataset.model_copy(update={key: {} for key in OVERRIDES}),
+            self._evaluation(merged["evaluation"]),
+            generation={**DEFAULT_GENERATION, **merged["generation"]},
+            suite=self.path,
+            local=[name for name in self.entries["model"] if not self.is_served(name)],
         )
 
     def _entry(self, axis: str, point: Options) -> Any:
@@ -167,6 +183,10 @@ class _Resolver:
             self._cards[name] = self._with_template_settings(self._cards[name])
         return self._cards[name]
 
+    def is_served(self, name: str) -> bool:
+        """Whether a server answers for the model ``name``."""
+        return self._card(name).is_served
+
     def _with_template_settings(self, card: ModelCard) -> ModelCard:
         """``card`` with the suite's template variables and date where it has none of its own."""
         kwargs = {**self.suite.template_kwargs, **card.template_kwargs}
@@ -181,8 +201,14 @@ def card_of(entry: ModelEntry, suite: Path) -> ModelCard:
         HarnessError: there is none of the name, or it is not valid.
     """
     folders = model_folders(suite.parent)
+    if entry.endpoint is not None:
+        entry = entry.model_copy(
+            update={"card": {**(entry.card or {}), "endpoint": entry.endpoint.model_dump()}}
+        )
     if entry.like is not None:
         like = find_model_card(entry.like, folders).model_dump()
+        if (entry.card or {}).get("endpoint"):  # its prompts are kept, its weights are not
+            like = {key: like[key] for key in PROMPT_KEYS}
         return _card_in_place(entry.name, {**like, **(entry.card or {})}, suite)
     if entry.card is None:
         return find_model_card(entry.name, folders)
@@ -216,6 +242,10 @@ def _points(suite: Suite, resolver: _Resolver) -> Iterator[Options]:
         names["model"], names["quantization"], names["dataset"]
     ):
         shared = {"model": model, "quantization": quantization, "dataset": dataset}
+        if resolver.is_served(model):
+            if quantization == names["quantization"][0]:  # one cell, whatever the axes hold
+                combos.append({**shared, "quantization": SERVED, "adapter": SERVED, "seed": None})
+            continue
         combos.append({**shared, "adapter": BASE, "seed": None})
         for adapter, seed in product(names["adapter"], suite.matrix.seed):
             combos.append({**shared, "adapter": adapter, "seed": seed})

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from harness.datasets.example import Example
 from harness.plan.adapter_source import ORIGIN
 from harness.plan.backends import BACKENDS
-from harness.plan.cell import Cell, cell_record
+from harness.plan.cell import Cell, cell_record, identity_of
 from harness.plan.machine import Machine
 from harness.plan.task import task_record
 
@@ -91,7 +91,7 @@ class StageKeys:
 def stages_of(cell: Cell) -> tuple[Stage, ...]:
     """The stages that ``cell`` has, in order."""
     there = {
-        "train": not cell.is_baseline,
+        "train": cell.is_trained,
         "predict": cell.has_answers,
         "measure": cell.is_measured,
         "score": True,
@@ -109,14 +109,15 @@ def stage_keys(
 ) -> StageKeys:
     """The fingerprints of the stages of ``cell`` on the rows ``train`` and ``test``."""
     record = cell_record(cell)
-    model = _without(record["model"], UNSEEN_OF_CARD)
+    model = _without(identity_of(record["model"], cell.model), UNSEEN_OF_CARD)
     base = {
         "model": [model, around.content["model"], around.content.get("prompt", "")],
         "quantization": record["quantization_config"],
-        "hardware": around.hardware,
+        # a server answers the same whoever asks it
+        "hardware": "" if cell.is_served else around.hardware,
         "unplaced": _without(record["evaluation"], EVALUATION),
     }
-    if not cell.is_baseline:
+    if cell.is_trained:
         base |= {
             "adapter": _without(record["adapter_config"], ORIGIN),
             "adapter_files": around.content.get("adapter"),

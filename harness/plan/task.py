@@ -38,7 +38,12 @@ class Task:
 
 
 def resolve_task(
-    dataset: DatasetEntry, folder: Path, evaluation: Evaluation, *, baseline: bool
+    dataset: DatasetEntry,
+    folder: Path,
+    evaluation: Evaluation,
+    *,
+    baseline: bool,
+    served: bool = False,
 ) -> Task:
     """The task of a cell on ``dataset``: what the suite says, else what the data set declares.
 
@@ -47,6 +52,7 @@ def resolve_task(
         folder: The folder of the suite, which relative data paths start from.
         evaluation: The cell's evaluation settings.
         baseline: Whether the cell is the untouched model.
+        served: Whether a server answers: it gives texts, and no likelihood of a label.
 
     Raises:
         HarnessError: there is no such data set.
@@ -58,7 +64,7 @@ def resolve_task(
         language=dataset.language or source.language,
         labels=dataset.labels or source.labels,
         evaluation=evaluation,
-        answered_by=_answered_by(task, dataset, baseline=baseline),
+        answered_by="generation" if served else _answered_by(task, dataset, baseline=baseline),
         primary_metric=dataset.primary_metric or source.primary_metric,
         numeric_rel_tol=dataset.numeric_rel_tol,
     )

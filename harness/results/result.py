@@ -49,6 +49,7 @@ from harness.results.state import state_of
 from harness.results.value import Value as Value
 from harness.results.value import is_half_interval
 from harness.results.value import value_of as value_of
+from harness.suite.endpoint import SERVED
 from harness.suite.schema import AXES, CellAxes
 
 if TYPE_CHECKING:
@@ -128,6 +129,11 @@ class CellResult:
     def is_baseline(self) -> bool:
         """Whether the cell's adapter is `base`."""
         return self.adapter == "base"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server gave its answers."""
+        return self.adapter == SERVED
 
     @property
     def hardware(self) -> str:

@@ -33,7 +33,7 @@ def tidy_rows(run: Run) -> Iterator[TidyRow]:
     for cell in run.cells:
         own = cell.values or (Value("status", None, note=cell.reason),)
         lender, lent = _lent(run, cell)
-        kind = "baseline" if cell.is_baseline else "finetuned"
+        kind = "baseline" if cell.is_baseline else "served" if cell.is_served else "finetuned"
         shared = (
             run.suite["name"], cell.key, cell.status, kind, cell.model, cell.quantization,
             cell.adapter, cell.dataset,

@@ -35,7 +35,7 @@ def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
     Raises:
         HarnessError: the cell's adapter is gone.
     """
-    if not cell.is_baseline:
+    if cell.is_trained:
         saved_adapter(paths)
     if not prompts:
         return []

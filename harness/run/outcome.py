@@ -27,6 +27,10 @@ Two ticks of the kernel's clock, which counts them: smaller values are rounding.
 TRAINED_ELSEWHERE = (
     "the adapter was trained elsewhere: whether it has seen the test rows is not known"
 )
+SERVED_ELSEWHERE = (
+    "a server answered: whether its model has seen the test rows, and which weights it loaded, is"
+    " not known here"
+)
 
 
 def outcome_of(story: Story) -> CellResult:
@@ -77,11 +81,14 @@ def _audit(story: Story) -> Audit:
     warnings += check_rows(counts, evaluation)
     if "source" in story.cell.adapter_config:
         warnings.append(TRAINED_ELSEWHERE)
+    if story.cell.is_served:
+        warnings.append(SERVED_ELSEWHERE)
     if "measure" in story.done:
         warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
-    for record in story.done.values():  # what loading found out of the model, in whatever stage
-        loaded = record.facts.get("loaded", {})
-        warnings += [note for note in loaded.get("notes", []) if note not in warnings]
+    for record in story.done.values():  # what loading the model or asking its server showed
+        for place in ("loaded", "served"):
+            notes = record.facts.get(place, {}).get("notes", [])
+            warnings += [note for note in notes if note not in warnings]
     return Audit(tuple(warnings), dict(counts))
 
 

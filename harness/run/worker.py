@@ -137,7 +137,9 @@ def _predict(story: Story) -> StageRecord:
     _repeat(story, backend)
     if story.repeats:
         timings["repeat"] = elapsed(story.device, started)
-    if evaluation.control and story.cell.task.answered_by != "head":
+    # a server gives texts alone: its row has no value of the control set
+    has_likelihoods = story.cell.task.answered_by != "head" and not story.cell.is_served
+    if evaluation.control and has_likelihoods:
         story.control = _control(story.cell, backend, evaluation.control)
     write_answers(story)
     return StageRecord(

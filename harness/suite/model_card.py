@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
+from harness.suite.endpoint import Endpoint
 from harness.suite.parts import Part
 from harness.suite.shipped import shipped
 from harness.suite.template_settings import TemplateKwargs
@@ -40,8 +41,12 @@ class ModelCard(Part):
     """One line for the leaderboard."""
     source: str
     """A hub id (`Qwen/Qwen2-0.5B-Instruct`) or a local path, relative to the card."""
+    endpoint: Endpoint | None = None
+    """In place of `source`: a model behind an OpenAI-compatible server. It is asked, never trained
+    or measured."""
     revision: str | None = None
-    """The hub's commit, tag or branch."""
+    """The hub's commit, tag or branch. Of a served model a name of yours for what is deployed:
+    change it to ask the server again."""
     gguf_file: str | None = None
     """The file of a GGUF repository. transformers unpacks it while loading: the values are the
     file's, memory and speed are those of unquantized weights."""
@@ -75,6 +80,24 @@ class ModelCard(Part):
     generation: dict[str, object] = Field(default_factory=dict)
     """Generation keys that override the suite's for this model."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _served_has_no_source(cls, card: Any) -> Any:
+        """The name on the server is the source; `source` beside it would be another model's."""
+        if not isinstance(card, dict) or card.get("endpoint") is None:
+            return card
+        endpoint = card["endpoint"]
+        name = endpoint.model if isinstance(endpoint, Endpoint) else dict(endpoint).get("model")
+        if card.get("source") not in (None, name):
+            raise ValueError("`endpoint` takes the place of `source`: delete one of them")
+        return {**card, "source": str(name or "")}
+
+    @model_validator(mode="after")
+    def _served_has_no_weights(self) -> ModelCard:
+        if self.endpoint is not None and (self.weights == "random" or self.gguf_file):
+            raise ValueError("a served model takes no `weights: random` and no `gguf_file`")
+        return self
+
     @model_validator(mode="after")
     def _random_needs_a_shape(self) -> ModelCard:
         if self.weights == "random" and self.architecture is None:
@@ -90,12 +113,17 @@ class ModelCard(Part):
     @property
     def is_local(self) -> bool:
         """Whether the weights are files at a path rather than a hub id."""
-        return Path(self.source).is_absolute()
+        return self.endpoint is None and Path(self.source).is_absolute()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server answers for it."""
+        return self.endpoint is not None
 
 
 def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     """The card with a local source made absolute: a path under ``folder``, or a hub id kept."""
-    if card.weights == "random":
+    if card.weights == "random" or card.is_served:
         return card
     local = folder / Path(card.source).expanduser()
     if local.is_dir():

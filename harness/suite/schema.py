@@ -16,6 +16,7 @@ from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
 from harness.suite.dataset_entry import DatasetEntry as DatasetEntry
+from harness.suite.endpoint import SERVED, Endpoint
 from harness.suite.gate_rules import Gate
 from harness.suite.metric_entry import MetricEntry
 from harness.suite.parts import Entry as Entry
@@ -123,12 +124,14 @@ class Objectives(Part):
 
 
 class ModelEntry(Entry):
-    """A model under an override: a card's name, or a card written in place with `source`."""
+    """A model under an override: a card's name, a card written in place, or a served model."""
 
     like: str | None = None
     """A card in `models/` whose fields those of `card` override."""
     card: Options | None = None
     """A model card written here; without it, `name` is looked up in `models/`."""
+    endpoint: Endpoint | None = None
+    """A model behind an OpenAI-compatible server, by its address: it is asked, never trained."""
 
 
 class QuantizationEntry(Entry):
@@ -161,6 +164,8 @@ class AdapterEntry(Entry):
     def _known_method(self) -> AdapterEntry:
         if self.name == BASE:
             raise ValueError(f'"{BASE}" is the baseline and takes no config')
+        if self.name == SERVED:
+            raise ValueError(f'"{SERVED}" is the name for what a served model has; choose another')
         if self.peft_type not in passthrough.peft_types():
             hint = did_you_mean(self.peft_type, passthrough.peft_types())
             raise ValueError(f'unknown peft_type "{self.peft_type}". {hint}')

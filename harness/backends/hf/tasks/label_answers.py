@@ -16,6 +16,7 @@ from harness.backends.hf.encoding import TrainingRows, encode
 from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
 from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.text import TextTask
+from harness.backends.prompting import asked
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
 from harness.metrics.reading.answers import read_answers
@@ -83,11 +84,3 @@ class LabelAnswers(TextTask):
         # this is the baseline of cells with a head: both sides are timed on the same pass
         ids = text_ids(self.tokenizer, test[: self.cell.evaluation.batch_size])
         return forward_throughput(model, self.tokenizer, ids)
-
-
-def asked(examples: Sequence[Example], labels: Sequence[str]) -> list[Example]:
-    """``examples`` with the question for their label after the text."""
-    choices = ", ".join(labels)
-    return [
-        replace(e, prompt=f"{e.prompt}\n\nWhich of these is the text: {choices}?") for e in examples
-    ]

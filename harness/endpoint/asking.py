@@ -1,0 +1,186 @@
+"""Many questions to one endpoint: at the same time, from the cache where it can be believed.
+
+A cached answer is believed if the server is still the one that gave it. Before any is used, the
+longest of them are asked again; if the server names itself otherwise, or answers one otherwise, all
+are asked again, and the row says so.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.endpoint.answer_cache import AnswerCache, default_path, is_switched_off, key_of
+from harness.endpoint.chat import Reply
+from harness.endpoint.client import Asked, Client
+from harness.suite.endpoint import Endpoint
+
+CHECKED = 3
+"""Cached answers that are asked again before the others are believed. The longest ones: two models
+agree on a short answer far more often than on a long one."""
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request."""
+
+    path: str
+    """`chat/completions` or `completions`."""
+    body: Body
+    """The messages or the prompt, and every setting."""
+
+
+@dataclass
+class Tally:
+    """What asking took, over all questions so far."""
+
+    asked: int = 0
+    """Questions that the server answered now."""
+    cached: int = 0
+    """Questions whose answers came from the cache."""
+    seconds: list[float] = field(default_factory=list, repr=False)
+    """From end to end, of each question asked now."""
+    servers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Model and fingerprint, by the server's own words → answers."""
+    finished: Counter[str] = field(default_factory=Counter)
+    """Why answers ended → answers."""
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, reply: Reply) -> None:
+        """Count ``reply``."""
+        self.servers[reply.server] += 1
+        self.finished[reply.finish_reason] += 1
+        self.prompt_tokens += reply.prompt_tokens or 0
+        self.new_tokens += reply.new_tokens or 0
+
+    @property
+    def median_seconds(self) -> float | None:
+        """Of a question that was asked now; None if none was."""
+        return statistics.median(self.seconds) if self.seconds else None
+
+
+class Asker:
+    """Asks one endpoint, through the cache.
+
+    Args:
+        endpoint: Which.
+        cache: Instead of the one in your cache folder.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, cache: AnswerCache | None = None) -> None:
+        self.endpoint = endpoint
+        self.client = Client(endpoint)
+        self.tally = Tally()
+        self._cache = cache
+        if cache is None and endpoint.cache and not is_switched_off():
+            self._cache = AnswerCache(default_path())
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        *,
+        concurrency: int,
+        repeat: str = "",
+        keep: bool = True,
+    ) -> list[Reply]:
+        """The reply to each of ``questions``, in order.
+
+        Args:
+            questions: What to ask.
+            concurrency: How many at the same time.
+            repeat: Which repetition of the same questions this is.
+            keep: Whether the cache may serve; sampled answers are drawn anew each time.
+
+        Raises:
+            HarnessError: a question has no answer after all retries. Those that have one are in
+                the cache.
+        """
+        cache = self._cache if keep else None
+        keys = [key_of(self.endpoint.model, q.path, q.body, repeat=repeat) for q in questions]
+        found: dict[int, Reply] = {}
+        if cache is not None:
+            stored = {k: reply for k, key in enumerate(keys) if (reply := cache.get(key))}
+            found = self._believed(questions, keys, stored, cache, concurrency)
+        missing = [k for k in range(len(questions)) if k not in found]
+        found |= self._live(questions, keys, missing, cache, concurrency)
+        if cache is not None and cache.problem and cache.problem not in self.tally.notes:
+            self.tally.notes.append(cache.problem)
+        replies = [found[k] for k in range(len(questions))]
+        for reply in replies:
+            self.tally.add(reply)
+        return replies
+
+    def _believed(
+        self,
+        questions: Sequence[Question],
+        keys: Sequence[str],
+        stored: dict[int, Reply],
+        cache: AnswerCache,
+        concurrency: int,
+    ) -> dict[int, Reply]:
+        """Those of ``stored`` that the server of now would give, and those asked to find out."""
+        if not stored:
+            return {}
+        longest = sorted(stored, key=lambda k: (-len(stored[k].text), k))[:CHECKED]
+        now = self._live(questions, keys, longest, cache, concurrency)
+        servers = {reply.server for reply in now.values()}
+        reason = next((why for k in longest if (why := _difference(stored[k], now[k]))), None)
+        kept = {
+            k: reply
+            for k, reply in stored.items()
+            if k not in now and reason is None and reply.server in servers
+        }
+        lost = len(stored) - len(now) - len(kept)
+        if reason or lost:
+            reason = reason or "they are of a server with another name or fingerprint"
+            self.tally.notes.append(
+                f"{len(stored)} answers in the cache were not used: {reason}; all were asked again"
+            )
+        self.tally.cached += len(kept)
+        return {**now, **kept}
+
+    def _live(
+        self,
+        questions: Sequence[Question],
+        keys: Sequence[str],
+        wanted: Sequence[int],
+        cache: AnswerCache | None,
+        concurrency: int,
+    ) -> dict[int, Reply]:
+        """Question number → its reply from the server, kept as soon as it is there."""
+
+        def one(k: int) -> Asked:
+            asked = self.client.ask(questions[k].path, questions[k].body)
+            if cache is not None:  # now, not at the end: a run that is killed loses nothing
+                cache.put(keys[k], asked.reply)
+            return asked
+
+        with ThreadPoolExecutor(max(1, min(concurrency, len(wanted)))) as pool:
+            futures = [pool.submit(one, k) for k in wanted]
+            try:
+                answers = [future.result() for future in futures]
+            except BaseException:
+                # the first lasting failure ends the cell: what is not sent yet need not be
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        self.tally.asked += len(answers)
+        self.tally.seconds += [asked.seconds for asked in answers]
+        return {k: asked.reply for k, asked in zip(wanted, answers, strict=True)}
+
+
+def _difference(then: Reply, now: Reply) -> str | None:
+    """How the server's answer of ``now`` shows that it is another server; None if it does not."""
+    if then.server != now.server:
+        was, is_ = (" ".join(filter(None, reply.server)) or "nothing" for reply in (then, now))
+        return f'the server was "{was}" and is "{is_}"'
+    if then.text != now.text:
+        return "the server answers a question otherwise than it did, under the same name"
+    return None
