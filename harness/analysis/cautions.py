@@ -11,6 +11,7 @@ from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, joined, seeds
 from harness.metrics.meaning import title_of
 from harness.metrics.measurements import STABLE_CV
+from harness.suite.endpoint import SERVED
 
 NEARLY = 0.05
 """A test is doubtful if this share of its prompts nearly repeats a training prompt."""
@@ -76,6 +77,13 @@ def _leaks(table: Table) -> list[Caution]:
 
 def _unequal_sides(table: Table) -> list[Caution]:
     answered = {c.answered_by for row in table.rows for c in row.finished}
+    if answered > {"generation"} and any(c.is_served for row in table.rows for c in row.finished):
+        text = (
+            "The served model generates its labels, local variants rank them or have a trained"
+            " head: part of the difference may come from that. `classify_by: generation` asks all"
+            " of them the same."
+        )
+        return [Caution(Gravity.GRAVE, text, "the two sides answer in different ways")]
     if not {"head", "likelihood"} <= answered:
         return []
     text = (
@@ -137,7 +145,7 @@ def _barely_above(table: Table, best: Row | None, mean: float) -> list[Caution]:
 
 def _one_seed(table: Table) -> list[Caution]:
     tuned = [row for row in table.compared() if row.baseline and row.baseline.is_baseline]
-    counts = {len(row.finished) for row in tuned if row.adapter != "base"}
+    counts = {len(row.finished) for row in tuned if row.adapter not in ("base", SERVED)}
     if not counts or min(counts) > 1:
         return []
     text = (

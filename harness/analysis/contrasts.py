@@ -30,6 +30,7 @@ from harness.registry import did_you_mean
 from harness.results.result import CellResult, Run
 from harness.results.value import stored_directions
 from harness.statistics import Estimate
+from harness.suite.endpoint import SERVED
 
 MAX_VALUES = 6
 """Up to this many values of an axis, each is compared with each; beyond, with the first alone.
@@ -122,9 +123,18 @@ def axis_differences(
     # in matrix order; what has no result at all is named once, not once for each of its contrasts
     names = [name for name in (values or planned) if name in finished]
     absent = [name for name in (values or planned) if name not in finished]
-    pairs = list(itertools.combinations(names, 2))
+    if not values:
+        names = [name for name in names if axis == "model" or name != SERVED]
+    served = {cell.model for cell in cells if cell.is_served}
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations(names, 2)
+        # a served model shares neither quantization nor adapter with a local one: no two of their
+        # cells differ in the model alone. Its rows are compared with the baseline it names.
+        if values or (one in served) == (other in served)
+    ]
     if not values and len(names) > MAX_VALUES:
-        pairs = [(names[0], other) for other in names[1:]]
+        pairs = [pair for pair in pairs if pair[0] == names[0]]
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     asked = _Asked(axis, read, metrics or {}, margin, {})
     found = [

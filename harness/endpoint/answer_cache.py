@@ -23,7 +23,7 @@ from harness.endpoint.chat import Reply
 FOLDER = "HARNESS_CACHE"
 """The environment variable that names another folder than ``~/.cache/finetune-harness``."""
 OFF = "HARNESS_NO_ANSWER_CACHE"
-"""The environment variable that switches the cache off: `harness run --no-cache` sets it."""
+"""The environment variable that switches the cache off, for all endpoints of a run."""
 PATIENCE_S = 30.0
 """Seconds to wait for another process that writes: a write takes milliseconds."""
 

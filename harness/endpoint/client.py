@@ -110,10 +110,11 @@ class Client:
                 last = failure
             if tried < self.endpoint.max_retries:
                 self._sleep(_wait(last, tried))
-        tries = f"{self.endpoint.max_retries + 1} tries"
-        hint = "Is the server up, at this address? `endpoint.timeout_s` and `max_retries` set how"
         raise HarnessError(
-            f"{last.what} ({tries})", where=url, hint=f"{hint} long it is waited for."
+            f"{last.what} (asked {self.endpoint.max_retries + 1} times)",
+            where=url,
+            hint="Is the server up, at this address? `timeout_s` and `max_retries` of the endpoint"
+            " set how long it is waited for.",
         )
 
     def _once(self, url: str, body: Mapping[str, Any]) -> Reply:

@@ -26,6 +26,7 @@ from harness.report.sections.scores import (
     forgetting,
     objectives,
 )
+from harness.report.sections.served import served
 from harness.report.sections.settings import settings
 from harness.report.sections.verdict import verdict
 
@@ -74,7 +75,7 @@ SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
         _of_table(categories),
         _of_table(confusions),
     ),
-    "closing": (left_out, data, loaded, samples, settings, method),
+    "closing": (left_out, data, loaded, served, samples, settings, method),
 }
 """The sections of every report, in reading order."""
 for _part, _functions in SHIPPED.items():

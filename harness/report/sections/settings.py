@@ -17,8 +17,10 @@ PARTS = (
 HIDDEN = {
     "model.name", "model.description", "model.source", "dataset.name", "model.training",
     "model.generation", "dataset.training", "dataset.generation", "dataset.evaluation",
+    "model.endpoint.base_url", "model.endpoint.api_key_env",
 }  # fmt: skip
-"""Shown elsewhere, a path on the machine, or already merged into the cell's own settings."""
+"""Shown elsewhere, a path on the machine, an address inside your network, or already merged into
+the cell's own settings."""
 
 
 def settings(board: Leaderboard) -> Section:
