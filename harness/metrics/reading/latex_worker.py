@@ -30,8 +30,8 @@ def main() -> None:
         reply: str | dict[str, str] | None
         try:
             reply = value_of(json.loads(line))
-        except ImportError as error:  # of a missing package, not of the expression
-            reply = {"missing": (error.name or "math_verify").partition(".")[0]}
+        except ImportError:  # of math-verify or what it brings, not of the expression
+            reply = {"missing": "math_verify"}
         except Exception:  # whatever a parser raises on text that is no expression
             reply = None
         sys.stdout.write(json.dumps(reply) + "\n")
