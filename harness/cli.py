@@ -16,6 +16,7 @@ from harness.commands.clean import clean
 from harness.commands.compare import compare
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
+from harness.commands.init import init
 from harness.commands.interrupt import one_interrupt
 from harness.commands.merge import merge
 from harness.commands.models import models
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
+    init, run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
     import_, models, predict, push, clean,
 )  # fmt: skip
 for command in COMMANDS:

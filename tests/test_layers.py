@@ -13,7 +13,7 @@ results
 plan
 scoring
 backends tiny_models
-run importers analysis
+run importers analysis starter
 report
 sharing
 gate

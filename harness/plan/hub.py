@@ -94,8 +94,13 @@ def is_hub_id(source: str) -> bool:
 
 def is_cached(source: str) -> bool:
     """Whether the local cache holds weights of ``source``, not its configuration alone."""
+    return any(p.suffix in WEIGHTS for folder in cached_snapshots(source) for p in folder.glob("*"))
+
+
+def cached_snapshots(source: str) -> list[Path]:
+    """The folders of ``source`` in the local cache, one a revision, the newest first."""
     snapshots = _cache() / f"models--{source.replace('/', '--')}" / "snapshots"
-    return any(path.suffix in WEIGHTS for path in snapshots.glob("*/*"))
+    return sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def is_data_cached(source: str) -> bool:
