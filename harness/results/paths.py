@@ -93,6 +93,11 @@ class CellPaths:
         return self.directory / "adapter"
 
     @property
+    def checkpoints(self) -> Path:
+        """What a training that was interrupted goes on from; gone once it is done."""
+        return self.directory / "checkpoints"
+
+    @property
     def rows(self) -> Path:
         """Tokenized training rows, shared by the cells of the run."""
         return self.directory.parents[1] / "rows"

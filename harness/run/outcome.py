@@ -85,8 +85,9 @@ def _audit(story: Story) -> Audit:
         warnings.append(SERVED_ELSEWHERE)
     if "measure" in story.done:
         warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
-    for record in story.done.values():  # what loading the model or asking its server showed
-        for place in ("loaded", "served"):
+    # what training, loading the model or asking its server showed
+    for record in story.done.values():
+        for place in ("trained", "loaded", "served"):
             notes = record.facts.get(place, {}).get("notes", [])
             warnings += [note for note in notes if note not in warnings]
     return Audit(tuple(warnings), dict(counts))

@@ -64,6 +64,8 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     for stage in stages_of(cell):
         if stage != "score":
             _pass(story, stage)
+        if stage == "train":  # its record is written: nothing is left to go on with
+            shutil.rmtree(paths.checkpoints, ignore_errors=True)
     story.__dict__.pop("loaded", None)  # scoring needs no model
     check_inputs(cell, job)  # model and adapter have been read by now, too
     result = outcome_of(story)

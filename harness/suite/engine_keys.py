@@ -14,8 +14,9 @@ from harness.suite.options import HARNESS_TRAINING_KEYS
 KEYS = frozenset(
     {
         # the harness's own and those that it sets
-        "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm", "save_strategy",
-        "dataloader_pin_memory", "logging_steps", "max_length",
+        "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm",
+        "dataloader_pin_memory", "logging_steps", "max_length", "save_strategy", "save_steps",
+        "save_total_limit",
         # what is learned, how often and from how many rows
         "num_train_epochs", "max_steps", "per_device_train_batch_size",
         "gradient_accumulation_steps", "train_sampling_strategy", "padding_free",
@@ -37,7 +38,7 @@ VALUES: Mapping[str, frozenset[str]] = {
          "polynomial", "inverse_sqrt"}
     ),
     "train_sampling_strategy": frozenset({"random", "sequential"}),
-    "save_strategy": frozenset({"no"}),
+    "save_strategy": frozenset({"no", "steps", "epoch"}),
 }  # fmt: skip
 """The values of some of them that it follows."""
 OFF = frozenset({"packing", "eval_packing", "shuffle_dataset", "torch_compile", "fp16"})

@@ -98,6 +98,7 @@ def _no_steps(options: Options) -> bool:
 
 _UNUSED = "has no effect without `do_sample: true`"
 _NO_EVALUATION = "the harness scores the trained adapter itself; delete this key"
+_NOT_ENOUGH = "an interrupted training could not go on as it was; delete this key"
 CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
     "training": {
         "fp16": (lambda o: bool(o["fp16"] and o.get("bf16")), "bf16 and fp16 exclude each other"),
@@ -121,6 +122,17 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             )
         },
         "num_train_epochs": (_no_steps, "must be above 0, or nothing is trained"),
+        "save_strategy": (lambda o: o["save_strategy"] == "best", _NO_EVALUATION),
+        "save_steps": (
+            lambda o: o.get("save_strategy") != "steps" or o["save_steps"] <= 0,
+            "must be above 0, and has no effect without `save_strategy: steps`",
+        ),
+        "save_total_limit": (
+            lambda o: o["save_total_limit"] is not None and o["save_total_limit"] <= 0,
+            "must be above 0",
+        ),
+        "save_only_model": (lambda o: bool(o["save_only_model"]), _NOT_ENOUGH),
+        "ignore_data_skip": (lambda o: bool(o["ignore_data_skip"]), _NOT_ENOUGH),
     },
     "generation": {
         **dict.fromkeys(

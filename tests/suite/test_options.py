@@ -45,3 +45,23 @@ def test_the_loss_types_are_those_that_the_trainer_takes():
     taken = set(re.findall(r"loss_type (?:==|not in|in) (\(.*?\)|\".*?\")", source))
     names = {name for group in taken for name in re.findall(r"\"(\w+)\"", group)}
     assert {f"={name}" for name in names} == set(training_keys()["loss_type"].split("|"))
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ({"save_strategy": "steps", "save_steps": 50, "save_total_limit": 2}, []),
+        ({"save_strategy": "steps", "save_steps": 0.25}, []),
+        ({"save_strategy": "epoch"}, []),
+        ({"save_strategy": "no", "save_total_limit": None}, []),
+        ({"save_steps": 50}, ["save_steps"]),
+        ({"save_strategy": "epoch", "save_steps": 50}, ["save_steps"]),
+        ({"save_strategy": "steps", "save_steps": 0}, ["save_steps"]),
+        ({"save_strategy": "best"}, ["save_strategy"]),
+        ({"save_strategy": "epoch", "save_total_limit": 0}, ["save_total_limit"]),
+        ({"save_strategy": "epoch", "save_only_model": True}, ["save_only_model"]),
+        ({"save_strategy": "epoch", "ignore_data_skip": True}, ["ignore_data_skip"]),
+    ],
+)
+def test_checkpoints_that_a_training_could_not_go_on_from_are_refused(options, wrong):
+    assert [key for key, _ in contradictions("training", options)] == wrong

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
+from harness import __version__
 from harness.backends.base import (
     AcceptRows,
     Answers,
@@ -29,17 +30,20 @@ from harness.backends.hf.tasks.label_head import LabelHead
 from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.tasks.random_weights import RandomWeights
 from harness.backends.hf.tasks.text import TextTask
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
-from harness.results.paths import CellPaths
+from harness.plan.stages import Surroundings, stage_keys
+from harness.results.paths import CellPaths, read_json
 
 
 class HFBackend:
     """One cell on transformers, PEFT and TRL; it owns the tokenizer and the loaded model."""
 
     def __init__(self, cell: Cell, paths: CellPaths, device: Device) -> None:
+        self._cell = cell
         self._paths = paths
         self._device = device
         self._kind = kind_of(cell)
@@ -58,17 +62,36 @@ class HFBackend:
         rows = kind.rows(train, self._paths.rows)
         accept(rows.audit)
         facts = census(model)
-        scratch = tempfile.TemporaryDirectory()
+        scratch, checkpoints = tempfile.TemporaryDirectory(), self._checkpoints(train)
         with scratch as folder, memory_peak("train_peak") as peak, energy() as used:
-            trained = kind.train(model, rows, Path(folder))
+            trained = kind.train(model, rows, Path(folder), checkpoints)
         seconds = trained.seconds - self._device.paused_seconds(trained.started)
-        numbers = without_missing({"train_energy_j": used.joules})
+        # of an interrupted training nobody counted the energy of the sittings before
+        resumed = checkpoints is not None and checkpoints.found is not None
+        numbers = without_missing({"train_energy_j": None if resumed else used.joules})
         numbers |= {**peak.values, **kind.cost(model, facts, trained, seconds)}
         numbers |= kind.save(model, self._paths.adapter)
         del model
         free()  # the base is loaded anew for what is served
-        facts = {"trained": {**facts, "steps": trained.steps, "training": trained.how}}
-        return Training(numbers, facts, rows.audit, trained.log, seconds, trained.step)
+        facts |= {"steps": trained.steps, "training": trained.how}
+        if checkpoints:
+            facts["training"] = {**trained.how, **checkpoints.describe()}
+            facts["notes"] = checkpoints.notes
+        return Training(numbers, {"trained": facts}, rows.audit, trained.log, seconds, trained.step)
+
+    def _checkpoints(self, train: Sequence[Example]) -> Checkpoints | None:
+        """Where the training of ``train`` keeps its state; None unless the suite sets that."""
+        cell, options = self._cell, self._cell.training
+        if options.get("save_strategy", "no") == "no":
+            return None
+        job = read_json(self._paths.cell)
+        around = Surroundings(job["content"], job["hardware"])
+        return Checkpoints(
+            self._paths.checkpoints,
+            f"{__version__} {stage_keys(cell, around, train, ()).train}",
+            self._device.paused_seconds,
+            options.get("save_total_limit") or 1,
+        )
 
     def load(self, probe: Example) -> BackendResult:
         """Load a fresh base, with the saved adapter: what is scored is what ships."""

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from harness.backends.base import Asking, BackendResult
 from harness.backends.hf.encoding import TrainingRows
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
@@ -24,8 +25,11 @@ class TaskKind(Protocol):
     def rows(self, train: Sequence[Example], folder: Path) -> TrainingRows:
         """``train`` as rows for the trainer, audited; kept in ``folder`` for other cells."""
 
-    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
-        """Train the adapter of ``model`` on ``rows``."""
+    def train(
+        self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
+        checkpoints: Checkpoints | None = None,
+    ) -> Trained:  # fmt: skip
+        """Train the adapter of ``model`` on ``rows``, from the last of ``checkpoints`` on."""
 
     def cost(
         self, model: PreTrainedModel, census: Mapping[str, Any], trained: Trained, seconds: float

@@ -14,6 +14,7 @@ from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import Latency, forward_latency, forward_throughput
 from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.pretrained import PretrainedTask
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trainer import train_labels
 from harness.datasets.example import Example
@@ -36,9 +37,12 @@ class LabelHead(PretrainedTask):
             rows.append({"input_ids": kept, "labels": labels.index(example.reference)})
         return TrainingRows(rows, {"rows": len(rows), "rows_cut": cut, "tokens": tokens})
 
-    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
+    def train(
+        self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
+        checkpoints: Checkpoints | None = None,
+    ) -> Trained:  # fmt: skip
         """The adapter and the head trained on ``rows``."""
-        return train_labels(model, self.tokenizer, self.cell, rows, scratch)
+        return train_labels(model, self.tokenizer, self.cell, rows, scratch, checkpoints)
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking

@@ -27,6 +27,7 @@ from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import generation_latency
 from harness.backends.hf.models.loading import add_adapter, device
 from harness.backends.hf.models.random import random_model
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trainer import arguments_of, train_rows
 from harness.datasets.example import Example
@@ -61,8 +62,11 @@ class RandomWeights:
         rows = [{"input_ids": ids, "labels": ids} for ids in _ids(steps * each, length)]
         return TrainingRows(rows, {"rows": len(rows), "tokens": len(rows) * length})
 
-    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
-        """A few optimizer steps."""
+    def train(
+        self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
+        checkpoints: Checkpoints | None = None,
+    ) -> Trained:  # fmt: skip
+        """A few optimizer steps, too few to be worth a checkpoint."""
         options = {**arguments_of(self.cell, model, scratch), "max_steps": self._steps()}
         return train_rows(model, self.tokenizer, options, rows.rows, rows.audit["tokens"])
 

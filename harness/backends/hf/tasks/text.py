@@ -22,6 +22,7 @@ from harness.backends.hf.encoding import (
 from harness.backends.hf.latency.latency import Latency, generation_latency
 from harness.backends.hf.stop_tokens import loaded_stops
 from harness.backends.hf.tasks.pretrained import PretrainedTask
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trainer import train_text
 from harness.datasets.example import Example
@@ -42,9 +43,12 @@ class TextTask(PretrainedTask):
             ends={self.tokenizer.eos_token_id, encoder.end} - {None},
         )
 
-    def train(self, model: PreTrainedModel, rows: TrainingRows, scratch: Path) -> Trained:
+    def train(
+        self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
+        checkpoints: Checkpoints | None = None,
+    ) -> Trained:  # fmt: skip
         """The adapter trained on ``rows``."""
-        return train_text(model, self.tokenizer, self.cell, rows, scratch)
+        return train_text(model, self.tokenizer, self.cell, rows, scratch, checkpoints)
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking

@@ -21,7 +21,9 @@ from transformers import PreTrainedModel, set_seed
 from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
 from harness.backends.hf.training.buckets import size_for, sizes_of
 from harness.backends.hf.training.captured import CannotCapture, CapturedSteps
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.eager import EagerSteps, Steps
+from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import Row
 from harness.backends.hf.training.steps import (
@@ -53,6 +55,8 @@ class FlatTraining:
     """LoRA+'s ratio of learning rates."""
     capture: bool = True
     """Whether steps are captured, on a CUDA device, where they can be."""
+    checkpoints: Checkpoints | None = None
+    """Where checkpoints are written, and the one to go on from, where the suite sets them."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
     """The learning rate that each of its groups begins with."""
@@ -79,12 +83,18 @@ class FlatTraining:
         with flat_attention(model):
             maker = self._maker(steps)
             rates = rates_of(arguments, self._peaks, len(steps))
-            self._ends.append((0, time.monotonic()))
-            for number, (step, rate) in enumerate(zip(steps, rates, strict=True)):
-                self._step(maker, number, step, rate)
-                self._look(number + 1, last=number + 1 == len(steps))
+            first, saves = self._resume(), saving_steps(steps, arguments)
+            self._ends.append((first, time.monotonic()))
+            for number in range(first, len(steps)):
+                done = number + 1
+                self._step(maker, number, steps[number], rates[number])
+                self._look(done, last=done == len(steps) or done in saves)
+                if done in saves:
+                    self._save(done, started)
         synchronize()
         seconds = time.monotonic() - started
+        if self.checkpoints:
+            seconds += self.checkpoints.seconds
         peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
         return Trained(
             log=self._log(steps, rates),
@@ -95,6 +105,23 @@ class FlatTraining:
             step=self._median(),
             parts=training_parts(model, self._optimizer, peak),
             how={"engine": "flat", **maker.describe()},
+        )
+
+    def _resume(self) -> int:
+        """Put back the state of an interrupted sitting; the number of steps that it had done."""
+        if self.checkpoints is None or self.checkpoints.found is None:
+            return 0
+        load_state(self.checkpoints.place, self.model, self._optimizer, self._noted)
+        return self.checkpoints.found.step
+
+    def _save(self, done: int, started: float) -> None:
+        if self.checkpoints is None:
+            return
+        seconds = time.monotonic() - started - self.checkpoints.paused(started)
+        self.checkpoints.write(
+            done,
+            lambda folder: save_state(folder, self.model, self._optimizer, self._noted),
+            seconds=seconds,
         )
 
     def _maker(self, steps: list[Step]) -> Steps:
@@ -146,6 +173,9 @@ class FlatTraining:
     def _eager_reason(self, steps: list[Step]) -> str | None:
         if not self.capture:
             return "capturing is turned off"
+        if self.checkpoints is not None:
+            # replays read the optimizer's state at fixed addresses, which loading it would move
+            return "checkpoints, which captured steps are not tried with"
         if len(steps) < WORTH_CAPTURING:
             return f"{len(steps)} steps, too few for a capture to pay"
         if self.arguments.gradient_checkpointing and _drops_out(self.model):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +18,19 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
+from harness.backends.hf.counters.memory import free
 from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.check import disagreement
+from harness.backends.hf.training.checkpoints import Checkpoints, unresumable_reason
 from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.evidence import trl_reason
 from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.packing import check_packing
 from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
+from harness.backends.hf.training.trl_run import keeps_sums, run_trainer
 from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
@@ -47,10 +46,13 @@ def train_text(
     cell: Cell,
     rows: TrainingRows,
     scratch: Path,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
-    options = arguments_of(cell, model, scratch)
-    return train_rows(model, tokenizer, options, rows.rows, rows.audit["tokens"])
+    checkpoints = _usable(checkpoints, model)
+    options = arguments_of(cell, model, scratch, checkpoints)
+    tokens = rows.audit["tokens"]
+    return train_rows(model, tokenizer, options, rows.rows, tokens, checkpoints)
 
 
 def train_rows(
@@ -59,6 +61,7 @@ def train_rows(
     options: Options,
     rows: Sequence[Mapping[str, Any]],
     tokens: int,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
     check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
@@ -73,22 +76,41 @@ def train_rows(
     with unpacked(model, wanted=bool(own["unpack_4bit"])):
         reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
         reason = reason or trl_reason(model, options, arguments)
+        earlier = checkpoints.look() if checkpoints else None
+        if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
+            reason = reason or earlier.reason
         if reason is None:
-            found = _by_engine(model, rows, tokens, arguments, ratio)
+            found = _by_engine(model, rows, tokens, arguments, ratio, checkpoints)
             if isinstance(found, Trained):
                 return found
             reason = found
+        if checkpoints and earlier and earlier.engine != "trl":
+            checkpoints.begin_anew(f"TRL trains ({reason}), which cannot read it")
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=_dataset(rows),
             processing_class=tokenizer, callbacks=_callbacks(model),
             optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
         )  # fmt: skip
-        return _train(trainer, model, tokens, reason)
+        in_float32(model)  # again: TRL halves them when quantized
+        return run_trainer(trainer, model, tokens, reason, checkpoints)
+
+
+def _usable(checkpoints: Checkpoints | None, model: PreTrainedModel) -> Checkpoints | None:
+    """``checkpoints``; None, with a note for the result, where ``model`` has no use for them."""
+    if checkpoints is None:
+        return None
+    reason = unresumable_reason(model)
+    if reason is None and not keeps_sums():
+        reason = "this version of transformers keeps its running loss elsewhere"
+    if reason is None:
+        return checkpoints
+    checkpoints.notes.append(f"no checkpoints were written: {reason}")
+    return None
 
 
 def _by_engine(
     model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], tokens: int, arguments: Any,
-    ratio: float | None,
+    ratio: float | None, checkpoints: Checkpoints | None = None,
 ) -> Trained | str:  # fmt: skip
     """Train by the harness's engine; where that cannot be, why not, and ``model`` as it was."""
     kept = kept_rows(rows, arguments)
@@ -100,7 +122,9 @@ def _by_engine(
     trained = [p for p in model.parameters() if p.requires_grad]
     before = [p.detach().to("cpu", copy=True) for p in trained if p.is_cuda]
     try:
-        return FlatTraining(model, rows_of(kept), arguments, ratio).run(tokens)
+        return FlatTraining(model, rows_of(kept), arguments, ratio, checkpoints=checkpoints).run(
+            tokens
+        )
     except torch.OutOfMemoryError:
         # it holds the logits of all answer tokens, of which TRL holds a few
         with torch.no_grad():
@@ -133,32 +157,6 @@ def _loraplus(model: PreTrainedModel, arguments: SFTConfig, ratio: float) -> tor
     return found
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]
-    """When the first step began and each one ended.
-
-    The loss of a step is read from the device, which waits for it, so an end is an end there too.
-    """
-
-    def __init__(self) -> None:
-        self._ends: list[float] = []
-        self.began: float | None = None
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start the clock at the first step: before it the trainer sets itself up."""
-        if self.began is None:
-            synchronize()
-            self.began = time.monotonic()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note the time."""
-        self._ends.append(time.monotonic())
-
-    def median(self) -> float:
-        """Median seconds of a step after the first; 0 for a single one."""
-        gaps = [b - a for a, b in pairwise(self._ends)]
-        return statistics.median(gaps) if gaps else 0.0
-
-
 class _Allocation(TrainerCallback):  # type: ignore[misc]
     """AdaLoRA's reallocation of ranks, which trainers leave to their callers."""
 
@@ -180,12 +178,16 @@ def train_labels(
     cell: Cell,
     rows: TrainingRows,
     scratch: Path,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
+    checkpoints = _usable(checkpoints, model)
     check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
     tokenizer.padding_side = training_side(model)
     known = trainer_keys()
-    options = {k: v for k, v in arguments_of(cell, model, scratch).items() if k in known}
+    options = {
+        k: v for k, v in arguments_of(cell, model, scratch, checkpoints).items() if k in known
+    }
     trainer = Trainer(
         model=model,
         args=_on_one_device(TrainingArguments(**options)),
@@ -193,7 +195,11 @@ def train_labels(
         data_collator=DataCollatorWithPadding(tokenizer),
     )
     try:
-        return _train(trainer, model, rows.audit["tokens"], "a classification head")
+        in_float32(model)
+        if checkpoints:
+            checkpoints.look()
+        tokens = rows.audit["tokens"]
+        return run_trainer(trainer, model, tokens, "a classification head", checkpoints)
     finally:
         tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
@@ -202,54 +208,29 @@ def _dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
     return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
-def arguments_of(cell: Cell, model: PreTrainedModel, scratch: Path) -> Options:
+def arguments_of(
+    cell: Cell, model: PreTrainedModel, scratch: Path, checkpoints: Checkpoints | None = None
+) -> Options:
     """The suite's keys over the harness's defaults; what the harness manages is set last."""
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {
         "bf16": half,
         "gradient_checkpointing": False,
         "logging_steps": 1,
-        "save_strategy": "no",
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
     own = HARNESS_TRAINING_KEYS.keys() - OWN
     suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {
-        "output_dir": str(scratch),
+        "output_dir": str(checkpoints.folder if checkpoints else scratch),
+        # older ones are deleted by us, once the newer one is sealed: the trainer does it before
+        "save_total_limit": None,
         "use_cpu": not torch.cuda.is_available(),
         "seed": cell.seed or 0,
         "data_seed": cell.seed or 0,
         "report_to": "none",
         "disable_tqdm": True,
     }
+    if checkpoints is None:
+        managed["save_strategy"] = "no"
     return {**defaults, **suite, **managed}
-
-
-def _train(trainer: Any, model: PreTrainedModel, tokens: int, reason: str) -> Trained:
-    in_float32(model)  # again: TRL halves them when quantized
-    steps = _Steps()
-    trainer.add_callback(steps)
-    output = trainer.train()
-    synchronize()
-    ended = time.monotonic()
-    started = ended if steps.began is None else steps.began
-    log = [_numbers(record) for record in trainer.state.log_history if "loss" in record]
-    loss = output.training_loss
-    if loss != loss:
-        raise FloatingPointError("the training loss is NaN; lower the learning rate")
-    epochs = trainer.state.epoch or 0.0
-    peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
-    return Trained(
-        log=log,
-        seconds=ended - started,
-        tokens=round(tokens * epochs),
-        steps=trainer.state.global_step,
-        started=started,
-        step=steps.median(),
-        parts=training_parts(model, trainer.optimizer, peak),
-        how={"engine": "trl", "reason": reason},
-    )
-
-
-def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
-    return {k: v for k, v in record.items() if isinstance(v, int | float) and v == v}

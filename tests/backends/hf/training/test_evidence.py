@@ -47,7 +47,7 @@ KEYS = {
     "sampling": (
         {"train_sampling_strategy": "group_by_length"}, "train_sampling_strategy group_by_length",
     ),
-    "saving": ({"save_strategy": "steps"}, "save_strategy steps"),
+    "saving": ({"save_strategy": "best"}, "save_strategy best"),
     "logging": ({"logging_steps": 0.5}, "logging_steps that is a share of the training"),
 }  # fmt: skip
 
