@@ -162,6 +162,13 @@ def test_the_program_finds_its_suites_and_models(said):
     assert "tiny-qwen2" in said["models list"]["output"]
 
 
+def test_cells_that_need_no_torch_run_without_it(light, tmp_path):
+    """As those of a served model; the suite and its model are the shipped ones."""
+    words = ("run", "ci", "--backend", "testing", "--select", "dataset=finance-qa")
+    done = call(light.parent / "harness", *words, cwd=tmp_path)
+    assert (done.returncode, "4 ok; runs/ci/leaderboard.html" in done.stdout) == (0, True), done
+
+
 def test_the_console_script_is_quick_and_light(light):
     done = call(light.parent / "harness", "--version", cwd=light.parent)
     assert done.stdout == "harness, version 0.1.0\n"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
+from harness.extras import is_installed
 from harness.plan.machine import keep_one_gpu
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
@@ -101,14 +102,15 @@ def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = Non
 
 def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
     """Run the cell; `done`, or `respawn` where this process cannot use CUDA."""
-    import torch
-
     from harness.run.worker import run_cell
 
-    if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
-        return "respawn", ""
+    if is_installed("torch"):  # a cell of a served model needs none
+        import torch
+
+        if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
+            return "respawn", ""
+        torch.set_num_threads(threads)
     load_plugins()
-    torch.set_num_threads(threads)
     run_cell(paths, PipedDevice(pipe))
     # without result.json the cell has not ended well, whatever was reported
     return ("done", "") if paths.result.is_file() else ("failed", NO_RESULT)

@@ -20,7 +20,9 @@ import signal
 from importlib import import_module
 from typing import Any
 
+from harness.extras import is_installed
 from harness.metrics.registry import registered
+from harness.plan.backends import TRAINING
 from harness.plan.machine import query_gpus
 from harness.run.executors.lifeline import end_workers_at_exit
 
@@ -94,6 +96,7 @@ def _import_what_comes_later() -> None:
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server gets every Ctrl-C of the terminal, too
 _silence()
 end_workers_at_exit()
-_import_without_cuda()
+if all(map(is_installed, TRAINING)):
+    _import_without_cuda()
 gc.collect()
 gc.freeze()
