@@ -140,6 +140,24 @@ class StreamsAnswers(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class TaskRun(BackendResult):
+    """What lm-evaluation-harness found out of the loaded model."""
+
+    results: dict[str, Any] = field(default_factory=dict)
+    """The tool's results file, without samples: values, versions, settings."""
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Task → the tool's log of each document under each filter."""
+
+
+@runtime_checkable
+class RunsTasks(Protocol):
+    """A backend on whose loaded model lm-evaluation-harness can run a task."""
+
+    def run_task(self) -> TaskRun:
+        """The cell's task, asked and scored by the tool."""
+
+
 def answering_backend(cell: Cell, paths: CellPaths, device: Device) -> AnsweringBackend:
     """The backend that serves ``cell``."""
     opened: AnsweringBackend = _open(cell.backend, cell, paths, device)

@@ -32,7 +32,7 @@ class DatasetSource:
     """Rises when the rows or their reading change; part of a cell's fingerprint."""
     rows: Rows
     """The raw rows, given the suite's entry."""
-    task: Literal["generation", "classification"] = "generation"
+    task: Literal["generation", "classification", "lm_eval"] = "generation"
     language: Literal["en", "ru"] = "en"
     labels: tuple[str, ...] = ()
     primary_metric: str = "rougeL"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.file_hash import file_hash
+from harness.datasets.lm_eval_task import describe_task
 from harness.datasets.registry import (
     ALPACA_COLUMNS,
     LABEL_COLUMNS,
@@ -32,6 +33,8 @@ def source_of(entry: DatasetEntry, folder: Path) -> DatasetSource:
         HarnessError: there is no such set or file, or its kind is unknown.
     """
     name = entry.source or entry.name
+    if entry.lm_eval_task is not None:
+        return _lm_eval(entry, folder)
     if name in built_in():
         source = built_in().get(name)
         _refuse_keys(entry, hub=source.needs_network, file=False)
@@ -52,6 +55,20 @@ def source_of(entry: DatasetEntry, folder: Path) -> DatasetSource:
         f'data set "{entry.name}": unknown source "{name}"',
         hint=f"{did_you_mean(name, built_in())} A file ({kinds}) or a hub id (owner/name) works.",
     )
+
+
+def _lm_eval(entry: DatasetEntry, folder: Path) -> DatasetSource:
+    """A task of lm-evaluation-harness: it is asked and scored by the tool, and has no raw rows."""
+    task = describe_task(entry, folder)
+
+    def no_rows(_: DatasetEntry) -> Table:
+        raise AssertionError("`prepare` reads a task's documents by the tool")
+
+    return DatasetSource(
+        name=task.hub[0].partition("@")[0] if task.hub else f"lm_eval:{task.name}",
+        rows=no_rows, task="lm_eval", primary_metric=task.primary_metric,
+        needs_network=bool(task.hub), columns={}, files=task.files,
+    )  # fmt: skip
 
 
 def entry_of_test(entry: DatasetEntry) -> DatasetEntry | None:
@@ -93,6 +110,8 @@ def content_hash(entry: DatasetEntry, folder: Path) -> str:
 
 
 def _content(entry: DatasetEntry, folder: Path) -> str:
+    if entry.lm_eval_task is not None:
+        return describe_task(entry, folder).content
     source = source_of(entry, folder)
     if source.needs_network:
         parts = [entry.config, entry.train_split]

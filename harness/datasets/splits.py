@@ -11,6 +11,7 @@ from typing import NamedTuple
 from harness.datasets.example import Example, Splits
 from harness.datasets.labels import check_labels, check_sides
 from harness.datasets.layout import layout_of
+from harness.datasets.lm_eval_task import task_examples
 from harness.datasets.overlap import overlap_of
 from harness.datasets.registry import DatasetSource
 from harness.datasets.rows import examples_of, normalised, reading_of
@@ -33,31 +34,45 @@ class Prepared:
     """How the file was read, where that was settled by the file and not by the suite."""
 
 
-def load_splits(entry: DatasetEntry, folder: Path, *, cache: Path | None = None) -> Splits:
+def load_splits(
+    entry: DatasetEntry,
+    folder: Path,
+    *,
+    trained_on: DatasetEntry | None = None,
+    cache: Path | None = None,
+) -> Splits:
     """The train and test examples of ``entry``, the same for every model and seed.
 
     Args:
         entry: The data set as the suite has it.
         folder: The suite's folder, which relative paths start from.
+        trained_on: The data set whose rows train, where ``entry`` has none.
         cache: Where the overlap of train and test is kept, so that it is counted once.
 
     Raises:
         HarnessError: columns are wrong, a label is unknown, or too few rows remain.
     """
-    found = prepare(entry, folder)
-    if entry.only_tests:  # an overlap of 0 would say that it was looked for
+    found = prepare(entry, folder, trained_on=trained_on)
+    if not found.train:  # an overlap of 0 would say that it was looked for
         return Splits((), tuple(found.test), found.counts, None, found.notes)
     overlap = overlap_of(found.train, found.test, cache=cache)
     counts = {**found.counts, "overlap_exact": overlap.exact, "overlap_near": overlap.near}
     return Splits(tuple(found.train), tuple(found.test), counts, overlap, found.notes)
 
 
-def prepare(entry: DatasetEntry, folder: Path) -> Prepared:
+def prepare(
+    entry: DatasetEntry, folder: Path, *, trained_on: DatasetEntry | None = None
+) -> Prepared:
     """The rows of ``entry``, checked and split.
+
+    A task of lm-evaluation-harness has test rows only; its training rows are those of
+    ``trained_on``, if any.
 
     Raises:
         HarnessError: every problem found, each with its file and row.
     """
+    if entry.lm_eval_task is not None:
+        return _task_of_lm_eval(entry, folder, trained_on)
     counts: Counter[str] = Counter()
     source = source_of(entry, folder)
     rows = _read(entry, folder, counts)
@@ -80,6 +95,15 @@ def prepare(entry: DatasetEntry, folder: Path) -> Prepared:
         check_sides(train, test, entry)
     counts.update(train_rows=len(train), test_rows=len(test))
     return Prepared(train, test, dict(counts), notes)
+
+
+def _task_of_lm_eval(
+    entry: DatasetEntry, folder: Path, trained_on: DatasetEntry | None
+) -> Prepared:
+    test = task_examples(entry, folder)
+    trainer = prepare(trained_on, folder) if trained_on else Prepared([], [], {}, ())
+    counts = {**trainer.counts, "train_rows": len(trainer.train), "test_rows": len(test)}
+    return Prepared(trainer.train, test, counts, trainer.notes)
 
 
 def _task(entry: DatasetEntry, source: DatasetSource) -> str:

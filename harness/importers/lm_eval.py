@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
+from harness.datasets.lm_eval_task import PREFERRED
 from harness.errors import HarnessError
 from harness.importers.foreign import mapping, parsed_json, rows, text_in, word
 from harness.importers.imported import Imported, plain
@@ -23,8 +24,6 @@ from harness.importers.lm_eval_values import KNOWN, Scored, values_of
 from harness.metrics.prediction import Prediction
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
-PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
-"""Metrics that can be a task's primary one, the first that is there."""
 _NO_METRIC = ("doc_id", "target", "idx", "index")
 """Numbers of a line that are no score, in logs that do not list their metrics."""
 
@@ -119,8 +118,8 @@ def _cell(log: _Log, quantization: str) -> Imported:
     for number, line in enumerate(text_in(log.path).split("\n"), start=1):
         if line.strip():
             sample = _parsed(line, log.path, number)
-            record = records.setdefault(str(sample["doc_id"]), _record(sample))
-            _collect(samples, sample, record)
+            record = records.setdefault(str(sample["doc_id"]), record_of(sample))
+            collect_scores(samples, sample, record)
     if not records:
         raise HarnessError("the log holds no samples", where=str(log.path))
     scored = list(records.values())
@@ -151,7 +150,7 @@ def _parsed(line: str, path: Path, number: int) -> Mapping[str, Any]:
     return sample
 
 
-def _collect(
+def collect_scores(
     samples: dict[str, list[Scored]], sample: Mapping[str, Any], record: Prediction
 ) -> None:
     """Add a line's values to those of its metrics, named with the filter if there are several."""
@@ -168,7 +167,8 @@ def _numbers(sample: Mapping[str, Any]) -> Iterable[str]:
     return [*numbers, *(k for k in KNOWN if isinstance(sample.get(k), list))]
 
 
-def _record(sample: Mapping[str, Any]) -> Prediction:
+def record_of(sample: Mapping[str, Any]) -> Prediction:
+    """The answer that a line of a log holds, without its scores."""
     prompt, target = _prompt(sample.get("arguments")), str(sample.get("target"))
     return {
         "id": str(sample["doc_id"]),

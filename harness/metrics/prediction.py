@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
@@ -70,6 +72,8 @@ class Prediction(TypedDict, total=False):
     """Of a control item: as `nll`, of its wrong ending."""
     repeat: str
     """Of an answer that was only given again, for the noise floor: how."""
+    lm_eval: list[dict[str, Any]]
+    """Of a task of lm-evaluation-harness: its samples of the document, one under each filter."""
     reference_words: int
     """In place of `reference` in a run without texts: how many words it has."""
     answer_hash: str

@@ -182,6 +182,8 @@ class Metric:
 
     def applies(self, task: ScoredTask) -> bool:
         """Whether cells of ``task`` are scored by it."""
+        if task.task == "lm_eval":
+            return False  # the tool computes that task's metrics itself
         kinds = {"number": "generation", "text": "generation", "label": "classification"}
         if self.reads in kinds:
             return task.task == kinds[self.reads]

@@ -12,6 +12,7 @@ from typing import Any
 from harness.plan.adapter_source import ORIGIN
 from harness.plan.task import Task, resolve_task, task_of_record, task_record
 from harness.results.paths import folder_name
+from harness.suite.dataset_entry import LM_EVAL_KEYS
 from harness.suite.model_card import ModelCard
 from harness.suite.schema import (
     AXES,
@@ -50,6 +51,8 @@ class Cell:
     measures: bool = True
     """Whether speed is measured here, and not in another cell of the same model × quantization ×
     adapter; see `harness.plan.measuring`."""
+    trained_on: DatasetEntry | None = None
+    """The data set whose rows train the adapter, where it is not `dataset`: see `train_on`."""
 
     @property
     def evaluation(self) -> Evaluation:
@@ -92,6 +95,19 @@ class Cell:
         }  # fmt: skip
 
 
+def as_trained(cell: Cell) -> Cell:
+    """The cell that trains the adapter of ``cell``: itself, or the one on `trained_on`.
+
+    Both have the same fingerprint of training, so that one of them is enough.
+    """
+    if cell.trained_on is None:
+        return cell
+    task = resolve_task(
+        cell.trained_on, Path(cell.base_folder), cell.evaluation, baseline=cell.is_baseline
+    )
+    return replace(cell, dataset=cell.trained_on, task=task, trained_on=None)
+
+
 def cell_record(cell: Cell) -> dict[str, Any]:
     """``cell`` as plain JSON values."""
     # not `asdict`: it copies every nested list, which is half of the time of planning a large suite
@@ -102,6 +118,10 @@ def cell_record(cell: Cell) -> dict[str, Any]:
     record["task"] = task_record(cell.task)
     for part in ("model", "dataset", "evaluation"):
         record[part] = getattr(cell, part).model_dump(mode="json")
+    if cell.trained_on is None:
+        del record["trained_on"]
+    else:
+        record["trained_on"] = cell.trained_on.model_dump(mode="json")
     return record
 
 
@@ -115,6 +135,8 @@ def cell_of_record(record: Mapping[str, Any]) -> Cell:
     else:  # before schema 2 every reader resolved the task again
         folder, baseline = Path(record["base_folder"]), record["adapter"] == BASE
         task = resolve_task(dataset, folder, evaluation, baseline=baseline)
+    if "trained_on" in rest:
+        rest["trained_on"] = DatasetEntry(**rest["trained_on"])
     return Cell(**{**rest, "model": ModelCard(**record["model"]), "dataset": dataset, "task": task})
 
 
@@ -146,8 +168,11 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
         record["adapter_config"].pop(key, None)
     if not cell.is_trained:
         record.pop("training")
-    if cell.dataset.validation is None:  # as before there was one: results stay current
-        record["dataset"].pop("validation")
+    for entry in filter(None, (record["dataset"], record.get("trained_on"))):
+        # as before there were these keys: results stay current
+        for key in ("validation", *LM_EVAL_KEYS):
+            if entry[key] is None:
+                entry.pop(key)
     text = json.dumps(record, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

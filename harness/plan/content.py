@@ -21,7 +21,8 @@ HASHED_BYTES = 32 * 1024**2
 """A model's files up to this size are hashed; larger ones count by size and time of change, because
 reading the weights of every model at each `harness plan` would take minutes."""
 WORDS = {
-    "data": "the data set's file", "model": "the model's files", "adapter": "the adapter's files",
+    "data": "the data set's file", "trained_on": "the training data's file",
+    "model": "the model's files", "adapter": "the adapter's files",
     "control": "the control set", "prompt": "the prompt's text", "metrics": "a metric's file",
 }  # fmt: skip
 """Key of a cell's content → what a message calls it."""
@@ -39,6 +40,8 @@ def content_of(cell: Cell) -> dict[str, str]:
     }
     if cell.evaluation.control:
         content["control"] = control_hash(cell.evaluation.control, folder)
+    if cell.trained_on:
+        content["trained_on"] = content_hash(cell.trained_on, folder)
     if "source" in cell.adapter_config:
         content["adapter"] = model_hash(cell.adapter_config["source"], None)
     return content

@@ -76,8 +76,10 @@ def _work(cell: Cell) -> tuple[object, ...]:
     weights, the quantization and how the adapter is served.
     """
     task, evaluation = cell.task, cell.evaluation
+    # a task of lm-evaluation-harness is timed as what it is asked through: text is generated
+    kind = "generation" if task.task == "lm_eval" else task.task
     return (
-        cell.model.name, cell.quantization, cell.adapter, task.task, task.answered_by,
+        cell.model.name, cell.quantization, cell.adapter, kind, task.answered_by,
         len(task.labels), evaluation.batch_size, evaluation.latency_prompts,
         evaluation.latency_new_tokens,
     )  # fmt: skip

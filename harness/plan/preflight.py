@@ -56,6 +56,8 @@ class Decision:
     hardware: str = ""
     measured_in: MeasuredIn | None = None
     """The cell that measures speed in this one's place; None if it does so itself, or none does."""
+    trained_in: str | None = None
+    """The key of the cell that trains this one's adapter: its worker uses it, so it comes first."""
 
     @property
     def kept(self) -> list[str]:
@@ -102,7 +104,8 @@ class Decision:
             "environment": asdict(environment),
             "hardware": self.hardware,
             "needs_gib": self.needs_gib,
-            "reuse": dict(self.reuse),
+            # offered, not promised: a worker uses what has the fingerprint that it looks for
+            "reuse": {**({"train": self.trained_in} if self.trained_in else {}), **self.reuse},
         }
 
 
@@ -123,7 +126,19 @@ def preflight(
     # again whether what an earlier cell did can be used
     earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
     alike = _Alike(where, max_vram_gib)
-    return [_decide(cell, alike, earlier) for cell in cells]
+    return _with_trainers([_decide(cell, alike, earlier) for cell in cells])
+
+
+def _with_trainers(decisions: list[Decision]) -> list[Decision]:
+    """``decisions`` in which a test on a task names the cell that trains its adapter, if any."""
+    keys = {tuple(d.cell.axes.values()): d.key for d in decisions if d.action in ("run", "current")}
+
+    def trainer(cell: Cell) -> str | None:
+        if cell.trained_on is None:
+            return None
+        return keys.get(tuple({**cell.axes, "dataset": cell.trained_on.name}.values()))
+
+    return [replace(d, trained_in=trainer(d.cell)) if d.cell.trained_on else d for d in decisions]
 
 
 class _Alike:
@@ -196,9 +211,11 @@ class _Earlier:
     def _rows(self, cell: Cell) -> Prepared | None:
         """The rows of the cell's data set; None where they cannot be read: the worker says why."""
         name = cell.dataset.model_dump_json()
+        name += cell.trained_on.model_dump_json() if cell.trained_on else ""
         if name not in self._splits:
             try:
-                self._splits[name] = prepare(cell.dataset, Path(cell.base_folder))
+                folder = Path(cell.base_folder)
+                self._splits[name] = prepare(cell.dataset, folder, trained_on=cell.trained_on)
             except (HarnessError, SkipCell):
                 self._splits[name] = None
         return self._splits[name]

@@ -43,7 +43,9 @@ def in_shard(cells: Sequence[Cell], shard: Shard) -> list[bool]:
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, cell in enumerate(cells):
-        key = tuple(cell.axes[axis] for axis in ("model", "quantization", "dataset"))
+        # tests on a task stay with the cells that train their adapters
+        data = cell.dataset.train_on or cell.dataset.name
+        key = (cell.model.name, cell.quantization, data)
         groups.setdefault(key, []).append(index)
     if len(groups) < shard.count:
         return [index % shard.count == shard.number - 1 for index in range(len(cells))]

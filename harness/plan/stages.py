@@ -15,9 +15,10 @@ from typing import Any, Literal
 from harness.datasets.example import Example
 from harness.plan.adapter_source import ORIGIN
 from harness.plan.backends import BACKENDS
-from harness.plan.cell import Cell, cell_record, identity_of
+from harness.plan.cell import Cell, as_trained, cell_record, identity_of
 from harness.plan.machine import Machine
 from harness.plan.task import task_record
+from harness.suite.dataset_entry import LM_EVAL_KEYS
 
 Stage = Literal["train", "predict", "measure", "score"]
 STAGES: tuple[Stage, ...] = ("train", "predict", "measure", "score")
@@ -118,12 +119,13 @@ def stage_keys(
         "unplaced": _without(record["evaluation"], EVALUATION),
     }
     if cell.is_trained:
+        trainer = as_trained(cell)
         base |= {
             "adapter": _without(record["adapter_config"], ORIGIN),
             "adapter_files": around.content.get("adapter"),
             "training": record["training"],
             "seed": cell.seed,
-            "task": _without(task_record(cell.task), UNSEEN_OF_TASK),
+            "task": _without(task_record(trainer.task), UNSEEN_OF_TASK),
             "rows": _digest(train),
             "backend": BACKENDS.get(cell.backend).trained_by,
             "version": VERSIONS["train"],
@@ -138,6 +140,8 @@ def stage_keys(
         "rows": _digest(test),
         "version": VERSIONS["predict"],
     }
+    if cell.dataset.lm_eval_task is not None:
+        predict["lm_eval"] = _lm_eval_settings(cell, around)
     timed = max(cell.evaluation.batch_size, cell.evaluation.latency_prompts)
     measure = {
         "served": served,
@@ -149,6 +153,13 @@ def stage_keys(
         "version": VERSIONS["measure"],
     }
     return StageKeys(trained, _hash(predict), _hash(measure))
+
+
+def _lm_eval_settings(cell: Cell, around: Surroundings) -> dict[str, object]:
+    """What the tool's answers depend on besides the documents: its version, the task, how asked."""
+    keys = sorted(LM_EVAL_KEYS - {"train_on", "include_path"})
+    asked = {key: getattr(cell.dataset, key) for key in keys}
+    return {"content": around.content["data"], **asked}
 
 
 def _without(

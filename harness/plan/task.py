@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.datasets.lm_eval_task import describe_task
 from harness.datasets.sources import source_of
 from harness.errors import HarnessError
 from harness.metrics.registry import scored_for
@@ -19,7 +20,7 @@ class Task:
     """What the scores of a cell depend on; settled once, when the suite is expanded."""
 
     task: str
-    """`generation` or `classification`."""
+    """`generation`, `classification` or `lm_eval`, whose answers lm-evaluation-harness scores."""
     language: Literal["en", "ru"]
     labels: tuple[str, ...]
     evaluation: Evaluation
@@ -68,9 +69,20 @@ def resolve_task(
         primary_metric=dataset.primary_metric or source.primary_metric,
         numeric_rel_tol=dataset.numeric_rel_tol,
     )
-    if dataset.primary_metric:
+    if dataset.primary_metric and dataset.lm_eval_task is None:
         _check_primary(found, dataset.name)
+    elif dataset.primary_metric:
+        _check_primary_of_lm_eval(dataset, folder)
     return found
+
+
+def _check_primary_of_lm_eval(dataset: DatasetEntry, folder: Path) -> None:
+    """Refuse a primary metric that the task does not compute."""
+    known = describe_task(dataset, folder).metrics
+    if dataset.primary_metric not in known:
+        what = f'unknown metric "{dataset.primary_metric}" of {dataset.source or dataset.name}'
+        where = f"data set {dataset.name}: primary_metric"
+        raise HarnessError(what, where=where, hint=f"It has: {', '.join(known)}.")
 
 
 def _check_primary(task: Task, dataset: str) -> None:

@@ -142,8 +142,12 @@ class CellResult:
 
     @property
     def is_ours(self) -> bool:
-        """Whether its scores are ours: those of an imported result are another tool's."""
-        return self.status == "ok" and bool(self.provenance.cell or self.provenance.task)
+        """Whether its scores are ours.
+
+        Those of an imported result, and of a task of lm-evaluation-harness, are another tool's.
+        """
+        known = bool(self.provenance.cell or self.provenance.task)
+        return self.status == "ok" and known and self.task != "lm_eval"
 
     @property
     def answers(self) -> int:

@@ -12,6 +12,7 @@ from harness.results.records import Audit, Provenance, Reused, environment_of
 from harness.results.result import CellResult, value_of
 from harness.run.audit import check_leakage, check_rows
 from harness.run.finite import finite_scores
+from harness.run.lm_eval_cell import values_of_task
 from harness.run.story import Story
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.forgetting import control_values
@@ -38,14 +39,16 @@ def outcome_of(story: Story) -> CellResult:
     task, job, records = story.cell.task, story.job, story.records
     story.device.stage("score")
     signatures = signatures_of(task)
+    by_tool = values_of_task(story) if task.task == "lm_eval" else []
     for answered in (records, *story.repeats.values()):
-        score_records(answered, task)
+        if not by_tool:
+            score_records(answered, task)
         finite_scores(answered)
     if signatures_of(task) != signatures:
         hint = "Run the suite again: the answers are kept, and scored by what is there now."
         raise HarnessError("a metric's file changed while answers were scored", hint=hint)
-    trivial = trivial_answers(story.splits, task)
-    scores = aggregate(records, task, trivial) if records else []
+    trivial = {} if by_tool else trivial_answers(story.splits, task)
+    scores = by_tool or (aggregate(records, task, trivial) if records else [])
     scores += control_values(story.control)
     done = story.done.values()
     measured = [value_of(name, n) for record in done for name, n in record.numbers.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -42,19 +42,30 @@ def run_suite(
         "current": len(plan.of("current")),
     }
     waiting = dict(jobs)
-    for event in executor.run([(key, plan.run.cell(key)) for key in jobs]):
-        if event.is_end:
-            _record(plan, waiting.pop(event.key), event)
-            counts["ok" if event.kind == "done" else event.kind] += 1
-        tell(event)
-        if fail_fast and counts["failed"]:
-            return counts
+    for part in _in_turn(jobs):
+        for event in executor.run([(key, plan.run.cell(key)) for key in part]):
+            if event.is_end:
+                _record(plan, waiting.pop(event.key), event)
+                counts["ok" if event.kind == "done" else event.kind] += 1
+            tell(event)
+            if fail_fast and counts["failed"]:
+                return counts
     if waiting:  # an executor of a plug-in that breaks its promise; ours cannot
         hint = "This is a fault of the executor: try its contract test, tests/run/executors/."
         raise HarnessError(
             f"the executor reported no end of the cell {next(iter(waiting))}", hint=hint
         )
     return counts
+
+
+def _in_turn(jobs: Mapping[str, Decision]) -> list[list[str]]:
+    """The keys of ``jobs`` in two parts, the second of cells whose adapter one of the first trains.
+
+    A worker cannot wait for another one: with fewer workers than cells both could stand still.
+    """
+    later = [key for key, decision in jobs.items() if decision.trained_in in jobs]
+    first = [key for key in jobs if key not in later]
+    return [part for part in (first, later) if part]
 
 
 def run_here(

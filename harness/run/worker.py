@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.backends.base import (
     Alone,
     AnsweringBackend,
+    Answers,
     Asking,
     Device,
     ScoresEndings,
@@ -26,7 +27,7 @@ from harness.datasets.control import load_control
 from harness.datasets.splits import load_splits
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
-from harness.plan.cell import Cell, cell_of_record
+from harness.plan.cell import Cell, as_trained, cell_of_record
 from harness.plan.machine import keep_one_gpu
 from harness.plan.stages import Stage, stages_of
 from harness.results.answers import answers_digest, write_predictions
@@ -38,6 +39,7 @@ from harness.run.adapter_card import adapter_card
 from harness.run.audit import check_leakage, check_rows
 from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
+from harness.run.lm_eval_cell import answers_of_task
 from harness.run.outcome import outcome_of
 from harness.run.placing import placed
 from harness.run.repeats import repeats_of
@@ -56,7 +58,9 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     job = read_json(paths.cell)
     cell = cell_of_record(job["cell"])
     device.stage("data")
-    splits = load_splits(cell.dataset, Path(cell.base_folder), cache=paths.overlap)
+    splits = load_splits(
+        cell.dataset, Path(cell.base_folder), trained_on=cell.trained_on, cache=paths.overlap
+    )
     check_inputs(cell, job)
     check_extra_metrics(cell.evaluation, cell.task)  # a mistake in one must not cost a training
     check_leakage(splits.counts, cell.evaluation)
@@ -110,7 +114,7 @@ def _train(story: Story) -> StageRecord:
         return StageRecord("")
     story.device.stage("train")
     began = time.monotonic()
-    backend = training_backend(cell, paths, story.device)
+    backend = training_backend(as_trained(cell), paths, story.device)
     trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
     timings = {
         "train": trained.seconds,
@@ -131,8 +135,7 @@ def _predict(story: Story) -> StageRecord:
     evaluation = story.cell.evaluation
     story.device.stage("predict")
     started = time.monotonic()
-    asking = Asking(evaluation.batch_size, evaluation.sampling_seed)
-    answers = backend.predict(story.splits.test, asking)
+    answers = _answers(story, backend)
     story.records = answers.records
     timings = {"predict": elapsed(story.device, started)}
     started = time.monotonic()
@@ -153,9 +156,20 @@ def _predict(story: Story) -> StageRecord:
     )
 
 
+def _answers(story: Story, backend: AnsweringBackend) -> Answers:
+    """What the loaded model answers to the test examples, or to lm-evaluation-harness's task."""
+    if story.cell.task.task == "lm_eval":
+        return answers_of_task(story, backend)
+    evaluation = story.cell.evaluation
+    asking = Asking(evaluation.batch_size, evaluation.sampling_seed)
+    return backend.predict(story.splits.test, asking)
+
+
 def _repeat(story: Story, backend: AnsweringBackend) -> None:
     """The first examples answered again in other batches: what changes by itself is noise."""
     evaluation = story.cell.evaluation
+    if story.cell.task.task == "lm_eval":
+        return  # a task is asked by the tool as a whole, once
     repeats = repeats_of(
         len(story.splits.test),
         batch_size=evaluation.batch_size,

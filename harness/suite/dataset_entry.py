@@ -28,6 +28,15 @@ def _rows_or_share(value: object) -> object:
     return value
 
 
+LM_EVAL = "lm_eval:"
+"""What a `source` begins with that is a task of lm-evaluation-harness."""
+LM_EVAL_KEYS = frozenset(
+    {"train_on", "num_fewshot", "limit", "include_path", "apply_chat_template",
+     "fewshot_as_multiturn", "system_instruction"}
+)  # fmt: skip
+"""Keys that such a source alone understands."""
+LM_EVAL_TAKES = LM_EVAL_KEYS | {"name", "source", "primary_metric", "evaluation"}
+"""All keys that it understands: what else there is says how to read, split or answer a table."""
 RowsOrShare = Annotated[int | float, BeforeValidator(_rows_or_share)]
 
 
@@ -51,8 +60,8 @@ class DatasetEntry(Entry):
     """A data set: a built-in name, or a table with its columns named."""
 
     source: str | None = None
-    """A built-in name, a file (CSV, TSV, JSON, JSONL, Parquet; also packed as .gz, .bz2 or .xz) or
-    a hub id; default `name`."""
+    """A built-in name, a file (CSV, TSV, JSON, JSONL, Parquet; also packed as .gz, .bz2 or .xz), a
+    hub id, or `lm_eval:TASK`, a task of lm-evaluation-harness; default `name`."""
     revision: str | None = None
     """The hub revision."""
     config: str | None = None
@@ -112,6 +121,23 @@ class DatasetEntry(Entry):
     """Relative tolerance of this data set's numbers; default: that of `evaluation`."""
     primary_metric: str | None = None
     """The metric the leaderboard shows first; default by task."""
+    train_on: str | None = None
+    """Of a task of lm-evaluation-harness, which has no training rows: the data set on this axis
+    whose rows train the adapters that are tested on it."""
+    num_fewshot: int | None = Field(None, ge=0)
+    """Of such a task: solved examples before each question; default: the task's own."""
+    limit: int | float | None = Field(None, gt=0)
+    """Of such a task: the first so many documents of it, or of each task of a group; below 1 a
+    share of them."""
+    include_path: str | None = None
+    """Of such a task: a folder with task YAMLs of your own."""
+    apply_chat_template: bool | str | None = None
+    """Of such a task: ask through the tokenizer's chat template, or through the one so named."""
+    fewshot_as_multiturn: bool | None = None
+    """Of such a task, with `apply_chat_template`: solved examples as turns of the chat, lm-eval's
+    default, or all in one turn."""
+    system_instruction: str | None = None
+    """Of such a task: a text before each question."""
 
     @property
     def only_tests(self) -> bool:
@@ -141,6 +167,35 @@ class DatasetEntry(Entry):
         if len(labels) == 1:
             raise ValueError("one label alone: a classification set needs two or more")
         return labels
+
+    @property
+    def lm_eval_task(self) -> str | None:
+        """The task of lm-evaluation-harness that `source` names; None of any other data set."""
+        source = self.source or self.name
+        return source.removeprefix(LM_EVAL) if source.startswith(LM_EVAL) else None
+
+    @model_validator(mode="after")
+    def _keys_fit_the_source(self) -> DatasetEntry:
+        task = self.lm_eval_task
+        foreign = LM_EVAL_KEYS if task is None else set(type(self).model_fields) - LM_EVAL_TAKES
+        given = [key for key in sorted(foreign & self.model_fields_set) if self._is_set(key)]
+        if given and task is None:
+            keys, verb = ", ".join(f"`{key}`" for key in given), "is" if len(given) == 1 else "are"
+            raise ValueError(
+                f"{keys} {verb} for tasks of lm-evaluation-harness: `source: lm_eval:TASK`"
+            )
+        if given:
+            keys = ", ".join(f"`{key}`" for key in given)
+            raise ValueError(
+                f"{keys}: has no effect on a task of lm-evaluation-harness, whose YAML settles its"
+                " rows, prompts and metrics; delete it"
+            )
+        return self
+
+    def _is_set(self, key: str) -> bool:
+        # a copy of an entry names every key, most with its default
+        default = type(self).model_fields[key].get_default(call_default_factory=True)
+        return bool(getattr(self, key) != default)
 
     @model_validator(mode="after")
     def _columns_agree(self) -> DatasetEntry:

@@ -11,6 +11,9 @@ SOURCE_KEYS = {
 }  # fmt: skip
 """Keys of a data set that belong to its `source`."""
 
+TINY_LIMIT = 8
+"""Documents of a task of lm-evaluation-harness in a tiny twin."""
+
 
 def tiny_twin(suite: Suite, where: str) -> Suite:
     """``suite`` with the changes of its `tiny` block.
@@ -45,6 +48,8 @@ def tiny_twin(suite: Suite, where: str) -> Suite:
 
 def _dataset(item: str | DatasetEntry, changes: dict[str, object]) -> DatasetEntry:
     entry = DatasetEntry(name=item) if isinstance(item, str) else item
+    if entry.lm_eval_task is not None:  # the changes say how a table is read and split
+        return entry.model_copy(update={"limit": min(entry.limit or TINY_LIMIT, TINY_LIMIT)})
     # What says how to read the entry's own source goes with it when the twin names another.
     own = SOURCE_KEYS if "source" in changes else set()
     kept = entry.model_dump(exclude=own)

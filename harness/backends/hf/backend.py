@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -17,6 +18,7 @@ from harness.backends.base import (
     Device,
     EndingScores,
     Piece,
+    TaskRun,
     Training,
     without_missing,
 )
@@ -27,6 +29,7 @@ from harness.backends.hf.tasks.control import ending_scores
 from harness.backends.hf.tasks.kind import TaskKind
 from harness.backends.hf.tasks.label_answers import LabelAnswers
 from harness.backends.hf.tasks.label_head import LabelHead
+from harness.backends.hf.tasks.lm_eval_run import run_task
 from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.tasks.random_weights import RandomWeights
 from harness.backends.hf.tasks.text import TextTask
@@ -122,6 +125,14 @@ class HFBackend:
             raise HarnessError("a model without a language head cannot score a control set")
         size = kind.cell.evaluation.batch_size
         return ending_scores(self.model, kind.tokenizer, items, batch_size=size)
+
+    def run_task(self) -> TaskRun:
+        """The cell's task of lm-evaluation-harness, asked and scored by it on the loaded model."""
+        kind = self._kind
+        assert isinstance(kind, TextTask), "`lm_eval` is a task of texts"
+        with memory_peak("infer_peak") as peak:
+            found = run_task(self.model, kind.cell)
+        return replace(found, numbers=peak.values)
 
     def measure(self, test: Sequence[Example]) -> BackendResult:
         """Latency, throughput and memory of the loaded model."""
