@@ -15,6 +15,7 @@ from harness.plan.adapter_source import adapter_config
 from harness.plan.cell import Cell
 from harness.plan.served import PROMPT_KEYS, served_cell
 from harness.plan.task import resolve_task
+from harness.plan.trainer import refuse_served_task, trainer_of
 from harness.registry import did_you_mean
 from harness.suite.endpoint import SERVED
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
@@ -109,7 +110,8 @@ class _Resolver:
                 hint="Raise `train`, give the adapter a `source`, or `exclude` the pair.",
             )
         folder = self.path.resolve().parent
-        trainer = self._trainer(dataset, adapter)
+        trained = adapter is not None and adapter.source is None
+        trainer = trainer_of(dataset, self.entries["dataset"], self.path) if trained else None
         if trainer is not None:
             entries = [quantization, adapter, trainer, self._entry("model", point)]
             merged["training"] = self._merged(entries, card, point)["training"]
@@ -137,13 +139,7 @@ class _Resolver:
 
     def _served(self, point: Options, card: ModelCard) -> Cell:
         dataset: DatasetEntry = self._entry("dataset", point)
-        if dataset.lm_eval_task is not None:
-            raise HarnessError(
-                f'data set "{dataset.name}": a task of lm-evaluation-harness runs on a loaded model,'
-                f' and "{card.name}" is served',
-                where=str(self.path),
-                hint="`exclude` the pair.",
-            )
+        refuse_served_task(dataset, card, self.path)
         merged = self._merged([dataset, self._entry("model", point)], card, point)
         return served_cell(
             card,
@@ -153,42 +149,6 @@ class _Resolver:
             suite=self.path,
             local=[name for name in self.entries["model"] if not self.is_served(name)],
         )
-
-    def _trainer(self, dataset: DatasetEntry, adapter: AdapterEntry | None) -> DatasetEntry | None:
-        """The data set that trains ``adapter`` for ``dataset``, where that has no training rows.
-
-        Raises:
-            HarnessError: it names none, or one that cannot train a language model.
-        """
-        if dataset.lm_eval_task is None or adapter is None or adapter.source is not None:
-            return None
-        where, place = str(self.path), f'data set "{dataset.name}"'
-        trainers = {
-            name: entry
-            for name, entry in self.entries["dataset"].items()
-            if entry.lm_eval_task is None and not entry.only_tests
-        }
-        if dataset.train_on is None:
-            text = f'{place}: a task of lm-evaluation-harness has no rows to train "{adapter.name}"'
-            hint = (
-                f"Set `train_on` to one of {', '.join(trainers)}."
-                if trainers
-                else "Add a data set and name it by `train_on`, or give the adapter a `source`."
-            )
-            raise HarnessError(text, where=where, hint=hint)
-        if dataset.train_on not in trainers:
-            text = f'{place}: train_on: no data set "{dataset.train_on}" with training rows'
-            hint = did_you_mean(dataset.train_on, trainers)
-            raise HarnessError(text, where=where, hint=hint)
-        trainer: DatasetEntry = trainers[dataset.train_on]
-        kind = resolve_task(
-            trainer, self.path.resolve().parent, self.suite.evaluation, baseline=False
-        )
-        if kind.answered_by == "head":
-            text = f"{place}: train_on: {trainer.name} trains a label head, which writes no text"
-            hint = f"Set `classify_by: likelihood` or `generation` on {trainer.name}."
-            raise HarnessError(text, where=where, hint=hint)
-        return trainer
 
     def _entry(self, axis: str, point: Options) -> Any:
         name = point[axis]

@@ -163,7 +163,7 @@ matrix:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ("limit: 3", 'no rows to train "lora-r2"\n  Set `train_on` to one of ru-calculations, f'),
+        ("limit: 3", "no rows to train adapters on\n  Set `train_on` to one of ru-calculations, f"),
         ("train_on: ru-calculation", 'Did you mean "ru-calculations"?'),
         ("train_on: pick", 'train_on: no data set "pick" with training rows'),
         ("train_on: finance", "finance trains a label head, which writes no text"),
