@@ -14,6 +14,7 @@ from harness import __version__
 from harness.commands.check import baseline, check
 from harness.commands.clean import clean
 from harness.commands.compare import compare
+from harness.commands.doctor import doctor
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
 from harness.commands.init import init
@@ -58,9 +59,26 @@ def main() -> None:
 
 
 COMMANDS = (
-    init, run, plan, validate, schema, report, merge, pack, score, show, compare, check, baseline,
-    import_, models, predict, push, clean,
-)  # fmt: skip
+    init,
+    doctor,
+    run,
+    plan,
+    validate,
+    schema,
+    report,
+    merge,
+    pack,
+    score,
+    show,
+    compare,
+    check,
+    baseline,
+    import_,
+    models,
+    predict,
+    push,
+    clean,
+)
 for command in COMMANDS:
     main.add_command(command)
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 CELL_FAILED = 4
 """Exit code of `run` and `check` when a cell failed: 1 is a regression alone."""
+UNFIT = 5
+"""Exit code of `doctor` when this machine cannot do what is asked of it."""
 UNPACKED: dict[str, str] = {}
 """Temporary folder of a packed run → the file that was given. A message names the file: the folder
 is gone when it is read."""

@@ -13,7 +13,7 @@ results
 plan
 scoring
 backends tiny_models
-run importers analysis starter
+run importers analysis starter doctor
 report
 sharing
 gate

@@ -105,8 +105,13 @@ def cached_snapshots(source: str) -> list[Path]:
 
 def is_data_cached(source: str) -> bool:
     """Whether `datasets` has prepared ``source`` before: it then works without the hub."""
-    folder = Path(os.environ.get("HF_DATASETS_CACHE", _home() / "datasets"))
-    return (folder.expanduser() / source.replace("/", "___")).is_dir()
+    return (cache_folders()["data sets"] / source.replace("/", "___")).is_dir()
+
+
+def cache_folders() -> dict[str, Path]:
+    """Where the libraries keep what they fetch: `models`, `data sets`."""
+    data = Path(os.environ.get("HF_DATASETS_CACHE", _home() / "datasets")).expanduser()
+    return {"models": _cache(), "data sets": data}
 
 
 def has_token() -> bool:
