@@ -22,6 +22,10 @@ _EXTRAS = {
     "gguf": ("gguf",),
     "ray": ("ray",),
     "slurm": ("submitit",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
+    "trackio": ("trackio",),
 }  # fmt: skip
 """Extra → the modules that its packages are imported by. `tests/test_extras.py` holds it true to
 pyproject.toml. A table instead of the installed metadata: a checkout on `PYTHONPATH` has none."""

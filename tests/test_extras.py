@@ -13,14 +13,20 @@ from harness.extras import EXTRA_OF, MissingPackage, missing_package, need
 
 DEVELOPMENT = {"test", "docs", "lint", "typecheck"}
 """Extras that the program never imports."""
-SAME = {"PyYAML": "yaml", "vl-convert-python": "vl_convert", "rouge-score": "rouge_score"}
+SAME = {
+    "PyYAML": "yaml", "vl-convert-python": "vl_convert", "rouge-score": "rouge_score",
+    "mlflow-skinny": "mlflow",
+}  # fmt: skip
 """Distribution → the module that it is imported by, where that is not its name."""
 BROUGHT = {
     "pydantic_core": "pydantic", "markupsafe": "jinja2", "sympy": "math_verify", "triton": "torch",
 }  # fmt: skip
 """Module → the dependency that always brings it."""
-ALWAYS = ("backends/hf/", "tiny_models/", "pytest_plugin.py", "run/executors/warm.py")
-"""Files that are imported only where the extra `train`, or pytest, is installed."""
+ALWAYS = (
+    "backends/hf/", "tiny_models/", "pytest_plugin.py", "run/executors/warm.py",
+    *(f"trackers/{name}_run.py" for name in ("tensorboard", "mlflow", "wandb", "trackio")),
+)  # fmt: skip
+"""Files that are imported only where the extra `train`, that of a tracker, or pytest is installed."""
 
 
 @pytest.fixture(scope="module")

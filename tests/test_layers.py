@@ -6,7 +6,7 @@ import pytest
 
 FLOORS = """
 errors registry plugins extras
-statistics metrics
+statistics metrics trackers
 suite
 datasets endpoint
 results

@@ -19,8 +19,8 @@ from harness.results.result import CellResult, Run, by_id
 from harness.results.value import stored_directions
 
 MISSING = "no setting"
-NOT_SETTINGS = ("base_folder", "model.description", "seed")
-"""What differs between folders or seeds, and does not change the recipe."""
+NOT_SETTINGS = ("base_folder", "model.description", "report_to", "seed")
+"""What differs between folders or seeds, or is for trackers, and does not change the recipe."""
 
 
 @dataclass(frozen=True)

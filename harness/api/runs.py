@@ -127,6 +127,8 @@ class Report:
     """The HTML page."""
     files: tuple[Path, ...]
     """All files but the charts; the page among them."""
+    warnings: tuple[str, ...] = ()
+    """What experiment trackers say that could not be told of the run."""
 
     @property
     def left_out(self) -> str | None:
@@ -151,6 +153,7 @@ def report(
     templates: StrPath | None = None,
     texts: bool = True,
     json: bool = False,
+    report_to: str | Sequence[str] = (),
 ) -> Report:
     """Render the leaderboards of one run or several, from their files alone.
 
@@ -170,6 +173,8 @@ def report(
             data may not.
         json: Write ``results.json`` of a run with more than 20,000 records, too, which has
             ``results.parquet`` and ``results.csv`` alone otherwise.
+        report_to: Experiment trackers that get the run too: `tensorboard`, `mlflow`, `wandb`,
+            `trackio`, one or several.
 
     Raises:
         HarnessError: several runs, or a packed one, without ``output``; or ``pdf`` without a
@@ -183,6 +188,7 @@ def report(
         output = _own_directory(given)
     if pdf:
         browser()  # a missing one is said now, not after the work
+    trackers = _trackers(report_to, given)
     asked = {
         "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
     }  # fmt: skip
@@ -200,7 +206,34 @@ def report(
     page = Path(output) / "leaderboard.html"
     if pdf:
         files.append(print_pdf(page, page.with_suffix(".pdf")))
-    return Report(page, tuple(files))
+    warnings: list[str] = []
+    if trackers:
+        from harness.report.tracked import track
+
+        warnings = track(board, trackers, report=Path(output))
+    return Report(page, tuple(files), tuple(warnings))
+
+
+def _trackers(report_to: str | Sequence[str], runs: Sequence[RunLike]) -> tuple[str, ...]:
+    """The trackers ``report_to``, which can be told of the one run in its own directory.
+
+    Raises:
+        HarnessError: one is not known or not installed, or the run has no directory of its own.
+    """
+    from harness.trackers.names import TRACKERS, missing_reason, named
+
+    names = named([report_to] if isinstance(report_to, str) else list(report_to))
+    for name in names:
+        if name not in TRACKERS:
+            raise HarnessError(f'unknown tracker "{name}"', hint=did_you_mean(name, TRACKERS))
+        if reason := missing_reason(name):
+            raise HarnessError(reason)
+    if names:
+        (first, *more) = runs
+        if more or (not isinstance(first, Run) and Path(first).is_file()):
+            hint = "What a tracker knows of a run is noted in the run's directory."
+            raise HarnessError("trackers take one run, in its own directory", hint=hint)
+    return names
 
 
 def _objectives(wanted: Mapping[str, object]) -> Objectives:

@@ -149,6 +149,8 @@ class Outcome:
     """The leaderboard; None if nothing has changed since it was written."""
     rescored: int = 0
     """Cells that were scored again by newer metrics, without training."""
+    warnings: tuple[str, ...] = ()
+    """What experiment trackers say that could not be told of the run."""
 
     @property
     def left_out(self) -> str | None:
@@ -282,7 +284,17 @@ def _reported(plan: Plan, counts: dict[str, int]) -> Outcome:
         found = load_run(plan.run.directory)
     board = build_leaderboard(found)
     write_report(board, plan.run.directory)
-    return Outcome(plan.run.directory, counts, board, len(rescored))
+    warnings: list[str] = []
+    if names := _trackers(plan):
+        from harness.report.tracked import track
+
+        warnings = track(board, names, report=plan.run.directory)
+    return Outcome(plan.run.directory, counts, board, len(rescored), tuple(warnings))
+
+
+def _trackers(plan: Plan) -> tuple[str, ...]:
+    """Every tracker that a cell of ``plan`` reports to."""
+    return tuple(dict.fromkeys(name for d in plan.decisions for name in d.cell.report_to))
 
 
 def missing_here(plan: Plan) -> str | None:
@@ -307,7 +319,10 @@ def _need_packages(plan: Plan, what: str) -> None:
 def _is_up_to_date(plan: Plan) -> bool:
     """Whether every cell is current or skipped, and the written reports show their results."""
     from harness.report.files import is_written
+    from harness.report.tracked import is_tracked
 
     if plan.of("run") or not is_planned(plan) or not is_written(plan.run.directory):
+        return False
+    if not is_tracked(plan.run.directory, _trackers(plan)):
         return False
     return not any(is_outdated(cell) for cell in load_run(plan.run.directory).cells)

@@ -120,6 +120,18 @@ class Backend(AnsweringBackend, Protocol):
         """
 
 
+TellStep = Callable[[Mapping[str, float]], None]
+"""Is called with each record of a training's log when it is there; the step is in it."""
+
+
+@runtime_checkable
+class ReportsSteps(Protocol):
+    """A backend that can tell of its steps while it trains; others do so with `Training.log`."""
+
+    def report_steps(self, tell: TellStep) -> None:
+        """Call ``tell`` with each record of the log from now on."""
+
+
 @runtime_checkable
 class ScoresEndings(Protocol):
     """A backend that can also score a control set; asked where a suite has one."""

@@ -175,6 +175,8 @@ def run(
         print_leaderboard(outcome.board, console(), full=full)
         if outcome.left_out:
             say(outcome.left_out, err=True)
+    for warning in outcome.warnings:
+        say(f"warning: {warning}", err=True)
     say(outcome.summary)
     sys.exit(outcome.exit_code(strict=strict))
 

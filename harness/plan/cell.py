@@ -48,6 +48,9 @@ class Cell:
     """What loads, answers and measures: a name in the registry of backends."""
     serve: str = "attached"
     """What is scored: `attached`, `merged` or `requantized`."""
+    report_to: tuple[str, ...] = ()
+    """The experiment trackers that are told of it. They change no result, so neither do these names
+    the fingerprint: a finished cell stays current."""
     measures: bool = True
     """Whether speed is measured here, and not in another cell of the same model × quantization ×
     adapter; see `harness.plan.measuring`."""
@@ -137,7 +140,11 @@ def cell_of_record(record: Mapping[str, Any]) -> Cell:
         task = resolve_task(dataset, folder, evaluation, baseline=baseline)
     if "trained_on" in rest:
         rest["trained_on"] = DatasetEntry(**rest["trained_on"])
-    return Cell(**{**rest, "model": ModelCard(**record["model"]), "dataset": dataset, "task": task})
+    made = {
+        "model": ModelCard(**record["model"]), "dataset": dataset, "task": task,
+        "report_to": tuple(record.get("report_to", ())),
+    }  # fmt: skip
+    return Cell(**{**rest, **made})
 
 
 def evaluated(cell: Cell, **options: object) -> Cell:
@@ -161,6 +168,7 @@ def fingerprint(cell: Cell, *, content: dict[str, str]) -> str:
     record = cell_record(cell)
     record.pop("base_folder")
     record["model"] = identity_of(record["model"], cell.model)
+    record.pop("report_to")
     if cell.model.is_local:  # its files are hashed in `content`; where they lie is no setting
         record["model"].pop("source")
     record["content"] = content

@@ -29,7 +29,7 @@ from harness.plan.hub import (
 from harness.plan.modules import layer_names, target_error
 from harness.plan.task import Task, resolve_task
 from harness.registry import did_you_mean
-from harness.suite.loading import by_line, read_suite
+from harness.suite.loading import by_line, option_blocks, read_suite
 from harness.suite.model_card import ModelCard
 from harness.suite.repair import STAND_IN
 from harness.suite.schema import (
@@ -45,6 +45,7 @@ from harness.suite.schema import (
 )
 from harness.suite.tiny_twin import tiny_twin
 from harness.suite.yaml_file import YamlFile
+from harness.trackers.names import TRACKERS, missing_reason, named
 
 MetricCheck = Callable[[Evaluation, Task], None]
 """Loads the extra metrics of an evaluation; raises where one cannot be loaded."""
@@ -139,6 +140,7 @@ class _Check:
         yield from self._included()
         yield from self._bases()
         yield from self._targets()
+        yield from self._trackers()
         yield from self._tiny()
 
     def _problem(self, place: list[str | int], error: HarnessError) -> str:
@@ -258,6 +260,14 @@ class _Check:
                 if error := target_error(targets, names, card.name):
                     place: list[str | int] = ["matrix", "adapter", number, "config"]
                     yield self._problem([*place, "target_modules"], error)
+
+    def _trackers(self) -> Iterator[str]:
+        """Trackers that are not installed here."""
+        for block in option_blocks(self.suite):
+            if block.kind == "training" and "report_to" in block.options:
+                for name in named(block.options["report_to"]):
+                    if name in TRACKERS and (reason := missing_reason(name)):
+                        yield self._problem([*block.place, "report_to"], HarnessError(reason))
 
     def _excluded(self, **pair: str) -> bool:
         """Whether a rule of `exclude` takes out every cell of the pair of names, by axis."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from harness.suite.schema import (
     Suite,
     entry_of,
 )
+from harness.trackers.names import named
 
 DEFAULT_TRAINING: Options = {"num_train_epochs": 1, "learning_rate": 2e-4, "loss_on": "answer"}
 
@@ -115,6 +117,7 @@ class _Resolver:
         if trainer is not None:
             entries = [quantization, adapter, trainer, self._entry("model", point)]
             merged["training"] = self._merged(entries, card, point)["training"]
+        report_to = named(merged["training"].pop("report_to", None))
         return Cell(
             model=card,
             quantization=quantization.name,
@@ -135,13 +138,14 @@ class _Resolver:
             backend=self.backend,
             serve="attached" if adapter is None else adapter.serve,
             trained_on=trainer and trainer.model_copy(update={key: {} for key in OVERRIDES}),
+            report_to=report_to,
         )
 
     def _served(self, point: Options, card: ModelCard) -> Cell:
         dataset: DatasetEntry = self._entry("dataset", point)
         refuse_served_task(dataset, card, self.path)
         merged = self._merged([dataset, self._entry("model", point)], card, point)
-        return served_cell(
+        cell = served_cell(
             card,
             dataset.model_copy(update={key: {} for key in OVERRIDES}),
             self._evaluation(merged["evaluation"]),
@@ -149,6 +153,7 @@ class _Resolver:
             suite=self.path,
             local=[name for name in self.entries["model"] if not self.is_served(name)],
         )
+        return replace(cell, report_to=named(merged["training"].get("report_to")))
 
     def _entry(self, axis: str, point: Options) -> Any:
         name = point[axis]

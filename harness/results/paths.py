@@ -108,6 +108,11 @@ class CellPaths:
         return self.directory.parents[1] / "overlap"
 
     @property
+    def tracking(self) -> Path:
+        """Experiment tracker → how it finds the cell's run again."""
+        return self.directory / "tracking.json"
+
+    @property
     def log(self) -> Path:
         """Everything the libraries printed."""
         return self.directory / "cell.log"
@@ -135,6 +140,11 @@ class RunPaths:
     def cells(self) -> Path:
         """The folder of all cells."""
         return self.directory / "cells"
+
+    @property
+    def trackers(self) -> Path:
+        """Files of experiment trackers, such as TensorBoard's."""
+        return self.directory / "trackers"
 
     @property
     def suite(self) -> Path:

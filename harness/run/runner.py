@@ -34,7 +34,9 @@ def run_suite(
     write_plan(plan, surroundings)
     jobs = {d.key: d for d in plan.of("run")}
     for decision in jobs.values():
-        _prepare(plan.run.cell(decision.key), decision.job(surroundings))
+        # what trackers call it: on another machine the folders have other names
+        names = {"suite": plan.suite.name, "run": plan.run.directory.resolve().name}
+        _prepare(plan.run.cell(decision.key), {**decision.job(surroundings), **names})
     counts = {
         "ok": 0,
         "failed": 0,

@@ -20,6 +20,7 @@ from harness.results.reading import read_predictions
 from harness.results.stages import StageRecord
 from harness.run.finite import OVERFLOW, take_out
 from harness.scoring.scoring import attach_examples
+from harness.trackers.client import Tracking
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Story:
     splits: Splits
     job: Mapping[str, Any]
     """``cell.json``."""
+    tracking: Tracking | None = None
+    """The experiment trackers that follow it."""
     records: list[Prediction] = field(default_factory=list)
     """One per test example."""
     repeats: dict[str, list[Prediction]] = field(default_factory=dict)

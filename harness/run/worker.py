@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from harness.backends.base import (
     Alone,
@@ -19,6 +20,7 @@ from harness.backends.base import (
     Answers,
     Asking,
     Device,
+    ReportsSteps,
     ScoresEndings,
     elapsed,
     training_backend,
@@ -44,19 +46,30 @@ from harness.run.outcome import outcome_of
 from harness.run.placing import placed
 from harness.run.repeats import repeats_of
 from harness.run.story import Story, read_answers, write_answers
+from harness.run.tracking import finished, tracked
 from harness.scoring.extra import check_extra_metrics
 from harness.scoring.forgetting import control_records
+from harness.trackers.client import Tracking
 
 
 def run_cell(paths: CellPaths, device: Device) -> CellResult:
     """The result of the cell in ``paths``: data, training, answers, measurements, scores.
 
     A stage that this cell, or an earlier one of other settings, has done under the same
-    fingerprint is not done again.
+    fingerprint is not done again. Experiment trackers, if the suite names any, follow it.
     """
-    started = time.monotonic()
     job = read_json(paths.cell)
     cell = cell_of_record(job["cell"])
+    with tracked(paths, job) as tracking:
+        result = finished(tracking, paths, _outcome(cell, job, paths, device, tracking))
+    save_result(paths, result)
+    return result
+
+
+def _outcome(
+    cell: Cell, job: Mapping[str, Any], paths: CellPaths, device: Device, tracking: Tracking | None
+) -> CellResult:
+    started = time.monotonic()
     device.stage("data")
     splits = load_splits(
         cell.dataset, Path(cell.base_folder), trained_on=cell.trained_on, cache=paths.overlap
@@ -64,7 +77,7 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     check_inputs(cell, job)
     check_extra_metrics(cell.evaluation, cell.task)  # a mistake in one must not cost a training
     check_leakage(splits.counts, cell.evaluation)
-    story = Story(cell, paths, device, splits, job)
+    story = Story(cell, paths, device, splits, job, tracking=tracking)
     for stage in stages_of(cell):
         if stage != "score":
             _pass(story, stage)
@@ -78,7 +91,6 @@ def run_cell(paths: CellPaths, device: Device) -> CellResult:
     result = replace(result, companions=companions_of(paths))
     if paths.adapter.is_dir():
         write_text(paths.adapter / "README.md", adapter_card(result, source=cell.model.source))
-    save_result(paths, result)
     return result
 
 
@@ -115,6 +127,8 @@ def _train(story: Story) -> StageRecord:
     story.device.stage("train")
     began = time.monotonic()
     backend = training_backend(as_trained(cell), paths, story.device)
+    if story.tracking and isinstance(backend, ReportsSteps):
+        backend.report_steps(story.tracking.log)
     trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
     timings = {
         "train": trained.seconds,

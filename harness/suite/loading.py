@@ -74,7 +74,7 @@ def by_line(problems: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(problems), key=line)
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """A block of pass-through options."""
 
     place: list[str | int]
@@ -87,7 +87,7 @@ class _Block(NamedTuple):
 
 def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
     problems: list[str] = []
-    for block in _option_blocks(suite):
+    for block in option_blocks(suite):
         under = getattr(suite, block.kind) if block.kind in ("training", "generation") else {}
         found = [*_key_problems(block), *contradictions(block.kind, {**under, **block.options})]
         for key, text in found:
@@ -97,7 +97,7 @@ def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
     return problems
 
 
-def _key_problems(block: _Block) -> Iterator[tuple[str, str]]:
+def _key_problems(block: Block) -> Iterator[tuple[str, str]]:
     managed = passthrough.MANAGED_TRAINING_KEYS if block.kind == "training" else frozenset()
     for key in block.options:
         if key in managed:
@@ -117,41 +117,42 @@ def _evaluation_problems(options: Options) -> Iterator[tuple[str, str]]:
             yield str(problem["loc"][0]), problem["msg"].removeprefix("Value error, ")
 
 
-def _option_blocks(suite: Suite) -> Iterator[_Block]:
+def option_blocks(suite: Suite) -> Iterator[Block]:
+    """Every block of pass-through options of ``suite``, with its place in the file."""
     known: dict[str, Mapping[str, str]] = {
         "training": passthrough.training_keys(),
         "generation": passthrough.generation_keys(),
         "evaluation": dict.fromkeys(Evaluation.model_fields, "any"),
     }
     for kind in ("training", "generation"):
-        yield _Block([kind], getattr(suite, kind), kind, known[kind])
+        yield Block([kind], getattr(suite, kind), kind, known[kind])
     for number, point in enumerate(suite.matrix.training):
         place: list[str | int] = ["matrix", "training", number, "options"]
-        yield _Block(place, point.options, "training", known["training"])
+        yield Block(place, point.options, "training", known["training"])
     for kind in known if suite.tiny else ():
-        yield _Block(["tiny", kind], getattr(suite.tiny, kind), kind, known[kind])
+        yield Block(["tiny", kind], getattr(suite.tiny, kind), kind, known[kind])
     for axis in AXES[:-1]:
         for number, entry in enumerate(getattr(suite.matrix, axis)):
             if isinstance(entry, Entry):
                 place = ["matrix", axis, number]
                 for kind in known:
-                    yield _Block([*place, kind], getattr(entry, kind), kind, known[kind])
+                    yield Block([*place, kind], getattr(entry, kind), kind, known[kind])
                 yield from _config_blocks(entry, place)
     for number, included in enumerate(suite.include):
         for kind in known:
             if isinstance(included.get(kind), dict):
-                yield _Block(["include", number, kind], included[kind], kind, known[kind])
+                yield Block(["include", number, kind], included[kind], kind, known[kind])
 
 
-def _config_blocks(entry: Entry, place: list[str | int]) -> Iterator[_Block]:
+def _config_blocks(entry: Entry, place: list[str | int]) -> Iterator[Block]:
     where = [*place, "config"]
     if isinstance(entry, QuantizationEntry):
         config = entry.config or {}
         keys = passthrough.quantization_keys(config.get("quant_method"))
-        yield _Block(where, config, "quantization", keys)
+        yield Block(where, config, "quantization", keys)
     if isinstance(entry, AdapterEntry):
         keys = passthrough.adapter_keys(entry.peft_type)
-        yield _Block(where, entry.config, "adapter", keys)
+        yield Block(where, entry.config, "adapter", keys)
 
 
 def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:

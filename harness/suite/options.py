@@ -16,6 +16,8 @@ from importlib.resources import files
 from typing import Any
 
 from harness.registry import did_you_mean
+from harness.trackers.names import KIND as REPORT_TO
+from harness.trackers.names import TRACKERS, has_unknown
 
 Options = Mapping[str, Any]
 KINDS: dict[str, tuple[type, ...]] = {
@@ -122,6 +124,10 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             )
         },
         "num_train_epochs": (_no_steps, "must be above 0, or nothing is trained"),
+        "report_to": (
+            lambda o: has_unknown(o["report_to"]),
+            f"a list holds names of trackers alone: {', '.join(TRACKERS)}",
+        ),
         "save_strategy": (lambda o: o["save_strategy"] == "best", _NO_EVALUATION),
         "save_steps": (
             lambda o: o.get("save_strategy") != "steps" or o["save_steps"] <= 0,
@@ -206,7 +212,7 @@ FULL = "full"
 
 MANAGED_TRAINING_KEYS = frozenset(
     {
-        "output_dir", "seed", "data_seed", "report_to", "push_to_hub", "disable_tqdm",
+        "output_dir", "seed", "data_seed", "push_to_hub", "disable_tqdm",
         "completion_only_loss", "assistant_only_loss", "dataset_text_field", "run_name",
         "logging_dir", "use_cpu", "resume_from_checkpoint", "remove_unused_columns",
     }
@@ -223,7 +229,12 @@ def _snapshot() -> Mapping[str, Any]:
 
 def training_keys() -> dict[str, str]:
     """What `training` takes: `SFTConfig`'s fields and the harness's own, each with its kind."""
-    return {**_snapshot()["training"], "loss_type": LOSS_TYPES, **HARNESS_TRAINING_KEYS}
+    return {
+        **_snapshot()["training"],
+        "loss_type": LOSS_TYPES,
+        "report_to": REPORT_TO,
+        **HARNESS_TRAINING_KEYS,
+    }
 
 
 def training_value(training: Options, key: str) -> Any:

@@ -19,6 +19,7 @@ from harness.backends.base import (
     EndingScores,
     Piece,
     TaskRun,
+    TellStep,
     Training,
     without_missing,
 )
@@ -51,12 +52,17 @@ class HFBackend:
         self._device = device
         self._kind = kind_of(cell)
         self._model: PreTrainedModel | None = None
+        self._tell: TellStep | None = None
 
     @property
     def model(self) -> PreTrainedModel:
         """What `load` loaded."""
         assert self._model is not None, "load comes first"
         return self._model
+
+    def report_steps(self, tell: TellStep) -> None:
+        """Call ``tell`` with each record of the training's log when it is there."""
+        self._tell = tell
 
     def fine_tune(self, train: Sequence[Example], accept: AcceptRows) -> Training:
         """Train the adapter on a fresh base and save it."""
@@ -67,7 +73,7 @@ class HFBackend:
         facts = census(model)
         scratch, checkpoints = tempfile.TemporaryDirectory(), self._checkpoints(train)
         with scratch as folder, memory_peak("train_peak") as peak, energy() as used:
-            trained = kind.train(model, rows, Path(folder), checkpoints)
+            trained = kind.train(model, rows, Path(folder), checkpoints, tell=self._tell)
         seconds = trained.seconds - self._device.paused_seconds(trained.started)
         # of an interrupted training nobody counted the energy of the sittings before
         resumed = checkpoints is not None and checkpoints.found is not None

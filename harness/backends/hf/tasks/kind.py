@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, BackendResult
+from harness.backends.base import Asking, BackendResult, TellStep
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
@@ -27,9 +27,12 @@ class TaskKind(Protocol):
 
     def train(
         self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None, *, tell: TellStep | None = None,
     ) -> Trained:  # fmt: skip
-        """Train the adapter of ``model`` on ``rows``, from the last of ``checkpoints`` on."""
+        """Train the adapter of ``model`` on ``rows``, from the last of ``checkpoints`` on.
+
+        ``tell`` gets each record of the log when it is there.
+        """
 
     def cost(
         self, model: PreTrainedModel, census: Mapping[str, Any], trained: Trained, seconds: float

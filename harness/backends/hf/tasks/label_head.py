@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking
+from harness.backends.base import Asking, TellStep
 from harness.backends.hf.decoding.decode import decoding_facts
 from harness.backends.hf.decoding.heads import head_scores
 from harness.backends.hf.encoding import TrainingRows
@@ -39,10 +39,10 @@ class LabelHead(PretrainedTask):
 
     def train(
         self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None, *, tell: TellStep | None = None,
     ) -> Trained:  # fmt: skip
         """The adapter and the head trained on ``rows``."""
-        return train_labels(model, self.tokenizer, self.cell, rows, scratch, checkpoints)
+        return train_labels(model, self.tokenizer, self.cell, rows, scratch, checkpoints, tell=tell)
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from harness.backends.base import Asking, BackendResult, without_missing
+from harness.backends.base import Asking, BackendResult, TellStep, without_missing
 from harness.backends.hf.counters.ceilings import (
     decoding_share,
     multiplied_params,
@@ -64,11 +64,12 @@ class RandomWeights:
 
     def train(
         self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None, *, tell: TellStep | None = None,
     ) -> Trained:  # fmt: skip
         """A few optimizer steps, too few to be worth a checkpoint."""
         options = {**arguments_of(self.cell, model, scratch), "max_steps": self._steps()}
-        return train_rows(model, self.tokenizer, options, rows.rows, rows.audit["tokens"])
+        tokens = rows.audit["tokens"]
+        return train_rows(model, self.tokenizer, options, rows.rows, tokens, tell=tell)
 
     def _steps(self) -> int:
         steps = int(self.cell.training.get("max_steps", DEFAULT_STEPS))

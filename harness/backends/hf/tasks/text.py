@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from harness.backends.base import Asking, Piece, without_missing
+from harness.backends.base import Asking, Piece, TellStep, without_missing
 from harness.backends.hf.counters.energy import energy
 from harness.backends.hf.decoding.decode import decode, decoding_facts, fixed_length
 from harness.backends.hf.decoding.likelihood import score_answers
@@ -45,10 +45,10 @@ class TextTask(PretrainedTask):
 
     def train(
         self, model: PreTrainedModel, rows: TrainingRows, scratch: Path,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None, *, tell: TellStep | None = None,
     ) -> Trained:  # fmt: skip
         """The adapter trained on ``rows``."""
-        return train_text(model, self.tokenizer, self.cell, rows, scratch, checkpoints)
+        return train_text(model, self.tokenizer, self.cell, rows, scratch, checkpoints, tell=tell)
 
     def predict(
         self, model: PreTrainedModel, test: Sequence[Example], asking: Asking

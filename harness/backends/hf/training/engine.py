@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, set_seed
 
+from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
 from harness.backends.hf.training.buckets import size_for, sizes_of
 from harness.backends.hf.training.captured import CannotCapture, CapturedSteps
@@ -26,6 +27,7 @@ from harness.backends.hf.training.eager import EagerSteps, Steps
 from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import Row
+from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog
 from harness.backends.hf.training.steps import (
     Step,
     counts_first_label,
@@ -39,8 +41,6 @@ LOOK_EVERY = 8
 """Steps between looks at the device's numbers on CUDA: a look waits for it."""
 WORTH_CAPTURING = 10
 """Steps below which a capture, which takes some four eager steps, does not pay."""
-LOSS, ENTROPY, ACCURACY, NORM = range(4)
-"""Columns of what is noted of a step."""
 
 
 @dataclass
@@ -57,6 +57,8 @@ class FlatTraining:
     """Whether steps are captured, on a CUDA device, where they can be."""
     checkpoints: Checkpoints | None = None
     """Where checkpoints are written, and the one to go on from, where the suite sets them."""
+    tell: TellStep | None = None
+    """Gets each record of the log when it is there, on CUDA some steps later."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
     """The learning rate that each of its groups begins with."""
@@ -83,12 +85,13 @@ class FlatTraining:
         with flat_attention(model):
             maker = self._maker(steps)
             rates = rates_of(arguments, self._peaks, len(steps))
+            log = StepLog(steps, rates, self.rows, int(arguments.logging_steps), self.tell)
             first, saves = self._resume(), saving_steps(steps, arguments)
             self._ends.append((first, time.monotonic()))
             for number in range(first, len(steps)):
                 done = number + 1
                 self._step(maker, number, steps[number], rates[number])
-                self._look(done, last=done == len(steps) or done in saves)
+                self._look(log, done, last=done == len(steps) or done in saves)
                 if done in saves:
                     self._save(done, started)
         synchronize()
@@ -97,7 +100,7 @@ class FlatTraining:
             seconds += self.checkpoints.seconds
         peak = torch.cuda.max_memory_allocated() / MIB if torch.cuda.is_available() else None
         return Trained(
-            log=self._log(steps, rates),
+            log=log.records,
             seconds=seconds,
             tokens=round(tokens * steps[-1].epoch),
             steps=len(steps),
@@ -197,14 +200,16 @@ class FlatTraining:
             self._noted[number, ENTROPY:NORM] += numbers[ENTROPY:NORM] / len(batches)
         self._noted[number, NORM] = maker.update(rate)
 
-    def _look(self, done: int, *, last: bool) -> None:
-        """Note the time, where that does not make the device wait; stop at a loss of NaN."""
+    def _look(self, log: StepLog, done: int, *, last: bool) -> None:
+        """Note the time and the log, where the device need not wait; stop at a loss of NaN."""
         if self.model.device.type == "cuda" and not last and done % LOOK_EVERY:
             return
         since = self._ends[-1][0]
-        losses = self._noted[since:done, LOSS].tolist()  # waits for the device
+        begin = min(since, log.begin)  # of a resumed training all that it had noted before
+        noted = self._noted[begin:done].tolist()  # waits for the device
         self._ends.append((done, time.monotonic()))
-        if any(loss != loss for loss in losses):
+        log.take(noted[log.begin - begin :], done)
+        if any(row[LOSS] != row[LOSS] for row in noted[since - begin :]):
             raise FloatingPointError("the training loss is NaN; lower the learning rate")
 
     def _median(self) -> float:
@@ -213,35 +218,6 @@ class FlatTraining:
         ends = self._ends[1:] if len(self._ends) > 2 else self._ends
         gaps = [(b - a) / (j - i) for (i, a), (j, b) in pairwise(ends)]
         return statistics.median(gaps) if gaps and ends[-1][0] > 1 else 0.0
-
-    def _log(self, steps: list[Step], rates: list[tuple[float, ...]]) -> list[dict[str, float]]:
-        """What the trainer would have logged, from the numbers of each step."""
-        noted = self._noted.tolist()
-        every = int(self.arguments.logging_steps)
-        log, tokens = list[dict[str, float]](), 0
-        for number, step in enumerate(steps):
-            tokens += sum(len(self.rows[i].ids) for batch in step.batches for i in batch)
-            if (number + 1) % every:
-                continue
-            part, weights = noted[number + 1 - every : number + 1], [
-                len(s.batches) for s in steps[number + 1 - every : number + 1]
-            ]  # fmt: skip
-            log.append({
-                "loss": sum(row[LOSS] for row in part) / every,
-                "grad_norm": part[-1][NORM],
-                "learning_rate": rates[number][0],
-                "entropy": _mean([row[ENTROPY] for row in part], weights),
-                "mean_token_accuracy": _mean([row[ACCURACY] for row in part], weights),
-                "num_tokens": float(tokens),
-                "epoch": step.epoch,
-                "step": number + 1,
-            })  # fmt: skip
-        return log
-
-
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    """The mean over batches, of which each value stands for some."""
-    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
 
 
 def in_float32(model: PreTrainedModel) -> None:

@@ -18,6 +18,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import free
 from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
@@ -30,7 +31,7 @@ from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.packing import check_packing
 from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
-from harness.backends.hf.training.trl_run import keeps_sums, run_trainer
+from harness.backends.hf.training.trl_run import keeps_sums, run_trainer, telling
 from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
 from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
@@ -47,12 +48,14 @@ def train_text(
     rows: TrainingRows,
     scratch: Path,
     checkpoints: Checkpoints | None = None,
+    *,
+    tell: TellStep | None = None,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
     checkpoints = _usable(checkpoints, model)
     options = arguments_of(cell, model, scratch, checkpoints)
     tokens = rows.audit["tokens"]
-    return train_rows(model, tokenizer, options, rows.rows, tokens, checkpoints)
+    return train_rows(model, tokenizer, options, rows.rows, tokens, checkpoints, tell=tell)
 
 
 def train_rows(
@@ -62,8 +65,13 @@ def train_rows(
     rows: Sequence[Mapping[str, Any]],
     tokens: int,
     checkpoints: Checkpoints | None = None,
+    *,
+    tell: TellStep | None = None,
 ) -> Trained:
-    """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all."""
+    """``model``'s adapter trained on ``rows`` of ids and labels, ``tokens`` in all.
+
+    ``tell`` gets each record of the log when it is there, from either engine.
+    """
     check_context(model, (len(row["input_ids"]) for row in rows), "training rows")
     if options.get("packing") or options.get("padding_free"):
         check_packing(model, rows)
@@ -80,7 +88,8 @@ def train_rows(
         if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
             reason = reason or earlier.reason
         if reason is None:
-            found = _by_engine(model, rows, tokens, arguments, ratio, checkpoints)
+            flat = FlatTraining(model, [], arguments, ratio, checkpoints=checkpoints, tell=tell)
+            found = _by_engine(flat, rows, tokens)
             if isinstance(found, Trained):
                 return found
             reason = found
@@ -88,7 +97,7 @@ def train_rows(
             checkpoints.begin_anew(f"TRL trains ({reason}), which cannot read it")
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=_dataset(rows),
-            processing_class=tokenizer, callbacks=_callbacks(model),
+            processing_class=tokenizer, callbacks=[*_callbacks(model), *telling(tell)],
             optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
         )  # fmt: skip
         in_float32(model)  # again: TRL halves them when quantized
@@ -109,10 +118,10 @@ def _usable(checkpoints: Checkpoints | None, model: PreTrainedModel) -> Checkpoi
 
 
 def _by_engine(
-    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], tokens: int, arguments: Any,
-    ratio: float | None, checkpoints: Checkpoints | None = None,
-) -> Trained | str:  # fmt: skip
-    """Train by the harness's engine; where that cannot be, why not, and ``model`` as it was."""
+    training: FlatTraining, rows: Sequence[Mapping[str, Any]], tokens: int
+) -> Trained | str:
+    """Train by the harness's engine; where that cannot be, why not, and the model as it was."""
+    model, arguments = training.model, training.arguments
     kept = kept_rows(rows, arguments)
     if not kept:
         return "no row has a token to learn"
@@ -122,9 +131,8 @@ def _by_engine(
     trained = [p for p in model.parameters() if p.requires_grad]
     before = [p.detach().to("cpu", copy=True) for p in trained if p.is_cuda]
     try:
-        return FlatTraining(model, rows_of(kept), arguments, ratio, checkpoints=checkpoints).run(
-            tokens
-        )
+        training.rows = rows_of(kept)
+        return training.run(tokens)
     except torch.OutOfMemoryError:
         # it holds the logits of all answer tokens, of which TRL holds a few
         with torch.no_grad():
@@ -179,6 +187,8 @@ def train_labels(
     rows: TrainingRows,
     scratch: Path,
     checkpoints: Checkpoints | None = None,
+    *,
+    tell: TellStep | None = None,
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     checkpoints = _usable(checkpoints, model)
@@ -193,6 +203,7 @@ def train_labels(
         args=_on_one_device(TrainingArguments(**options)),
         train_dataset=_dataset(rows.rows),
         data_collator=DataCollatorWithPadding(tokenizer),
+        callbacks=telling(tell),
     )
     try:
         in_float32(model)

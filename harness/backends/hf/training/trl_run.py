@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, Trainer, TrainerCallback
 
+from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import MIB, synchronize, training_parts
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained
@@ -95,6 +96,29 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         """Median seconds of a step after the first; 0 for a single one."""
         gaps = [b - a for a, b in pairwise(self._ends)]
         return statistics.median(gaps) if gaps else 0.0
+
+
+class _Telling(TrainerCallback):  # type: ignore[misc]
+    """Tells somebody of each record of the log, as the log will hold it."""
+
+    def __init__(self, tell: TellStep) -> None:
+        self._tell = tell
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Pass on what an interrupted training had logged, which this one goes on from."""
+        for record in state.log_history:
+            if "loss" in record:
+                self._tell(_numbers(record))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Pass on the numbers of a step; the summary at the end has no `loss`."""
+        if logs and "loss" in logs:
+            self._tell(_numbers({**logs, "step": state.global_step}))
+
+
+def telling(tell: TellStep | None) -> list[TrainerCallback]:
+    """The callbacks of a trainer that pass its log on to ``tell``."""
+    return [] if tell is None else [_Telling(tell)]
 
 
 class _Sealing(TrainerCallback):  # type: ignore[misc]

@@ -19,9 +19,11 @@ from transformers import (
     Qwen3Config,
     set_seed,
 )
+from transformers.integrations import rewrite_logs
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.training.trainer import train_rows
+from harness.trackers.scalars import step_numbers
 
 SIZES = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -156,7 +158,7 @@ def tokenizer(root):
     return AutoTokenizer.from_pretrained(root / "models" / "tiny" / "tiny-qwen2")
 
 
-def trained(case, engine, tokenizer, folder):
+def trained(case, engine, tokenizer, folder, tell=None):
     model, rows = model_of(case, tokenizer.name_or_path), rows_of(case.equal)
     options = {
         "output_dir": str(folder), "use_cpu": True, "seed": 7, "data_seed": 7, "report_to": "none",
@@ -165,7 +167,8 @@ def trained(case, engine, tokenizer, folder):
         "per_device_train_batch_size": 4, "learning_rate": 5e-3, "max_length": 64,
         **case.training, "engine": engine,
     }  # fmt: skip
-    done = train_rows(model, tokenizer, options, rows, sum(len(r["input_ids"]) for r in rows))
+    tokens = sum(len(r["input_ids"]) for r in rows)
+    done = train_rows(model, tokenizer, options, rows, tokens, tell=tell)
     assert done.how["engine"] == {"auto": "flat"}.get(engine, engine), done.how
     weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad])
     return done, weights
@@ -208,3 +211,17 @@ def test_unpacked_weights_give_the_numbers_of_packed_ones(tokenizer, tmp_path):
     unpacked, _ = trained(case[True], "auto", tokenizer, tmp_path / "b")
     losses = [[record["loss"] for record in done.log] for done in (packed, unpacked)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["trl", "auto"])
+def test_each_record_of_the_log_is_told_when_it_is_there(engine, tokenizer, tmp_path):
+    """Both engines tell what their log holds, under the names of transformers' own callbacks."""
+    told = []
+    case = Case({"logging_steps": 2})
+    done, weights = trained(case, engine, tokenizer, tmp_path / "a", tell=told.append)
+    assert told == done.log
+    assert [record["step"] for record in told] == [2, 4]
+    silent, same = trained(case, engine, tokenizer, tmp_path / "b")
+    assert silent.log == done.log
+    assert torch.equal(weights, same)
+    assert step_numbers(told[0]) == rewrite_logs(told[0])

@@ -1,0 +1,31 @@
+"""The trackers that `training.report_to` names, and the package that each of them needs."""
+
+from __future__ import annotations
+
+from harness.extras import how, is_installed
+
+TRACKERS = {name: name for name in ("tensorboard", "mlflow", "wandb", "trackio")}
+"""What a suite writes → the module that is imported."""
+OFF = "none"
+"""How transformers writes that nothing is reported."""
+KIND = "|".join([*(f"={name}" for name in [*TRACKERS, OFF]), "list", "none"])
+"""What `report_to` may be, as kinds of values are written. transformers' `all` is refused: which
+trackers that means depends on what is installed where a suite happens to run."""
+
+
+def has_unknown(report_to: object) -> bool:
+    """Whether a list of trackers holds something else."""
+    return isinstance(report_to, list | tuple) and not all(
+        isinstance(name, str) and name in TRACKERS for name in report_to
+    )
+
+
+def named(report_to: object) -> tuple[str, ...]:
+    """The trackers that a valid value of `report_to` names, each once."""
+    listed = report_to if isinstance(report_to, list | tuple) else [report_to]
+    return tuple(dict.fromkeys(str(name) for name in listed if name not in (None, OFF)))
+
+
+def missing_reason(name: str) -> str | None:
+    """Why the tracker ``name`` cannot be used here, and what to do; None if it can."""
+    return None if is_installed(name) else f"{name} is not installed: {how(name)}"
