@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from harness.api.gate import update_baseline as update_baseline
     from harness.api.importing import import_answers as import_answers
     from harness.api.importing import import_results as import_results
+    from harness.api.judging import judge as judge
+    from harness.api.judging import judge_sample as judge_sample
     from harness.api.models import build_model as build_model
     from harness.api.models import describe_model as describe_model
     from harness.api.models import list_models as list_models
@@ -61,6 +63,8 @@ __all__ = [
     "find_cells",
     "import_answers",
     "import_results",
+    "judge",
+    "judge_sample",
     "leaderboard",
     "list_models",
     "load_baseline",
@@ -90,6 +94,8 @@ _HOMES = {
     "find_cells": "harness.api.runs",
     "import_answers": "harness.api.importing",
     "import_results": "harness.api.importing",
+    "judge": "harness.api.judging",
+    "judge_sample": "harness.api.judging",
     "leaderboard": "harness.api.runs",
     "list_models": "harness.api.models",
     "load_baseline": "harness.api.gate",

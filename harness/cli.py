@@ -19,6 +19,7 @@ from harness.commands.ending import ended
 from harness.commands.import_ import import_
 from harness.commands.init import init
 from harness.commands.interrupt import one_interrupt
+from harness.commands.judge import judge
 from harness.commands.merge import merge
 from harness.commands.models import models
 from harness.commands.predict import predict
@@ -77,6 +78,7 @@ COMMANDS = (
     models,
     predict,
     push,
+    judge,
     clean,
 )
 for command in COMMANDS:

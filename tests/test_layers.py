@@ -11,7 +11,7 @@ suite
 datasets endpoint
 results
 plan
-scoring
+scoring judging
 backends tiny_models
 run importers analysis starter doctor
 report

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from harness.endpoint.answer_cache import AnswerCache, default_path, is_switched_off, key_of
 from harness.endpoint.chat import Reply
 from harness.endpoint.client import Asked, Client
+from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
 
 CHECKED = 3
@@ -52,7 +53,18 @@ class Tally:
     """Why answers ended → answers."""
     prompt_tokens: int = 0
     new_tokens: int = 0
+    """Of all answers, cached ones included."""
+    asked_prompt_tokens: int = 0
+    asked_new_tokens: int = 0
+    """Of the answers that were asked for now, which cost money now."""
     notes: list[str] = field(default_factory=list)
+
+    def paid(self, asked: Asked) -> None:
+        """Count what was asked for now."""
+        self.asked += 1
+        self.seconds.append(asked.seconds)
+        self.asked_prompt_tokens += asked.reply.prompt_tokens or 0
+        self.asked_new_tokens += asked.reply.new_tokens or 0
 
     def add(self, reply: Reply) -> None:
         """Count ``reply``."""
@@ -103,42 +115,62 @@ class Asker:
             HarnessError: a question has no answer after all retries. Those that have one are in
                 the cache.
         """
-        cache = self._cache if keep else None
-        keys = [key_of(self.endpoint.model, q.path, q.body, repeat=repeat) for q in questions]
+        found = _Round(questions, concurrency, repeat, self._cache if keep else None)
+        replies = self._replies(found, Refuse())
+        return [replies[k] for k in range(len(questions))]
+
+    def ask_each(
+        self, questions: Sequence[Question], *, concurrency: int
+    ) -> list[Reply | HarnessError]:
+        """As `ask`, with the error in place of the reply where a question has none.
+
+        Raises:
+            HarnessError: the first question has none: the server is not there, or refuses all.
+        """
+        if not questions:
+            return []
+        first = self._replies(_Round(questions[:1], 1, "", self._cache), Refuse())
+        errors = Collect()
+        replies = self._replies(_Round(questions[1:], concurrency, "", self._cache), errors)
+        rest = [replies.get(k) or errors.found[k] for k in range(len(questions) - 1)]
+        return [first[0], *rest]
+
+    def _replies(self, asked: _Round, errors: Errors) -> dict[int, Reply]:
+        cache = asked.cache
         found: dict[int, Reply] = {}
         if cache is not None:
-            stored = {k: reply for k, key in enumerate(keys) if (reply := cache.get(key))}
-            found = self._believed(questions, keys, stored, cache, concurrency)
-        missing = [k for k in range(len(questions)) if k not in found]
-        found |= self._live(questions, keys, missing, cache, concurrency)
+            stored = {
+                k: reply for k, key in enumerate(self._keys(asked)) if (reply := cache.get(key))
+            }
+            found = self._believed(asked, stored, errors)
+        missing = [k for k in range(len(asked.questions)) if k not in found]
+        found |= self._live(asked, [k for k in missing if k not in errors.found], errors)
         if cache is not None and cache.problem and cache.problem not in self.tally.notes:
             self.tally.notes.append(cache.problem)
-        replies = [found[k] for k in range(len(questions))]
-        for reply in replies:
+        for reply in found.values():
             self.tally.add(reply)
-        return replies
+        return found
+
+    def _keys(self, asked: _Round) -> list[str]:
+        model, repeat = self.endpoint.model, asked.repeat
+        return [key_of(model, q.path, q.body, repeat=repeat) for q in asked.questions]
 
     def _believed(
-        self,
-        questions: Sequence[Question],
-        keys: Sequence[str],
-        stored: dict[int, Reply],
-        cache: AnswerCache,
-        concurrency: int,
+        self, asked: _Round, stored: dict[int, Reply], errors: Errors
     ) -> dict[int, Reply]:
         """Those of ``stored`` that the server of now would give, and those asked to find out."""
         if not stored:
             return {}
         longest = sorted(stored, key=lambda k: (-len(stored[k].text), k))[:CHECKED]
-        now = self._live(questions, keys, longest, cache, concurrency)
+        now = self._live(asked, longest, errors)
         servers = {reply.server for reply in now.values()}
-        reason = next((why for k in longest if (why := _difference(stored[k], now[k]))), None)
+        reason = next((why for k in now if (why := _difference(stored[k], now[k]))), None)
         kept = {
             k: reply
             for k, reply in stored.items()
-            if k not in now and reason is None and reply.server in servers
+            if k not in longest and reason is None and reply.server in servers
         }
-        lost = len(stored) - len(now) - len(kept)
+        lost = len(stored) - len(longest) - len(kept)
         if reason or lost:
             reason = reason or "they are of a server with another name or fingerprint"
             self.tally.notes.append(
@@ -147,23 +179,22 @@ class Asker:
         self.tally.cached += len(kept)
         return {**now, **kept}
 
-    def _live(
-        self,
-        questions: Sequence[Question],
-        keys: Sequence[str],
-        wanted: Sequence[int],
-        cache: AnswerCache | None,
-        concurrency: int,
-    ) -> dict[int, Reply]:
+    def _live(self, asked: _Round, wanted: Sequence[int], errors: Errors) -> dict[int, Reply]:
         """Question number → its reply from the server, kept as soon as it is there."""
+        keys = self._keys(asked)
 
-        def one(k: int) -> Asked:
-            asked = self.client.ask(questions[k].path, questions[k].body)
-            if cache is not None:  # now, not at the end: a run that is killed loses nothing
-                cache.put(keys[k], asked.reply)
-            return asked
+        def one(k: int) -> Asked | None:
+            question = asked.questions[k]
+            try:
+                found = self.client.ask(question.path, question.body)
+            except HarnessError as error:
+                errors.add(k, error)
+                return None
+            if asked.cache is not None:  # now, not at the end: a run that is killed loses nothing
+                asked.cache.put(keys[k], found.reply)
+            return found
 
-        with ThreadPoolExecutor(max(1, min(concurrency, len(wanted)))) as pool:
+        with ThreadPoolExecutor(max(1, min(asked.concurrency, len(wanted)))) as pool:
             futures = [pool.submit(one, k) for k in wanted]
             try:
                 answers = [future.result() for future in futures]
@@ -171,9 +202,51 @@ class Asker:
                 # the first lasting failure ends the cell: what is not sent yet need not be
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        self.tally.asked += len(answers)
-        self.tally.seconds += [asked.seconds for asked in answers]
-        return {k: asked.reply for k, asked in zip(wanted, answers, strict=True)}
+        found = {k: answer for k, answer in zip(wanted, answers, strict=True) if answer}
+        for answer in found.values():
+            self.tally.paid(answer)
+        return {k: answer.reply for k, answer in found.items()}
+
+
+@dataclass(frozen=True)
+class _Round:
+    """Questions that are asked together."""
+
+    questions: Sequence[Question]
+    concurrency: int
+    repeat: str
+    cache: AnswerCache | None
+
+
+class Errors(Protocol):
+    """What becomes of a question without an answer."""
+
+    found: dict[int, HarnessError]
+
+    def add(self, number: int, error: HarnessError) -> None:
+        """Take note of the ``error`` of question ``number``, or raise it."""
+
+
+class Refuse:
+    """One question without an answer ends them all."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, HarnessError] = {}
+
+    def add(self, number: int, error: HarnessError) -> None:
+        """Raise ``error``."""
+        raise error
+
+
+class Collect:
+    """Each question without an answer is one, and the others are asked all the same."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, HarnessError] = {}
+
+    def add(self, number: int, error: HarnessError) -> None:
+        """Keep ``error``."""
+        self.found[number] = error
 
 
 def _difference(then: Reply, now: Reply) -> str | None:

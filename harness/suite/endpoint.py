@@ -12,6 +12,12 @@ from harness.suite.parts import Options, Part
 SERVED = "served"
 """The quantization and adapter of a served model's cells: what the server loaded is its own
 business, and nothing here can look."""
+ONE_ENGINE = (
+    "there is no `engine: {}`: what is scored here is decoded by transformers. To score vLLM, serve"
+    " the model (`vllm serve BASE --enable-lora --lora-modules NAME=RUN/cells/KEY/adapter`) and"
+    " give a model of the axis its `endpoint`; docs/served.md shows it"
+)
+"""What somebody reads who looks for another tool's key under `evaluation`."""
 NOT_IDENTITY = frozenset(
     {"base_url", "api_key_env", "timeout_s", "max_retries", "concurrency", "cache", "baseline"}
 )

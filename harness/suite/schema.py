@@ -16,8 +16,9 @@ from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
 from harness.suite.dataset_entry import DatasetEntry as DatasetEntry
-from harness.suite.endpoint import SERVED, Endpoint
+from harness.suite.endpoint import ONE_ENGINE, SERVED, Endpoint
 from harness.suite.gate_rules import Gate
+from harness.suite.judge_entry import Judge
 from harness.suite.metric_entry import MetricEntry
 from harness.suite.parts import Entry as Entry
 from harness.suite.parts import Options as Options
@@ -96,6 +97,13 @@ class Evaluation(Part):
     """What happens if training rows lost the token that ends the answer."""
     on_boundary_merge: Literal["warn", "error"] = "warn"
     """What happens if tokens merge across the end of the prompt."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_engine(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and "engine" in keys:
+            raise ValueError(ONE_ENGINE.format(keys["engine"]))
+        return keys
 
     @field_validator("metrics")
     @classmethod
@@ -267,6 +275,8 @@ class Suite(Part):
     """The rules by which `harness check` compares a run with its baseline."""
     objectives: Objectives = Objectives()
     """How rows are ordered, and which bounds they have to keep."""
+    judge: Judge | None = None
+    """A model that compares answers in pairs, when you call `harness judge`."""
 
 
 def entry_of(axis: str, item: Any) -> Any:

@@ -14,6 +14,7 @@ from harness.report.sections.answers import answers, flipped, pairs, samples
 from harness.report.sections.by_axis import by_axis
 from harness.report.sections.claims import claims
 from harness.report.sections.history import history, runs_in_time
+from harness.report.sections.judged import judged
 from harness.report.sections.leaders import leaders
 from harness.report.sections.left_out import left_out
 from harness.report.sections.lengths import lengths
@@ -58,6 +59,7 @@ SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
         runs_in_time,
         history,
         claims,
+        judged,
         across,
     ),
     "data set": (

@@ -1,0 +1,1 @@
+"""Pairwise judging: a model says which of two answers is better, both ways round."""
