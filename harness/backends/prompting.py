@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
+from jinja2 import TemplateError
+
+from harness.backends.template_limits import MOST_CHARACTERS, limited, over_limit
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 from harness.suite.prompt_styles import TEMPLATES
 
+RAISED = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What a template's own code can raise while it renders."""
 NOTICES = {
     "rows_end_added": "training rows end in a token that the harness added, because the chat"
     " template does not end an assistant's turn",
@@ -45,17 +51,19 @@ def render(card: ModelCard, example: Example, style: str | None = None) -> str:
             f'model "{card.name}": prompt style `template` needs a template', hint=hint
         )
     _check_room(card, example, text)
-    from jinja2 import TemplateError
-
+    name = f'model "{card.name}": its template'
     try:
-        rendered: str = _compiled(text).render(
-            prompt=example.prompt,
-            context=example.context,
-            system=system_of(card, example),
-            history=[{"role": turn.role, "content": turn.content} for turn in example.history],
-        )
-    except TemplateError as error:
-        raise HarnessError(f'model "{card.name}": template: {error}') from None
+        with limited(name) if style == "template" else nullcontext():
+            rendered: str = _compiled(text).render(
+                prompt=example.prompt,
+                context=example.context,
+                system=system_of(card, example),
+                history=[{"role": turn.role, "content": turn.content} for turn in example.history],
+            )
+    except RAISED as error:
+        raise HarnessError(f"{name} raises: {error}") from None
+    if len(rendered) > MOST_CHARACTERS:
+        raise over_limit(name)
     return rendered
 
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from harness.errors import HarnessError
+
+T = TypeVar("T")
 
 ENDPOINT = "https://huggingface.co"
 """The hub, where `HF_ENDPOINT` names no other."""
@@ -28,6 +32,10 @@ SWITCH = "HF_HUB_OFFLINE"
 PATIENCE = 5.0
 """Seconds for the hub's first answer. The libraries try for half a minute for each file instead,
 which is right for a download that breaks, and wrong for a laptop without network."""
+LOOK_UP_PATIENCE = 20.0
+"""Seconds for one small file of a hub that answers."""
+_SILENT = threading.Event()
+"""Set once the hub has left a question open: nothing more is asked."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.*", "harness.json")
 """What is fetched of an adapter: its repository may hold checkpoints of gigabytes, too."""
 WEIGHTS = {".safetensors", ".bin", ".gguf"}
@@ -49,11 +57,45 @@ def is_offline() -> bool:
     return os.environ.get(SWITCH, "").lower() in {"1", "true", "yes", "on"}
 
 
-@cache
 def is_reachable() -> bool:
-    """Whether the hub answers at all, asked once in a process; False where it is switched off."""
-    if is_offline():
+    """Whether the hub answers at all, asked once in a process; False where it is switched off.
+
+    False from then on, too, where it left a question open for `LOOK_UP_PATIENCE`.
+    """
+    return not is_offline() and not _SILENT.is_set() and _answers()
+
+
+@cache
+def _answers() -> bool:
+    try:
+        return _within(PATIENCE, _is_answered)
+    except TimeoutError:
         return False
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """What ``work`` gives, or raises.
+
+    A socket's time-out is no limit: it counts anew for every address of a name, for every piece of
+    an answer, and not at all while a name is looked up. A thread that goes on waiting ends with the
+    process.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result(seconds)
+
+
+def _is_answered() -> bool:
     asked = Request(os.environ.get("HF_ENDPOINT", ENDPOINT), method="HEAD")
     try:
         urlopen(asked, timeout=PATIENCE).close()
@@ -138,9 +180,14 @@ def hub_model(source: str, revision: str | None) -> HubModel:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
-        path = hf_hub_download(
-            source, "config.json", revision=revision, local_files_only=not is_reachable()
+        there = is_reachable()
+        fetch = partial(
+            hf_hub_download, source, "config.json", revision=revision, local_files_only=not there
         )
+        path = _within(LOOK_UP_PATIENCE, fetch) if there else fetch()
+    except TimeoutError:
+        _SILENT.set()
+        return hub_model.__wrapped__(source, revision)  # what the cache has of it
     except (HfHubHTTPError, OSError) as error:
         reason = _unavailable("model", source, revision, error)
         if reason is None and isinstance(error, EntryNotFoundError):

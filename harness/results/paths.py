@@ -98,6 +98,11 @@ class CellPaths:
         return self.directory / "checkpoints"
 
     @property
+    def smaller_batch(self) -> Path:
+        """How often the batch is halved, in this attempt at a training that had no room."""
+        return self.directory / "smaller_batch.json"
+
+    @property
     def rows(self) -> Path:
         """Tokenized training rows, shared by the cells of the run."""
         return self.directory.parents[1] / "rows"

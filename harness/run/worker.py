@@ -39,6 +39,7 @@ from harness.results.result import CellResult, save_result
 from harness.results.stages import StageRecord, clear_stage, copy_stage, load_stage, save_stage
 from harness.run.adapter_card import adapter_card
 from harness.run.audit import check_leakage, check_rows
+from harness.run.batch_size import batches_of, raise_for_smaller_batch
 from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
 from harness.run.lm_eval_cell import answers_of_task
@@ -83,6 +84,7 @@ def _outcome(
             _pass(story, stage)
         if stage == "train":  # its record is written: nothing is left to go on with
             shutil.rmtree(paths.checkpoints, ignore_errors=True)
+            paths.smaller_batch.unlink(missing_ok=True)
     story.__dict__.pop("loaded", None)  # scoring needs no model
     check_inputs(cell, job)  # model and adapter have been read by now, too
     result = outcome_of(story)
@@ -120,7 +122,8 @@ def _pass(story: Story, stage: Stage) -> None:
 
 def _train(story: Story) -> StageRecord:
     """The adapter on disk: trained on audited rows, or a copy of the one that the suite names."""
-    cell, paths = story.cell, story.paths
+    paths = story.paths
+    cell, batches = batches_of(story.cell, paths)
     if "source" in cell.adapter_config:
         shutil.copytree(cell.adapter_config["source"], paths.adapter)
         return StageRecord("")
@@ -129,14 +132,19 @@ def _train(story: Story) -> StageRecord:
     backend = training_backend(as_trained(cell), paths, story.device)
     if story.tracking and isinstance(backend, ReportsSteps):
         backend.report_steps(story.tracking.log)
-    trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
+    try:
+        trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
+    except Exception as error:
+        raise_for_smaller_batch(error, cell)
+        raise
     timings = {
         "train": trained.seconds,
         "step": trained.step,
         "prepare": elapsed(story.device, began) - trained.seconds,
     }
     write_predictions(paths.train_log, finite_log(trained.log, cell.training))
-    return StageRecord("", trained.numbers, trained.facts, timings, trained.audit)
+    facts = {**trained.facts, **batches}
+    return StageRecord("", trained.numbers, facts, timings, trained.audit)
 
 
 def _accept(cell: Cell, audit: Mapping[str, int]) -> None:

@@ -16,7 +16,7 @@ KEYS = frozenset(
         # the harness's own and those that it sets
         "output_dir", "use_cpu", "seed", "data_seed", "report_to", "disable_tqdm",
         "dataloader_pin_memory", "logging_steps", "max_length", "save_strategy", "save_steps",
-        "save_total_limit",
+        "save_total_limit", "auto_find_batch_size",
         # what is learned, how often and from how many rows
         "num_train_epochs", "max_steps", "per_device_train_batch_size",
         "gradient_accumulation_steps", "train_sampling_strategy", "padding_free",

@@ -5,10 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hub_server import TOKEN, Hub, serving
+
+from harness.plan import hub as hub_of_plan
 
 ADAPTER = "{name: lora-r4, config: {r: 4, target_modules: all-linear}}"
 SUITE = f"""\
@@ -202,3 +206,32 @@ def test_where_the_hub_does_not_answer_nothing_is_asked_twice(harness):
         refused = harness("validate", "suite.yaml", address=address, suite=shared)
         assert refused.returncode == 2
         assert "tiny/adapter is not in the local cache and the hub cannot be" in refused.stderr
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nX: "], ids=["silent", "trickles"])
+def test_a_hub_that_never_ends_its_answer_is_not_waited_for(monkeypatch, answer):
+    """A socket's time-out begins anew with each byte, so a trickle would hold a command for ever."""
+    asked, over = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            asked.set()
+            with connection, suppress(OSError):
+                connection.sendall(answer)
+                while not over.wait(0.05):
+                    connection.sendall(answer and b"x")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setattr(hub_of_plan, "PATIENCE", 0.5)
+        hub_of_plan._answers.cache_clear()
+        try:
+            assert not hub_of_plan.is_reachable()
+            assert asked.is_set()
+        finally:
+            over.set()
+            thread.join()
+            hub_of_plan._answers.cache_clear()

@@ -26,6 +26,8 @@ class Repository:
     breaks: set[str] = field(default_factory=set)
     """Files whose first download ends half-way."""
     private: bool = False
+    silent: int = 0
+    """How many of the next requests get no answer: the connection is closed."""
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -178,6 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
             if self._hidden(repository):
                 continue
             prefix = "" if repository.kind == "models" else f"/{repository.kind}"
+            if repository.silent and f"/{name}" in path:
+                repository.silent -= 1
+                self.close_connection = True
+                return None
             if path.startswith(f"/api/{repository.kind}/{name}"):
                 return self._api(
                     repository, name, path.removeprefix(f"/api/{repository.kind}/{name}")

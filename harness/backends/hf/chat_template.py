@@ -16,11 +16,10 @@ from datetime import date, datetime
 from itertools import takewhile
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from harness.backends.hf.template_limits import MOST_CHARACTERS, limited_memory
-from harness.backends.prompting import Message
+from harness.backends.prompting import RAISED, Message
+from harness.backends.template_limits import MOST_CHARACTERS, OverLimit, limited, over_limit
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
 
@@ -29,8 +28,6 @@ ASKED, ANSWERED, SYSTEM = "probequestion", "probeanswer", "probesystem"
 OPEN_THINKING, CLOSED_THINKING = "<think>", "</think>"
 CLOSE_THINKING = "\n</think>\n\n"
 """How Qwen3 and DeepSeek-R1 close a block that holds nothing."""
-RAISED = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-"""What a template's own code can raise while it renders."""
 _THINKING_ALONE = re.compile(r"(\s|</?think>)*")
 """All that may stand between a prompt that the whole chat does not repeat and its answer."""
 CLOCK = "strftime_now"
@@ -116,7 +113,7 @@ class ChatTemplate:
     def _rendered(self, messages: Sequence[Message], *, prompting: bool) -> str:
         turns = messages if self.takes_system else merged_system(messages)
         try:
-            with limited_memory():
+            with limited(self._name):
                 text: str = self.tokenizer.apply_chat_template(
                     [self._turn(message) for message in turns],
                     chat_template=self._dated(),
@@ -130,16 +127,13 @@ class ChatTemplate:
                 hint="Correct the rows or `template_kwargs`, or set another `prompt` style in"
                 " the model card.",
             ) from None
-        except MemoryError:
-            raise self._too_much() from None
         if len(text) > MOST_CHARACTERS:
-            raise self._too_much()
+            raise over_limit(self._name)
         return text
 
-    def _too_much(self) -> HarnessError:
-        what = f"its chat template writes more than {MOST_CHARACTERS:,} characters, or takes"
-        hint = "Do not use this checkpoint's template: set another `prompt` style in the card."
-        return HarnessError(f'model "{self.model}": {what} 512 MiB of memory', hint=hint)
+    @property
+    def _name(self) -> str:
+        return f'model "{self.model}": its chat template'
 
     def _turn(self, message: Message) -> dict[str, object]:
         content: Any = message.content
@@ -215,6 +209,8 @@ def _probed(template: ChatTemplate) -> ChatTemplate:
         return replace(template, tail=tail, end=end)
     try:  # GLM ends no turn: the next speaker's token ends it
         longer = template._rendered([question, answer, Message("user", ASKED)], prompting=True)
+    except OverLimit:
+        raise
     except HarnessError:
         longer = ""
     end = _first_control(template.tokenizer, longer.partition(ANSWERED)[2])
@@ -228,6 +224,8 @@ def _with_content(template: ChatTemplate, chat: Sequence[Message]) -> ChatTempla
         tried = replace(template, in_parts=in_parts)
         try:
             text = tried._rendered(chat, prompting=False)
+        except OverLimit:
+            raise
         except HarnessError as error:
             first = first or error
             continue
@@ -242,6 +240,8 @@ def _with_content(template: ChatTemplate, chat: Sequence[Message]) -> ChatTempla
 def _takes_system(template: ChatTemplate, question: Message) -> bool:
     try:
         return SYSTEM in template.prompt([Message("system", SYSTEM), question])
+    except OverLimit:
+        raise
     except HarnessError:
         return False
 

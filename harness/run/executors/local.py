@@ -26,7 +26,7 @@ from harness.run.executors.base import Event, Job
 from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
 from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
-from harness.run.executors.lost import died, is_worth_retrying, oom_kills
+from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
 
 PRELOAD = ["harness.run.executors.warm"]
 DRAIN_SECONDS = 1.0
@@ -210,6 +210,7 @@ class LocalExecutor:
         if not is_worth_retrying(reason) or self._lost[worker.key] >= self._limits.retry:
             return Event(worker.key, "failed", reason)
         self._lost[worker.key] += 1
+        prepare_next(worker.paths, reason)
         self._queue.appendleft((worker.key, worker.paths))
         attempt = f"again, {self._lost[worker.key]} of {self._limits.retry}"
         return Event(worker.key, "stage", f"{attempt}: {reason.splitlines()[0]}")

@@ -7,14 +7,22 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from harness.plan.hub import is_offline
+from harness.results.paths import CellPaths, read_json, write_json
+
 LOST = "the worker died: "
 """How the reason of a worker begins that ended without saying anything."""
 SERVER_GONE = 255
 """What multiprocessing reports of a process whose fork server was killed."""
+SMALLER_BATCH = "a smaller batch may fit"
+"""What the reason of a training says that ran out of memory, where the suite allows another."""
 _COUNTERS = ("/sys/fs/cgroup/memory.events", "/proc/vmstat")
 _HUB = re.compile(
     r"timed? ?out|Timeout|Connection(Error|ResetError| aborted| broken| reset)|IncompleteRead"
     r"|Temporary failure in name resolution|\b(429|50[0234])\b.*(Error|error|for url)"
+    # as httpx and the libraries over it say it
+    r"|Server disconnected|peer closed connection|Remote end closed|Connection refused"
+    r"|Network is unreachable|check your connection|couldn't connect to"
 )
 """A hub or a network that may answer the next time; a page that is not there will not."""
 
@@ -54,6 +62,19 @@ def died(exit_code: int | None, *, oom_before: int) -> str:
 def is_worth_retrying(reason: str) -> bool:
     """Whether the same cell may end otherwise the next time: it was lost, or the hub was.
 
-    Everything else is decided by the suite and its data, and would fail again.
+    Or it ran out of memory and may train in smaller batches. Everything else is decided by the
+    suite and its data, and would fail again.
     """
-    return reason.startswith(LOST) or bool(_HUB.search(reason))
+    return reason.startswith(LOST) or SMALLER_BATCH in reason or _is_the_hub(reason)
+
+
+def _is_the_hub(reason: str) -> bool:
+    # switched off it is asked in vain the next time, too
+    return bool(_HUB.search(reason)) and not is_offline()
+
+
+def prepare_next(paths: CellPaths, reason: str) -> None:
+    """Note for the next attempt at the cell in ``paths`` what this one's ``reason`` asks for."""
+    if SMALLER_BATCH in reason:
+        before = read_json(paths.smaller_batch) if paths.smaller_batch.is_file() else {}
+        write_json(paths.smaller_batch, {"halvings": before.get("halvings", 0) + 1})

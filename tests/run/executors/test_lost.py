@@ -141,7 +141,8 @@ RETRIES = {
 
 
 @pytest.mark.parametrize("case", RETRIES)
-def test_a_lost_cell_is_tried_again_as_often_as_asked_for(scripted, tmp_path, case):
+def test_a_lost_cell_is_tried_again_as_often_as_asked_for(scripted, tmp_path, case, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     code, retry, is_done = RETRIES[case]
     found, events = run(scripted({"a": {"train": code}}), tmp_path / "out", Limits(retry=retry))
     assert found["a"].status == ("ok" if is_done else "failed")
@@ -154,6 +155,12 @@ def test_a_lost_cell_is_tried_again_as_often_as_asked_for(scripted, tmp_path, ca
 REASONS = {
     LOST + "exit code 1": True,
     "ReadTimeoutError: (host='hub', port=443): Read timed out.": True,
+    "RemoteProtocolError: Server disconnected without sending a response.": True,
+    "RemoteProtocolError: peer closed connection without sending complete message body": True,
+    "ConnectError: [Errno 111] Connection refused": True,
+    "RemoteDisconnected: Remote end closed connection without response": True,
+    "LocalEntryNotFoundError: … Please check your connection and try again": True,
+    "OSError: We couldn't connect to 'https://hub' to load the files": True,
     "HfHubHTTPError: 503 Server Error: Service Unavailable for url": True,
     "ConnectionError: ('Connection aborted.', ConnectionResetError(104))": True,
     "RepositoryNotFoundError: 404 Client Error for url": False,
@@ -165,8 +172,11 @@ REASONS = {
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_only_what_may_end_otherwise_is_worth_retrying(reason):
+def test_only_what_may_end_otherwise_is_worth_retrying(reason, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert is_worth_retrying(reason) is REASONS[reason]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # then the hub says the same the next time
+    assert is_worth_retrying(reason) is reason.startswith(LOST)
 
 
 TIMES = {"90": 90, "90s": 90, "1.5m": 90, "2h": 7200, " 30 m ": 1800}

@@ -240,6 +240,7 @@ def arguments_of(
         "seed": cell.seed or 0,
         "data_seed": cell.seed or 0,
         "report_to": "none",
+        "auto_find_batch_size": False,  # the next attempt does that, and says so: `run/batch_size`
         "disable_tqdm": True,
     }
     if checkpoints is None:
