@@ -14,6 +14,7 @@ from harness import __version__
 from harness.commands.check import baseline, check
 from harness.commands.clean import clean
 from harness.commands.compare import compare
+from harness.commands.demo import demo
 from harness.commands.doctor import doctor
 from harness.commands.ending import ended
 from harness.commands.import_ import import_
@@ -79,6 +80,7 @@ COMMANDS = (
     predict,
     push,
     judge,
+    demo,
     clean,
 )
 for command in COMMANDS:

@@ -26,6 +26,7 @@ _EXTRAS = {
     "mlflow": ("mlflow",),
     "wandb": ("wandb",),
     "trackio": ("trackio",),
+    "demo": ("gradio",),
 }  # fmt: skip
 """Extra → the modules that its packages are imported by. `tests/test_extras.py` holds it true to
 pyproject.toml. A table instead of the installed metadata: a checkout on `PYTHONPATH` has none."""

@@ -14,7 +14,7 @@ plan
 scoring judging
 backends tiny_models
 run importers analysis starter doctor
-report
+report demo
 sharing
 gate
 api

@@ -2,12 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.api.arguments import RunLike, run_of
+from harness.errors import HarnessError
+from harness.extras import need
+from harness.results.result import CellResult, Run
 
 if TYPE_CHECKING:
     from harness.analysis.votes import VoteTable
+
+
+def demo(
+    run: RunLike,
+    *,
+    cells: Sequence[str] = (),
+    port: int | None = None,
+    browser: bool = True,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve a page on which two variants of ``run`` answer side by side, until Ctrl-C.
+
+    Only this machine reaches it. Votes go to the run's ``votes.jsonl``; see `votes`.
+
+    Args:
+        run: A run's directory.
+        cells: The beginnings of two cells' keys; default: a baseline, and the variant that the
+            report says to ship.
+        port: The port; default: the first free one from 7860 on.
+        browser: Open the page in a browser.
+        ready: Called with the page's address when it answers.
+
+    Raises:
+        HarnessError: Gradio is not installed, the run is packed, a cell or its adapter is not
+            there, or the port is taken.
+    """
+    from harness.demo.server import serve
+    from harness.demo.variants import askable
+
+    need("`harness demo`", "gradio")
+    read = _own_directory(run)
+    there = askable(read)
+    serve(read, there, _pair(read, there, cells), port=port, browser=browser, ready=ready)
+
+
+def _own_directory(run: RunLike) -> Run:
+    """The run, which must not be packed: that has no adapter, and no place for votes."""
+    if not isinstance(run, Run) and Path(run).is_file():
+        hint = "Give the run's own directory."
+        raise HarnessError("a packed run has no adapters", where=str(run), hint=hint)
+    return run_of(run)
+
+
+def _pair(
+    run: Run, there: Sequence[CellResult], names: Sequence[str]
+) -> tuple[CellResult, CellResult]:
+    from harness.demo.variants import chosen_cell, default_pair
+
+    if not names:
+        return default_pair(run, there)
+    first, second = (chosen_cell(there, name) for name in names)
+    return first, second
 
 
 def votes(run: RunLike) -> VoteTable:

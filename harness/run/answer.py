@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.backends.base import Alone, Asking, answering_backend
+from harness.backends.base import Alone, AnsweringBackend, Asking, answering_backend
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
@@ -40,8 +40,24 @@ def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
     if not prompts:
         return []
     examples = [Example(id=str(k), prompt=p, reference="") for k, p in enumerate(prompts)]
-    backend = answering_backend(cell, paths, Alone())
-    backend.load(examples[0])
+    backend = loaded_backend(cell, paths, examples[0])
     asking = Asking(cell.evaluation.batch_size, cell.evaluation.sampling_seed, likelihoods=False)
     records = backend.predict(examples, asking).records
     return [record.get("predicted_label") or record["prediction"] for record in records]
+
+
+def loaded_backend(cell: Cell, paths: CellPaths, probe: Example) -> AnsweringBackend:
+    """The backend of ``cell`` with its model loaded, as the cell was evaluated.
+
+    Args:
+        cell: A finished cell.
+        paths: Its files; of a tuned cell with its adapter.
+        probe: An example on which an attached adapter must change the model's output.
+
+    Raises:
+        SkipCell: it cannot run here.
+        HarnessError: the cell's adapter changes nothing.
+    """
+    backend = answering_backend(cell, paths, Alone())
+    backend.load(probe)
+    return backend

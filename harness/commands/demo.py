@@ -1,0 +1,39 @@
+"""`harness demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.results.text import say
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--cells",
+    nargs=2,
+    metavar="FIRST SECOND",
+    help="Two cells; default: the baseline, and the one that the report says to ship.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: the first free from 7860.")
+@click.option("--no-browser", is_flag=True, help="Print the address; open nothing.")
+def demo(run_dir: Path, cells: tuple[str, str] | None, port: int | None, no_browser: bool) -> None:
+    """Ask two variants of a run the same question, side by side in the browser.
+
+    Answers grow as they are decoded, with each cell's own quantization, prompt and settings. Vote
+    on them, blind if you like: `harness compare RUN --votes` counts. The page is on 127.0.0.1, for
+    this machine alone. It needs the extra `demo`.
+
+    Example: harness demo runs/finance
+
+    Example: harness demo runs/finance --cells tiny-qwen2--none--base tiny-qwen2--none--lora-r8
+    """
+    from harness.api.demo import demo as serve
+
+    say("loading the models …", err=True)
+    serve(
+        run_dir, cells=cells or (), port=port, browser=not no_browser,
+        ready=lambda address: say(f"{address} (Ctrl-C ends it)"),
+    )  # fmt: skip
