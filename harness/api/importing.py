@@ -81,6 +81,42 @@ def import_answers(
     return ImportedRun(load_run(output), report(output), tuple(found.notes))
 
 
+def import_mlflow(
+    sources: StrPath | Sequence[StrPath],
+    output: StrPath,
+    *,
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    dataset: str | None = None,
+    metric: str | None = None,
+) -> ImportedRun:
+    """Import runs of MLflow as a run in ``output``, and render its reports.
+
+    Args:
+        sources: One or several: folders of MLflow (a store, an experiment or a run), or
+            ``mlflow:NAME``, an experiment's name or a run's id at `MLFLOW_TRACKING_URI`.
+        output: The run directory.
+        name: The run's name; default: the output folder's.
+        columns: Axis → the parameter that holds it: ``{"model": "base_model"}``; default: the
+            axis's own name. Also `prompt`, `reference`, `prediction` and `id` → the column of the
+            table that `mlflow.evaluate` logs.
+        dataset: The data set's name, where no parameter says it; default: the experiment's.
+        metric: The metric shown first.
+    """
+    load_plugins()
+    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    reading = importers.MlflowReading(dict(columns or {}), dataset, metric)
+    texts = [os.fspath(source) for source in given]
+    title = name or Path(output).name
+    found = importers.import_mlflow(texts, Path(output), reading, name=title)
+    return ImportedRun(load_run(output), report(output), tuple(found.notes))
+
+
+def is_mlflow(source: StrPath) -> bool:
+    """Whether ``source`` is of MLflow, for `import_mlflow`."""
+    return importers.is_mlflow(os.fspath(source))
+
+
 def _paths(sources: StrPath | Sequence[StrPath]) -> list[Path]:
     """``sources`` as paths. A single text is one path, never its letters: "/" would be searched."""
     if isinstance(sources, str | os.PathLike):

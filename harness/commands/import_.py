@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 
+class _Source(click.Path):
+    """A file or folder that is there, or `mlflow:NAME` on a tracking server."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> Any:
+        """The text of a server's source as it is; a path otherwise."""
+        if isinstance(value, str) and value.startswith("mlflow:"):
+            return value
+        return super().convert(value, param, ctx)
+
+
 @click.command("import")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=_Source(exists=True, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The run.")
 @click.option("--name", help="The run's name; default: the output folder's.")
 @click.option("--columns", multiple=True, help="Your table: prompt=question,prediction=output,…")
@@ -23,26 +36,42 @@ import click
 @click.option("--metric", help="The metric shown first; default: by the kind of answers.")
 @click.option("--baseline", help="The model that others are compared with; default: the first.")
 def import_(
-    sources: tuple[Path, ...], output: Path, name: str | None, columns: tuple[str, ...],
+    sources: tuple[Path | str, ...], output: Path, name: str | None, columns: tuple[str, ...],
     labels: str | None, dataset: str | None, language: str, metric: str | None,
     baseline: str | None,
 ) -> None:  # fmt: skip
     """Read other tools' results or your answers as a run.
 
     `report`, `compare` and `check` then work on it. Known: per-sample logs of
-    lm-evaluation-harness, result files of PEFT's method comparison, and tables (CSV, JSON, JSONL,
-    Parquet) of answers. Columns of a table: id, model, prompt, reference, prediction, and label or
-    gold; also category, group, adapter, quantization, dataset, seed.
+    lm-evaluation-harness, result files of PEFT's method comparison, runs of MLflow (a folder, or
+    mlflow:EXPERIMENT at MLFLOW_TRACKING_URI), and tables (CSV, JSON, JSONL, Parquet) of answers.
+    Columns of a table: id, model, prompt, reference, prediction, and label or gold; also category,
+    group, adapter, quantization, dataset, seed. Of MLflow, columns are parameters.
 
     Example: harness import lm_eval_output/ -o runs/imported
 
+    Example: harness import mlflow:my-experiment --columns model=base_model -o runs/tracked
+
     Example: harness import answers.csv --columns prompt=question,prediction=output -o runs/mine
     """
-    from harness.api.importing import import_answers, import_results, is_table
+    from harness.api.importing import (
+        import_answers,
+        import_mlflow,
+        import_results,
+        is_mlflow,
+        is_table,
+    )
     from harness.commands.report import say_files
     from harness.results.text import say
 
-    if columns or labels or any(is_table(path) for path in sources):
+    if any(is_mlflow(source) for source in sources):
+        if labels or baseline or not all(is_mlflow(source) for source in sources):
+            what = "runs of MLflow are imported alone, without --labels and --baseline"
+            raise click.UsageError(what)
+        found = import_mlflow(
+            sources, output, name=name, columns=_named(columns), dataset=dataset, metric=metric
+        )
+    elif columns or labels or any(is_table(path) for path in sources):
         found = import_answers(
             sources, output, name=name, columns=_named(columns), labels=_listed(labels),
             dataset=dataset, language="ru" if language == "ru" else "en", metric=metric,

@@ -1,8 +1,8 @@
 """Results of other tools as a run directory, so that reports, comparisons and the gate read them.
 
 `lm_eval` reads the per-sample logs of lm-evaluation-harness, `peft_comparison` the result files of
-PEFT's method comparison, `answers` a table of your own answers. What a file does not hold stays
-missing.
+PEFT's method comparison, `mlflow_runs` runs of MLflow, `answers` a table of your own answers. What
+a source does not hold stays missing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.importers import answers, lm_eval, peft_comparison
+from harness.importers import answers, lm_eval, mlflow_runs, peft_comparison
 from harness.importers.answer_rows import Reading
 from harness.importers.imported import Imported, write_run
+from harness.importers.mlflow_runs import MlflowReading, MlflowRuns
+from harness.importers.mlflow_runs import recognises as is_mlflow
 from harness.suite.schema import BASE
 
-__all__ = ["Reading", "import_answers", "import_results"]
+__all__ = [
+    "MlflowReading", "Reading", "import_answers", "import_mlflow", "import_results", "is_mlflow",
+]  # fmt: skip
 
 
 def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> list[Imported]:
@@ -37,7 +41,8 @@ def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> li
     ]
     if not found:
         hint = (
-            "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison."
+            "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison,"
+            " folders of MLflow."
             " For a table of your own answers, name its columns:"
             " --columns prompt=question,reference=answer,prediction=output"
         )
@@ -71,6 +76,25 @@ def import_answers(
     found = answers.read([path for path in files if answers.recognises(path)], reading)
     tuned = any(cell.adapter != BASE for cell in found.cells)
     write_run(directory, name, found.cells, baseline_of="adapter" if tuned else "model")
+    return found
+
+
+def import_mlflow(
+    sources: Sequence[str | Path], directory: Path, reading: MlflowReading, *, name: str
+) -> MlflowRuns:
+    """The runs of MLflow in ``sources``, written as the run ``name``.
+
+    Raises:
+        HarnessError: a parameter or metric is missing, two runs are the same cell, or the
+            directory holds a run of another origin.
+    """
+    found = mlflow_runs.read(sources, reading)
+    cells = _baselines_first(found.cells)
+    has_base = any(cell.adapter == BASE for cell in cells)
+    models = {cell.model for cell in cells}
+    write_run(
+        directory, name, cells, baseline_of="adapter" if has_base or len(models) < 2 else "model"
+    )
     return found
 
 

@@ -35,7 +35,9 @@ class Imported:
     seed: int | None
     primary_metric: str
     source: Path
-    """The file that it was read from."""
+    """The file that it was read from, or its address at another tool."""
+    content: str = ""
+    """A hash of what was read, where that is no file."""
     values: tuple[Value, ...] = ()
     records: list[Prediction] = field(default_factory=list)
     """Scored records; empty where the tool keeps none."""
@@ -105,7 +107,10 @@ def write_run(
 
 
 def _result(cell: Imported) -> CellResult:
-    print_ = digest(str(cell.source.resolve()), file_hash(cell.source))
+    if cell.content:
+        print_ = digest(str(cell.source), cell.content)
+    else:
+        print_ = digest(str(cell.source.resolve()), file_hash(cell.source))
     environment = Environment(machine=cell.machine, packages=dict(cell.packages))
     return CellResult(
         **cell.axes,

@@ -81,6 +81,7 @@ def settings_of(axes: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Sc
     for block in BLOCKS:
         found.update(_flat(cell.get(block), block.removesuffix("_config")))
     found["source"] = cell.get("model", {}).get("source")
+    found["primary_metric"] = cell.get("task", {}).get("primary_metric")
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -13,6 +13,7 @@ from harness.api.suites import execute
 from harness.cli import main
 from harness.errors import SuiteError
 from harness.results.paths import read_json
+from harness.results.result import load_run
 
 TOLD = "max_length: 256, report_to: [tensorboard, mlflow]"
 KEYS = ("fingerprint", "values", "stages", "confusion", "noise", "audit")
@@ -92,6 +93,20 @@ def test_everything_of_a_run_is_at_both_trackers_and_no_result_is_another(suite,
     assert page == (out / "leaderboard.html").read_bytes()
     table = json.loads((place / "artifacts" / "tables" / "results.json").read_text())
     assert len(table["data"]) == len(told.run.to_frame())
+    is_back_with_its_intervals(told.run, out / "trackers" / "mlruns", tmp_path / "back")
+
+
+def is_back_with_its_intervals(told, place, out):
+    """`harness import` of what was reported gives the same values."""
+    done = CliRunner().invoke(main, ["import", str(place), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    back = {cell.adapter: cell for cell in load_run(out).cells}
+    assert set(back) == {"base", "lora-r4"}
+    for cell in told.cells:
+        same, read = cell.value(cell.primary_metric), back[cell.adapter].value(cell.primary_metric)
+        assert (read.value, read.ci_low, read.ci_high) == (same.value, same.ci_low, same.ci_high)
+        assert read.higher_is_better == same.higher_is_better
+        assert back[cell.adapter].primary_metric == cell.primary_metric
 
 
 def test_a_finished_run_is_sent_once_the_suite_names_a_tracker(suite, tmp_path):
