@@ -17,6 +17,7 @@ from harness.commands.compare import compare
 from harness.commands.demo import demo
 from harness.commands.doctor import doctor
 from harness.commands.ending import ended
+from harness.commands.help import help_
 from harness.commands.import_ import import_
 from harness.commands.init import init
 from harness.commands.interrupt import one_interrupt
@@ -82,6 +83,7 @@ COMMANDS = (
     judge,
     demo,
     clean,
+    help_,
 )
 for command in COMMANDS:
     main.add_command(command)

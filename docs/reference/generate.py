@@ -133,6 +133,30 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
+def exit_codes_page() -> str:
+    """What each exit code means, and how a script tells them apart."""
+    from harness.commands.ending import EXIT_CODES
+
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    lines = [
+        NOTE, "# Exit codes", "",
+        "`harness help exit-codes` prints this table, with `--json` for a script.", "",
+        "| code | meaning |", "|---|---|", *rows, "",
+        "Exit code 1 is a regression and nothing else, so a build can trust it. A script that",
+        "treats a broken set-up differently from a worse model looks at the number:", "",
+        "```sh",
+        "harness check runs/ci",
+        "case $? in",
+        "  0) echo fine ;;",
+        "  1) echo \"a regression: look at runs/ci/leaderboard.html\"; exit 1 ;;",
+        "  3) echo \"no baseline yet: harness baseline update runs/ci --reason first\" ;;",
+        "  *) echo \"the gate did not run\"; exit 1 ;;",
+        "esac",
+        "```",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
 def _commands(group: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     for name, command in sorted(getattr(group, "commands", {}).items()):
         if isinstance(command, click.Group):
@@ -201,7 +225,8 @@ def _better(direction: bool | None) -> str:
     return "–" if direction is None else "higher" if direction else "lower"
 
 
-PAGES = {"suite.md": suite_page, "commands.md": commands_page, "metrics.md": metrics_page}
+PAGES = {"suite.md": suite_page, "commands.md": commands_page, "metrics.md": metrics_page,
+    "exit-codes.md": exit_codes_page}
 """Page → what writes it."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def update(run_dir: Path, reason: str, output: Path | None) -> None:
 
 @baseline.command()
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def show(path: Path) -> None:
+@AS_JSON
+def show(path: Path, as_json: bool) -> None:
     """Print what a baseline holds, and why it was taken.
 
     Example: harness baseline show suites/ci.baseline.json
@@ -135,6 +137,20 @@ def show(path: Path) -> None:
     from harness.api.gate import load_baseline
 
     found = load_baseline(path)
+    if as_json:
+        cells = [
+            {
+                "name": cell.name,
+                "status": cell.status,
+                "reason": cell.reason,
+                "examples": len(cell.examples.get("id", ())),
+                "primary_metric": cell.primary_metric,
+                "hardware": cell.hardware,
+            }
+            for cell in found.cells
+        ]
+        say_json({"history": list(found.history), "cells": cells})
+        return
     for entry in found.history:
         say(f"{entry['revision'][:12]:<12} {entry['reason']}")
     for cell in found.cells:

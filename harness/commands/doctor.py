@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.completion import suites as complete_suites
 from harness.results.text import console, printable, say
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ INDENT = 5
 
 
 @click.command()
-@click.argument("suite", required=False, type=click.Path(path_type=Path))
+@click.argument(
+    "suite", required=False, type=click.Path(path_type=Path), shell_complete=complete_suites
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The suite's run directory.")
 @click.option("--strict", is_flag=True, help="A cell that cannot run is a failure.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

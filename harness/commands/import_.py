@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
+
 
 class _Source(click.Path):
     """A file or folder that is there, or `mlflow:NAME` on a tracking server."""
@@ -35,10 +37,11 @@ class _Source(click.Path):
 )
 @click.option("--metric", help="The metric shown first; default: by the kind of answers.")
 @click.option("--baseline", help="The model that others are compared with; default: the first.")
+@AS_JSON
 def import_(
     sources: tuple[Path | str, ...], output: Path, name: str | None, columns: tuple[str, ...],
     labels: str | None, dataset: str | None, language: str, metric: str | None,
-    baseline: str | None,
+    baseline: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Read other tools' results or your answers as a run.
 
@@ -79,6 +82,11 @@ def import_(
         )  # fmt: skip
     else:
         found = import_results(sources, output, name=name)
+    if as_json:
+        cells = [{"key": cell.key, "status": cell.status} for cell in found.run.cells]
+        files = [str(path) for path in found.report.files]
+        say_json({"cells": cells, "notes": list(found.notes), "files": files})
+        return
     for note in found.notes:
         say(f"note: {note}", err=True)
     say(f"{len(found.run.cells)} cells imported")

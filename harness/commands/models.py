@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
 from harness.results.text import say
 
 
@@ -16,14 +17,19 @@ def models() -> None:
 
 
 @models.command("list")
-def list_models() -> None:
+@AS_JSON
+def list_models(as_json: bool) -> None:
     """Print every model card: name, source, requirements.
 
     Example: harness models list
     """
     from harness.api.models import list_models as cards
 
-    for card in cards():
+    found = cards()
+    if as_json:
+        say_json([card.model_dump(mode="json") for card in found])
+        return
+    for card in found:
         where = "in this repository" if card.is_local else card.source
         gpu = "; needs CUDA" if card.requires.accelerator == "cuda" else ""
         gated = "; gated" if card.gated else ""
@@ -34,7 +40,7 @@ def list_models() -> None:
 @click.argument("name")
 @click.option("--peft-type", default="lora", help="The adapter's PEFT method.")
 @click.option("--set", "settings", multiple=True, help="A key of its config: --set r=16.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@AS_JSON
 def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Print a model's parameters and bytes, and an adapter's.
 
@@ -42,13 +48,11 @@ def show(name: str, peft_type: str, settings: tuple[str, ...], as_json: bool) ->
 
     Example: harness models show qwen2-0.5b-instruct --set r=8 --set target_modules=all-linear
     """
-    import json
-
     from harness.api.models import describe_model
 
     found = describe_model(name, peft_type=peft_type, **_settings(settings))
     if as_json:
-        say(json.dumps(found, indent=1))
+        say_json(found)
         return
     for key, value in found.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import click
 
+from harness.commands.as_json import say_json
+from harness.commands.completion import cells as complete_cells
 from harness.results.text import say
 
 
 @click.command()
 @click.argument("run_dir", type=click.Path(exists=True, path_type=Path))
-@click.argument("cell")
+@click.argument("cell", shell_complete=complete_cells)
 @click.option("--prompt", "prompts", multiple=True, help="A prompt; may be given again.")
 @click.option("--file", type=click.Path(exists=True, path_type=Path), help="One prompt per line.")
-def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Prompts and answers, line breaks kept.")
+def predict(
+    run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | None, as_json: bool
+) -> None:
     """Answer new prompts with a cell of a run.
 
     Its base, adapter, prompt style and decoding are used. Prompts come from --prompt, --file or
@@ -26,5 +31,11 @@ def predict(run_dir: Path, cell: str, prompts: tuple[str, ...], file: Path | Non
     from harness.api.runs import predict as answer
 
     texts = [*prompts, *(file.read_text("utf-8").splitlines() if file else ())]
-    for text in answer(run_dir, cell, texts or sys.stdin.read().splitlines()):
+    asked = texts or sys.stdin.read().splitlines()
+    answers = answer(run_dir, cell, asked)
+    if as_json:
+        asked = [text for text in asked if text.strip()]  # others are not answered
+        say_json([{"prompt": p, "answer": a} for p, a in zip(asked, answers, strict=True)])
+        return
+    for text in answers:
         say(text.replace("\n", " "))

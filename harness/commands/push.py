@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from harness.commands.completion import cells as complete_cells
 from harness.results.text import say
 
 
 @click.command()
 @click.argument("run_dir", type=click.Path(exists=True, path_type=Path))
-@click.argument("cell")
+@click.argument("cell", shell_complete=complete_cells)
 @click.argument("repository")
 @click.option("--public", is_flag=True, help="Make a new repository public; default: private.")
 @click.option("-y", "--yes", is_flag=True, help="Overwrite a repository without asking.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
+from harness.commands.completion import cells as complete_cells
 from harness.commands.numbers import NUMBER
 from harness.results.text import say
 
@@ -123,7 +126,8 @@ def pack(run_dir: Path, output: Path, no_texts: bool) -> None:
 @click.command()
 @click.argument("run_dir", type=WRITABLE)
 @click.option("--metric-code", is_flag=True, help="Run metric modules that the run names.")
-def score(run_dir: Path, metric_code: bool) -> None:
+@AS_JSON
+def score(run_dir: Path, metric_code: bool, as_json: bool) -> None:
     """Read and score a run's stored answers again.
 
     No model is needed. Says what changed in each cell and renders the reports again. Nothing is
@@ -135,6 +139,13 @@ def score(run_dir: Path, metric_code: bool) -> None:
     from harness.api.runs import score as score_again
 
     scored = score_again(run_dir, metric_code=metric_code)
+    if as_json:
+        cells = [
+            {**cell._asdict(), "changes": [change._asdict() for change in cell.changes]}
+            for cell in scored.cells
+        ]
+        say_json({"cells": cells, "files": [str(path) for path in scored.report.files]})
+        return
     for cell in scored.cells:
         for line in _changes(cell):
             say(line)
@@ -158,9 +169,11 @@ def _changes(cell: Rescored) -> list[str]:
 
 @click.command()
 @click.argument("run_dir", type=RUN_DIR)
-@click.argument("cell", required=False)
+@click.argument("cell", required=False, shell_complete=complete_cells)
 @click.option("--full", is_flag=True, help="Print tables and reasons, not only the decisions.")
-@click.option("--json", "as_json", is_flag=True, help="Decisions and contrasts as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Decisions and contrasts, or the cells, as JSON."
+)
 def show(run_dir: Path, cell: str | None, full: bool, as_json: bool) -> None:
     """Print what to do about the data sets of a run, or a cell.
 
@@ -174,20 +187,32 @@ def show(run_dir: Path, cell: str | None, full: bool, as_json: bool) -> None:
     from harness.api.runs import find_cells, leaderboard, load_run
 
     if cell is None:
-        from harness.report.terminal import decisions_json, print_leaderboard
+        from harness.report.terminal import decisions_record, print_leaderboard
         from harness.results.text import console
 
         board = leaderboard(run_dir)
         if as_json:
-            say(decisions_json(board))
+            say_json(decisions_record(board))
         else:
             print_leaderboard(board, console(), full=full)
         return
-    if as_json:
-        raise click.UsageError("--json is of a whole run: leave the cell out")
     run = load_run(run_dir)
+    if as_json:
+        say_json([_cell_record(found) for found in find_cells(run, cell)])
+        return
     for found in find_cells(run, cell):
         _show_cell(run, found)
+
+
+def _cell_record(cell: CellResult) -> dict[str, object]:
+    return {
+        "key": cell.key,
+        "status": cell.status,
+        "reason": cell.reason,
+        "primary_metric": cell.primary_metric,
+        "values": [asdict(value) for value in cell.values],
+        "warnings": list(cell.audit.warnings),
+    }
 
 
 def _show_cell(run: Run, cell: CellResult) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
+from harness.commands.completion import suites as complete_suites
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
+    from harness.api.suites import Outcome
     from harness.plan.plan import Plan
     from harness.run.calibrate import Expected
 
@@ -99,7 +102,7 @@ BACKEND = click.option(
 
 
 @click.command()
-@click.argument("suite", type=PATH)
+@click.argument("suite", type=PATH, shell_complete=complete_suites)
 @click.option("--select", help="Cells to run: 'model=tiny-*,adapter=base|lora-r8'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @click.option(
@@ -131,11 +134,12 @@ BACKEND = click.option(
     help="Try again, so often, a cell whose worker was lost or whose hub timed out.",
 )
 @click.option("--wait", is_flag=True, help="Wait while another run writes to the directory.")
+@AS_JSON
 def run(
     suite: Path, select: str | None, output: Path | None, workers: int | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, shard: str | None,
     tiny: bool, max_vram: float | None, dry_run: bool, strict: bool, full: bool, fail_fast: bool,
-    cell_timeout: float | None, retry: int | None, wait: bool,
+    cell_timeout: float | None, retry: int | None, wait: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train and score every cell of a suite.
 
@@ -153,7 +157,7 @@ def run(
         devices=devices, address=address, backend=backend, shard=shard,
     )  # fmt: skip
     if dry_run:
-        _print_plan(found)
+        _print_plan(found, as_json=as_json)
         return
     for decision in found.of("run"):
         if decision.reason:
@@ -167,6 +171,9 @@ def run(
     except KeyboardInterrupt:
         say("stopped; the same command goes on where this one was", err=True)
         sys.exit(130)
+    if as_json:
+        say_json(_outcome_record(outcome, strict=strict))
+        sys.exit(outcome.exit_code(strict=strict))
     if outcome.rescored:
         say(f"{outcome.rescored} cells scored again by newer metrics, without training")
     if outcome.board:
@@ -182,7 +189,7 @@ def run(
 
 
 @click.command()
-@click.argument("suite", type=PATH)
+@click.argument("suite", type=PATH, shell_complete=complete_suites)
 @click.option("--select", help="Cells to plan: 'model=tiny-*'.")
 @click.option("-o", "--output", type=PATH, help="Run directory; default runs/<suite>.")
 @EXECUTOR
@@ -194,10 +201,11 @@ def run(
 @click.option("--max-vram", type=MEMORY, help="Skip cells expected to need more: 8GB.")
 @click.option("--keys", is_flag=True, help="Print a line per cell, with its key.")
 @click.option("--calibrate", is_flag=True, help="Run some cells cut short to estimate the time.")
+@AS_JSON
 def plan(
     suite: Path, select: str | None, output: Path | None, executor: str,
     devices: tuple[int, ...] | None, address: str | None, backend: str, shard: str | None,
-    tiny: bool, max_vram: float | None, keys: bool, calibrate: bool,
+    tiny: bool, max_vram: float | None, keys: bool, calibrate: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Print what `run` would do with a suite, and why.
 
@@ -216,7 +224,7 @@ def plan(
         suite, output=output, select=select, tiny=tiny, max_vram_gib=max_vram, executor=executor,
         devices=devices, address=address, backend=backend, shard=shard,
     )  # fmt: skip
-    _print_plan(found, _expected(found) if calibrate else None, keys=keys)
+    _print_plan(found, _expected(found) if calibrate else None, keys=keys, as_json=as_json)
     missing = missing_here(found)
     if missing:
         say(missing, err=True)
@@ -235,9 +243,34 @@ def _expected(plan_: Plan) -> Expected:
         return calibrate(plan_, on_event=progress)
 
 
-def _print_plan(plan_: Plan, expected: Expected | None = None, *, keys: bool = False) -> None:
-    from harness.report.plan_table import duration, plan_lines
+def _outcome_record(outcome: Outcome, *, strict: bool) -> dict[str, object]:
+    from harness.api.runs import leaderboard
+    from harness.report.terminal import decisions_record
 
+    return {
+        "directory": str(outcome.directory),
+        "page": str(outcome.page),
+        "counts": outcome.counts,
+        "rescored": outcome.rescored,
+        "exit_code": outcome.exit_code(strict=strict),
+        "cells": [
+            {"key": cell.key, "status": cell.status, "reason": cell.reason}
+            for cell in outcome.run.cells
+        ],
+        **decisions_record(outcome.board or leaderboard(outcome.run)),
+    }
+
+
+def _print_plan(
+    plan_: Plan, expected: Expected | None = None, *, keys: bool = False, as_json: bool = False
+) -> None:
+    from harness.report.plan_table import duration, plan_lines, plan_record
+
+    if as_json:
+        times = expected.cells if expected else {}
+        total = {"expected_seconds": expected.total} if expected else {}
+        say_json({**plan_record(plan_, times), **total})
+        return
     cells = expected.cells if expected else {}
     for line in _by_key(plan_) if keys else plan_lines(plan_, cells):
         say(line)

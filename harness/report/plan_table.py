@@ -40,6 +40,35 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def plan_record(plan: Plan, times: Mapping[str, float] | None = None) -> dict[str, object]:
+    """The plan cell by cell, for JSON.
+
+    Args:
+        plan: The plan.
+        times: Cell key → the seconds that it is expected to take.
+    """
+    cells = []
+    for each in plan.decisions:
+        memory = each.memory
+        cells.append(
+            {
+                **each.cell.axes,
+                "key": each.key,
+                "does": each.word,
+                "stages": list(each.stages),
+                "reason": each.reason,
+                "kept": each.kept,
+                "train_mib": memory.training if memory else None,
+                "answer_mib": memory.inference if memory else None,
+                "card_gib": memory.card_gib if memory else None,
+                "seconds": (times or {}).get(each.key),
+            }
+        )
+    counts = Counter(decision.word for decision in plan.decisions)
+    directory = str(plan.run.directory)
+    return {"suite": plan.suite.name, "directory": directory, "counts": counts, "cells": cells}
+
+
 def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str]:
     """The table: a heading for each model, a line for each variant, each reason to skip once.
 

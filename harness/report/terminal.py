@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 from rich.box import SIMPLE_HEAD
@@ -37,17 +36,16 @@ def print_leaderboard(board: Leaderboard, console: Console, *, full: bool = Fals
         _print_tables(board, console)
 
 
-def decisions_json(board: Leaderboard) -> str:
-    """The decisions, the run's cautions and the contrasts of every axis as one JSON object."""
+def decisions_record(board: Leaderboard) -> dict[str, object]:
+    """The decisions, the run's cautions and the contrasts of every axis, for JSON."""
     cautions = [
         {"gravity": each.gravity.name.lower(), "text": each.text} for each in run_cautions(board)
     ]
-    record = {
+    return {
         "decisions": [each.record() for each in decisions(board)],
         "cautions": cautions,
         "axes": [record for each in board.along.values() for record in each.records()],
     }
-    return json.dumps(record, ensure_ascii=False, indent=1)
 
 
 def _print_tables(board: Leaderboard, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 
@@ -19,6 +20,8 @@ class SuiteProgress:
 
     def __init__(self, total: int) -> None:
         self._console = console(stderr=True)
+        # rich takes FORCE_COLOR for a terminal, and a log would get a bar a quarter second
+        self._is_live = self._console.is_terminal and sys.stderr.isatty()
         self._total = total
         self._ended = 0
         self._began = time.monotonic()
@@ -33,7 +36,7 @@ class SuiteProgress:
         self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._shown)
 
     def __enter__(self) -> SuiteProgress:
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.start()
         return self
 
@@ -43,7 +46,7 @@ class SuiteProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.stop()
 
     def __call__(self, event: Event) -> None:
@@ -53,7 +56,7 @@ class SuiteProgress:
             self._stages[event.key] = event.text
         else:
             self._end(event)
-        if self._console.is_terminal:
+        if self._is_live:
             self._live.refresh()
 
     def _shown(self) -> Group:
@@ -67,7 +70,7 @@ class SuiteProgress:
         mark = {"done": "ok", "failed": "FAILED", "skipped": "skipped"}[event.kind]
         reason = f": {event.text.splitlines()[0]}" if event.text else ""
         line = f"[{self._ended}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
-        if not self._console.is_terminal:  # a log has no bar to read it from
+        if not self._is_live:  # a log has no bar to read it from
             line += f" ({_clock(time.monotonic() - self._began)} elapsed{self._left(', ')})"
         self._console.print(line, soft_wrap=True)
 

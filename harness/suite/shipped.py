@@ -15,6 +15,16 @@ def shipped(kind: str) -> list[Path]:
     return [p / kind for p in (Path(__file__).parents[2], installed) if (p / kind).is_dir()]
 
 
+def suite_names() -> list[str]:
+    """The shipped suites, as `find_suite` takes them."""
+    found = {
+        path.relative_to(folder).with_suffix("").as_posix()
+        for folder in shipped("suites")
+        for path in folder.rglob("*.yaml")
+    }
+    return sorted(found)
+
+
 def find_suite(path: Path) -> Path:
     """``path``, or the shipped suite that it names: `finance` or `suites/finance.yaml`.
 

@@ -1,6 +1,5 @@
 """The decision card: six lines of 80 columns for a data set, and nothing grave is cut off."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from harness.analysis.decision import Decision
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.card import LINES, card, decision_lines, full_card
 from harness.report.sections.decided import decided
-from harness.report.terminal import decisions_json
+from harness.report.terminal import decisions_record
 from harness.results.records import Environment
 from harness.results.result import CellResult, Run
 from harness.suite.schema import Objectives
@@ -68,7 +67,7 @@ def test_json_and_markdown_have_the_words_of_the_card():
     (row,) = decided([made]).rows
     assert row[:3] == ("finance-qa", made.headline, "+0.1 ROUGE-L")
     assert row[-1] == "one seed: training noise unknown; latencies did not settle; few examples"
-    record = json.loads(decisions_json(board("failed", "out of memory")))
+    record = decisions_record(board("failed", "out of memory"))
     assert record["decisions"] == []
     assert "out of memory" in record["cautions"][0]["text"]
 

@@ -65,14 +65,15 @@ def test_new_prompts_are_answered_by_a_cell(run):
 
 
 def test_a_trained_head_answers_with_a_label(run, tmp_path):
-    (tmp_path / "p.txt").write_text("Quarterly profit rose.\nThe bank may default.\n")
+    (tmp_path / "p.txt").write_text("Quarterly profit rose.\n\nThe bank may default.\n")
     key = load_run(run / "labels").cells[1].key
-    arguments = ["predict", str(run / "labels"), key, "--file", str(tmp_path / "p.txt")]
+    arguments = ["predict", str(run / "labels"), key, "--file", str(tmp_path / "p.txt"), "--json"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     known = {"risk analysis", "earnings report", "market sentiment"}
-    assert len(result.stdout.splitlines()) == 2
-    assert set(result.stdout.splitlines()) <= known
+    found = json.loads(result.stdout)
+    assert [each["prompt"] for each in found] == ["Quarterly profit rose.", "The bank may default."]
+    assert {each["answer"] for each in found} <= known
 
 
 @pytest.mark.parametrize(
