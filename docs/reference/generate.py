@@ -225,8 +225,12 @@ def _better(direction: bool | None) -> str:
     return "–" if direction is None else "higher" if direction else "lower"
 
 
-PAGES = {"suite.md": suite_page, "commands.md": commands_page, "metrics.md": metrics_page,
-    "exit-codes.md": exit_codes_page}
+PAGES = {
+    "suite.md": suite_page,
+    "commands.md": commands_page,
+    "metrics.md": metrics_page,
+    "exit-codes.md": exit_codes_page,
+}
 """Page → what writes it."""
 
 
