@@ -20,6 +20,7 @@ _EXTRAS = {
     "tables": ("pandas", "pyarrow"),
     "math": ("math_verify", "sympy"),
     "gguf": ("gguf",),
+    "lm-eval": ("lm_eval",),
     "ray": ("ray",),
     "slurm": ("submitit",),
     "tensorboard": ("tensorboard",),

@@ -24,6 +24,7 @@ BROUGHT = {
 """Module → the dependency that always brings it."""
 ALWAYS = (
     "backends/hf/", "tiny_models/", "pytest_plugin.py", "run/executors/warm.py",
+    "run/executors/light.py",
     *(f"trackers/{name}_run.py" for name in ("tensorboard", "mlflow", "wandb", "trackio")),
 )  # fmt: skip
 """Files that are imported only where the extra `train`, that of a tracker, or pytest is installed."""

@@ -26,6 +26,7 @@ from harness.datasets.lm_eval_yaml import (
     refuse_unfit,
 )
 from harness.errors import HarnessError, SkipCell
+from harness.extras import MissingPackage
 from harness.suite.dataset_entry import DatasetEntry
 
 PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
@@ -73,8 +74,7 @@ def lm_eval_version() -> str:
     try:
         return version(PACKAGE)
     except PackageNotFoundError:
-        hint = "pip install 'finetune-harness[lm-eval]'"
-        raise HarnessError("lm-evaluation-harness is not installed", hint=hint) from None
+        raise MissingPackage("a task of lm-evaluation-harness", "lm_eval") from None
 
 
 def describe_task(entry: DatasetEntry, folder: Path) -> TaskDescription:

@@ -18,14 +18,14 @@ class BackendSpec(NamedTuple):
     """Its ``open_backend(cell, paths, device)`` gives the backend; imported only in a worker."""
     trained_by: str
     """The backend that trains the adapters it serves: itself, unless it only answers."""
-    packages: tuple[str, ...] = ()
-    """Modules of an extra that it imports."""
+    packages: tuple[str, ...] | None = None
+    """Modules of an extra that it imports; None: it does not say, as a plug-in's may not."""
 
 
 BACKENDS: Registry[BackendSpec] = Registry("backend")
 BACKENDS.add("hf", BackendSpec("harness.backends.hf.backend", trained_by="hf", packages=TRAINING))
-BACKENDS.add("testing", BackendSpec("harness.backends.testing", trained_by="testing"))
-BACKENDS.add("served", BackendSpec("harness.backends.served", trained_by="served"))
+BACKENDS.add("testing", BackendSpec("harness.backends.testing", trained_by="testing", packages=()))
+BACKENDS.add("served", BackendSpec("harness.backends.served", trained_by="served", packages=()))
 """Asks an OpenAI-compatible server; a model card with an `endpoint` chooses it, nothing else."""
 
 
@@ -36,6 +36,6 @@ def need_backend(name: str, what: str) -> None:
         HarnessError: there is no such backend, or a package is missing.
     """
     spec = BACKENDS.get(name)
-    need(what, spec.packages)
+    need(what, spec.packages or ())
     if spec.trained_by != name:
-        need(what, BACKENDS.get(spec.trained_by).packages)
+        need(what, BACKENDS.get(spec.trained_by).packages or ())

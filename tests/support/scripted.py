@@ -14,7 +14,7 @@ from harness.backends.testing import TestingBackend
 from harness.errors import HarnessError, SkipCell
 from harness.plan.backends import BACKENDS, BackendSpec
 
-BACKENDS.add(__name__, BackendSpec(__name__, trained_by=__name__))
+BACKENDS.add(__name__, BackendSpec(__name__, trained_by=__name__, packages=()))
 
 class Scripted(TestingBackend):
     def __init__(self, cell, paths, device):

@@ -1,4 +1,4 @@
-"""Workers on this machine: each cell in a fresh process forked from a warm server.
+"""Workers on this machine: each cell in a fresh process forked from a warm fork server.
 
 The server has imported torch, transformers, peft and trl, so a cell does not pay for imports;
 it never touches CUDA. While one worker measures, the others are stopped (SIGSTOP), so that a
@@ -25,10 +25,10 @@ from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
 from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
 from harness.run.executors.child import QUIET, environment, work
+from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
 
-PRELOAD = ["harness.run.executors.warm"]
 DRAIN_SECONDS = 1.0
 """Seconds to let a GPU finish what a worker had queued before it was stopped.
 
@@ -122,8 +122,7 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """The events of ``jobs`` as they happen; each ends once, when its process has ended."""
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
+        self._context = fork_server_for(jobs)
         self._folder = lifeline.own_folder()
         self._queue = deque(jobs)
         try:

@@ -1,7 +1,7 @@
 """What the fork server imports before the first cell: the heavy libraries, in silence.
 
-Importing this module closes the server's own output, so that the libraries' advice does not
-reach the terminal. A worker opens its log before it runs; an import that fails here fails there
+`light`, which it imports first, closes the server's own output, so that the libraries' advice does
+not reach the terminal. A worker opens its log before it runs; an import that fails here fails there
 again, with its traceback.
 
 The server must not touch CUDA, since a CUDA context does not survive a fork. bitsandbytes asks
@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 from importlib import import_module
 from typing import Any
 
 from harness.extras import is_installed
-from harness.metrics.registry import registered
 from harness.plan.backends import TRAINING
 from harness.plan.machine import query_gpus
-from harness.run.executors.lifeline import end_workers_at_exit
+from harness.run.executors import light  # noqa: F401
 
 ON_THE_WAY = (
     "bitsandbytes",
@@ -41,13 +39,6 @@ ON_THE_WAY = (
 MISSED: list[str] = []
 """What could not be imported here, with the reason. A worker writes it to its ``cell.log``: cells
 still run, but each one pays for the import itself."""
-
-
-def _silence() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
 
 
 def _capabilities() -> list[tuple[int, int]]:
@@ -69,9 +60,6 @@ def _import_without_cuda() -> None:
     if known:
         torch.cuda.get_device_capability = from_nvml
     try:
-        import harness.backends.hf.backend
-        import harness.run.worker  # noqa: F401
-
         _import_what_comes_later()
     finally:
         torch.cuda.get_device_capability = asked
@@ -79,7 +67,6 @@ def _import_without_cuda() -> None:
 
 def _import_what_comes_later() -> None:
     """Modules that a cell would import, and the table of renamed weights it would build."""
-    registered()  # every metric's module
     for name in ON_THE_WAY:
         try:
             import_module(name)
@@ -93,9 +80,6 @@ def _import_what_comes_later() -> None:
         MISSED.append(f"transformers.conversion_mapping: {error}")
 
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server gets every Ctrl-C of the terminal, too
-_silence()
-end_workers_at_exit()
 if all(map(is_installed, TRAINING)):
     _import_without_cuda()
 gc.collect()

@@ -23,7 +23,7 @@ from harness.backends.testing import TestingBackend
 from harness.errors import HarnessError, SkipCell
 from harness.plan.backends import BACKENDS, BackendSpec
 
-BACKENDS.add("contract", BackendSpec(__name__, trained_by="contract"))
+BACKENDS.add("contract", BackendSpec(__name__, trained_by="contract", packages=()))
 
 class Scripted(TestingBackend):
     def __init__(self, cell, paths, device):

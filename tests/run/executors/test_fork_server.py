@@ -1,0 +1,52 @@
+"""The fork server imports torch for cells that need it, and only for them."""
+
+import subprocess
+import sys
+
+import pytest
+
+SUITE = """\
+name: small
+matrix:
+  model: [tiny-qwen2]
+  adapter: [base]
+  dataset: [{name: ru-calculations, train: 8, test: 4}]
+evaluation: {noise_examples: 0}
+"""
+RUN = """
+import sys
+from pathlib import Path
+import psutil
+from multiprocessing import forkserver
+from harness.plan.plan import make_plan
+from harness.results.result import load_run
+from harness.run.runner import run_here
+
+def held(kind):
+    out = Path(sys.argv[2]) / f"{kind}{len(seen)}"
+    run_here(make_plan(Path(sys.argv[1]), out, backend=kind), workers=1)
+    server = psutil.Process(forkserver._forkserver._forkserver_pid)
+    libraries = any("libtorch" in mapped.path for mapped in server.memory_maps())
+    seen.append((load_run(out).cells[0].status, libraries, server.pid))
+
+seen = []
+for kind in sys.argv[3:]:
+    held(kind)
+print([(status, libraries) for status, libraries, _ in seen], len({pid for *_, pid in seen}))
+"""
+SERVERS = {
+    ("testing", "testing"): "[('ok', False), ('ok', False)] 1",
+    ("testing", "hf", "testing"): "[('ok', False), ('ok', True), ('ok', True)] 2",
+}
+"""Backends of the runs of one process, in order → whether each run's server has torch; servers."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("backends", SERVERS, ids="-".join)
+def test_a_server_has_what_its_cells_need_and_one_with_torch_is_kept(
+    write_suite, tmp_path, backends
+):
+    command = [sys.executable, "-c", RUN, str(write_suite(SUITE)), str(tmp_path), *backends]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout.strip() == SERVERS[backends], done.stderr
+    assert done.stderr == ""
