@@ -16,7 +16,7 @@ from harness.suite.model_card import load_model_card
 
 OTHERS = {
     # of other programs
-    "--max-lora-rank",
+    "--max-lora-rank", "--logdir",
 }  # fmt: skip
 
 PENDING = {"no command demo"}
@@ -83,7 +83,7 @@ matrix:
   adapter: [base]
   dataset: [finance-qa]
 """
-FOREIGN = ("jobs", "cluster_name")
+FOREIGN = ("jobs", "cluster_name", "doc_to_text")
 """Keys of files of other programs."""
 
 
