@@ -32,7 +32,8 @@ def test_a_local_evaluate_module_gives_a_metric(write_suite, tmp_path):
     text = suite.read_text().replace("evaluation: {", f"evaluation: {{metrics: [{entry}], ")
     suite.write_text(text)
     out = tmp_path / "out"
-    result = CliRunner().invoke(main, ["run", str(suite), "-o", str(out), "--workers", "1"])
+    words = ["run", str(suite), "-o", str(out), "--backend", "testing"]
+    result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, (result.output, *(p.read_text() for p in out.rglob("cell.log")))
     loaded = load_run(out)
     for cell in loaded.cells:

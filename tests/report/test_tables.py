@@ -74,7 +74,7 @@ def test_a_report_is_up_to_date_with_the_files_that_it_wrote(write_suite, tmp_pa
     from click.testing import CliRunner
 
     out = tmp_path / "out"
-    run_here(make_plan(write_suite(), out))
+    run_here(make_plan(write_suite(), out, backend="testing"))
     board = build_leaderboard(load_run(out))
     write_report(board, out)
     assert is_written(out)
@@ -93,7 +93,7 @@ def test_a_report_is_up_to_date_with_the_files_that_it_wrote(write_suite, tmp_pa
 
 def test_a_table_finds_the_direction_that_each_result_says(write_suite, tmp_path):
     """The directions of unregistered metrics are found once for a table, never across tables."""
-    run_here(make_plan(write_suite(), tmp_path / "out"))
+    run_here(make_plan(write_suite(), tmp_path / "out", backend="testing"))
     (table, *_) = build_leaderboard(load_run(tmp_path / "out")).tables
     cell = table.rows[0].cells[0]
     said = [replace(cell.values[0], metric="theirs", higher_is_better=x) for x in (True, False)]

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from scripted import PLUGIN, scripted_suite
 
 from harness.cli import main
 from harness.errors import HarnessError
@@ -35,6 +36,8 @@ training: {max_steps: 1}
 evaluation: {latency_prompts: 0}
 generation: {max_new_tokens: 4}
 """
+
+SLOW = {"train": "time.sleep(2)"}
 
 
 @pytest.fixture
@@ -128,7 +131,7 @@ def test_a_result_of_a_newer_harness_is_refused_and_kept(write_suite, tmp_path):
 
 def test_a_skipped_cell_is_shown_and_strict_makes_it_a_failure(write_suite, tmp_path, without_gpu):
     suite, out = write_suite(REAL), tmp_path / "r"
-    args = ["run", str(suite), "-o", str(out), "--workers", "1"]
+    args = ["run", str(suite), "-o", str(out), "--backend", "testing"]
     first = CliRunner().invoke(main, args)
     assert first.exit_code == 0, first.output
     assert "2 cells skipped: qwen2-0.5b-instruct needs a CUDA GPU" in first.output
@@ -156,9 +159,15 @@ def test_select_runs_what_it_names(write_suite, tmp_path):
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_goes_on_where_it_was(write_suite, tmp_path, kill):
-    suite, out = write_suite(REAL.replace(", qwen2-0.5b-instruct", "")), tmp_path / "r"
+def test_a_run_that_is_stopped_goes_on_where_it_was(write_suite, tmp_path, kill, install_plugin):
+    out = tmp_path / "r"
+    if kill == signal.SIGINT:  # which the libraries could answer with a traceback of theirs
+        suite, backend = write_suite(REAL.replace(", qwen2-0.5b-instruct", "")), "hf"
+    else:
+        install_plugin("scripted_again", PLUGIN)
+        suite, backend = scripted_suite(write_suite, {"a": SLOW}), "scripted_again"
     command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(out)]
+    command += ["--backend", backend]
     env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
         [*command, "--workers", "1"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
