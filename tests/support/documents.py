@@ -19,7 +19,7 @@ SHELLS = ("sh", "bash", "console", "shell", "")
 _BLOCK = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _PROMPT = re.compile(r"^(?:machine [A-Z])?\$ ")
-_START = re.compile(r"(?:^|\s|&& |run: )(?:\.venv/bin/)?(harness [^#\n]*)")
+_START = re.compile(r"(?:^|&& |^- run: |^run: )(?:\.venv/bin/)?(harness [^\n]*)")
 
 
 class Block(NamedTuple):
