@@ -44,7 +44,7 @@ def test_every_shipped_suite_that_a_command_names_is_there():
         (command.place, word)
         for command in all_commands()
         for word in command.words
-        if word.startswith(("suites/", "docs/")) and not (ROOT / word).exists()
+        if word.startswith(("suites/", "docs/")) and "mine" not in word and not [*ROOT.glob(word)]
     ]
     assert wrong == []
 
