@@ -154,6 +154,7 @@ def report(
     texts: bool = True,
     json: bool = False,
     report_to: str | Sequence[str] = (),
+    lm_eval: bool = False,
 ) -> Report:
     """Render the leaderboards of one run or several, from their files alone.
 
@@ -175,12 +176,15 @@ def report(
             ``results.parquet`` and ``results.csv`` alone otherwise.
         report_to: Experiment trackers that get the run too: `tensorboard`, `mlflow`, `wandb`,
             `trackio`, one or several.
+        lm_eval: Write results and samples in the layout of lm-evaluation-harness, too, to
+            ``lm_eval/``.
 
     Raises:
         HarnessError: several runs, or a packed one, without ``output``; or ``pdf`` without a
             browser that prints.
     """
     from harness.report.files import write_report
+    from harness.report.lm_eval_layout import write_lm_eval
     from harness.report.pdf import browser, print_pdf
 
     given = listed(runs)
@@ -203,6 +207,8 @@ def report(
         files = write_report(
             board, Path(output), title=title, latex=latex, templates=folder, json=json
         )
+        if lm_eval:
+            files.append(write_lm_eval(board.run, Path(output)))
     page = Path(output) / "leaderboard.html"
     if pdf:
         files.append(print_pdf(page, page.with_suffix(".pdf")))

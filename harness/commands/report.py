@@ -62,12 +62,16 @@ WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
     "--report-to", multiple=True, metavar="TRACKER",
     help="Send the finished run to tensorboard, mlflow, wandb or trackio, too.",
 )  # fmt: skip
+@click.option(
+    "--lm-eval", is_flag=True,
+    help="Write lm_eval/ too: results and samples in the layout of lm-evaluation-harness.",
+)  # fmt: skip
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(
     run_dirs: tuple[Path, ...], output: Path | None, title: str | None, metric: str | None,
     baseline_of: str | None, order_by: str | None, max_latency_ms: float | None,
     max_memory_mib: float | None, latex: bool, pdf: bool, template: Path | None,
-    no_examples: bool, as_json: bool, report_to: tuple[str, ...], open_: bool,
+    no_examples: bool, as_json: bool, lm_eval: bool, report_to: tuple[str, ...], open_: bool,
 ) -> None:  # fmt: skip
     """Render the leaderboards of one or several runs.
 
@@ -81,7 +85,7 @@ def report(
     written = write_report(
         run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
         max_latency_ms=max_latency_ms, max_memory_mib=max_memory_mib, latex=latex,
-        pdf=pdf, templates=template, texts=not no_examples, json=as_json,
+        pdf=pdf, templates=template, texts=not no_examples, json=as_json, lm_eval=lm_eval,
         report_to=report_to,
     )  # fmt: skip
     say_files(written)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from harness.datasets.lm_eval_yaml import (
     refuse_unfit,
 )
 from harness.errors import HarnessError, SkipCell
-from harness.extras import MissingPackage
+from harness.extras import need
 from harness.suite.dataset_entry import DatasetEntry
 
 PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
@@ -69,12 +69,10 @@ def lm_eval_version() -> str:
     """The installed version of lm-evaluation-harness.
 
     Raises:
-        HarnessError: it is not installed.
+        MissingPackage: it is not installed.
     """
-    try:
-        return version(PACKAGE)
-    except PackageNotFoundError:
-        raise MissingPackage("a task of lm-evaluation-harness", "lm_eval") from None
+    need("a task of lm-evaluation-harness", PACKAGE)
+    return version(PACKAGE)
 
 
 def describe_task(entry: DatasetEntry, folder: Path) -> TaskDescription:

@@ -58,6 +58,25 @@ class _Log:
         return str(given or self.results.get("model_name") or self.path.parent.name)
 
     @property
+    def own_axes(self) -> dict[str, Any] | None:
+        """The cell's axes, where `harness report --lm-eval` wrote the log; else None."""
+        named = mapping(self.results.get("harness"))
+        texts = {key: word(named.get(key)) for key in ("model", "quantization", "adapter")}
+        seed = named.get("seed")
+        if None in texts.values() or not (seed is None or type(seed) is int):
+            return None
+        return {**texts, "seed": seed}
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name: a run of ours may have one task twice, by itself or in a group."""
+        named = word(mapping(self.results.get("harness")).get("dataset"))
+        if named is None:
+            return self.task
+        several = len(mapping(self.results.get("configs"))) > 1
+        return f"{named}-{self.task}" if several else named
+
+    @property
     def precision(self) -> str:
         """What the weights were loaded in: part of what distinguishes two logs of one model."""
         return str(self.arguments.get("dtype") or self.config.get("model_dtype") or "")
@@ -130,7 +149,7 @@ def _cell(log: _Log, quantization: str) -> Imported:
     notes = tuple(f"{value.metric}: {value.note}" for value in values if value.note)
     return Imported(
         **axes,
-        dataset=plain(log.task),
+        dataset=plain(log.dataset),
         primary_metric=_primary([value.metric for value in values]),
         source=log.path,
         values=tuple(values),
@@ -214,6 +233,8 @@ def _primary(names: Sequence[str]) -> str:
 
 
 def _axes(log: _Log) -> dict[str, Any]:
+    if log.own_axes is not None:
+        return log.own_axes
     arguments = log.arguments
     quantization = "none"
     for key, name in (("load_in_4bit", "4bit"), ("load_in_8bit", "int8")):

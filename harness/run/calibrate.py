@@ -109,17 +109,18 @@ def _kind(cell: Cell) -> tuple[str, ...]:
 
 
 def _sizes(cell: Cell) -> _Sizes:
-    splits = load_splits(cell.dataset, Path(cell.base_folder))
+    splits = load_splits(cell.dataset, Path(cell.base_folder), trained_on=cell.trained_on)
     return _Sizes(len(splits.train), len(splits.test))
 
 
 def _shortened(cell: Cell, test: int) -> Cell:
     training = {k: v for k, v in cell.training.items() if k != "num_train_epochs"}
     size = min(test, cell.evaluation.batch_size)
+    shorter = "test" if cell.dataset.lm_eval_task is None else "limit"
     return replace(
         evaluated(cell, noise_examples=0, control=None),
         training={**training, "max_steps": STEPS},
-        dataset=cell.dataset.model_copy(update={"test": size}),
+        dataset=cell.dataset.model_copy(update={shorter: size}),
     )
 
 

@@ -198,3 +198,67 @@ def test_an_edited_document_is_run_again(run):
         assert {d.cell.dataset.name for d in plan.of("run")} == {"texts"}
     finally:
         data.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """The run in the tool's layout."""
+    out = tmp_path_factory.mktemp("exported")
+    return harness.report(run.directory, out, lm_eval=True).files[-1]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "task", "how"),
+    [("few", "pick", FEW), ("sums", "sums", CHAT), ("texts", "texts", {})],
+)
+def test_exported_samples_are_the_files_that_the_tool_writes(
+    run, root, exported, tmp_path, dataset, task, how
+):
+    from lm_eval.loggers import EvaluationTracker
+
+    own = by_the_tool(run, task, root, **how)
+    tracker = EvaluationTracker(output_path=str(tmp_path))
+    tracker.general_config_tracker.model_name_sanitized = "m"
+    tracker.save_results_aggregated(own, own["samples"])
+    tracker.save_results_samples(task, own["samples"][task])
+    (theirs,), (ours,) = (
+        list(folder.rglob("samples_*.jsonl"))
+        for folder in (tmp_path, exported / "tiny-qwen2--none--base" / dataset)
+    )
+    key = lambda sample: (sample["doc_id"], sample["filter"])  # noqa: E731
+    lines = [sorted(map(json.loads, f.read_text().splitlines()), key=key) for f in (theirs, ours)]
+    assert lines[0] == lines[1]
+    results = [
+        json.loads(next(f.parent.glob("results_*.json")).read_text()) for f in (theirs, ours)
+    ]
+    for part in ("results", "versions", "n-shot", "higher_is_better", "n-samples"):
+        values = [
+            {k: v for k, v in each[part][task].items() if "_stderr" not in k}
+            if isinstance(each[part][task], dict)
+            else each[part][task]
+            for each in results
+        ]
+        assert values[0] == values[1], part
+    if len(lines[0]) == results[0]["n-samples"][task]["effective"]:  # one filter: one order
+        assert results[0]["task_hashes"] == results[1]["task_hashes"]
+
+
+def test_what_was_exported_is_imported_as_the_same_run(run, exported, tmp_path):
+    from lm_eval.utils import make_table
+
+    back = harness.import_results(exported, tmp_path / "back").run
+    ours = {(c.dataset, c.adapter, c.quantization): c for c in run.cells if c.dataset != "pair"}
+    theirs = {(c.dataset, c.adapter, c.quantization): c for c in back.cells}
+    assert ours.keys() <= theirs.keys()
+    for axes, cell in ours.items():
+        found = {v.metric: v.value for v in theirs[axes].values}
+        scored = {v.metric: v.value for v in cell.values if v.metric in found}
+        assert scored
+        assert found == pytest.approx(scored, rel=1e-12), axes
+    for results in exported.rglob("results_*.json"):
+        assert "|" in make_table(json.loads(results.read_text()))
+
+
+def test_a_run_without_texts_is_not_exported(run, tmp_path):
+    with pytest.raises(harness.HarnessError, match="quote the data"):
+        harness.report(run.directory, tmp_path / "out", texts=False, lm_eval=True)

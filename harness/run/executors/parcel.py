@@ -144,9 +144,13 @@ def _local_files(cell: Cell) -> list[str]:
         found.append(Path(cell.model.source))
     if "source" in cell.adapter_config:
         found.append(Path(cell.adapter_config["source"]))
-    for entry in (cell.dataset, entry_of_test(cell.dataset)):
-        if entry is not None and (path := _data_file(entry, folder)):
-            found.append(path)
+    for data in filter(None, (cell.dataset, cell.trained_on)):
+        for entry in filter(None, (data, entry_of_test(data))):
+            if path := _data_file(entry, folder):
+                found.append(path)
+    # files that the YAMLs in it name are not sent: their paths are the other machine's own
+    if cell.dataset.include_path:
+        found.append((folder / Path(cell.dataset.include_path).expanduser()).resolve())
     if cell.evaluation.control and cell.evaluation.control not in BUILT_IN:
         found.append(control_path(cell.evaluation.control, folder))
     found += [Path(m.source) for m in cell.evaluation.metrics if Path(m.source).exists()]
@@ -174,11 +178,9 @@ def _moved(record: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any
     cell["model"]["source"] = moved.get(record["model"]["source"], record["model"]["source"])
     if "source" in cell["adapter_config"]:
         cell["adapter_config"]["source"] = place(record["adapter_config"]["source"])
-    # a set whose name is its file is told by `source` from here on; its name stays its name
-    named = record["dataset"].get("source") or record["dataset"]["name"]
-    if (there := place(named)) != named:
-        cell["dataset"]["source"] = there
-    cell["dataset"]["test_source"] = place(record["dataset"].get("test_source"))
+    for key in ("dataset", "trained_on"):
+        if key in record:
+            cell[key] |= _moved_data(record[key], place)
     evaluation = cell["evaluation"]
     if evaluation.get("control"):
         evaluation["control"] = place(evaluation["control"])
@@ -186,6 +188,17 @@ def _moved(record: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any
         if isinstance(metric, dict):
             metric["source"] = place(metric["source"])
     return cell
+
+
+def _moved_data(
+    entry: Mapping[str, Any], place: Callable[[str | None], str | None]
+) -> dict[str, str | None]:
+    """The keys of a data set's ``entry`` that hold paths, as they are on this machine."""
+    moved = {key: place(entry.get(key)) for key in ("test_source", "include_path")}
+    # a set whose name is its file is told by `source` from here on; its name stays its name
+    named = entry.get("source") or entry["name"]
+    there = place(named)
+    return moved if there == named else {**moved, "source": there}
 
 
 def _asset(path: str, digest: str, scratch: Path, fetch: Callable[[str], bytes]) -> str:
