@@ -120,6 +120,14 @@ class _Metric(NamedTuple):
         return float(value) if is_number(value) else None
 
     @property
+    def is_ours(self) -> bool:
+        """Whether our own scores were exported: one that is missing is of another kind of example.
+
+        A question without a number in its answer has no `numeric_accuracy`.
+        """
+        return "harness" in self.results and "lm_eval_version" not in self.results
+
+    @property
     def signature(self) -> str:
         """How it was computed: by the tool, in the task's version."""
         version = mapping(self.results.get("versions")).get(self.task)
@@ -152,7 +160,7 @@ def _count_missing(metric: _Metric, records: list[Prediction]) -> tuple[str, ...
     scores = {r["scores"][metric.name] for r in records if metric.name in r["scores"]}
     if not lacking:
         return ()
-    if scores <= {0.0, 1.0} and metric.higher_is_better:
+    if scores <= {0.0, 1.0} and metric.higher_is_better and not metric.is_ours:
         for record in lacking:
             record["scores"][metric.name] = 0.0
         return (f"{len(lacking)} of {len(records)} documents have no score and count as wrong",)
