@@ -108,5 +108,6 @@ def key_of(model: str, path: str, body: Mapping[str, object], *, repeat: str = "
         body: The messages or the prompt, and every setting.
         repeat: Which repetition of the question this is: its answer is another draw.
     """
-    text = json.dumps([model, path, body, repeat], sort_keys=True, ensure_ascii=False)
+    # in ASCII: a question may hold half of a character, which UTF-8 has no bytes for
+    text = json.dumps([model, path, body, repeat], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

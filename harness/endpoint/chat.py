@@ -17,6 +17,8 @@ SENT = {
     "stop_strings": "stop",
 }
 """Key of a suite's `generation` → the request's key that means the same on every server."""
+MOST_NAME = 200
+"""Characters kept of a name that a server gives itself; a table shows it."""
 LIMITS = ("max_tokens", "max_completion_tokens")
 """Names of the limit of new tokens: OpenAI's reasoning models take the second alone."""
 
@@ -120,13 +122,18 @@ def read_reply(content: object) -> Reply:
         ) from None
     choice, usage = found.choices[0], found.usage or Usage()
     return Reply(
-        text=_text(choice).strip(),
-        finish_reason=choice.finish_reason or "unknown",
-        model=found.model or "",
-        fingerprint=found.system_fingerprint or "",
+        text=_written(_text(choice)).strip(),
+        finish_reason=_written(choice.finish_reason or "unknown")[:MOST_NAME],
+        model=_written(found.model or "")[:MOST_NAME],
+        fingerprint=_written(found.system_fingerprint or "")[:MOST_NAME],
         prompt_tokens=usage.prompt_tokens,
         new_tokens=usage.completion_tokens,
     )
+
+
+def _written(text: str) -> str:
+    """``text`` as a UTF-8 file can hold it: JSON may name half of a character."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _text(choice: _Choice) -> str:

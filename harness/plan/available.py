@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from harness.plan.hub import (
 )
 from harness.plan.machine import Machine, Site
 from harness.plan.memory import estimate
+from harness.suite.endpoint import Endpoint
 from harness.suite.model_card import ModelCard, Requirement
 
 
@@ -65,6 +67,8 @@ def has_accelerator(needs: Requirement, gpu: str | None) -> bool:
 def fetching_reason(cell: Cell) -> str | None:
     """Why model or data of ``cell`` cannot be had here; None if nothing speaks against."""
     card = cell.model
+    if card.endpoint is not None and (reason := missing_key(card.endpoint)):
+        return f"{card.name}: {reason}"
     is_here = card.weights == "random" or card.is_local or card.is_served
     if not is_here and (reason := _not_on_hub(card)):
         return reason
@@ -73,6 +77,14 @@ def fetching_reason(cell: Cell) -> str | None:
     if far and not is_data_cached(name) and not is_reachable():
         return f"data set {uncached_reason(name)}"
     return None
+
+
+def missing_key(endpoint: Endpoint) -> str | None:
+    """Why the key of ``endpoint`` cannot be sent; None where it can, or none is needed."""
+    name = endpoint.api_key_env
+    if name is None or os.environ.get(name, "").strip():
+        return None
+    return f"its key is not there: set the environment variable {name}"
 
 
 def needed_gib(cell: Cell) -> float | None:

@@ -33,6 +33,9 @@ from harness.results.records import Environment
 from harness.results.result import CellResult, load_result
 from harness.results.stages import load_stage, stage_index
 
+ASKING_GIB = 0.5
+"""Of a process that asks a server: Python, the answers, no weights."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -72,6 +75,8 @@ class Decision:
     @property
     def needs_gib(self) -> float | None:
         """What the model's card asks for, else what is expected; None where neither is known."""
+        if self.cell.is_served:
+            return ASKING_GIB
         asked = self.cell.model.requires.memory_gib
         return asked if asked is not None or self.memory is None else self.memory.needed_gib
 

@@ -26,7 +26,7 @@ _SETTINGS = ("plan.json", "environment.json", "result.json")
 """Files that may contain paths of this machine; answers are never changed."""
 _RECORDS = ("predictions.jsonl", "control.jsonl", "train_log.jsonl")
 _NAME = re.compile(
-    r"(plan|environment)\.json|cells/(?:(?!\.\.?/)[^/]+/)+(result\.json|[a-z_]+\.jsonl)"
+    r"(plan|environment)\.json|judge/(judge\.json|verdicts\.jsonl)|cells/(?:(?!\.\.?/)[^/]+/)+(result\.json|[a-z_]+\.jsonl)"
 )
 """A member's name. A folder in a folder: older versions did not escape a data set `owner/name`."""
 _FOLDERS = re.compile(r"(?<![\w.:/~])~?/(?:[^\s/\"'<>|]+/)*([^\s/\"'<>|]+)")
@@ -49,7 +49,9 @@ def pack(run_dir: Path, output: Path) -> Path:
     if not paths.plan.is_file():
         raise no_run(run_dir)
     keys = [entry["key"] for entry in read_plan(run_dir, given=str(run_dir))["cells"]]
-    found = [paths.plan, paths.environment]
+    # of a judge its verdicts, without its words: they may quote the data, and no report reads them
+    judge = [paths.directory / "judge" / name for name in ("judge.json", "verdicts.jsonl")]
+    found = [paths.plan, paths.environment, *judge]
     for key in keys:
         home = paths.cell(key)
         _check_companions(home)

@@ -78,6 +78,9 @@ def _check_shareable(result: CellResult) -> None:
     if result.is_baseline:
         hint = "Name a cell with an adapter: its key has the adapter's name in it."
         raise HarnessError(f"{result.key} is a baseline: nothing was trained", hint=hint)
+    if result.is_served:
+        hint = "What its server loaded is not here; share the cell that it was deployed from."
+        raise HarnessError(f"{result.key} is a served model: nothing was trained", hint=hint)
     if hub := cell["adapter_config"].get("hub"):
         what = f"{result.key}: its adapter is {hub}, which is on the hub already"
         raise HarnessError(what, hint="Share an adapter that a run of yours has trained.")

@@ -181,6 +181,30 @@ def test_a_server_that_moved_is_still_the_same_cell(suite, server):
     assert changed.decisions[0].fingerprint != first
 
 
+def test_a_served_cell_needs_no_card_and_little_memory(suite):
+    (decision,) = make_plan(suite(), None, select="model=deployed").decisions
+    assert (decision.action, decision.needs_gib, decision.memory) == ("run", 0.5, None)
+
+
+def test_without_its_key_a_served_cell_is_skipped_with_the_variables_name(suite, monkeypatch):
+    monkeypatch.delenv("MY_KEY", raising=False)
+    path = suite(extra=", api_key_env: MY_KEY")
+    (decision,) = make_plan(path, None, select="model=deployed").decisions
+    assert (decision.action, decision.reason) == (
+        "skip", "deployed: its key is not there: set the environment variable MY_KEY",
+    )  # fmt: skip
+    monkeypatch.setenv("MY_KEY", "sk-1")
+    (decision,) = make_plan(path, None, select="model=deployed").decisions
+    assert decision.action == "run"
+
+
+def test_who_looks_for_vllm_reads_how_to_score_it(suite):
+    with pytest.raises(
+        SuiteError, match=r"suite.yaml:\d+: evaluation.*no `engine: vllm`.*vllm serve"
+    ):
+        load_suite(suite(evaluation=", engine: vllm"))
+
+
 def test_a_local_cells_fingerprint_knows_no_endpoint(suite):
     plan = make_plan(suite(), None, select="model=tiny-qwen2")
     cell = plan.decisions[0].cell

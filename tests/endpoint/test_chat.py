@@ -61,6 +61,16 @@ def test_an_answer_is_read_with_its_reasoning(name):
     assert reply.server == ("", "")
 
 
+def test_half_a_character_and_endless_names_are_made_harmless():
+    reply = read_reply(
+        {"choices": [{"text": "a\ud800b", "finish_reason": "x" * 9999}], "model": "\udfff"}
+    )
+    assert reply.text == "a\\ud800b"
+    assert reply.model == "\\udfff"
+    assert len(reply.finish_reason) == 200
+    reply.model_dump_json().encode()
+
+
 ADDRESSES = {
     "localhost:8000/v1": "expected an address",
     "ftp://host/v1": "expected an address",

@@ -183,7 +183,8 @@ def test_the_report_has_the_verdicts_and_their_limits_with_and_without_texts(
     directory = finished()
     assert harness.judge(directory).pairs == 24
     assert "SECRET WORDS" in (directory / "judge" / "words.jsonl").read_text()
-    harness.report(directory, tmp_path / "published", texts=False)
+    packed = harness.pack(directory, tmp_path / "run.tar.xz")
+    harness.report(packed, tmp_path / "published", texts=False)
     for folder in (directory, tmp_path / "published"):
         for name in ("leaderboard.md", "leaderboard.html"):
             text = (folder / name).read_text()
