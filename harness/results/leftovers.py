@@ -24,11 +24,18 @@ def leftovers(run: RunPaths, keys: Collection[str]) -> list[Leftover]:
 
     Damaged files that were kept aside stay: somebody may want them.
     """
-    folders = sorted(run.cells.iterdir()) if run.cells.is_dir() else []
-    found = [path for path in folders if path.is_dir() and path.name not in keys]
+    found = [path for path in _folders(run.cells) if path.name not in keys]
     inside = tuple(found)
+    # what TensorBoard would go on drawing beside the cells that there are
+    boards = run.trackers / "tensorboard"
+    kept = {*keys, run.directory.resolve().name}
+    found += [path for path in _folders(boards) if path.name not in kept]
     found += [p for p in sorted(drafts_in(run.directory)) if not _is_under(p, inside)]
     return [Leftover(path, _size(path)) for path in found]
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(p for p in place.iterdir() if p.is_dir()) if place.is_dir() else []
 
 
 def remove(run: RunPaths, found: Collection[Leftover]) -> None:

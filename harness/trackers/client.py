@@ -28,6 +28,8 @@ from harness.trackers.messages import (
     start_line,
 )
 
+PROCESS = "harness.trackers.process"
+"""The module that a tracker's process runs."""
 PATIENCE = 60.0
 """Seconds that a tracker has at the end for what it has not sent yet, its own imports included."""
 PATIENCE_EACH = 2.0
@@ -164,7 +166,7 @@ def _start(name: str, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
     home = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.trackers.process", name],
+        [sys.executable, "-m", PROCESS, name],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
         env={**DEFAULTS, **os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip

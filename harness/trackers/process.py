@@ -20,6 +20,9 @@ from typing import Protocol
 from harness.trackers.messages import Ending, Handle, TrackedRun, ending_of, run_of
 from harness.trackers.names import missing_reason
 
+ALONE_SECONDS = 60
+"""How long a process without its worker may take to close the run."""
+
 
 class Tracker(Protocol):
     """What a tracker's module offers as `open_run`: one run of it."""
@@ -54,6 +57,7 @@ def follow(name: str, lines: Iterable[bytes], handles: list[Handle]) -> None:
                 handles.append(run.end(ending_of(value)))
                 run = None
         if run is not None:
+            signal.alarm(ALONE_SECONDS)  # nobody is left to end this process if the library hangs
             raise EOFError("the worker ended before its cell did")
     finally:
         if run is not None:

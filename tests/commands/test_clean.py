@@ -72,3 +72,12 @@ def test_a_folder_without_a_run_is_refused(stale, tmp_path):
     found = clean((stale[0], tmp_path / "elsewhere"), "--yes")
     assert found.exit_code == 2
     assert "there is no run of the suite here" in found.output
+
+
+def test_tensorboard_folders_of_cells_that_are_gone_go_with_them(stale):
+    boards = stale[1] / "trackers" / "tensorboard"
+    kept = {cell.key for cell in load_run(stale[1]).cells} | {stale[1].name}
+    for name in kept | cells(stale):
+        (boards / name).mkdir(parents=True)
+    assert clean(stale, "--yes").exit_code == 0
+    assert {path.name for path in boards.iterdir()} == kept

@@ -5,10 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 
+from harness.run.executors.limits import end_all
+from harness.run.executors.stopping import stop
 from harness.trackers import client
 from harness.trackers.client import Tracking
 from harness.trackers.messages import Ending, TableOf, TrackedRun, log_line, start_line
@@ -25,10 +28,14 @@ def run_in(folder, **more):
     return TrackedRun("cell-a", "suite", "run", str(folder), {"model": "m", "seed": 0}, **more)
 
 
-def scalars(folder):
+def accumulated(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found = EventAccumulator(str(folder)).Reload()
+    return EventAccumulator(str(folder)).Reload()
+
+
+def scalars(folder):
+    found = accumulated(folder)
     return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
 
 
@@ -105,6 +112,39 @@ def test_a_worker_that_is_gone_closes_its_run_as_failed(tmp_path):
     (run,) = store.search_runs([experiment.experiment_id])
     assert (run.info.run_name, run.info.status) == ("cell-a", "FAILED")
     assert run.data.metrics["loss"] == 1.0
+
+
+WORKER = """
+import sys, time
+from harness.trackers.client import Tracking
+from harness.trackers.messages import TrackedRun
+
+tracking = Tracking(["tensorboard"])
+tracking.start(TrackedRun("cell-a", "suite", "run", sys.argv[1], {"seed": 0}))
+tracking.log({"loss": 1.0, "step": 1})
+print("told", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_worker_that_is_ended_leaves_its_tracker_to_close_the_run(tmp_path, stopped):
+    """Also one that stood still, with its tracker, while another cell measured."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout.readline() == "told\n"
+    (tracker,) = psutil.Process(worker.pid).children()
+    while not list(tmp_path.rglob("events.*")):
+        time.sleep(0.05)
+    if stopped:
+        assert stop([worker.pid])
+    end_all([worker.pid])
+    assert worker.wait() < 0
+    tracker.wait(60)
+    events = accumulated(tmp_path / "tensorboard" / "cell-a")
+    assert "_hparams_/session_end_info" in events.summary_metadata
+    assert [e.value for e in events.Scalars("train/loss")] == [1.0]
 
 
 def offline_history(folder):

@@ -18,12 +18,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import current_process, forkserver, util
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
+
+from harness.run.executors import stopping
 
 PREFIX = "harness-workers-"
 """Of the temporary folder of a run's sockets; the number of its process follows."""
@@ -93,9 +95,7 @@ def end_workers_at_exit() -> None:
 def _end_family(server: int, folder: str | None) -> None:
     if os.getpid() != server:
         return
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()  # stopped ones, too
+    stopping.end(psutil.Process().children(recursive=True))  # stopped ones, too
     if folder and Path(folder).name.startswith(PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
 

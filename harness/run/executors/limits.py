@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import psutil
-
 from harness.run.executors import stopping
 
 STALL_SECONDS = 600.0
@@ -88,9 +86,7 @@ class Watch:
 
 def end_all(pids: Sequence[int]) -> None:
     """Kill the processes ``pids`` with all that they started, stopped ones as well."""
-    for process in stopping.family(pids):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    stopping.end(stopping.family(pids))
 
 
 def end_with_trace(pid: int) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from harness.trackers.client import PROCESS as TRACKER
 
 PATIENCE = 10.0
 """Seconds to wait for processes to stop: one that writes to a slow disk takes long to notice."""
@@ -78,6 +80,28 @@ def family(pids: Iterable[int]) -> list[psutil.Process]:
             for one in (process, *process.children(recursive=True)):
                 found[one.pid] = one
     return list(found.values())
+
+
+def end(processes: Sequence[psutil.Process]) -> None:
+    """Kill ``processes``, stopped ones as well; those of experiment trackers are let go.
+
+    A tracker's process sees that its worker is gone, closes the run as failed and ends by itself
+    within a minute. Killed, it would leave a run that looks as if it still went on.
+    """
+    trackers = {process.pid for process in processes if _is_tracker(process)}
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.pid in trackers or process.ppid() in trackers:
+                _send(process.pid, signal.SIGCONT)
+            else:
+                process.kill()
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    try:
+        return TRACKER in process.cmdline()
+    except psutil.Error:
+        return False  # it has ended, or is somebody else's
 
 
 def _send(pid: int, number: signal.Signals) -> None:
