@@ -179,8 +179,10 @@ class Outcome:
         return f"{text or 'nothing to do'}; {self.page}"
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """4 if a cell failed, or, if ``strict``, was skipped; else 0. 1 is a regression's code."""
-        return CELL_FAILED if self.counts["failed"] or (strict and self.counts["skipped"]) else 0
+        """4 if a cell failed, or all were skipped, or, if ``strict``, one was; else 0."""
+        nothing = not (self.counts["ok"] or self.counts["current"])  # nothing has a result
+        skipped = self.counts["skipped"] and (strict or nothing)
+        return CELL_FAILED if self.counts["failed"] or skipped else 0
 
 
 def run(

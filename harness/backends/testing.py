@@ -41,7 +41,8 @@ class TestingBackend:
         audit = {"rows": len(train), "tokens": sum(len(e.prompt.split()) for e in train)}
         accept(audit)
         content = _share("/".join(example.id for example in train), self._cell.seed)
-        write_json(self._weights, {"seed": self._cell.seed, "rows": content, "share": 0.75})
+        record = {"seed": self._cell.seed, "rows": content, "share": 0.75}
+        write_json(self._weights, record, durable=False)
         log = [{"loss": 1.0 / step, "step": float(step)} for step in (1, 2)]
         return Training({"train_seconds": 1.0}, {}, audit, log, seconds=1.0, step=0.5)
 

@@ -34,7 +34,7 @@ EXIT_CODES = {
     2: "the input is wrong, a file cannot be read or written, or a package is not installed: the"
     " message says which",
     3: "of `check`: there is no baseline, or the run cannot be compared with it",
-    4: "a cell failed; of `run --strict` also: a cell was skipped",
+    4: "a cell failed, or all of them were skipped; of `run --strict`: a cell was skipped",
     5: "of `doctor` alone: something is broken, or no cell of the suite can run here",
     FAULT: "a fault of the harness: the message names a file to report it with",
     STOPPED: "stopped by Ctrl-C; `run` continues with the same command",

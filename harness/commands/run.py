@@ -159,9 +159,8 @@ def run(
     if dry_run:
         _print_plan(found, as_json=as_json)
         return
-    for decision in found.of("run"):
-        if decision.reason:
-            say(f"{decision.key}: {decision.reason}", err=True)
+    for line in _reasons(found):
+        say(line, err=True)
     try:
         with SuiteProgress(len(found.of("run"))) as progress:
             outcome = execute(
@@ -285,3 +284,15 @@ def _print_plan(
         missing = len(plan_.of("run")) - len(cells)
         if missing:
             say(f"{missing} cells without an estimate: their shortened cell failed")
+
+
+def _reasons(plan_: Plan) -> list[str]:
+    """Why cells are done again: the cell's key with it, or how many there are of one reason."""
+    keys: dict[str, list[str]] = {}
+    for decision in plan_.of("run"):
+        if decision.reason:
+            keys.setdefault(decision.reason, []).append(decision.key)
+    return [
+        f"{found[0] if len(found) == 1 else f'{len(found)} cells'}: {reason}"
+        for reason, found in keys.items()
+    ]

@@ -28,7 +28,7 @@ from harness.gate.verdict import Check, GateVerdict
 from harness.metrics.registry import registered
 from harness.registry import did_you_mean
 from harness.results.result import Run
-from harness.suite.gate_rules import PRIMARY, Gate, Rule, load_rules
+from harness.suite.gate_rules import PREDICTIONS, PRIMARY, Gate, Rule, load_rules
 
 
 def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
@@ -53,10 +53,10 @@ def check(run: Snapshot, baseline: Snapshot, gate: Gate) -> GateVerdict:
 
 
 def _check_metrics(gate: Gate, cells: Sequence[CellSnapshot]) -> None:
-    """Refuse a misspelt measurement: its rule would apply to no row, and so pass every run."""
+    """Refuse a misspelt metric: its rule would apply to no row, or compare nothing with nothing."""
     known = {metric.name for metric in registered()}.union(*(cell.values for cell in cells))
-    for name in (rule.metric for rule in gate.rules if rule.test == "percentage"):
-        if name not in known | {PRIMARY}:
+    for name in (rule.metric for rule in gate.rules):
+        if name not in known | {PRIMARY, PREDICTIONS}:
             what = f'gate: there is no metric "{name}"'
             raise HarnessError(what, hint=did_you_mean(name, known))
 

@@ -14,6 +14,7 @@ from harness.datasets.splits import Prepared, prepare
 from harness.errors import DamagedFile, HarnessError, SkipCell
 from harness.plan.available import unavailable_reason
 from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
+from harness.plan.changes import Changes
 from harness.plan.content import content_of
 from harness.plan.machine import Site
 from harness.plan.memory import Estimate, estimate
@@ -189,6 +190,7 @@ class _Earlier:
         self.run = run
         self.outdated = outdated
         self.hardware = hardware
+        self.changes = Changes(run)
         self._splits: dict[str, Prepared | None] = {}
 
     @cached_property
@@ -248,6 +250,7 @@ def _decide(cell: Cell, alike: _Alike, earlier: _Earlier) -> Decision:
     if again and reuse.get("predict") == key:
         del reuse["predict"]  # the answers beside a damaged result or table are not trusted
     todo = tuple(stage for stage in stages_of(cell) if stage not in reuse)
+    again = again or earlier.changes.of(cell, key, content)
     return Decision(
         cell, key, cell_fingerprint, "run", again, **shared,
         stages=todo, reuse=reuse, hardware=earlier.hardware,

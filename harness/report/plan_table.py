@@ -148,8 +148,8 @@ def _variants(
         skipped = each.action == "skip"
         # a skipped cell is worth a line for the card that it would take; its reason comes below
         if not skipped or each.memory is not None:
-            why = each.reason or (f"kept: {', '.join(each.kept)}" if each.kept else "")
-            why = "" if skipped else why
+            kept = f"kept: {', '.join(each.kept)}" if each.kept else ""
+            why = "" if skipped else "; ".join(filter(None, (each.reason, kept)))
             axes = (str(each.cell.axes["quantization"]), str(each.cell.axes["adapter"]))
             groups.setdefault((*axes, each.word, why), []).append(each)
     return [

@@ -34,9 +34,11 @@ def table_text(records: Iterable[Mapping[str, object]]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def write_predictions(path: Path, records: Iterable[Mapping[str, object]]) -> None:
+def write_predictions(
+    path: Path, records: Iterable[Mapping[str, object]], *, durable: bool = True
+) -> None:
     """Write one strict JSON line per record to ``path``."""
-    write_bytes(path, table_text(records))
+    write_bytes(path, table_text(records), durable=durable)
 
 
 def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.file_hash import file_digest
-from harness.results.paths import CellPaths, read_json, write_json
+from harness.results.paths import CellPaths, read_json, settle, write_json
 
 SCHEMA = 1
 FILES = {
@@ -48,8 +48,21 @@ class StageRecord:
 def save_stage(paths: CellPaths, stage: str, record: StageRecord) -> StageRecord:
     """Write ``record`` with the hashes of the files of its ``stage``."""
     complete = replace(record, files=dict(_hashes(paths.directory, stage)))
-    write_json(paths.stage(stage), asdict(complete))
+    _write(paths, stage, asdict(complete))
     return complete
+
+
+def _write(paths: CellPaths, stage: str, record: Mapping[str, Any]) -> None:
+    """Write the record of ``stage``, and wait for the disk where hours would be lost.
+
+    A training is worth that. Answers and measurements need not be there after a power cut before
+    the cell's result is: that waits for all of them, and a record whose files are torn by then
+    does not have their hashes.
+    """
+    is_training = stage == "train"
+    if is_training:
+        settle(paths.directory / name for name in FILES[stage])
+    write_json(paths.stage(stage), record, durable=is_training)
 
 
 def load_stage(paths: CellPaths, stage: str, key: str) -> StageRecord | None:
@@ -70,7 +83,7 @@ def copy_stage(source: CellPaths, target: CellPaths, stage: str) -> None:
             shutil.copytree(found, target.directory / name)
         elif found.is_file():
             shutil.copy2(found, target.directory / name)
-    write_json(target.stage(stage), read_json(source.stage(stage)))
+    _write(target, stage, read_json(source.stage(stage)))
 
 
 def clear_stage(paths: CellPaths, stage: str) -> None:

@@ -111,7 +111,7 @@ def _prepare(paths: CellPaths, job: dict[str, object]) -> None:
         _set_damaged_aside(paths, result)
     paths.smaller_batch.unlink(missing_ok=True)  # another machine, or day, may have the room
     paths.result.unlink(missing_ok=True)  # what failed or was of other settings is done again
-    write_json(paths.cell, job)
+    write_json(paths.cell, job, durable=False)  # lost, it is written again
 
 
 def _set_damaged_aside(paths: CellPaths, result: CellResult) -> None:

@@ -74,12 +74,12 @@ def write_answers(story: Story) -> None:
         attach_examples(answered, story.splits.test, story.cell.task)
         problems.append(take_out(answered))
     problems.append(take_out(story.control))
-    write_predictions(story.paths.predictions, story.records)
+    write_predictions(story.paths.predictions, story.records, durable=False)
     if story.repeats:
         lines = ({"repeat": n, **r} for n, records in story.repeats.items() for r in records)
-        write_predictions(story.paths.repeats, lines)
+        write_predictions(story.paths.repeats, lines, durable=False)
     if story.control:
-        write_predictions(story.paths.control, story.control)
+        write_predictions(story.paths.control, story.control, durable=False)
     if problem := next(filter(None, problems), None):
         raise HarnessError(problem, hint=OVERFLOW)
 

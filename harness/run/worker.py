@@ -33,8 +33,8 @@ from harness.plan.cell import Cell, as_trained, cell_of_record
 from harness.plan.machine import keep_one_gpu
 from harness.plan.stages import Stage, stages_of
 from harness.results.answers import answers_digest, write_predictions
-from harness.results.companions import companions_of
-from harness.results.paths import CellPaths, read_json, write_text
+from harness.results.companions import TABLES, companions_of
+from harness.results.paths import CellPaths, read_json, settle, sync, write_text
 from harness.results.result import CellResult, save_result
 from harness.results.stages import StageRecord, clear_stage, copy_stage, load_stage, save_stage
 from harness.run.adapter_card import adapter_card
@@ -92,7 +92,11 @@ def _outcome(
     result.timings.update(whole)
     result = replace(result, companions=companions_of(paths))
     if paths.adapter.is_dir():
-        write_text(paths.adapter / "README.md", adapter_card(result, source=cell.model.source))
+        card = adapter_card(result, source=cell.model.source)
+        write_text(paths.adapter / "README.md", card, durable=False)
+    # on the disk before the result that counts on them; written after it, they might be torn
+    settle(paths.directory / name for name in TABLES)
+    sync(paths.directory)
     return result
 
 
@@ -142,7 +146,7 @@ def _train(story: Story) -> StageRecord:
         "step": trained.step,
         "prepare": elapsed(story.device, began) - trained.seconds,
     }
-    write_predictions(paths.train_log, finite_log(trained.log, cell.training))
+    write_predictions(paths.train_log, finite_log(trained.log, cell.training), durable=False)
     facts = {**trained.facts, **batches}
     return StageRecord("", trained.numbers, facts, timings, trained.audit)
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from harness.errors import SuiteError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
+from harness.suite.gate_metrics import gate_problems
 from harness.suite.options import contradictions, key_problems
 from harness.suite.repair import STAND_IN, repaired
 from harness.suite.schema import (
@@ -61,6 +62,7 @@ def read_suite(path: Path) -> ReadSuite:
     problems = list(found.problems)
     if found.suite is not None:
         problems += [*_option_problems(found.suite, file), *_exclude_problems(found.suite, file)]
+        problems += gate_problems(found.suite, file)
     return ReadSuite(file, found.suite, by_line(problems))
 
 

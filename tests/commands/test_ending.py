@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from harness.api.suites import Outcome
 from harness.cli import main
 from harness.commands.ending import EXIT_CODES, without_secrets
 from harness.errors import HarnessError, NoBaseline
@@ -127,3 +128,21 @@ def test_a_closed_pipe_ends_a_command_without_a_word():
     assert started.stderr.read() == b""
     assert started.wait() == 141
     started.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("counts", "code", "strict"),
+    [
+        ({"ok": 2}, 0, 0),
+        ({"current": 2}, 0, 0),
+        ({"ok": 1, "failed": 1}, 4, 4),
+        ({"ok": 1, "skipped": 1}, 0, 4),
+        ({"current": 1, "skipped": 1}, 0, 4),
+        ({"skipped": 2}, 4, 4),  # a misspelt hub id without network: nothing was done at all
+        ({}, 0, 0),  # another shard has all cells
+    ],
+)
+def test_a_run_of_which_nothing_came_is_no_success(tmp_path, counts, code, strict):
+    whole = {**dict.fromkeys(("ok", "failed", "skipped", "current"), 0), **counts}
+    outcome = Outcome(tmp_path, whole, board=None)
+    assert (outcome.exit_code(), outcome.exit_code(strict=True)) == (code, strict)

@@ -105,6 +105,11 @@ def test_include_extends_what_it_matches(write_suite):
         ("name: x", "name: x\ngeneration: {max_new_token: 7}", 'Did you mean "max_new_tokens"?'),
         ("name: x", "name: x\nexclude: [{adapter: c}]", '"c" is not on the axis'),
         ("name: x", "name: x\nevaluation: {batch_size: 0}", "evaluation.batch_size"),
+        (
+            "name: x",
+            "name: x\ngate: {rules: [{metric: primary}, {metric: rougL}]}",
+            '.yaml:2: gate.rules.1.metric: there is no metric "rougL". Did you mean "rougeL"?',
+        ),
     ],
 )
 def test_a_mistake_is_named_with_the_way_out(write_suite, old, new, message):
