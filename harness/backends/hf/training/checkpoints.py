@@ -28,9 +28,12 @@ from harness.results.paths import sync, write_json
 SEAL = "seal.json"
 LIBRARIES = ("accelerate", "bitsandbytes", "numpy", "peft", "torch", "transformers", "trl")
 """What reads a checkpoint has to be what wrote it: their formats are not promised to anybody."""
-RESUMABLE = frozenset({"lora", "ia3", "loha", "lokr", "oft", "prompt_tuning", "p_tuning"})
+RESUMABLE = frozenset({"lora", "ia3", "loha", "lokr", "oft", "prompt_tuning"})
 """Adapters of which tests show that a resumed training ends in the same weights. AdaLoRA keeps
-the importance of its ranks outside of its weights, where no checkpoint has it."""
+the importance of its ranks outside of its weights, where no checkpoint has it; what PEFT saves of
+p-tuning is the prompt without the encoder that is trained."""
+ORDERS = ("random", "sequential")
+"""`train_sampling_strategy` whose order of rows is decided by the seed and the epoch alone."""
 PLAIN_INITS = (True, False, "gaussian")
 """`init_lora_weights` that leave the frozen weights alone. The others (PiSSA, LoftQ, CorDA) move a
 part of them into the adapter by a decomposition, which need not come out the same a second time."""
@@ -203,8 +206,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def unresumable_reason(model: PreTrainedModel) -> str | None:
-    """Return why a training of ``model`` cannot be resumed exactly; None if it can."""
+def unresumable_reason(model: PreTrainedModel, training: Mapping[str, Any]) -> str | None:
+    """Return why a training of ``model`` cannot be resumed exactly; None if it can.
+
+    Args:
+        model: the model under its adapter.
+        training: the suite's training keys.
+    """
+    order = training.get("train_sampling_strategy", "random")
+    if order not in ORDERS:
+        return f"with train_sampling_strategy {order} rows come in another order when resumed"
     configs: Mapping[str, Any] = getattr(model, "peft_config", {})
     for config in configs.values():
         kind = str(config.peft_type.value).lower()

@@ -52,7 +52,7 @@ def train_text(
     tell: TellStep | None = None,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
-    checkpoints = _usable(checkpoints, model)
+    checkpoints = _usable(checkpoints, model, cell.training)
     options = arguments_of(cell, model, scratch, checkpoints)
     tokens = rows.audit["tokens"]
     return train_rows(model, tokenizer, options, rows.rows, tokens, checkpoints, tell=tell)
@@ -104,11 +104,13 @@ def train_rows(
         return run_trainer(trainer, model, tokens, reason, checkpoints)
 
 
-def _usable(checkpoints: Checkpoints | None, model: PreTrainedModel) -> Checkpoints | None:
+def _usable(
+    checkpoints: Checkpoints | None, model: PreTrainedModel, training: Options
+) -> Checkpoints | None:
     """``checkpoints``; None, with a note for the result, where ``model`` has no use for them."""
     if checkpoints is None:
         return None
-    reason = unresumable_reason(model)
+    reason = unresumable_reason(model, training)
     if reason is None and not keeps_sums():
         reason = "this version of transformers keeps its running loss elsewhere"
     if reason is None:
@@ -191,7 +193,7 @@ def train_labels(
     tell: TellStep | None = None,
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
-    checkpoints = _usable(checkpoints, model)
+    checkpoints = _usable(checkpoints, model, cell.training)
     check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
     tokenizer.padding_side = training_side(model)
     known = trainer_keys()

@@ -60,13 +60,11 @@ CASES = {
     "trl: 8 bit": ("trl", LORA, {**EVERY, "optim": "adamw_8bit"}),
     "trl: LoRA+": ("trl", LORA, {**EVERY, "loraplus_lr_ratio": 8.0}),
     "trl: packing": ("trl", LORA, {**EVERY, "packing": True, "max_length": 64}),
-    "trl: group by length": ("trl", LORA, {**EVERY, "train_sampling_strategy": "group_by_length"}),
     "trl: ia3": ("trl", IA3Config(task_type="CAUSAL_LM"), EVERY),
     "trl: loha": ("trl", LoHaConfig(r=4, **ALL), EVERY),
     "trl: lokr": ("trl", LoKrConfig(r=4, **ALL), EVERY),
     "trl: oft": ("trl", OFTConfig(oft_block_size=8, **ALL), EVERY),
     "trl: prompt tuning": ("trl", PromptTuningConfig(**VIRTUAL), EVERY),
-    "trl: p-tuning": ("trl", PromptEncoderConfig(**VIRTUAL, encoder_hidden_size=32), EVERY),
 }  # fmt: skip
 BREAKS = {"epochs": (12, 18), "a share of the steps": (6, 9)}
 """The steps after which a checkpoint could not be written."""
@@ -110,7 +108,7 @@ class Training:
         """Train on; what it left, its weights and its checkpoints."""
         checkpoints = Checkpoints(self.folder, inputs)
         model = model_of(self.adapter)
-        assert _usable(checkpoints, model) is checkpoints
+        assert _usable(checkpoints, model, self.keys) is checkpoints
         options = {
             "output_dir": str(self.folder), "use_cpu": True, "seed": 7, "data_seed": 7,
             "report_to": "none", "disable_tqdm": True, "logging_steps": 1, "bf16": False,
@@ -238,12 +236,13 @@ def test_older_checkpoints_go_once_a_newer_one_is_sealed(tmp_path, keep, left):
         (LORA, None),
         (AdaLoraConfig(init_r=6, target_r=3, total_step=4, tinit=1, tfinal=1, **ALL), "adalora"),
         (PrefixTuningConfig(**VIRTUAL), "prefix_tuning"),
+        (PromptEncoderConfig(**VIRTUAL, encoder_hidden_size=32), "p_tuning"),
         (LoraConfig(init_lora_weights="pissa", **ALL), "init_lora_weights pissa"),
     ],
-    ids=["lora", "adalora", "prefix", "pissa"],
+    ids=["lora", "adalora", "prefix", "p-tuning", "pissa"],
 )
 def test_what_keeps_a_state_elsewhere_is_not_resumed(config, reason):
-    found = unresumable_reason(model_of(config))
+    found = unresumable_reason(model_of(config), {})
     assert found is None if reason is None else reason in found
 
 
@@ -257,3 +256,8 @@ def test_trl_does_not_read_what_the_engine_wrote(tokenizer, tmp_path):
         "training began anew after step 4: TRL trains (the suite says `engine: trl`), "
         "which cannot read it"
     ]
+
+
+def test_an_order_that_depends_on_more_than_the_seed_is_not_resumed():
+    keys = {"train_sampling_strategy": "group_by_length"}
+    assert "another order" in unresumable_reason(model_of(LORA), keys)
