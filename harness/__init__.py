@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inspect import Signature
 
     from harness.api.arguments import load_run as load_run
+    from harness.api.exporting import export as export
     from harness.api.gate import assert_no_regression as assert_no_regression
     from harness.api.gate import check as check
     from harness.api.gate import load_baseline as load_baseline
@@ -60,6 +61,7 @@ __all__ = [
     "check",
     "compare",
     "describe_model",
+    "export",
     "find_cells",
     "import_answers",
     "import_results",
@@ -91,6 +93,7 @@ _HOMES = {
     "check": "harness.api.gate",
     "compare": "harness.api.runs",
     "describe_model": "harness.api.models",
+    "export": "harness.api.exporting",
     "find_cells": "harness.api.runs",
     "import_answers": "harness.api.importing",
     "import_results": "harness.api.importing",

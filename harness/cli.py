@@ -17,6 +17,7 @@ from harness.commands.compare import compare
 from harness.commands.demo import demo
 from harness.commands.doctor import doctor
 from harness.commands.ending import ended
+from harness.commands.export import export
 from harness.commands.help import help_
 from harness.commands.import_ import import_
 from harness.commands.init import init
@@ -80,6 +81,7 @@ COMMANDS = (
     models,
     predict,
     push,
+    export,
     judge,
     demo,
     clean,

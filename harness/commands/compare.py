@@ -80,7 +80,7 @@ def compare(
         say("\n".join(markdown_table(COLUMNS, _rows(found, metrics))))
         say("".join(f"\n- {escaped(line)}" for line in lines), nl=bool(lines))
     else:
-        _print(_rows(found, metrics))
+        print_pairs(found, metrics)
         for line in lines:
             say(line)
 
@@ -98,6 +98,11 @@ def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
 
 
 COLUMNS = ("pair", "metric", "Δ [95%]", "p (Holm)", "won:lost", "verdict")
+
+
+def print_pairs(pairs: Iterable[Pair], metrics: tuple[str, ...] = ()) -> None:
+    """Print the differences of ``pairs``, the primary metrics' unless ``metrics`` are named."""
+    _print(_rows(pairs, metrics))
 
 
 def _rows(pairs: Iterable[Pair], metrics: tuple[str, ...]) -> list[tuple[str, ...]]:

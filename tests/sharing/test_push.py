@@ -11,29 +11,9 @@ from hub_server import TOKEN, Hub, serving
 from huggingface_hub import ModelCard
 
 from harness.api.sharing import push
-from harness.api.suites import run as run_suite
 from harness.errors import HarnessError
 
-SUITE = """\
-name: shared
-matrix:
-  model: [{name: tiny-qwen2, training: {learning_rate: 5e-3}}]
-  adapter: [{name: lora-r4, config: {r: 4, target_modules: all-linear}}, {name: whole, peft_type: full}]
-  dataset: [{name: ru-calculations, rows: 60, train: 24, test: 12}]
-training: {max_steps: 2, per_device_train_batch_size: 4}
-evaluation: {latency_prompts: 0, noise_examples: 0}
-generation: {max_new_tokens: 8}
-"""
 LORA, WHOLE = "tiny-qwen2--none--lora-r4", "tiny-qwen2--none--whole"
-
-
-@pytest.fixture(scope="module")
-def run(root, tmp_path_factory):
-    """A finished run of three cells."""
-    folder = tmp_path_factory.mktemp("push")
-    (folder / "models").symlink_to(root / "models")
-    (folder / "suite.yaml").write_text(SUITE)
-    return run_suite(folder / "suite.yaml", output=folder / "run", executor="in_process").directory
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def load_tokenizer(card: ModelCard) -> Any:
     The labels of padding are set by length, never by token id, so a pad token that equals
     the end-of-text token does not hide it from the loss.
     """
-    tokenizer = from_hub(AutoTokenizer.from_pretrained, card)
+    tokenizer = from_hub(AutoTokenizer.from_pretrained, _card_of_tokenizer(card))
     # heads are batched by the tokenizer, and positions count from the left: padding comes last
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
@@ -61,6 +61,17 @@ def load_tokenizer(card: ModelCard) -> Any:
         hint = "Set `prompt: plain`, `question-answer`, `alpaca` or `template` in the model card."
         raise HarnessError(f'model "{card.name}": its tokenizer has no chat template', hint=hint)
     return tokenizer
+
+
+def _card_of_tokenizer(card: ModelCard) -> ModelCard:
+    """``card``, without its GGUF file where a tokenizer lies beside that.
+
+    A GGUF file names the rule by which text is split, and transformers knows some of the names. Of
+    others it splits as GPT-2 does, so that digits, for one, become other tokens.
+    """
+    if card.gguf_file and card.is_local and (Path(card.source) / "tokenizer.json").is_file():
+        return card.model_copy(update={"gguf_file": None})
+    return card
 
 
 def load_model(
@@ -184,7 +195,7 @@ def _served(
     cell: Cell, tokenizer: PreTrainedTokenizerBase, adapter: Path, labels: tuple[str, ...]
 ) -> Any:
     if cell.adapter_config.get("peft_type") == FULL:
-        return _load_from(adapter, cell, tokenizer, labels)
+        return load_saved(adapter, cell, tokenizer, labels)
     if cell.is_baseline or cell.serve == "attached":
         model = load_model(cell, tokenizer, labels=labels)
         return model if cell.is_baseline else attach_adapter(model, adapter)
@@ -197,10 +208,10 @@ def _served(
         merged.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         del merged
-        return _load_from(Path(folder), cell, tokenizer, labels)
+        return load_saved(Path(folder), cell, tokenizer, labels)
 
 
-def _load_from(
+def load_saved(
     folder: Path, cell: Cell, tokenizer: PreTrainedTokenizerBase, labels: tuple[str, ...]
 ) -> Any:
     """The model saved in ``folder`` as ``cell`` loads its own: in the same dtype too.

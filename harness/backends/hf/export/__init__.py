@@ -1,0 +1,1 @@
+"""A cell's model written for other engines: merged weights, a GGUF file."""
