@@ -14,9 +14,9 @@ plan
 scoring judging
 backends tiny_models
 run importers analysis starter doctor
-report demo
+report
 sharing
-gate
+gate demo
 api
 commands pytest_plugin
 cli

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import RunLike, run_of
+from harness.api.arguments import RunLike, StrPath, run_of
 from harness.errors import HarnessError
 from harness.extras import need
 from harness.results.result import CellResult, Run
 
 if TYPE_CHECKING:
     from harness.analysis.votes import VoteTable
+    from harness.demo.export import Exported
 
 
 def demo(
@@ -48,6 +49,32 @@ def demo(
     serve(read, there, _pair(read, there, cells), port=port, browser=browser, ready=ready)
 
 
+def export_demo(
+    run: RunLike, folder: StrPath, *, cells: Sequence[str] = (), questions: int = 0
+) -> Exported:
+    """Write an app that asks two variants of ``run`` to ``folder``, for a Space of the hub.
+
+    It runs without the harness: ``app.py``, the settings and adapters of both variants, the
+    versions that they were evaluated with, and a README with the Space's front matter.
+
+    Args:
+        run: A run's directory.
+        folder: A new folder, or an empty one.
+        cells: The beginnings of two cells' keys; default: as of `demo`.
+        questions: How many questions of the test set the app offers: whoever sees it reads them.
+
+    Raises:
+        HarnessError: the folder has files, a cell or its adapter is not there, or it is one that
+            the app cannot load.
+    """
+    from harness.demo.export import export_app
+    from harness.demo.variants import askable
+
+    read = _own_directory(run)
+    pair = _pair(read, askable(read), cells)
+    return export_app(read, pair, Path(folder), questions=questions)
+
+
 def _own_directory(run: RunLike) -> Run:
     """The run, which must not be packed: that has no adapter, and no place for votes."""
     if not isinstance(run, Run) and Path(run).is_file():
@@ -63,7 +90,7 @@ def _pair(
 
     if not names:
         return default_pair(run, there)
-    first, second = (chosen_cell(there, name) for name in names)
+    first, second = (chosen_cell(run, name) for name in names)
     return first, second
 
 

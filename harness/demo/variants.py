@@ -28,19 +28,23 @@ def askable(run: Run) -> list[CellResult]:
     return found
 
 
-def chosen_cell(cells: Sequence[CellResult], name: str) -> CellResult:
-    """The one of ``cells`` whose key begins with ``name``.
+def chosen_cell(run: Run, name: str) -> CellResult:
+    """The cell of ``run`` whose key begins with ``name``, which must have answered here.
 
     Raises:
-        HarnessError: there is none, or several.
+        HarnessError: there is none, or several, or it has not.
     """
+    cells = run.cells
     found = [cell for cell in cells if cell.key.startswith(name)]
     if not found:
         raise HarnessError(f'no cell "{name}"', hint=did_you_mean(name, [c.key for c in cells]))
     if len(found) > 1:
         hint = f"Give more of the name: {', '.join(cell.key for cell in found[:4])}."
         raise HarnessError(f'"{name}" matches {len(found)} cells', hint=hint)
-    return found[0]
+    (cell,) = found
+    if not _has_answered(cell):
+        raise HarnessError(f"{cell.key} cannot be asked: {cell.reason or cell.status}")
+    return cell
 
 
 def names(cells: Sequence[CellResult]) -> dict[str, str]:

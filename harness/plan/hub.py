@@ -145,6 +145,21 @@ def cached_snapshots(source: str) -> list[Path]:
     return sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
+def cached_commit(source: str, revision: str | None) -> str | None:
+    """The commit of ``source`` that the local cache holds under ``revision``; None if it has none.
+
+    It is what was loaded: the hub may have moved on since.
+    """
+    home = _cache() / f"models--{source.replace('/', '--')}"
+    name = revision or "main"
+    if (home / "snapshots" / name).is_dir():
+        return name  # it is a commit itself
+    try:
+        return (home / "refs" / name).read_text("utf-8").strip() or None
+    except OSError:
+        return None
+
+
 def is_data_cached(source: str) -> bool:
     """Whether `datasets` has prepared ``source`` before: it then works without the hub."""
     return (cache_folders()["data sets"] / source.replace("/", "___")).is_dir()

@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import select
 import shutil
-import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
+from demo_process import ODD, served
+from filelock import FileLock
 
 import harness
 from harness.results.result import load_run
@@ -22,15 +20,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SUITE = """\
 name: answers
 matrix:
-  model: [{name: tiny-qwen2, training: {learning_rate: 1e-2}}]
-  adapter: [{name: lora-r4, config: {r: 4, lora_alpha: 8, target_modules: all-linear}}]
+  model:
+    - {name: tiny-qwen2, training: {learning_rate: 1e-2}}
+    - {name: alpaca, like: tiny-qwen2, card: {prompt: alpaca, system: Be brief.}, training: {learning_rate: 1e-2}}
+  adapter:
+    - {name: lora-r4, config: {r: 4, lora_alpha: 8, target_modules: all-linear}}
+    - {name: merged, serve: merged, config: {r: 4, lora_alpha: 8, target_modules: all-linear}}
   dataset: [{name: rows, source: rows.jsonl, test: 8, columns: {prompt: instruction, context: input, reference: output}}]
-training: {per_device_train_batch_size: 8, max_length: 128, max_steps: 8}
+exclude: [{model: tiny-qwen2, adapter: merged}, {model: alpaca, adapter: lora-r4}]
+training: {per_device_train_batch_size: 8, max_length: 256, max_steps: 8}
 evaluation: {batch_size: 4, latency_prompts: 0, noise_examples: 0}
 generation: {max_new_tokens: 24}
 """
-ODD = "<img src=https://example.com/x.png> & ![x](https://example.com/y.png)"
-"""A question that a page must show as the text that it is."""
 
 
 def rows():
@@ -43,13 +44,18 @@ def rows():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory, root):
-    """A folder with a run in it."""
-    place = tmp_path_factory.mktemp("demo")
-    (place / "models").symlink_to(root / "models")
-    (place / "rows.jsonl").write_text("\n".join(map(json.dumps, rows())))
-    (place / "suite.yaml").write_text(SUITE)
-    plan = harness.plan(place / "suite.yaml", output=place / "run", executor="in_process")
-    harness.run(plan)
+    """A folder with a run in it, made once for all processes of xdist."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    place = shared / "demo-run"
+    with FileLock(f"{place}.lock"):
+        if not place.is_dir():
+            place.mkdir()
+            (place / "models").symlink_to(root / "models")
+            (place / "rows.jsonl").write_text("\n".join(map(json.dumps, rows())))
+            (place / "suite.yaml").write_text(SUITE)
+            plan = harness.plan(place / "suite.yaml", output=place / "run", executor="in_process")
+            harness.run(plan)
     return place
 
 
@@ -57,28 +63,6 @@ def folder(tmp_path_factory, root):
 def run(folder):
     """The run, read back."""
     return load_run(folder / "run")
-
-
-@contextmanager
-def served(words, cwd, pattern=r"(http://127\.0\.0\.1:\d+)"):
-    """The address that the process started by ``words`` prints, and its id; it ends with it."""
-    process = subprocess.Popen(
-        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    said, ends = "", time.monotonic() + 120
-    try:
-        while not (found := re.search(pattern, said)):
-            ready, _, _ = select.select([process.stdout], [], [], max(0, ends - time.monotonic()))
-            assert ready, said
-            line = process.stdout.readline()
-            assert line, said
-            said += line
-        yield found[1], process.pid
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.fixture(scope="session")

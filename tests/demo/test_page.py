@@ -16,10 +16,19 @@ def client(server):
     return Client(server[0], verbose=False, analytics_enabled=False)
 
 
+BASE, TUNED = "tiny-qwen2 · base", "tiny-qwen2 · lora-r4"
+
+
 @pytest.fixture(scope="module")
-def sides(run):
-    """The keys of the untouched model and of the tuned one."""
-    return [cell.key for cell in run.cells]
+def cells(run):
+    """The untouched model and the tuned one."""
+    return [cell for cell in run.cells if cell.model == "tiny-qwen2"]
+
+
+@pytest.fixture(scope="module")
+def sides(cells):
+    """Their keys."""
+    return [cell.key for cell in cells]
 
 
 def shown(update):
@@ -38,10 +47,10 @@ def votes(folder):
     return [json.loads(line) for line in (folder / "run" / "votes.jsonl").open()]
 
 
-def test_every_test_question_is_answered_as_it_was_evaluated(client, run, sides):
+def test_every_test_question_is_answered_as_it_was_evaluated(client, run, cells, sides):
     """Prompt, context, adapter, stop tokens and length: the stored prediction, to the letter."""
-    stored = [{r["id"]: r for r in run.predictions(cell)} for cell in run.cells]
-    questions = questions_of(run, run.cells).examples
+    stored = [{r["id"]: r for r in run.predictions(cell)} for cell in cells]
+    questions = questions_of(run, cells).examples
     assert len(questions) == len(stored[0]) == 8
     assert {bool(example.context) for example in questions} == {True, False}
     for example in questions:
@@ -69,11 +78,11 @@ def test_a_blind_round_hides_the_names_until_the_vote(client, folder, run, sides
     answers = [shown(output) for output in outputs[:2]]
     outputs = client.predict(api_name="/vote_1")
     assert sorted(labels(outputs)) in (
-        ["Answer A: base", "Answer B: lora-r4"], ["Answer A: lora-r4", "Answer B: base"],
+        [f"Answer A: {BASE}", f"Answer B: {TUNED}"], [f"Answer A: {TUNED}", f"Answer B: {BASE}"],
     )  # fmt: skip
     assert all("tokens/s" in text for text in outputs[2:4])
     vote = votes(folder)[-1]
-    better = "first" if labels(outputs)[0] == "Answer A: base" else "second"
+    better = "first" if labels(outputs)[0] == f"Answer A: {BASE}" else "second"
     assert (vote["choice"], vote["left"], vote["blind"]) == (better, better, True)
     assert (vote["first"], vote["second"]) == tuple(sides)
     assert vote[f"{better}_answer"] == answers[0]
@@ -84,11 +93,11 @@ def test_a_blind_round_hides_the_names_until_the_vote(client, folder, run, sides
     ("number", "choice"), [(1, "first"), (2, "second"), (3, "tie"), (4, "both bad")]
 )
 def test_a_vote_in_the_open_is_on_the_sides_as_they_were_chosen(
-    client, folder, run, sides, number, choice
+    client, folder, run, cells, sides, number, choice
 ):
-    example = questions_of(run, run.cells).examples[0]
+    example = questions_of(run, cells).examples[0]
     outputs = ask(client, example.prompt, sides[::-1], test=example.id)
-    assert labels(outputs) == ["Answer A: lora-r4", "Answer B: base"]
+    assert labels(outputs) == [f"Answer A: {TUNED}", f"Answer B: {BASE}"]
     client.predict(api_name=f"/vote_{number}")
     vote = votes(folder)[-1]
     assert (vote["choice"], vote["blind"], vote["example"]) == (choice, False, example.id)
@@ -104,8 +113,8 @@ def test_a_question_is_voted_on_once(client, folder, sides):
     assert votes(folder) == before
 
 
-def test_an_edited_test_question_is_a_question_of_ones_own(client, folder, run, sides):
-    example = next(e for e in questions_of(run, run.cells).examples if e.context)
+def test_an_edited_test_question_is_a_question_of_ones_own(client, folder, run, cells, sides):
+    example = next(e for e in questions_of(run, cells).examples if e.context)
     outputs = ask(client, f"{example.prompt} Why?", sides, test=example.id)
     assert not shown(outputs[5])
     client.predict(api_name="/vote_3")

@@ -56,12 +56,15 @@ def test_names_are_short_and_of_one_variant_each(scored):
 
 
 def test_a_cell_is_named_by_its_beginning(scored):
-    cells = askable(scored)
-    assert chosen_cell(cells, cells[2].key[:-3]) is cells[2]
+    cells = scored.cells
+    assert chosen_cell(scored, cells[2].key[:-3]) is cells[2]
     with pytest.raises(HarnessError, match="matches"):
-        chosen_cell(cells, "tiny-qwen2")
+        chosen_cell(scored, "tiny-qwen2")
     with pytest.raises(HarnessError, match="no cell"):
-        chosen_cell(cells, "other")
+        chosen_cell(scored, "other")
+    failed = replace(cells[2], status="failed", reason="no room")
+    with pytest.raises(HarnessError, match="cannot be asked: no room"):
+        chosen_cell(replace(scored, cells=(failed,)), failed.key)
 
 
 def test_a_run_with_a_single_answer_is_refused(scored):
