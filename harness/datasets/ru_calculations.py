@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from harness.datasets.registry import ALPACA_COLUMNS, dataset
 from harness.datasets.ru_texts import TEXTS
@@ -53,11 +54,17 @@ class _Sum:
 
 def generate(rows: int = 505, *, seed: int = 42) -> list[RuRow]:
     """``rows`` rows: ten of each text category, calculations for the rest; shuffled."""
+    return list(_generated(rows, seed))
+
+
+@lru_cache(maxsize=2)
+def _generated(rows: int, seed: int) -> tuple[RuRow, ...]:
+    # a process that runs many cells, or plans and checks, makes them once: it takes 10 ms
     rng = random.Random(seed)
     texts = [row for category in TEXTS for row in _texts(category, rng, min(TEXT_ROWS, rows // 10))]
     made = [*texts, *_calculations(rows - len(texts), rng)]
     rng.shuffle(made)
-    return made
+    return tuple(made)
 
 
 def _calculations(rows: int, rng: random.Random) -> list[RuRow]:
