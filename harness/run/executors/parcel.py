@@ -94,6 +94,8 @@ def unpack_parcel(
 
 def pack_delivery(paths: CellPaths) -> bytes:
     """The folder of a cell that has ended, for its way back."""
+    # of a training that failed: gigabytes, and the next parcel would not bring them back
+    shutil.rmtree(paths.checkpoints, ignore_errors=True)
     return _packed([(paths.directory, None)])
 
 
