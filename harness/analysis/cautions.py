@@ -9,12 +9,11 @@ from enum import IntEnum
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, joined, seeds
+from harness.datasets.overlap import WARN_SHARE
 from harness.metrics.meaning import title_of
 from harness.metrics.measurements import STABLE_CV
 from harness.suite.endpoint import SERVED
 
-NEARLY = 0.05
-"""A test is doubtful if this share of its prompts nearly repeats a training prompt."""
 FEW = 30
 """Fewer independent examples than this are called few: an interval over them is a rough guess."""
 SMALL = 100e6
@@ -67,7 +66,7 @@ def _sorted(found: list[Caution]) -> tuple[Caution, ...]:
 def _leaks(table: Table) -> list[Caution]:
     data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
-    if not exact and (not near or near < NEARLY * n):
+    if not exact and (not near or near < WARN_SHARE * n):
         return []
     parts = [f"{exact} are training prompts word for word"] if exact else []
     parts += [f"{near} nearly repeat a training prompt"] if near else []

@@ -95,13 +95,14 @@ def init(wanted: Wanted, *, ask: Ask | None = None) -> Started:
         _test_source(wanted.test, path), looked, answers, chosen,
         sizes(len(looked.examples), own_test=wanted.test is not None),
     ))  # fmt: skip
-    text, cells, sample = _written(draft, path, force=wanted.force)
+    text, cells, sample, notes = _written(draft, path, force=wanted.force)
     read = f"{looked.rows:,} rows" if looked.rows == len(looked.examples) else (
         f"{looked.rows:,} rows, {len(looked.examples):,} of them whole and different"
     )  # fmt: skip
     found = (
         f"{data}: {read}, read as {looked.form}",
         f"{answers.why}; compared by {answers.metric}",
+        *notes,
     )
     return Started(path, cells, found, "\ntiny:\n" in text, sample)
 
@@ -198,6 +199,8 @@ class _Written(NamedTuple):
     text: str
     cells: int
     sample: Path | None
+    notes: tuple[str, ...]
+    """What `harness validate` says of the data."""
 
 
 def _written(draft: Draft, path: Path, *, force: bool) -> _Written:
@@ -213,17 +216,17 @@ def _written(draft: Draft, path: Path, *, force: bool) -> _Written:
             raise HarnessError("exists and is kept", where=str(sample), hint=hint)
         write_text(sample, sample_text(draft.sample.examples))
     try:
-        text, cells = _checked(draft, path)
+        text, cells, notes = _checked(draft, path)
     except HarnessError:
         if sample:
             sample.unlink(missing_ok=True)
         raise
     write_text(path, text)
-    return _Written(text, cells, sample)
+    return _Written(text, cells, sample, notes)
 
 
-def _checked(draft: Draft, path: Path) -> tuple[str, int]:
-    """The suite's text and the number of its cells, checked as a file beside ``path``.
+def _checked(draft: Draft, path: Path) -> tuple[str, int, tuple[str, ...]]:
+    """The suite's text, the number of its cells and notes, checked as a file beside ``path``.
 
     Raises:
         SuiteError: the data cannot be used as they are.
@@ -232,7 +235,7 @@ def _checked(draft: Draft, path: Path) -> tuple[str, int]:
     for seed in (draft.split_seed, *range(SEEDS_TRIED)):
         found, text = _check(replace(draft, split_seed=seed), path)
         if not found.problems:
-            return text, found.cells
+            return text, found.cells, found.notes
         problems = problems or found.problems
         if not all(UNSEEN in problem for problem in found.problems):
             break

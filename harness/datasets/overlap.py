@@ -35,6 +35,8 @@ VERSION = 1
 """Raise it when the same prompts are counted differently; it is part of the cache's key."""
 NEAR_DUPLICATE = 90.0
 """Similarity (0–100) from which two prompts count as near duplicates."""
+WARN_SHARE = 0.05
+"""A test is doubtful if this share of its prompts nearly repeats a training prompt."""
 EXACT_PAIRS = 400_000
 """Up to this many pairs, every pair is compared: a second at most."""
 BANDS, BAND_ROWS = 40, 5
@@ -95,6 +97,21 @@ def overlap_of(
     if place is not None:
         _store(place, json.dumps(asdict(found)))
     return found
+
+
+def repeats_note(train: Sequence[Example], test: Sequence[Example]) -> str | None:
+    """What to say of test prompts that training repeats, before anything is trained.
+
+    None where a report would not warn, and for sets too large to count in a second.
+    """
+    if len(train) * len(test) > EXACT_PAIRS:
+        return None
+    found = overlap_of(train, test)
+    if not found.exact and found.near < WARN_SHARE * found.tested:
+        return None
+    repeated = found.exact + found.near
+    prompts = "1 test prompt repeats" if repeated == 1 else f"{repeated} test prompts repeat"
+    return f"{prompts} a training prompt: `group_by` keeps related rows together"
 
 
 def _compared(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from harness.datasets.example import Example, Splits
 from harness.datasets.labels import check_labels, check_sides
 from harness.datasets.layout import layout_of
 from harness.datasets.lm_eval_task import task_examples
-from harness.datasets.overlap import overlap_of
+from harness.datasets.overlap import overlap_of, repeats_note
 from harness.datasets.registry import DatasetSource
 from harness.datasets.rows import examples_of, normalised, reading_of
 from harness.datasets.sources import entry_of_test, read_source, source_of
@@ -32,6 +32,11 @@ class Prepared:
     counts: dict[str, int]
     notes: tuple[str, ...]
     """How the file was read, where that was settled by the file and not by the suite."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and what a report would warn of: to be known before anything is trained."""
+        return [*self.notes, *filter(None, [repeats_note(self.train, self.test)])]
 
 
 def load_splits(

@@ -203,7 +203,7 @@ class _Check:
             self.notes.append(f"{entry.name}: not read: {reason}")
             return
         train, tested = found.counts["train_rows"], found.counts["test_rows"]
-        how = f"; {', '.join(found.notes)}" if found.notes else ""
+        how = "".join(f"; {remark}" for remark in found.remarks)
         self.notes.append(f"{entry.name}: {train} training rows, {tested} test rows{how}")
 
     def _trained_on(self, entry: DatasetEntry) -> list[str]:

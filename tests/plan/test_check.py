@@ -136,6 +136,21 @@ def test_what_a_file_decided_is_told(suite, tmp_path):
     assert found.cells == 2
 
 
+def test_test_prompts_that_training_repeats_are_told_before_anything_is_trained(suite, tmp_path):
+    kinds = ("a red", "the blue", "one green", "my yellow", "her white")
+    asked = [
+        f"Why is {kind} lamp number {k} on the {k} side flashing?" for kind in kinds for k in (1, 2)
+    ]
+    (tmp_path / "t.csv").write_text(
+        "\n".join(["instruction,output", *(f"{q},a {q}" for q in asked)])
+    )
+    found = check_suite(suite(("t.jsonl", "t.csv")), Depth())
+    assert found.notes == (
+        "d: 6 training rows, 2 test rows; 2 test prompts repeat a training prompt:"
+        " `group_by` keeps related rows together",
+    )
+
+
 def test_the_command_reads_data_unless_told_not_to(suite, tmp_path):
     path = str(suite(MISTAKES["gold"][:2]))
     read = CliRunner().invoke(main, ["validate", path])

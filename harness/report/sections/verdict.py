@@ -10,6 +10,7 @@ from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
+from harness.datasets.overlap import WARN_SHARE
 from harness.report.contrast_text import axis_sentences
 from harness.report.section import (
     MISSING,
@@ -23,8 +24,6 @@ from harness.report.section import (
 )
 from harness.suite.schema import BASE
 
-NEARLY = 0.05
-"""The verdict warns if this share of the test prompts nearly repeats a training prompt."""
 MOST_PAIRS = 5
 """Most rows whose numbers of paired examples the verdict lists."""
 
@@ -148,7 +147,7 @@ def _overlap_notes(table: Table) -> list[str]:
     """A warning if test prompts also occur in training: a score on them may be memory."""
     data = next((cell.data for row in table.rows for cell in row.finished if cell.data), {})
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
-    if not exact and (not near or near < NEARLY * n):
+    if not exact and (not near or near < WARN_SHARE * n):
         return []
     parts = [f"{exact} also occur in training word for word"] if exact else []
     parts += [f"{near} nearly repeat a training prompt"] if near else []
