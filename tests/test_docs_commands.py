@@ -16,7 +16,7 @@ from harness.suite.model_card import load_model_card
 
 OTHERS = {
     # of other programs
-    "--max-lora-rank", "--logdir",
+    "--max-lora-rank", "--logdir", "--log_samples", "--output_path",
 }  # fmt: skip
 
 
