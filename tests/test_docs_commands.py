@@ -81,7 +81,7 @@ matrix:
   adapter: [base]
   dataset: [finance-qa]
 """
-FOREIGN = ("jobs", "cluster_name", "doc_to_text")
+FOREIGN = ("jobs", "cluster_name", "doc_to_text", "repos")
 """Keys of files of other programs."""
 
 
@@ -99,8 +99,8 @@ def as_suites(value):
     A list is of entries of an axis, and its block does not say of which.
     """
     if isinstance(value, list):
-        if all({"run", "uses"} & item.keys() for item in value):
-            return []  # steps of a workflow
+        if all({"run", "uses", "id"} & item.keys() for item in value):
+            return []  # steps of a workflow, hooks of pre-commit
         return [suite for axis in AXES for suite in as_suites({axis: value})]
     if value.keys() & set(FOREIGN):
         return []
