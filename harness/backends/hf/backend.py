@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from transformers import PreTrainedModel
 
@@ -71,9 +69,11 @@ class HFBackend:
         rows = kind.rows(train, self._paths.rows)
         accept(rows.audit)
         facts = census(model)
-        scratch, checkpoints = tempfile.TemporaryDirectory(), self._checkpoints(train)
-        with scratch as folder, memory_peak("train_peak") as peak, energy() as used:
-            trained = kind.train(model, rows, Path(folder), checkpoints, tell=self._tell)
+        checkpoints = self._checkpoints(train)
+        with memory_peak("train_peak") as peak, energy() as used:
+            # the cell's own folder: one for temporary files would outlive a worker that is killed
+            scratch = self._paths.checkpoints
+            trained = kind.train(model, rows, scratch, checkpoints, tell=self._tell)
         seconds = trained.seconds - self._device.paused_seconds(trained.started)
         # of an interrupted training nobody counted the energy of the sittings before
         resumed = checkpoints is not None and checkpoints.found is not None

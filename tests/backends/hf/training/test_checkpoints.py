@@ -1,6 +1,6 @@
 """A training that was interrupted ends as one that was not, or begins anew and says so.
 
-Two cases run always, all of them by ``tox -e training``.
+``tests/run/test_resumed.py`` kills both engines always; all cases run by ``tox -e training``.
 """
 
 import json
@@ -68,7 +68,6 @@ CASES = {
 }  # fmt: skip
 BREAKS = {"epochs": (12, 18), "a share of the steps": (6, 9)}
 """The steps after which a checkpoint could not be written."""
-ALWAYS = {"flat: log and checkpoint apart", "trl: log and checkpoint apart"}
 
 
 def rows():
@@ -137,10 +136,8 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [n if n in ALWAYS else pytest.param(n, marks=pytest.mark.training) for n in CASES],
-)
+@pytest.mark.training
+@pytest.mark.parametrize("name", CASES)
 def test_an_interrupted_training_ends_as_a_whole_one(name, tokenizer, tmp_path):
     whole, right, _ = Training(CASES[name], tokenizer, tmp_path / "whole").sit()
     training = Training(CASES[name], tokenizer, tmp_path / "parts")
@@ -246,6 +243,7 @@ def test_what_keeps_a_state_elsewhere_is_not_resumed(config, reason):
     assert found is None if reason is None else reason in found
 
 
+@pytest.mark.training
 def test_trl_does_not_read_what_the_engine_wrote(tokenizer, tmp_path):
     training = Training(CASES["flat: dropout"], tokenizer, tmp_path / "parts")
     training.interrupt(6)
