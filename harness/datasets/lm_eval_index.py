@@ -65,6 +65,7 @@ def find_task(name: str, own: OwnTasks | None) -> Indexed:
     index = manager.task_index
     entry = index.get(name)
     if entry is None:
+        _refuse_broken(own)
         hint = _nearest(name, {*index, *_shipped_names()})
         raise HarnessError(f'lm-evaluation-harness has no task "{name}"', hint=hint)
     if entry.kind.name == "TAG":
@@ -76,6 +77,20 @@ def find_task(name: str, own: OwnTasks | None) -> Indexed:
     except KeyError as error:
         what = f'the group "{name}" lists a task {error} that does not exist'
         raise HarnessError(what, where=str(entry.yaml_path)) from None
+
+
+def _refuse_broken(own: OwnTasks | None) -> None:
+    """Refuse a file of the user's that cannot be parsed: the tool would leave it out in silence."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    for path, _ in own.state if own else ():
+        try:
+            load_yaml(path, resolve_func=False)
+        except Exception as error:  # of the parser, of an include, of what is no mapping
+            mark = getattr(error, "problem_mark", None)
+            where = f"{path}:{mark.line + 1}" if mark else path
+            text = str(getattr(error, "problem", None) or error).splitlines()[0]
+            raise HarnessError(f"cannot be read: {text}", where=where) from None
 
 
 def _nearest(name: str, names: Collection[str]) -> str:

@@ -21,6 +21,7 @@ from harness.datasets.lm_eval_index import PACKAGE, Indexed, find_task, own_task
 from harness.datasets.lm_eval_yaml import (
     code_files,
     data_files,
+    draws_from_its_own_questions,
     hub_data,
     metrics_of,
     refuse_unfit,
@@ -99,6 +100,12 @@ def describe_task(entry: DatasetEntry, folder: Path) -> TaskDescription:
     if entry.num_fewshot and fixed:  # the tool would silently leave it at 0
         text = f'data set "{entry.name}": num_fewshot has no effect: {fixed[0]} fixes it at 0'
         raise HarnessError(text, hint="Delete it.")
+    for member in found.members:
+        if draws_from_its_own_questions(member.config, entry.num_fewshot):
+            text = f'data set "{entry.name}": solved examples of {member.name} would be drawn from'
+            hint = "Name another split by `fewshot_split` in the task's YAML, or ask without any."
+            text = f"{text} the split that is tested, the question itself among them"
+            raise HarnessError(text, where=str(member.path), hint=hint)
     paths = [found.entry.yaml_path, *(member.path for member in found.members)]
     local = [path for member in found.members for path in data_files(member.config)]
     far = [source for member in found.members for source in hub_data(member.config)]
@@ -203,7 +210,20 @@ def _load(entry: DatasetEntry, task: TaskDescription, manager: Any) -> dict[str,
     finally:
         if not shown:
             datasets.enable_progress_bars()
+    for each in loaded.values():
+        _refuse_unknown_metrics(each, entry)
     return loaded
+
+
+def _refuse_unknown_metrics(task: Any, entry: DatasetEntry) -> None:
+    """Refuse a metric that the tool has not found: it says so in its log, and leaves it out."""
+    if task.config.process_results is not None:
+        return  # the task computes its metrics itself
+    unknown = [name for name, function in task._metric_fn_list.items() if function is None]
+    if unknown:
+        what = f'data set "{entry.name}": lm-evaluation-harness has no metric "{unknown[0]}"'
+        hint = "Correct `metric_list` in the task's YAML; metrics of `evaluate` come from the hub."
+        raise HarnessError(what, where=str(task.config.task), hint=hint)
 
 
 def _example(task: Any, doc: Any, number: int, *, member: str | None) -> Example:

@@ -77,6 +77,21 @@ def metrics_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def draws_from_its_own_questions(config: Mapping[str, Any], shots: int | None) -> bool:
+    """Whether solved examples come from the questions, each of which may be its own example.
+
+    Of a task that names no split for them the tool takes the training split, then the validation
+    split, then the test split; and it keeps a question out of its examples only if the YAML says
+    by `fewshot_split` that both are of one split.
+    """
+    given = shots if shots is not None else config.get("num_fewshot")
+    if not isinstance(given, int) or given < 1:
+        return False
+    if config.get("fewshot_split") or config.get("fewshot_config") or config.get("training_split"):
+        return False
+    return not (config.get("validation_split") and config.get("test_split"))
+
+
 def code_files(paths: Sequence[Path | None]) -> list[Path]:
     """The YAML files ``paths``, what they include, and the Python files beside them."""
     found: list[Path] = []

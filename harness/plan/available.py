@@ -72,8 +72,8 @@ def fetching_reason(cell: Cell) -> str | None:
     is_here = card.weights == "random" or card.is_local or card.is_served
     if not is_here and (reason := _not_on_hub(card)):
         return reason
-    name = cell.dataset.source or cell.dataset.name
-    far = source_of(cell.dataset, Path(cell.base_folder)).needs_network
+    source = source_of(cell.dataset, Path(cell.base_folder))
+    far, name = source.needs_network, source.name
     if far and not is_data_cached(name) and not is_reachable():
         return f"data set {uncached_reason(name)}"
     return None

@@ -100,7 +100,7 @@ def check_suite(path: Path, depth: Depth) -> Checked:
     read = read_suite(path)
     if read.suite is None:
         return Checked(tuple(read.problems), (), None)
-    check = _Check(read.file, read.suite, depth)
+    check = _Check(read.file, read.suite, depth, tuple(read.problems))
     problems = by_line([*read.problems, *check.problems()])
     cells = 0
     if depth.cells and not problems:
@@ -115,8 +115,12 @@ def check_suite(path: Path, depth: Depth) -> Checked:
 class _Check:
     """The checks of one suite that need more than its keys."""
 
-    def __init__(self, file: YamlFile, suite: Suite, depth: Depth) -> None:
+    def __init__(
+        self, file: YamlFile, suite: Suite, depth: Depth, found: tuple[str, ...] = ()
+    ) -> None:
         self.file = file
+        self.found = found
+        """Problems of keys and values; an entry that has one as a whole is left with its name."""
         self.suite = suite
         self.depth = depth
         self.folder = file.path.resolve().parent
@@ -133,6 +137,8 @@ class _Check:
                 if name == BASE or str(name).startswith(STAND_IN):
                     continue
                 place: list[str | int] = ["matrix", axis, number]
+                if any(problem.startswith(self._where(place)) for problem in self.found):
+                    continue
                 try:
                     yield from self._entry(axis, entry_of(axis, item), place)
                 except HarnessError as error:
@@ -143,8 +149,11 @@ class _Check:
         yield from self._trackers()
         yield from self._tiny()
 
+    def _where(self, place: list[str | int]) -> str:
+        return f"{self.file.where(place)}: {'.'.join(map(str, place))}: "
+
     def _problem(self, place: list[str | int], error: HarnessError) -> str:
-        where = f"{self.file.where(place)}: {'.'.join(map(str, place))}: "
+        where = self._where(place)
         if isinstance(error, SuiteError):
             return where + "\n  ".join(error.problems)
         return where + str(error)

@@ -49,7 +49,19 @@ def _records(samples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
     for sample in samples:
         record = found.setdefault(sample["doc_id"], record_of(sample))
         record.setdefault("lm_eval", []).append(dict(sample))
+        record["prediction"] = _likeliest(sample) or record["prediction"]
     return list(found.values())
+
+
+def _likeliest(sample: Mapping[str, Any]) -> str | None:
+    """The text of the likeliest choice, which `acc` looks at; None where there was no choice."""
+    responses, arguments = sample["filtered_resps"], sample["arguments"]
+    if len(responses) < 2 or len(arguments) < len(responses):
+        return None  # and tasks that ask for each choice twice log the first half as responses
+    pairs = [each[0] for each in responses if isinstance(each, list) and is_number(each[0])]
+    if len(pairs) != len(responses) or len(arguments[0]) != 2:
+        return None
+    return str(arguments[pairs.index(max(pairs))][1]).strip() or None
 
 
 def values_of_task(story: Story) -> list[Value]:
@@ -57,7 +69,7 @@ def values_of_task(story: Story) -> list[Value]:
 
     The scores per example are written into the records.
     """
-    results = mapping(story.done["predict"].facts.get("lm_eval"))
+    results = _results(story)
     task = story.cell.dataset.lm_eval_task or ""
     members: dict[str, list[Prediction]] = {}
     for record in story.records:
@@ -65,10 +77,10 @@ def values_of_task(story: Story) -> list[Value]:
         members.setdefault(record.get("category") or task, []).append(record)
     values = []
     for member, records in members.items():
-        found = [_signed(value, member, results) for value in _values(member, records, results)]
+        found = [_signed(value, member, story) for value in _values(member, records, results)]
         values += found if member == task else [replace(v, category=member) for v in found]
     if task not in members:
-        values = _of_group(task, story.records, values, results) + values
+        values = _of_group(task, values, story) + values
     return values
 
 
@@ -90,11 +102,10 @@ def _exact(value: Value, stated: Mapping[str, Any]) -> Value:
     return replace(value, value=float(own))
 
 
-def _of_group(
-    group: str, records: list[Prediction], members: Sequence[Value], results: Mapping[str, Any]
-) -> list[Value]:
+def _of_group(group: str, members: Sequence[Value], story: Story) -> list[Value]:
     """The means over the documents of all tasks, of the metrics that every document has."""
-    own = mapping(mapping(results.get("groups")).get(group))
+    records = story.records
+    own = mapping(mapping(_results(story).get("groups")).get(group))
     named = {value.metric: value for value in members}
     found = []
     for name, one in named.items():
@@ -103,13 +114,20 @@ def _of_group(
         value = mean_value(records, name, signature=f"{name}|lm_eval|{group}")
         unit = one.unit if name == NLL else value.unit
         value = replace(value, higher_is_better=one.higher_is_better, unit=unit)
-        found.append(_signed(_exact(value, own), group, results))
+        found.append(_signed(_exact(value, own), group, story))
     return found
 
 
-def _signed(value: Value, task: str, results: Mapping[str, Any]) -> Value:
-    """``value`` whose signature says the solved examples and the tool's version, too."""
+def _results(story: Story) -> Mapping[str, Any]:
+    return mapping(story.done["predict"].facts.get("lm_eval"))
+
+
+def _signed(value: Value, task: str, story: Story) -> Value:
+    """``value`` whose signature says how the task was asked, and by which version, too."""
+    results, entry = _results(story), story.cell.dataset
     shots = mapping(results.get("n-shot")).get(task)
     more = [] if shots is None else [f"shots:{shots}"]
+    if entry.apply_chat_template:
+        more.append("chat")
     more.append(f"lm_eval:{results.get('lm_eval_version')}")
     return replace(value, signature="|".join([value.signature or value.metric, *more]))

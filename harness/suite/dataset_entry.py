@@ -37,6 +37,20 @@ LM_EVAL_KEYS = frozenset(
 """Keys that such a source alone understands."""
 LM_EVAL_TAKES = LM_EVAL_KEYS | {"name", "source", "primary_metric", "evaluation"}
 """All keys that it understands: what else there is says how to read, split or answer a table."""
+
+
+def _documents_or_share(value: object) -> object:
+    """A whole number of documents, or a share below 1: what the tool would cut or take for 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is neither a whole number of documents nor a share below 1")
+    if value <= 0:
+        raise ValueError("must be above 0: a number of documents, or a share such as 0.2")
+    if isinstance(value, float) and value >= 1:
+        raise ValueError("is no share below 1; write a whole number, or leave it out for all")
+    return value
+
+
+Limit = Annotated[int | float, BeforeValidator(_documents_or_share)]
 RowsOrShare = Annotated[int | float, BeforeValidator(_rows_or_share)]
 
 
@@ -126,13 +140,13 @@ class DatasetEntry(Entry):
     whose rows train the adapters that are tested on it."""
     num_fewshot: int | None = Field(None, ge=0)
     """Of such a task: solved examples before each question; default: the task's own."""
-    limit: int | float | None = Field(None, gt=0)
+    limit: Limit | None = None
     """Of such a task: the first so many documents of it, or of each task of a group; below 1 a
     share of them."""
     include_path: str | None = None
     """Of such a task: a folder with task YAMLs of your own."""
-    apply_chat_template: bool | str | None = None
-    """Of such a task: ask through the tokenizer's chat template, or through the one so named."""
+    apply_chat_template: bool | None = None
+    """Of such a task: ask through the tokenizer's chat template."""
     fewshot_as_multiturn: bool | None = None
     """Of such a task, with `apply_chat_template`: solved examples as turns of the chat, lm-eval's
     default, or all in one turn."""
@@ -190,6 +204,8 @@ class DatasetEntry(Entry):
                 f"{keys}: has no effect on a task of lm-evaluation-harness, whose YAML settles its"
                 " rows, prompts and metrics; delete it"
             )
+        if self.fewshot_as_multiturn is not None and not self.apply_chat_template:
+            raise ValueError("`fewshot_as_multiturn` has no effect without `apply_chat_template`")
         return self
 
     def _is_set(self, key: str) -> bool:

@@ -104,7 +104,7 @@ _PLAIN = {
 
 def _is_union_tag(part: str | int) -> bool:
     """Whether pydantic put ``part`` into the path itself, to say which type of a union it tried."""
-    tags = ("Entry", "str", "int", "float")
+    tags = ("Entry", "str", "int", "float", "bool")
     return isinstance(part, str) and (part.endswith(tags[0]) or part in tags or "function-" in part)
 
 

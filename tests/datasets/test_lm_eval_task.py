@@ -73,6 +73,11 @@ def test_metrics_of_a_yaml_are_named_as_results_name_them(config, metrics):
         ({"test_split": "nowhere"}, "pick", "cannot be loaded: KeyError"),
         ({"doc_to_target": "{{nothing.at.all}}"}, "pick", "cannot be loaded"),
         ({"dataset_kwargs": {"data_files": {"test": "gone.jsonl"}}}, "pick", "cannot be loaded"),
+        (
+            {"metric_list": [{"metric": "acu", "aggregation": "mean", "higher_is_better": True}]},
+            "pick", 'has no metric "acu"',
+        ),
+        ({"fewshot_split": None, "num_fewshot": 1}, "pick", "the question itself among them"),
         ({"tag": "mine"}, "mine", "is a tag, which has no score of its own\n  Name each"),
     ],
 )  # fmt: skip
@@ -108,6 +113,13 @@ def test_a_group_without_a_score_of_its_documents_is_refused(folder, tasks, weig
     assert message in str(error.value)
 
 
+def test_a_yaml_that_cannot_be_parsed_is_named_with_its_line(folder):
+    path = folder / "tasks" / "torn.yaml"
+    path.write_text("task: torn\nmetric_list: [broken\n")
+    with pytest.raises(HarnessError, match=r"torn\.yaml:3: .*cannot be read"):
+        describe_task(entry("torn"), folder)
+
+
 def test_a_group_s_examples_have_their_task_as_category(folder):
     examples = task_examples(entry("pair", limit=2), folder)
     assert [example.category for example in examples] == ["pick", "pick", "more", "more"]
@@ -140,7 +152,10 @@ def test_an_edit_of_any_of_its_files_is_another_content(folder, suffix):
         ({"source": "data.csv", "num_fewshot": 1}, "`num_fewshot` is for tasks of lm-eval"),
         ({"source": "lm_eval:pick", "rows": 10}, "`rows`: has no effect on a task"),
         ({"source": "lm_eval:pick", "labels": ["a", "b"]}, "`labels`: has no effect"),
-        ({"source": "lm_eval:pick", "limit": 0}, "greater than 0"),
+        ({"source": "lm_eval:pick", "limit": 0}, "must be above 0"),
+        ({"source": "lm_eval:pick", "limit": True}, "neither a whole number"),
+        ({"source": "lm_eval:pick", "limit": 3.5}, "is no share below 1"),
+        ({"source": "lm_eval:pick", "fewshot_as_multiturn": False}, "no effect without `apply_ch"),
     ],
 )
 def test_keys_that_would_do_nothing_are_refused(keys, message):
