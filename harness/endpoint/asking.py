@@ -23,6 +23,8 @@ from harness.suite.endpoint import Endpoint
 CHECKED = 3
 """Cached answers that are asked again before the others are believed. The longest ones: two models
 agree on a short answer far more often than on a long one."""
+HOPELESS = 20
+"""So many questions in a row without an answer, and the server is taken to be gone."""
 
 Body = Mapping[str, Any]
 
@@ -115,9 +117,10 @@ class Asker:
             HarnessError: a question has no answer after all retries. Those that have one are in
                 the cache.
         """
-        found = _Round(questions, concurrency, repeat, self._cache if keep else None)
-        replies = self._replies(found, Refuse())
-        return [replies[k] for k in range(len(questions))]
+        numbered = dict(enumerate(questions))
+        cache = self._cache if keep else None
+        replies = self._replies(_Round(numbered, concurrency, repeat, cache), Refuse())
+        return [replies[k] for k in numbered]
 
     def ask_each(
         self, questions: Sequence[Question], *, concurrency: int
@@ -125,35 +128,41 @@ class Asker:
         """As `ask`, with the error in place of the reply where a question has none.
 
         Raises:
-            HarnessError: the first question has none: the server is not there, or refuses all.
+            HarnessError: no question has a reply, or `HOPELESS` in a row have none: the server is
+                gone, and each further question might wait for minutes.
         """
         if not questions:
             return []
-        first = self._replies(_Round(questions[:1], 1, "", self._cache), Refuse())
-        errors = Collect()
-        replies = self._replies(_Round(questions[1:], concurrency, "", self._cache), errors)
-        rest = [replies.get(k) or errors.found[k] for k in range(len(questions) - 1)]
-        return [first[0], *rest]
+        # one question first, and another one if that fails: a server that is not there, or takes
+        # no question at all, is known before many have waited for it
+        errors, found = Collect(), dict[int, Reply]()
+        for k in dict.fromkeys((0, len(questions) - 1)):
+            found |= self._replies(_Round({k: questions[k]}, 1, "", self._cache), errors)
+            if found:
+                break
+        else:
+            raise errors.found[0]
+        rest = {k: q for k, q in enumerate(questions) if k not in (*found, *errors.found)}
+        found |= self._replies(_Round(rest, concurrency, "", self._cache), errors)
+        return [found.get(k) or errors.found[k] for k in range(len(questions))]
 
     def _replies(self, asked: _Round, errors: Errors) -> dict[int, Reply]:
         cache = asked.cache
         found: dict[int, Reply] = {}
         if cache is not None:
-            stored = {
-                k: reply for k, key in enumerate(self._keys(asked)) if (reply := cache.get(key))
-            }
+            stored = {k: reply for k, key in self._keys(asked).items() if (reply := cache.get(key))}
             found = self._believed(asked, stored, errors)
-        missing = [k for k in range(len(asked.questions)) if k not in found]
-        found |= self._live(asked, [k for k in missing if k not in errors.found], errors)
+        missing = [k for k in asked.questions if k not in found and k not in errors.found]
+        found |= self._live(asked, missing, errors)
         if cache is not None and cache.problem and cache.problem not in self.tally.notes:
             self.tally.notes.append(cache.problem)
         for reply in found.values():
             self.tally.add(reply)
         return found
 
-    def _keys(self, asked: _Round) -> list[str]:
+    def _keys(self, asked: _Round) -> dict[int, str]:
         model, repeat = self.endpoint.model, asked.repeat
-        return [key_of(model, q.path, q.body, repeat=repeat) for q in asked.questions]
+        return {k: key_of(model, q.path, q.body, repeat=repeat) for k, q in asked.questions.items()}
 
     def _believed(
         self, asked: _Round, stored: dict[int, Reply], errors: Errors
@@ -190,6 +199,7 @@ class Asker:
             except HarnessError as error:
                 errors.add(k, error)
                 return None
+            errors.answered()
             if asked.cache is not None:  # now, not at the end: a run that is killed loses nothing
                 asked.cache.put(keys[k], found.reply)
             return found
@@ -212,7 +222,7 @@ class Asker:
 class _Round:
     """Questions that are asked together."""
 
-    questions: Sequence[Question]
+    questions: Mapping[int, Question]
     concurrency: int
     repeat: str
     cache: AnswerCache | None
@@ -226,6 +236,9 @@ class Errors(Protocol):
     def add(self, number: int, error: HarnessError) -> None:
         """Take note of the ``error`` of question ``number``, or raise it."""
 
+    def answered(self) -> None:
+        """Take note that a question has an answer."""
+
 
 class Refuse:
     """One question without an answer ends them all."""
@@ -237,16 +250,27 @@ class Refuse:
         """Raise ``error``."""
         raise error
 
+    def answered(self) -> None:
+        """Nothing to note."""
+
 
 class Collect:
-    """Each question without an answer is one, and the others are asked all the same."""
+    """A question without an answer is one, and the others are asked all the same, up to a point."""
 
     def __init__(self) -> None:
         self.found: dict[int, HarnessError] = {}
+        self._in_a_row = 0
 
     def add(self, number: int, error: HarnessError) -> None:
-        """Keep ``error``."""
+        """Keep ``error``; raise it if it is one too many in a row."""
         self.found[number] = error
+        self._in_a_row += 1
+        if self._in_a_row >= HOPELESS:
+            raise error
+
+    def answered(self) -> None:
+        """Begin to count anew."""
+        self._in_a_row = 0
 
 
 def _difference(then: Reply, now: Reply) -> str | None:

@@ -18,7 +18,7 @@ from harness.suite.loading import load_suite
 for package in ("openai", "fastapi", "uvicorn"):
     pytest.importorskip(package, reason="pip install 'transformers[serving]'")
 
-ROWS = 8
+ROWS = 5
 SUITE = """\
 name: served
 matrix:

@@ -7,7 +7,7 @@ import pytest
 from model_server import Fault, model_server, question_of
 
 from harness.endpoint.answer_cache import AnswerCache, default_path, key_of
-from harness.endpoint.asking import CHECKED, Asker, Question
+from harness.endpoint.asking import CHECKED, HOPELESS, Asker, Question
 from harness.endpoint.chat import Reply
 from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
@@ -141,6 +141,19 @@ def test_what_was_answered_before_a_failure_is_kept(asker, server):
     again = asker()
     again.ask(questions(WORDS[:3]), concurrency=1)
     assert again.tally.asked == 3  # two that are asked again to make sure, and the one that failed
+
+
+def test_a_server_that_went_away_is_not_waited_for_a_thousand_times(asker, server):
+    server.faults = [None, *[Fault(400, b"gone")] * 1000]
+    with pytest.raises(HarnessError, match="gone"):
+        asker().ask_each(questions([f"Question {k}" for k in range(500)]), concurrency=4)
+    assert len(server.asked) < 1 + HOPELESS + 8
+
+
+def test_a_question_without_an_answer_is_an_error_in_its_place(asker, server):
+    server.faults = [None, Fault(400, b"no"), None]
+    replies = asker().ask_each(questions(), concurrency=1)
+    assert [isinstance(reply, HarnessError) for reply in replies] == [k == 1 for k in range(8)]
 
 
 def test_a_cache_that_cannot_be_used_costs_its_answers_alone(asker, server):

@@ -98,12 +98,18 @@ def test_a_refused_question_is_a_failure_and_the_others_count(finished, judged, 
 
 
 def test_a_judge_that_is_not_there_is_one_message_and_leaves_nothing(finished, judge_server):
-    judge_server.faults = [Fault(401, b"no key")]
+    judge_server.faults = [Fault(401, b"no key")] * 2
     directory = finished()
     with pytest.raises(HarnessError, match="no key"):
         harness.judge(directory)
-    assert len(judge_server.asked) == 1
+    assert len(judge_server.asked) == 2  # the first pair and the last: one may be refused alone
     assert not (directory / "judge").exists()
+
+
+def test_a_first_question_that_is_refused_costs_its_pair_alone(finished, judged, judge_server):
+    judge_server.answer = fair
+    judge_server.faults = [Fault(400, b"content policy")]
+    assert judged(finished()).found.record.failures == {"error": 1}
 
 
 def test_a_second_time_only_the_longest_are_asked_again(finished, judged, judge_server):
