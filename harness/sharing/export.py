@@ -136,60 +136,53 @@ def _merged(job: _Job) -> Exported:
 
 
 def _gguf(job: _Job) -> Exported:
-    return _write_gguf(job).exported
-
-
-@dataclass(frozen=True)
-class _Gguf:
-    exported: Exported
-    merged: Merged
-
-
-def _write_gguf(job: _Job) -> _Gguf:
     need("`harness export --to gguf`", "gguf")
-    cell, folder = job.cell, job.folder
+    return _written(job, _merge(job))
+
+
+def _written(job: _Job, merged: Merged) -> Exported:
+    """``merged`` as a GGUF file, read again; its tokenizer beside it."""
     from harness.backends.hf.export.gguf_file import PLAIN, write_gguf
     from harness.backends.hf.export.reading_back import read_back
 
-    merged = _merge(job)
-    dtype = merged.model.dtype
-    stored = job.how.gguf_type or PLAIN[dtype]
+    cell, folder = job.cell, job.folder
+    dtype = _dtype(merged)
+    stored = job.how.gguf_type or PLAIN[merged.model.dtype]
     folder.mkdir(parents=True, exist_ok=True)
     merged.tokenizer.save_pretrained(folder)
     notes = write_gguf(merged, folder / FILE, stored=stored, name=folder.name)
-    name = _dtype(merged)
     read = read_back(merged, folder / FILE, stored, _probes(cell))
     card = cell.model.model_copy(
         update={
             "name": f"{cell.model.name}-gguf-{stored.replace('_', '')}", "source": str(folder),
-            "revision": None, "gguf_file": FILE, "dtype": name,
+            "revision": None, "gguf_file": FILE, "dtype": dtype,
         }
     )  # fmt: skip
-    exported = Exported(
-        "gguf", folder, (), (*merged.notes, *notes), _as_model(cell, card), read_back=asdict(read)
-    )
-    return _Gguf(exported, merged)
+    notes = (*merged.notes, *notes)
+    return Exported("gguf", folder, (), notes, _as_model(cell, card), read_back=asdict(read))
 
 
 def _ollama(job: _Job) -> Exported:
-    cell, folder = job.cell, job.folder
+    need("`harness export --to ollama`", "gguf")
     from harness.backends.hf.export.engines import spoken
 
-    written = _write_gguf(job)
-    talk = spoken(written.merged, cell)
+    cell, folder = job.cell, job.folder
+    merged = _merge(job)
+    talk = spoken(merged, cell)
     system = cell.model.system or ""
-    if talk.style == "chat":
+    if talk.style == "chat":  # looked at before the file is written, which takes a while
         prompt = chat_prompt(talk.render, talk.bos, adds_bos=talk.adds_bos, system=system)
     else:
         prompt = style_prompt(talk.style, system=system)
     text = modelfile(
         prompt, file=FILE, stops=list(job.stops), generation=cell.generation, longest=talk.longest
     )
+    written = _written(job, merged)
     write_text(folder / "Modelfile", text)
     return replace(
-        written.exported,
+        written,
         target="ollama",
-        notes=(*written.exported.notes, f"the prompt is {prompt.name}"),
+        notes=(*written.notes, f"the prompt is {prompt.name}"),
         command=f"ollama create {folder.name} -f {folder / 'Modelfile'}",
     )
 

@@ -100,10 +100,10 @@ def chat_prompt(render: Render, bos: str, *, adds_bos: bool, system: str) -> Oll
         HarnessError: it renders no format that is known.
     """
     texts = [render(probe) for probe in PROBES]
-    writes_bos = bool(bos) and all(text.startswith(bos) for text in texts)
-    if writes_bos != adds_bos:
-        raise _unknown("its template and its tokenizer disagree on the token that begins a text")
-    texts = [text.removeprefix(bos) for text in texts] if writes_bos else texts
+    if adds_bos:  # Ollama then writes the token itself; a second one would be another prompt
+        if not all(text.startswith(bos) for text in texts):
+            raise _unknown(f"{bos} begins every text, and its chat template leaves it out")
+        texts = [text.removeprefix(bos) for text in texts]
     for known in FORMATS:
         own = known.default_system(texts[0])
         first = [Message("system", own)] if own else []

@@ -107,13 +107,15 @@ def test_the_go_template_of_a_style_writes_what_the_harness_does(style, system):
     [
         (CHATML, "", "ChatML", ""),
         (SMOLLM, "", "ChatML", "You are a helper"),
+        (SMOLLM, "<|im_start|>", "ChatML", "You are a helper"),  # SmolLM2 names it, and adds none
         (LLAMA3, "<bos>", "Llama 3", ""),
     ],
 )
 def test_a_template_is_recognised_by_what_it_renders(text, bos, name, system):
-    found = chat_prompt(rendering(text), bos, adds_bos=bool(bos), system="")
+    adds = bos == "<bos>"
+    found = chat_prompt(rendering(text), bos, adds_bos=adds, system="")
     assert (found.name, found.system) == (name, system)
-    assert chat_prompt(rendering(text), bos, adds_bos=bool(bos), system="mine").system == "mine"
+    assert chat_prompt(rendering(text), bos, adds_bos=adds, system="mine").system == "mine"
 
 
 @pytest.mark.parametrize(
