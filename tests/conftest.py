@@ -35,6 +35,20 @@ def pytest_make_parametrize_id(config, val, argname):
     return argname if isinstance(val, bytes) else None
 
 
+LONG = {
+    "test_notebook.py", "test_installed.py", "test_published.py", "test_end_to_end.py",
+    "test_kills.py", "test_lost.py", "test_hub.py", "test_methods.py", "test_trainer.py",
+    "test_docs_executed.py", "test_starter.py", "test_push.py", "test_committed.py",
+}  # fmt: skip
+"""Files that take longest. Whatever runs last of all leaves the other processes idle meanwhile."""
+
+
+def pytest_collection_modifyitems(items):
+    """Puts long files first where several processes share them, the rest in their order."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
