@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +37,28 @@ def one_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+_stopped: list[int] = []
+"""Not empty after Ctrl-C."""
+
+
+def _leave() -> None:
+    """End an interrupted command here, the last of what Python does at its exit.
+
+    Further on Python gives signals back their default, so the timer would end the process by a
+    signal instead of with the exit code; and libraries in C++, such as Ray's, take seconds there.
+    """
+    if _stopped:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(STOPPED)
+
+
+# now, before libraries are imported: what is registered first runs last
+atexit.register(_leave)
+
+
 def _interrupted(number: int, frame: FrameType | None) -> None:
+    _stopped.append(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.setitimer(signal.ITIMER_REAL, END_SECONDS)
@@ -43,4 +66,5 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"stopped\n")  # a cluster that is slow to answer must not make it end in silence
     os._exit(STOPPED)

@@ -36,7 +36,10 @@ few enough that the driver's memory stays flat."""
 POLL = 0.25
 """Seconds between two looks for news of stages."""
 PATIENCE = 10.0
-"""Seconds for a cancelled cell to end before its process is killed."""
+"""Seconds for the cluster to answer what stages its cells are in."""
+CANCEL_SECONDS = 3.0
+"""For a cancelled cell to end before its process is killed: less than the five seconds that a
+command has after Ctrl-C, or those that did not end would never be killed by us."""
 
 
 @dataclass
@@ -179,7 +182,7 @@ class RayExecutor:
         running, self._running = list(self._running), {}
         for ref in running:
             self._ray.cancel(ref)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + CANCEL_SECONDS
         while running and time.monotonic() < deadline:
             _, running = self._ray.wait(running, num_returns=len(running), timeout=POLL)
         for ref in running:
