@@ -71,6 +71,8 @@ def _reason(decision: Decision, steps: Mapping[str, Mapping[str, Any]], on_gpu: 
 
 def _steps_of(cell: Cell, device: str) -> list[str]:
     """The steps of the probe that ``cell`` depends on."""
+    if cell.is_served:  # nothing is loaded here
+        return []
     config = cell.quantization_config
     steps = list(NEEDED)
     if config.get("load_in_8bit"):

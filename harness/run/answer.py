@@ -9,7 +9,8 @@ from harness.backends.base import Alone, AnsweringBackend, Asking, answering_bac
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
-from harness.results.paths import CellPaths
+from harness.results.paths import CellPaths, read_json
+from harness.suite.endpoint import SERVED
 
 
 def saved_adapter(paths: CellPaths) -> Path:
@@ -19,12 +20,20 @@ def saved_adapter(paths: CellPaths) -> Path:
         HarnessError: it is gone.
     """
     if not paths.adapter.is_dir():
+        if _is_served(paths):
+            hint = "Name the cell that it was deployed from."
+            what = "a server answered for this cell: there is no adapter, and no weights, to take"
+            raise HarnessError(what, where=str(paths.directory), hint=hint)
         hint = (
             "It was deleted, or this is a packed run, which holds none: give the run's own "
             "directory, or run the suite again."
         )
         raise HarnessError("the adapter is not there", where=str(paths.adapter), hint=hint)
     return paths.adapter
+
+
+def _is_served(paths: CellPaths) -> bool:
+    return paths.cell.is_file() and read_json(paths.cell)["cell"].get("backend") == SERVED
 
 
 def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:

@@ -6,13 +6,15 @@ from model_server import Fault, model_server, question_of
 from harness.analysis.leaderboard import build_leaderboard
 from harness.backends.base import Alone
 from harness.errors import HarnessError, SuiteError
+from harness.plan.cell import cell_of_record
 from harness.plan.expand import expand
 from harness.plan.plan import make_plan, write_plan
-from harness.results.paths import write_json
+from harness.results.paths import read_json, write_json
 from harness.results.reading import read_predictions
 from harness.results.records import Environment
 from harness.results.result import load_run
 from harness.results.tidy import tidy_records
+from harness.run.answer import answers, saved_adapter
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
 
@@ -203,6 +205,14 @@ def test_who_looks_for_vllm_reads_how_to_score_it(suite):
         SuiteError, match=r"suite.yaml:\d+: evaluation.*no `engine: vllm`.*vllm serve"
     ):
         load_suite(suite(evaluation=", engine: vllm"))
+
+
+def test_a_served_cell_answers_new_prompts_and_has_nothing_to_share(served, tmp_path):
+    _, _, paths = served()
+    cell = cell_of_record(read_json(paths.cell)["cell"])
+    assert answers(cell, paths, ["How much?"]) == ["I was asked: How much?"]
+    with pytest.raises(HarnessError, match="a server answered for this cell"):
+        saved_adapter(paths)
 
 
 def test_a_local_cells_fingerprint_knows_no_endpoint(suite):
