@@ -1,15 +1,22 @@
 """Out of memory in training: a smaller batch where the suite allows it, and never in silence."""
 
+import signal
+from dataclasses import replace
+
 import pytest
 from scripted import PLUGIN, scripted_suite
 
+from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
+from harness.results.paths import CellPaths
 from harness.results.result import load_result
-from harness.run.batch_size import _halved
+from harness.run.batch_size import _halved, batches_of
 from harness.run.executors.limits import Limits
 from harness.run.executors.local import LocalExecutor
+from harness.run.executors.lost import died, prepare_next
 from harness.run.runner import run_suite
+from harness.suite.loading import load_suite
 
 FULL = """\
 half = paths.smaller_batch
@@ -86,3 +93,23 @@ def test_without_leave_nothing_is_changed(run, allowed, retry, said):
 )
 def test_a_smaller_batch_divides_the_whole_one(whole, times, size):
     assert _halved(whole, times) == size
+
+
+@pytest.mark.parametrize(("allowed", "size"), [(True, 4), (False, 8)])
+def test_a_worker_that_the_kernel_killed_gets_a_smaller_batch_too(
+    write_suite, tmp_path, monkeypatch, allowed, size
+):
+    monkeypatch.setattr(
+        "harness.run.executors.lost.oom_kills", lambda: 1
+    )  # a counter of the kernel
+    reason = died(-signal.SIGKILL, oom_before=0)
+    paths = CellPaths(tmp_path)
+    prepare_next(paths, reason)
+    path = write_suite()
+    cell = next(c for c in expand(load_suite(path), path) if not c.is_baseline)
+    cell = replace(cell, training={**cell.training, "auto_find_batch_size": allowed})
+    found = batches_of(cell, paths)
+    assert found.cell.training["per_device_train_batch_size"] == size
+    assert bool(found.facts) is allowed
+    prepare_next(paths, "the worker died: exit code 1")  # which says nothing of memory
+    assert batches_of(cell, paths) == found

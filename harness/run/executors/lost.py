@@ -12,6 +12,8 @@ from harness.results.paths import CellPaths, read_json, write_json
 
 LOST = "the worker died: "
 """How the reason of a worker begins that ended without saying anything."""
+KERNEL = f"{LOST}killed by the kernel"
+"""So ends a worker for which the machine had no memory; a process that is killed says nothing."""
 SERVER_GONE = 255
 """What multiprocessing reports of a process whose fork server was killed."""
 SMALLER_BATCH = "a smaller batch may fit"
@@ -53,8 +55,7 @@ def died(exit_code: int | None, *, oom_before: int) -> str:
         return f"{LOST}killed by signal {-exit_code} ({name.lower()})"
     if oom_kills() > oom_before:
         return (
-            f"{LOST}killed by the kernel: the machine ran out of memory."
-            " Lower `evaluation.batch_size` or --workers"
+            f"{KERNEL}: the machine ran out of memory. Lower `evaluation.batch_size` or --workers"
         )
     return f"{LOST}killed by signal 9 from outside, or by a limit on its memory"
 
@@ -75,6 +76,6 @@ def _is_the_hub(reason: str) -> bool:
 
 def prepare_next(paths: CellPaths, reason: str) -> None:
     """Note for the next attempt at the cell in ``paths`` what this one's ``reason`` asks for."""
-    if SMALLER_BATCH in reason:
+    if SMALLER_BATCH in reason or reason.startswith(KERNEL):
         before = read_json(paths.smaller_batch) if paths.smaller_batch.is_file() else {}
         write_json(paths.smaller_batch, {"halvings": before.get("halvings", 0) + 1})
