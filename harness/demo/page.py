@@ -10,17 +10,22 @@ from html import escape
 from typing import Any
 
 from harness.datasets.example import Example
-from harness.demo.models import Answer, Models, in_turns
-from harness.demo.questions import Questions, context_of, questions_of
-from harness.demo.session import BUTTONS, Round, shuffled
+from harness.demo.models import Models, in_turns
+from harness.demo.questions import (
+    OWN,
+    Questions,
+    asked_example,
+    context_of,
+    is_question_of,
+    questions_of,
+)
+from harness.demo.session import BUTTONS, Round, facts, shuffled
 from harness.demo.variants import names
 from harness.errors import HarnessError
 from harness.results.result import CellResult, Run
 from harness.results.text import printable
 from harness.results.votes import append_vote
 
-OWN = "own"
-"""The id of a question of one's own; those of a data set are hashes."""
 EVERY = 0.06
 """Seconds between two updates: each is a message to the browser, and a tiny model makes hundreds of
 tokens a second."""
@@ -166,7 +171,7 @@ class Page:
         """Ask both variants; the answers grow side by side."""
         with _shown_errors():
             questions = self._questions_of(first, second)
-            example = _asked(question, questions.by_id(test))
+            example = asked_example(question, questions.by_id(test))
             sides = self._cells[first], self._cells[second]
             known = None if example.id == OWN else example.id
             now = Round(example.prompt, known, *sides, blind, shuffled(blind))
@@ -214,7 +219,7 @@ class Page:
         import gradio as gr
 
         example = self._questions_of(first, second).by_id(test)
-        if example is None or _is_of(question, example):
+        if example is None or is_question_of(question, example):
             return {self.tests: gr.skip()}  # an empty answer is an error of Gradio's
         return {self.tests: None, **self._context("")}
 
@@ -276,32 +281,6 @@ class Page:
         import gradio as gr
 
         return {self.context: gr.update(value=printable(text), visible=bool(text))}
-
-
-def facts(answer: Answer, *, blind: bool) -> str:
-    """Counts and speed below an answer; in a blind round they would tell the variants apart."""
-    if blind or answer.finish_reason is None:
-        return ""
-    parts = [f"{answer.new_tokens} token{'' if answer.new_tokens == 1 else 's'}"]
-    if answer.tokens_per_s is not None:
-        parts.append(f"{answer.tokens_per_s:.3g} tokens/s")
-    parts.append(f"first after {answer.first_seconds:.2g} s")
-    if answer.finish_reason == "length":
-        parts.append("cut at <code>max_new_tokens</code>")
-    return " · ".join(parts)
-
-
-def _asked(question: str, test: Example | None) -> Example:
-    """The test example where its prompt is what is asked, unchanged; else a question alone."""
-    if test is not None and _is_of(question, test):
-        return test
-    if not question.strip():
-        raise HarnessError("Write a question, or choose one of the test set.")
-    return Example(id=OWN, prompt=question.strip(), reference="")
-
-
-def _is_of(question: str, example: Example) -> bool:
-    return question.strip() == example.prompt.strip()
 
 
 def _header(title: str) -> str:

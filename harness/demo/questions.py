@@ -12,6 +12,8 @@ from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
 from harness.results.result import CellResult, Run
 
+OWN = "own"
+"""The id of a question of one's own; those of a data set are hashes."""
 OFFERED = 200
 """Most questions in the list: more are slow to draw, and nobody reads them."""
 SHOWN = 100
@@ -64,6 +66,24 @@ def context_of(example: Example) -> str:
     turns = [f"{turn.role}: {turn.content}" for turn in example.history]
     system = [f"system: {example.system}"] if example.system else []
     return "\n\n".join([*system, *turns, *([example.context] if example.context else [])])
+
+
+def asked_example(question: str, test: Example | None) -> Example:
+    """The test example where its prompt is what is asked, unchanged; else a question alone.
+
+    Raises:
+        HarnessError: nothing is asked.
+    """
+    if test is not None and is_question_of(question, test):
+        return test
+    if not question.strip():
+        raise HarnessError("Write a question, or choose one of the test set.")
+    return Example(id=OWN, prompt=question.strip(), reference="")
+
+
+def is_question_of(question: str, example: Example) -> bool:
+    """Whether ``question`` is the prompt of ``example``, unchanged."""
+    return question.strip() == example.prompt.strip()
 
 
 def _short(text: str) -> str:

@@ -67,3 +67,16 @@ def shuffled(blind: bool) -> Side:
     """Whose answer stands on the left: by chance where names are hidden, else the first's."""
     # not seeded: who has seen one round must not know the next
     return random.SystemRandom().choice(("first", "second")) if blind else "first"
+
+
+def facts(answer: Answer, *, blind: bool) -> str:
+    """Counts and speed below an answer; in a blind round they would tell the variants apart."""
+    if blind or answer.finish_reason is None:
+        return ""
+    parts = [f"{answer.new_tokens} token{'' if answer.new_tokens == 1 else 's'}"]
+    if answer.tokens_per_s is not None:
+        parts.append(f"{answer.tokens_per_s:.3g} tokens/s")
+    parts.append(f"first after {answer.first_seconds:.2g} s")
+    if answer.finish_reason == "length":
+        parts.append("cut at <code>max_new_tokens</code>")
+    return " · ".join(parts)

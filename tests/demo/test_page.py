@@ -139,6 +139,13 @@ def test_this_machine_alone_is_served(server):
     assert set(listening) == {"127.0.0.1"}
 
 
+def violations(page):
+    """What axe finds: contrasts, names, roles."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [(each["id"], each["nodes"][0]["html"]) for each in found]
+
+
 def test_ask_and_vote_with_the_keyboard_on_a_phone(page, folder):
     """Also: nothing is loaded from elsewhere, and a question's markup stays text."""
     page.locator("#tests input").click()
@@ -149,6 +156,7 @@ def test_ask_and_vote_with_the_keyboard_on_a_phone(page, folder):
     page.wait_for_function("document.activeElement.id === 'vote-1'", timeout=60_000)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.get_by_text("Answer A", exact=True).is_visible()
+    assert violations(page) == []
     before = len(votes(folder))
     page.keyboard.press("3")
     page.get_by_text("Saved: tie.").wait_for()

@@ -11,9 +11,8 @@ from click.testing import CliRunner
 import harness
 from harness.cli import main
 from harness.demo.models import Answer, Pair
-from harness.demo.page import facts
 from harness.demo.questions import questions_of
-from harness.demo.session import BUTTONS, Round, shuffled
+from harness.demo.session import BUTTONS, Round, facts, shuffled
 from harness.demo.variants import askable, chosen_cell, default_pair, names
 from harness.errors import HarnessError
 from harness.results.result import load_run
