@@ -184,12 +184,14 @@ def report(
             browser that prints.
     """
     from harness.report.files import write_report
-    from harness.report.lm_eval_layout import write_lm_eval
+    from harness.report.lm_eval_layout import refuse_textless, write_lm_eval
     from harness.report.pdf import browser, print_pdf
 
     given = listed(runs)
     if output is None:
         output = _own_directory(given)
+    if lm_eval and not texts:
+        refuse_textless()
     if pdf:
         browser()  # a missing one is said now, not after the work
     trackers = _trackers(report_to, given)

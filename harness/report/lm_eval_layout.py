@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
@@ -34,8 +34,7 @@ def write_lm_eval(run: Run, directory: Path) -> Path:
         HarnessError: the run was read without texts, which samples consist of.
     """
     if not run.has_texts:
-        what = "samples of lm-evaluation-harness quote the data, which is left out here"
-        raise HarnessError(what, hint="Write them from the run itself, with its texts.")
+        refuse_textless()
     for cell in run.cells:
         records = run.predictions(cell) if cell.status == "ok" else []
         if records:
@@ -46,6 +45,16 @@ def write_lm_eval(run: Run, directory: Path) -> Path:
             )
             _write_cell(cell, records, place, _time_of(run, cell))
     return directory / FOLDER
+
+
+def refuse_textless() -> NoReturn:
+    """Refuse to write samples of a run whose texts are left out.
+
+    Raises:
+        HarnessError: always.
+    """
+    what = "samples of lm-evaluation-harness quote the data, which is left out here"
+    raise HarnessError(what, hint="Write them from the run itself, with its texts.")
 
 
 def _time_of(run: Run, cell: CellResult) -> str:

@@ -5,6 +5,8 @@ import json
 import pytest
 
 import harness
+from harness.importers import import_results
+from harness.report.lm_eval_layout import write_lm_eval
 
 SUITE = """\
 name: both
@@ -34,7 +36,7 @@ def run(tmp_path_factory, request):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    return harness.report(run, tmp_path_factory.mktemp("out"), lm_eval=True).files[-1]
+    return write_lm_eval(run, tmp_path_factory.mktemp("out"))
 
 
 def test_every_cell_has_results_and_samples(run, exported):
@@ -68,7 +70,8 @@ def test_samples_hold_what_was_asked_answered_and_scored(run, exported):
 
 
 def test_the_importer_reads_the_same_cells_and_scores(run, exported, tmp_path):
-    back = harness.import_results(exported, tmp_path / "back").run
+    import_results([exported], tmp_path / "back", name="back")
+    back = harness.load_run(tmp_path / "back")
     axes = lambda cells: {tuple(c.axes.values()) for c in cells}  # noqa: E731
     assert axes(back.cells) == axes(run.cells)
     ours = {tuple(c.axes.values()): c for c in run.cells}
