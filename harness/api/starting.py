@@ -164,6 +164,8 @@ def _output(wanted: Wanted, name: str, ask: Ask | None) -> Path:
     if path.suffix not in (".yaml", ".yml"):
         hint = f"Name it {path.name}.yaml."
         raise HarnessError("a suite's name ends in .yaml", where=str(path), hint=hint)
+    if not path.parent.is_dir():
+        raise HarnessError("no such folder", where=str(path.parent), hint="Make it first.")
     if path.exists() and not wanted.force:
         question = Question(
             f"{path} exists. Overwrite it", "--force", ("no", "yes"), default="no"

@@ -70,6 +70,8 @@ _VARIABLE = {"models": "HF_HUB_CACHE", "data sets": "HF_DATASETS_CACHE"}
 
 def unwritable(place: Path) -> str | None:
     """Why nothing can be written to ``place`` (or made there); None if it can."""
+    if place.is_symlink() and not place.exists():
+        return "is a link that leads nowhere"
     there = place
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -103,7 +105,7 @@ def _disk(name: str, folder: Path) -> Finding:
     problem = unwritable(folder)
     if problem:
         return Finding("disk", name, "fail", f"{folder}: {problem}", "Choose another -o.", facts)
-    text = f"{free:.1f} GiB free under {folder.resolve()}"
+    text = f"{free:.1f} GiB free under {folder.absolute()}"
     if free < LITTLE_GIB:
         return Finding("disk", name, "warn", text, "Free some, or set -o and HF_HOME.", facts)
     return Finding("disk", name, "ok", text, facts=facts)
@@ -111,7 +113,7 @@ def _disk(name: str, folder: Path) -> Finding:
 
 def free_gib(folder: Path) -> float:
     """Free disk where ``folder`` is, or will be, in GiB."""
-    there = folder.resolve()
+    there = folder.absolute()  # not `resolve`, which fails on links that lead in a circle
     while not there.exists() and there != there.parent:
         there = there.parent
     return shutil.disk_usage(there).free / 2**30

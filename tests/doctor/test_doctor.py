@@ -155,3 +155,18 @@ def test_the_browsers_are_those_that_reports_are_printed_by():
 def test_exit_code_and_help_agree():
     assert UNFIT in EXIT_CODES
     assert f"Exit code {UNFIT}" in CliRunner().invoke(main, ["doctor", "--help"]).output
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", "~", "\x1b[31m", "\udcff", "x" * 5000, "file", "file/below", "loop", "a\nb", "é漢"],
+)
+def test_an_odd_folder_is_a_finding_or_one_line(folder, break_torch, tmp_path, monkeypatch):
+    break_torch("raises")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    result = CliRunner().invoke(main, ["doctor", "-o", folder])
+    assert result.exit_code in (2, UNFIT)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "\x1b" not in result.output

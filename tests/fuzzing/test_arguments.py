@@ -22,8 +22,9 @@ WORDS = [
 ]  # fmt: skip
 SLOW = {"calibrate", "open_", "pdf"}
 """Options that run cells or start a browser, whatever else is given."""
-UNTRIED = {"build", "predict"}
-"""Commands that load or train a model, whatever their arguments."""
+UNTRIED = {"build", "doctor", "predict"}
+"""Commands that import torch or train a model, whatever their arguments; tests/doctor tries odd
+arguments of `doctor` with a torch that is broken, which is quick."""
 
 
 def leaves(group, path=()):

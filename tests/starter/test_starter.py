@@ -202,6 +202,9 @@ REFUSED = {
     "no column": (
         rows_of(question=asked, answer=said), {"named": Named("query", "answer")}, 'no column "query"',
     ),
+    "no folder": (
+        rows_of(question=asked, answer=said), {"output": "absent/suite.yaml"}, "no such folder",
+    ),
     "a name": (rows_of(question=asked, answer=said), {"output": "suite.txt"}, "ends in .yaml"),
     "no answers": (rows_of(question=asked, answer=lambda k: ""), {}, "no row has both"),
 }  # fmt: skip
