@@ -145,7 +145,7 @@ def _model(wanted: Wanted, ask: Ask | None) -> str | None:
         return None if wanted.tiny else wanted.model
     question = Question(
         "The model: a hub id, a folder or a card's name", "--model", default=TINY,
-        why="harness models list shows cards; a base or instruct model of any size works",
+        why="The tiny model runs anywhere; `harness models list` shows the cards there are",
     )  # fmt: skip
     return settled(question, ask)
 

@@ -68,7 +68,7 @@ def init(
 def _ask(question: Question) -> str:
     """The answer that a person types, one of the choices where there are any."""
     if question.why:
-        say(f"{question.why}.", err=True)
+        say(question.why, err=True)
     kind = click.Choice(question.choices) if question.choices else None
     text = printable(question.text)
     return str(click.prompt(text, type=kind, default=question.default, err=True))

@@ -187,12 +187,22 @@ def _asked_for(table: Table, given: dict[str, str], ask: Ask | None) -> dict[str
         if len(chats) == 1:
             return {**given, "messages": chats[0]}
     why = f"{table.where}: its columns have no names that are known"
+    if ask is not None:
+        why += f". The first row:\n{_first_row(table)}"
     for field, words in (("prompt", "question or text"), ("reference", "answer or label")):
         if field not in chosen:
             left = tuple(c for c in table.columns if c not in chosen.values())
             question = Question(f"Which column holds the {words}", f"--{field}", left, why=why)
             chosen[field] = settled(question, ask)
+            why = "" if ask is not None else why  # a person has just read it
     return chosen
+
+
+def _first_row(table: Table) -> str:
+    """A line for each column, short enough for a terminal."""
+    row = table.rows[0]
+    values = {column: " ".join(str(row.get(column, "")).split()) for column in table.columns}
+    return "\n".join(f"  {c[:24]}: {v[:50]}{'…' if len(v) > 50 else ''}" for c, v in values.items())
 
 
 def _with_context(columns: dict[str, str], table: Table) -> dict[str, str]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.cli import main
 
 NO_TABLE = {
-    "baseline update": "one line", "demo": "opens a page", "judge": "one line", "init": "some lines about one file", "merge": "one line",
+    "baseline update": "one line", "demo": "opens a page", "export": "one line", "judge": "one line", "init": "some lines about one file", "merge": "one line",
     "models build": "one line", "pack": "one line", "push": "one line",
     "report": "names of files; its --json writes results.json", "schema": "is JSON",
 }  # fmt: skip
