@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +37,17 @@ class Prepared:
     @property
     def remarks(self) -> list[str]:
         """The notes, and what a report would warn of: to be known before anything is trained."""
-        return [*self.notes, *filter(None, [repeats_note(self.train, self.test)])]
+        said = [_few_groups(self.test), repeats_note(self.train, self.test)]
+        return [*self.notes, *filter(None, said)]
+
+
+FEW_GROUPS = 30
+"""As many rows, but of fewer groups, are few for an interval (`analysis/cautions.py`, `FEW`)."""
+
+
+def _few_groups(test: Sequence[Example]) -> str | None:
+    groups = len({example.group or example.id for example in test})
+    return f"only {groups} groups to test on" if groups < min(len(test), FEW_GROUPS) else None
 
 
 def load_splits(

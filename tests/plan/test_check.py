@@ -151,6 +151,15 @@ def test_test_prompts_that_training_repeats_are_told_before_anything_is_trained(
     )
 
 
+def test_test_rows_of_few_groups_are_told_before_anything_is_trained(suite, tmp_path):
+    words = ("bond", "river", "kettle", "forest", "ticket", "engine", "violin", "harbour")
+    rows = [f"{word} {word[::-1] * k},a {k},{word}" for word in words for k in (1, 3, 7)]
+    (tmp_path / "t.csv").write_text("\n".join(["instruction,output,topic", *rows]))
+    path = suite(("t.jsonl", "t.csv"), ("train: 6, test: 2", "train: 12, test: 6, group_by: topic"))
+    (note,) = check_suite(path, Depth()).notes
+    assert "test rows; only 3 groups to test on" in note
+
+
 def test_the_command_reads_data_unless_told_not_to(suite, tmp_path):
     path = str(suite(MISTAKES["gold"][:2]))
     read = CliRunner().invoke(main, ["validate", path])
