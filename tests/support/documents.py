@@ -19,7 +19,7 @@ SHELLS = ("sh", "bash", "console", "shell", "")
 _BLOCK = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _PROMPT = re.compile(r"^(?:machine [A-Z])?\$ ")
-_START = re.compile(r"(?:^|&& |^- run: |^run: )(?:\.venv/bin/)?(harness [^\n]*)")
+_START = re.compile(r"(?:^!?|&& |^- run: |^run: )(?:\.venv/bin/)?(harness [^\n]*)")
 
 
 class Block(NamedTuple):
@@ -81,7 +81,7 @@ def all_commands():
         name = str(page.relative_to(ROOT))
         if name.startswith(HISTORY):
             continue
-        for block in blocks(page, *SHELLS, "yaml"):
+        for block in blocks(page, *SHELLS, "yaml", "python"):
             yield from commands_of(block)
         outside = _BLOCK.sub("", text_of(page))
         for found in _INLINE.finditer(outside):
