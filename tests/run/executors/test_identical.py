@@ -1,4 +1,4 @@
-"""`suites/ci.yaml` gives the same answers and scores wherever it runs."""
+"""A suite gives the same answers and scores wherever it runs: a small one, and `suites/ci.yaml`."""
 
 import pytest
 
@@ -14,6 +14,19 @@ WAYS = {
     "slurm": {"address": "local"},
 }
 
+SMALL = """\
+name: small
+matrix:
+  model: [tiny-qwen2]
+  quantization: [none, nf4]
+  adapter: [{name: lora, config: {r: 4, target_modules: all-linear}}]
+  dataset: [{name: ru-calculations, rows: 60, train: 16, test: 6}]
+training: {per_device_train_batch_size: 8, max_length: 256, learning_rate: 5e-3}
+evaluation: {batch_size: 6, latency_prompts: 0, noise_examples: 0}
+generation: {max_new_tokens: 12}
+"""
+"""Four cells that are trained and answered in seconds."""
+
 
 def answers(folder):
     """Cell → its answers and its scores; what is measured of speed and memory is not among them."""
@@ -28,11 +41,21 @@ def answers(folder):
     }
 
 
+@pytest.fixture(scope="module", params=["small", "ci"])
+def suite(request, root, tmp_path_factory):
+    if request.param == "ci":
+        return root / "suites" / "ci.yaml"
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "models").symlink_to(root / "models")
+    (folder / "suite.yaml").write_text(SMALL)
+    return folder / "suite.yaml"
+
+
 @pytest.fixture(scope="module")
-def here(root, tmp_path_factory):
+def here(suite, tmp_path_factory):
     """What one worker of this machine gives: one thread, as a cell of a cluster has."""
     folder = tmp_path_factory.mktemp("local")
-    plan = make_plan(root / "suites" / "ci.yaml", folder / "run")
+    plan = make_plan(suite, folder / "run")
     assert run_suite(plan, executor_of("local"), lambda _: None)["failed"] == 0
     return answers(folder / "run")
 
@@ -40,10 +63,10 @@ def here(root, tmp_path_factory):
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in WAYS if name != "local"])
-def test_every_executor_gives_the_answers_of_local(name, here, root, tmp_path, request):
+def test_every_executor_gives_the_answers_of_local(name, here, suite, tmp_path, request):
     if name == "ray":
         request.getfixturevalue("ray_cluster")
     executor = executor_of(name, **WAYS[name])
-    plan = make_plan(root / "suites" / "ci.yaml", tmp_path / "run", where=executor.site())
+    plan = make_plan(suite, tmp_path / "run", where=executor.site())
     assert run_suite(plan, executor, lambda _: None)["failed"] == 0
     assert answers(tmp_path / "run") == here
