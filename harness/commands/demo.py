@@ -36,7 +36,7 @@ def demo(
     run_dir: Path, cells: tuple[str, str] | None, port: int | None, no_browser: bool,
     folder: Path | None, questions: int,
 ) -> None:  # fmt: skip
-    """Ask two variants of a run the same question, side by side in the browser.
+    """Ask two variants of a run the same question, side by side.
 
     Answers grow as they are decoded, with each cell's own quantization, prompt and settings. Vote
     on them, blind if you like: `harness compare RUN --votes` counts. The page is on 127.0.0.1, for
