@@ -26,10 +26,10 @@ def hub(tmp_path):
 def command(hub, run, tmp_path):
     """Runs `harness push RUN …`; returns the finished process."""
 
-    def call(*words, token=TOKEN, offline="0", answer="", address=hub.address):
+    def call(*words, token=TOKEN, answer="", address=hub.address):
         surroundings = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         surroundings |= {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
-        surroundings |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": offline}
+        surroundings |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
         surroundings |= {"HF_TOKEN": token} if token else {}
         words = [sys.executable, "-m", "harness.cli", "push", str(run), *words]
         return subprocess.run(
@@ -81,10 +81,9 @@ def test_a_public_repository_is_asked_for(hub, command):
     ("options", "message"),
     [
         ({"token": "hf_wrongwrongwrong"}, "the hub gives no right to write to me/x\n  Log in"),
-        ({"offline": "1"}, "the hub is switched off by HF_HUB_OFFLINE"),
         ({"address": "http://127.0.0.1:9"}, "the hub cannot be reached"),
     ],
-    ids=["wrong token", "offline", "nobody there"],
+    ids=["wrong token", "nobody there"],
 )
 def test_a_hub_that_takes_nothing_is_one_clear_error(command, options, message):
     failed = command(LORA, "me/x", **options)
@@ -92,6 +91,12 @@ def test_a_hub_that_takes_nothing_is_one_clear_error(command, options, message):
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
     assert "hf_wrong" not in failed.stderr
+
+
+def test_a_hub_that_is_switched_off_is_not_asked(run, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(HarnessError, match="the hub is switched off by HF_HUB_OFFLINE"):
+        push(run, LORA, "me/x")
 
 
 def test_a_dry_run_writes_the_folder_and_asks_no_hub(hub, run, tmp_path):
