@@ -38,7 +38,7 @@ matrix:
     - {{name: flat-killed, {LORA}}}
     - {{name: trl-whole, {LORA}, training: {{engine: trl}}}}
     - {{name: trl-killed, {LORA}, training: {{engine: trl}}}}
-  dataset: [{{name: DATASET, train: 24, test: 2}}]
+  dataset: [{{name: DATASET, train: 24, test: 8}}]
 training:
   {{save_strategy: steps, save_steps: 2, per_device_train_batch_size: 4, learning_rate: 5e-3,
    max_length: 128}}
@@ -48,7 +48,11 @@ generation: {{max_new_tokens: 2}}
 
 
 @pytest.mark.parametrize(
-    "dataset", ["ru-calculations", pytest.param("finance-labels", marks=pytest.mark.reliability)]
+    "dataset",
+    [
+        "ru-calculations",
+        pytest.param("finance-labels, classify_by: head", marks=pytest.mark.reliability),
+    ],
 )
 def test_a_killed_training_goes_on_and_ends_in_equal_results(
     write_suite, install_plugin, tmp_path, dataset
