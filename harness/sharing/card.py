@@ -139,7 +139,8 @@ def _reproduce(subject: Subject) -> list[str]:
     wanted = {**axes, "adapter": f"base|{result.adapter}"}
     select = ",".join(f"{axis}={value}" for axis, value in wanted.items())
     command = f"harness run suite.yaml --select '{select}'"
-    lines = ["```bash", f"pip install finetune-harness=={__version__}", command, "```", ""]
+    install = f"pip install 'finetune-harness[train]=={__version__}'"
+    lines = ["```bash", install, command, "```", ""]
     lines += [f"It was made with {', '.join(_versions(result))}, on {_hardware(result)}.", ""]
     where = "`suite.yaml` lies beside this card; paths in it are cut to their last part."
     missing = "The run has no copy of its suite; the settings of this cell are below."
