@@ -16,7 +16,7 @@ from harness.results.records import Environment
 
 PACKAGES = (
     "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
-    "tokenizers", "accelerate", "numpy", "lm_eval",
+    "tokenizers", "accelerate", "numpy",
 )  # fmt: skip
 
 
