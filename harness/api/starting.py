@@ -20,12 +20,13 @@ from harness.starter.answers import Kind, answers_of
 from harness.starter.choices import sizes, tiny_sides
 from harness.starter.data import Looked, look
 from harness.starter.data import Named as Named
+from harness.starter.draft import Draft
 from harness.starter.model import TINY, Chosen, model_of
 from harness.starter.question import Ask as Ask
 from harness.starter.question import Question as Question
 from harness.starter.question import settled
 from harness.starter.sample import sample_of, sample_text
-from harness.starter.text import Draft, suite_text
+from harness.starter.text import suite_text
 
 SEEDS_TRIED = 20
 """Split seeds after which a label is too rare to be on both sides."""

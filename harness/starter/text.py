@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.starter.answers import Answers
-from harness.starter.choices import Lengths, Sizes, lengths, tiny_sides, training
-from harness.starter.data import Looked
+from harness.starter.choices import Lengths, lengths, tiny_sides, training
+from harness.starter.dataset_text import dataset_lines
+from harness.starter.draft import Draft
 from harness.starter.model import TINY, Chosen
-from harness.starter.sample import Sample
-
-WIDTH = 88
-_PLAIN = re.compile(r"(?:\.{1,2}/)*[A-Za-z_][\w./-]*")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-"""Words that a YAML reader may take for something else than text."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """All that a suite is written from."""
-
-    name: str
-    source: str
-    """The data, relative to the suite."""
-    test_source: str | None
-    looked: Looked
-    answers: Answers
-    chosen: Chosen
-    sizes: Sizes
-    split_seed: int = 42
-    sample: Sample | None = None
-    """The rows that a tiny model can hold, where not all are."""
-    has_twin: bool = True
-    """Whether `--tiny` is offered."""
-
-    @property
-    def is_tiny(self) -> bool:
-        """Whether the suite's own model is the tiny one."""
-        return self.chosen.is_tiny
-
-
-def scalar(value: str) -> str:
-    """``value`` as YAML reads it back as the same text."""
-    if _PLAIN.fullmatch(value) and value.casefold() not in _WORDS and value.isascii():
-        return value
-    text = json.dumps(value, ensure_ascii=False)
-    # YAML folds NEL, LS and PS like line breaks, and refuses other unprintable characters
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+from harness.starter.yaml_text import WIDTH, comment, scalar
 
 
 def suite_text(draft: Draft) -> str:
@@ -68,7 +23,7 @@ def suite_text(draft: Draft) -> str:
         *_model(draft),
         *_quantization(draft),
         *_adapters(draft),
-        *_dataset(draft),
+        *dataset_lines(draft),
         *_seeds(),
         "",
         *_training(draft),
@@ -84,14 +39,6 @@ def suite_text(draft: Draft) -> str:
 def _folded(text: str) -> list[str]:
     return ["description: >-", *textwrap.wrap(text, WIDTH, initial_indent="  ",
                                               subsequent_indent="  ")]  # fmt: skip
-
-
-def comment(text: str, indent: int) -> list[str]:
-    """``text`` as comment lines."""
-    lead = f"{' ' * indent}# "
-    one_line = " ".join(scalar(word)[1:-1] if not word.isprintable() else word
-                        for word in text.split())  # fmt: skip
-    return textwrap.wrap(one_line, WIDTH, initial_indent=lead, subsequent_indent=lead)
 
 
 def _description(draft: Draft) -> str:
@@ -178,134 +125,6 @@ def _adapters(draft: Draft) -> Iterator[str]:
     for r in (8, 32):
         config = f"{{r: {r}, lora_alpha: {2 * r}, target_modules: all-linear}}"
         yield f"    - {{name: lora-r{r}, config: {config}}}"
-
-
-def _dataset(draft: Draft) -> Iterator[str]:
-    looked, answers = draft.looked, draft.answers
-    yield "  dataset:"
-    if looked.is_built_in:
-        yield f"    - name: {scalar(draft.source)}"
-        yield from _sides(draft)
-        return
-    yield f"    - name: {draft.name}"
-    yield from _source(draft)
-    yield from _language(draft)
-    yield from _kind(draft)
-    yield from comment(f"{answers.metric}: {answers.metric_why}.", 6)
-    yield f"      primary_metric: {answers.metric}"
-    yield from _groups(draft)
-    yield from _sides(draft)
-
-
-def _source(draft: Draft) -> Iterator[str]:
-    sample = draft.sample
-    if draft.is_tiny and sample:
-        text = (
-            f"{len(sample.examples)} rows of {draft.source} that are short enough for the tiny"
-            " model. With a model of yours, write `harness init` again with --model: it reads all."
-        )
-        yield from comment(text, 6)
-        yield f"      source: {scalar(sample.name)}"
-        if sample.has_gold:
-            yield "      columns: {gold: gold}"
-        return
-    yield f"      source: {scalar(draft.source)}"
-    if draft.test_source:
-        yield f"      test_source: {scalar(draft.test_source)}"
-    if draft.looked.entry.encoding:
-        yield f"      encoding: {scalar(draft.looked.entry.encoding)}"
-    yield from _columns(draft)
-
-
-def _columns(draft: Draft) -> Iterator[str]:
-    columns = {str(field): column for field, column in draft.looked.entry.columns.items()}
-    if draft.answers.gold:
-        columns["gold"] = draft.answers.gold
-    if not columns:
-        yield from comment(f"Read as {draft.looked.form}; `columns` would name others.", 6)
-        return
-    if draft.answers.gold and len(columns) == 1:
-        yield from comment(f"Read as {draft.looked.form}.", 6)
-    inner = ", ".join(f"{field}: {scalar(column)}" for field, column in columns.items())
-    yield f"      columns: {{{inner}}}"
-
-
-def _language(draft: Draft) -> Iterator[str]:
-    looked = draft.looked
-    if looked.language != "en":
-        yield f"      language: {looked.language}                # how numbers are written"
-    elif looked.cyrillic > 0.1:
-        share = f"{100 * looked.cyrillic:.0f}%"
-        text = f"{share} of the letters are Cyrillic; `language: ru` reads 1,5 as one and a half."
-        yield from comment(text, 6)
-
-
-def _kind(draft: Draft) -> Iterator[str]:
-    answers = draft.answers
-    yield from comment(f"{answers.why[:1].upper()}{answers.why[1:]}.", 6)
-    if answers.kind == "labels":
-        yield from _flow("labels", answers.labels, "      ")
-        if draft.chosen.is_encoder:
-            yield "      classify_by: head"
-        else:
-            yield from comment("Both sides answer the same question, so that before and after can "
-                               "be compared. `head` trains a classifier instead.", 6)  # fmt: skip
-            yield "      classify_by: likelihood"
-    if answers.maybe_labels:
-        yield from comment("If they are classes and no quantities, use this instead of `gold` and "
-                           "`primary_metric`:", 6)  # fmt: skip
-        shown = ", ".join(map(scalar, answers.maybe_labels))
-        yield f"      # labels: [{shown}]"
-
-
-def _flow(key: str, items: tuple[str, ...], indent: str) -> list[str]:
-    inner = ", ".join(map(scalar, items))
-    if len(indent) + len(key) + len(inner) + 4 <= WIDTH:
-        return [f"{indent}{key}: [{inner}]"]
-    return [f"{indent}{key}:", *(f"{indent}  - {scalar(item)}" for item in items)]
-
-
-def _groups(draft: Draft) -> Iterator[str]:
-    looked = draft.looked
-    repeated = looked.repeated
-    if repeated:
-        text = (
-            f"{repeated:,} of {len(looked.examples):,} rows share their question with another row:"
-            " they stay on one side, or the test would ask what was trained."
-        )
-        yield from comment(text, 6)
-        yield "      group_by: prompt"
-    if looked.other_columns and not (draft.is_tiny and draft.sample):
-        listed = ", ".join(f"`{column}`" for column in looked.other_columns[:6])
-        more = " …" if len(looked.other_columns) > 6 else ""
-        text = (
-            f"Not read: {listed}{more}. If rows of one value belong together (a customer, a"
-            " document), split by it:"
-        )
-        yield from comment(text, 6)
-        yield f"      # group_by: {scalar(looked.other_columns[0])}"
-
-
-def _sides(draft: Draft) -> Iterator[str]:
-    sizes = draft.sizes
-    if sizes.train is not None:
-        text = (
-            f"Few of {sizes.total:,} rows, so that a first run takes a minute or two. Delete"
-            " `train` and raise `test` for a decision."
-        )
-        yield from comment(text, 6)
-        yield f"      train: {sizes.train}"
-    if sizes.test is not None:
-        text = (
-            f"{sizes.test} test rows measure a share to about ±{sizes.interval:.0f} points;"
-            " four times as many would halve that."
-        )
-        yield from comment(text, 6)
-        yield f"      test: {sizes.test}"
-    if draft.split_seed != 42:
-        yield from comment("With the usual seed, 42, a rare label would be tested and never "
-                           "trained on.", 6)  # fmt: skip
-        yield f"      split_seed: {draft.split_seed}"
 
 
 def _seeds() -> Iterator[str]:

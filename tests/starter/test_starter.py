@@ -9,7 +9,7 @@ import harness
 from harness.api.starting import Named, Wanted, init
 from harness.errors import HarnessError
 from harness.starter.data import look
-from harness.starter.text import scalar
+from harness.starter.yaml_text import scalar
 
 
 def rows_of(count=60, **columns):
