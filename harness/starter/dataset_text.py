@@ -16,7 +16,7 @@ def dataset_lines(draft: Draft) -> Iterator[str]:
         yield f"    - name: {scalar(draft.source)}"
         yield from _sides(draft)
         return
-    yield f"    - name: {draft.name}"
+    yield f"    - name: {scalar(draft.name)}"
     yield from _source(draft)
     yield from _language(draft)
     yield from _kind(draft)

@@ -253,6 +253,17 @@ def test_any_text_of_the_data_is_read_back_as_it_was(text):
     assert parse_value(f"[{scalar(text)}]", "here") == [text]
 
 
+@pytest.mark.parametrize(
+    "name", ["2024.jsonl", "true.jsonl", "1e5.jsonl", "Ярлык.jsonl", "finance-qa.jsonl"]
+)
+def test_any_name_of_a_file_makes_a_suite(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = rows_of(question=asked, answer=said)
+    (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    made = init(Wanted(name))
+    assert harness.validate(made.path).cells == 7
+
+
 def test_a_label_that_looks_like_yaml_does_no_harm(start):
     labels = ("a: b", "# not a comment", "on", "{x}")
     _, suite = start(rows_of(80, text=asked, label=lambda k: labels[k % 4]))
