@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from inspect import Signature
 
     from harness.api.arguments import load_run as load_run
+    from harness.api.cells import find_cells as find_cells
+    from harness.api.cells import predict as predict
     from harness.api.exporting import export as export
     from harness.api.gate import assert_no_regression as assert_no_regression
     from harness.api.gate import check as check
@@ -33,19 +35,17 @@ if TYPE_CHECKING:
     from harness.api.models import build_model as build_model
     from harness.api.models import describe_model as describe_model
     from harness.api.models import list_models as list_models
+    from harness.api.reports import report as report
+    from harness.api.rescoring import score as score
+    from harness.api.running import run as run
     from harness.api.runs import compare as compare
-    from harness.api.runs import find_cells as find_cells
     from harness.api.runs import leaderboard as leaderboard
     from harness.api.runs import pack as pack
-    from harness.api.runs import predict as predict
-    from harness.api.runs import report as report
-    from harness.api.runs import score as score
     from harness.api.shards import merge as merge
     from harness.api.sharing import push as push
     from harness.api.suites import calibrate as calibrate
     from harness.api.suites import load_suite as load_suite
     from harness.api.suites import plan as plan
-    from harness.api.suites import run as run
     from harness.api.suites import schema as schema
     from harness.api.suites import validate as validate
     from harness.errors import HarnessError as HarnessError
@@ -94,7 +94,7 @@ _HOMES = {
     "compare": "harness.api.runs",
     "describe_model": "harness.api.models",
     "export": "harness.api.exporting",
-    "find_cells": "harness.api.runs",
+    "find_cells": "harness.api.cells",
     "import_answers": "harness.api.importing",
     "import_results": "harness.api.importing",
     "judge": "harness.api.judging",
@@ -107,12 +107,12 @@ _HOMES = {
     "merge": "harness.api.shards",
     "pack": "harness.api.runs",
     "plan": "harness.api.suites",
-    "predict": "harness.api.runs",
+    "predict": "harness.api.cells",
     "push": "harness.api.sharing",
-    "report": "harness.api.runs",
-    "run": "harness.api.suites",
+    "report": "harness.api.reports",
+    "run": "harness.api.running",
     "schema": "harness.api.suites",
-    "score": "harness.api.runs",
+    "score": "harness.api.rescoring",
     "update_baseline": "harness.api.gate",
     "validate": "harness.api.suites",
 }

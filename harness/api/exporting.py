@@ -13,8 +13,8 @@ import yaml
 from harness.analysis import pairs
 from harness.analysis.pairs import Comparison, Pair
 from harness.api.arguments import RunLike, StrPath, run_of
-from harness.api.runs import one_cell
-from harness.api.suites import execute
+from harness.api.cells import one_cell
+from harness.api.running import execute
 from harness.errors import HarnessError
 from harness.extras import need
 from harness.plan.cell import Cell, evaluated

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.api.arguments import RunLike, StrPath, run_of
-from harness.api.suites import execute, plan
+from harness.api.running import execute
+from harness.api.suites import plan
 from harness.errors import HarnessError, NoBaseline
 from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot

@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness import importers
 from harness.api.arguments import StrPath, load_run
-from harness.api.runs import Report, report
+from harness.api.reports import Report, report
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.result import Run

@@ -44,7 +44,7 @@ def judge(run: RunLike, *, suite: StrPath | None = None) -> JudgeOutcome:
         HarnessError: the suite has no `judge`, no cell has a reference, or the judge does not
             answer.
     """
-    from harness.api.runs import report
+    from harness.api.reports import report
     from harness.judging.labels import Labels, labels_of_votes, read_labels
     from harness.judging.verdicts import cases_of, judge_run
     from harness.results.judgements import write_judgements

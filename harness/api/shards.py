@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api.arguments import StrPath, load_run
-from harness.api.suites import Outcome
+from harness.api.running import Outcome
 from harness.plugins import load_plugins
 from harness.results.shards import join
 

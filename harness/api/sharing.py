@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.api.arguments import RunLike, StrPath, run_of
-from harness.api.runs import one_cell
+from harness.api.cells import one_cell
 from harness.errors import HarnessError
 from harness.sharing.draft import write_draft
 from harness.sharing.hub import check_name, find_repository, upload

@@ -1,23 +1,19 @@
-"""Suites: read, check, plan and run them."""
+"""Suites: read, check and plan them, and estimate what a run of them takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import StrPath, load_run
-from harness.errors import CELL_FAILED, HarnessError, SuiteError
-from harness.extras import MissingPackage
+from harness.api.arguments import StrPath
+from harness.errors import SuiteError
 from harness.plan.backends import need_backend
 from harness.plan.check import Depth, check_suite, checked_suite
-from harness.plan.plan import Plan, is_planned, make_plan
+from harness.plan.plan import Plan, make_plan
 from harness.plan.shard import shard_of
 from harness.plugins import load_plugins
-from harness.results.locking import locked, remove_drafts
-from harness.results.result import Run
 from harness.run.executors.base import HERE, Event, executor_of
 from harness.scoring.extra import check_extra_metrics
 from harness.scoring.rescoring import is_outdated
@@ -26,11 +22,10 @@ from harness.suite.shipped import find_suite
 from harness.suite.shipped import suite_names as suite_names
 
 if TYPE_CHECKING:
-    from harness.analysis.leaderboard import Leaderboard
     from harness.run.calibrate import Expected
 
 
-def _ignore(_: Event) -> None:
+def ignore(_: Event) -> None:
     """Show nothing."""
 
 
@@ -122,12 +117,12 @@ def plan(
     return replace(found, executor=executor, devices=numbers, address=address)
 
 
-def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = _ignore) -> Expected:
+def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = ignore) -> Expected:
     """Estimate how long ``plan`` takes, from some of its cells cut short."""
     from harness.run import calibrate as calibrating
 
     load_plugins()
-    _need_packages(plan, "`harness plan --calibrate`")
+    need_packages(plan, "`harness plan --calibrate`")
     return calibrating.calibrate(plan, on_event)
 
 
@@ -138,178 +133,7 @@ def cells_to_calibrate(plan: Plan) -> int:
     return shortened(plan)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of `run`."""
-
-    directory: Path
-    """The run directory."""
-    counts: dict[str, int]
-    """Number of cells by outcome: `ok`, `failed`, `skipped`, `current`."""
-    board: Leaderboard | None
-    """The leaderboard; None if nothing has changed since it was written."""
-    rescored: int = 0
-    """Cells that were scored again by newer metrics, without training."""
-    warnings: tuple[str, ...] = ()
-    """What experiment trackers say that could not be told of the run."""
-
-    @property
-    def left_out(self) -> str | None:
-        """The lines that say which tables the report lacks, and how to get them."""
-        from harness.report.tables import tables_left_out
-
-        return tables_left_out(self.directory)
-
-    @cached_property
-    def run(self) -> Run:
-        """The run, read from its files on first use."""
-        return self.board.run if self.board else load_run(self.directory)
-
-    @property
-    def page(self) -> Path:
-        """The rendered page."""
-        return self.directory / "leaderboard.html"
-
-    @property
-    def summary(self) -> str:
-        """The counts in words, and the path of the page."""
-        text = ", ".join(f"{number} {kind}" for kind, number in self.counts.items() if number)
-        if self.board is None:
-            text = f"{text}: nothing to do"
-        return f"{text or 'nothing to do'}; {self.page}"
-
-    def exit_code(self, *, strict: bool = False) -> int:
-        """4 if a cell failed, or all were skipped, or, if ``strict``, one was; else 0."""
-        nothing = not (self.counts["ok"] or self.counts["current"])  # nothing has a result
-        skipped = self.counts["skipped"] and (strict or nothing)
-        return CELL_FAILED if self.counts["failed"] or skipped else 0
-
-
-def run(
-    suite: StrPath | Plan,
-    *,
-    output: StrPath | None = None,
-    select: str | None = None,
-    workers: int | None = None,
-    executor: str | None = None,
-    devices: Sequence[int] | None = None,
-    address: str | None = None,
-    backend: str | None = None,
-) -> Run:
-    """Train and score the missing cells of a suite, and render its leaderboards.
-
-    A cell that fails does not raise: its status and reason are in the run.
-
-    Args:
-        suite: What `plan` returned, a suite's path, or the name of a shipped one.
-        output: The run directory; default ``runs/<suite>``.
-        select: Which cells: ``model=tiny-*,adapter=base|lora-r8``.
-        workers: Cells at a time; default: on a GPU as many as its memory surely holds, else one
-            for each core.
-        executor: `local` or `in_process`, or a plug-in's; default: the plan's, or `local`.
-        devices: Numbers of the GPUs to use, as `nvidia-smi` counts them; default: all.
-        address: The cluster to run on, for an executor that runs on one.
-        backend: What trains, answers and measures; default: the plan's, or `hf`.
-
-    Raises:
-        HarnessError: the suite or an argument is wrong.
-    """
-    if isinstance(suite, Plan):
-        given = {
-            "output": output, "select": select, "executor": executor, "devices": devices,
-            "address": address, "backend": backend,
-        }  # fmt: skip
-        names = [name for name, value in given.items() if value is not None]
-        if names:
-            hint = f"Pass it to harness.plan instead: plan(…, {names[0]}=…)."
-            raise HarnessError(f"{', '.join(names)}: already decided by the plan", hint=hint)
-        return execute(suite, workers=workers).run
-    made = plan(
-        suite, output=output, select=select, executor=executor or "local", devices=devices,
-        address=address, backend=backend or "hf",
-    )  # fmt: skip
-    return execute(made, workers=workers).run
-
-
-def execute(
-    plan: Plan,
-    *,
-    on_event: Callable[[Event], None] = _ignore,
-    workers: int | None = None,
-    fail_fast: bool = False,
-    cell_timeout: float | None = None,
-    retry: int | None = None,
-    wait: bool = False,
-) -> Outcome:
-    """Run ``plan``, render its leaderboards and return the outcome.
-
-    Args:
-        plan: What `plan` returned.
-        on_event: Is called with the news of each cell.
-        workers: Cells at a time.
-        fail_fast: Stop at the first cell that fails.
-        cell_timeout: Seconds that a cell may take; without, as long as it takes.
-        retry: How often a cell is tried again whose worker was lost, or whose hub timed out.
-        wait: Wait while another process writes to the run directory, instead of refusing.
-
-    Raises:
-        HarnessError: another process writes to the run directory, or it cannot be written to.
-    """
-    load_plugins()
-    if _is_up_to_date(plan):
-        counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip"))}
-        counts["current"] = len(plan.of("current"))
-        return Outcome(plan.run.directory, counts, None)
-    _need_packages(plan, "`harness run`")
-    from harness.run.runner import run_here, still_missing
-
-    with locked(plan.run.directory, wait=wait) as waited:
-        if waited:  # the other run may have done some of it
-            plan = still_missing(plan)
-        remove_drafts(plan.run.directory)
-        counts = run_here(
-            plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,
-            retry=retry,
-        )  # fmt: skip
-        return _reported(plan, counts)
-
-
-def _reported(plan: Plan, counts: dict[str, int]) -> Outcome:
-    """The outcome of a run that has ended, its scores brought up to date and its report written."""
-    from harness.analysis.leaderboard import build_leaderboard
-    from harness.report.files import write_report
-    from harness.scoring.rescoring import rescore
-
-    found = load_run(plan.run.directory)
-    named = {m.source for d in plan.decisions for m in d.cell.task.evaluation.metrics}
-    rescored = rescore(found, only_outdated=True, code=named)
-    if rescored:
-        found = load_run(plan.run.directory)
-    board = build_leaderboard(found)
-    write_report(board, plan.run.directory)
-    warnings: list[str] = []
-    if names := _trackers(plan):
-        from harness.report.tracked import track
-
-        warnings = track(board, names, report=plan.run.directory)
-    return Outcome(plan.run.directory, counts, board, len(rescored), tuple(warnings))
-
-
-def _trackers(plan: Plan) -> tuple[str, ...]:
-    """Every tracker that a cell of ``plan`` reports to."""
-    return tuple(dict.fromkeys(name for d in plan.decisions for name in d.cell.report_to))
-
-
-def missing_here(plan: Plan) -> str | None:
-    """The package that this installation lacks to run ``plan``, and how to get it; or None."""
-    try:
-        _need_packages(plan, "running it")
-    except MissingPackage as missing:
-        return str(missing)
-    return None
-
-
-def _need_packages(plan: Plan, what: str) -> None:
+def need_packages(plan: Plan, what: str) -> None:
     """Refuse ``what`` before anything is written, where this installation cannot run a cell.
 
     A cluster's machines have an installation of their own; theirs says it for itself.
@@ -317,15 +141,3 @@ def _need_packages(plan: Plan, what: str) -> None:
     if plan.executor in HERE:
         for name in dict.fromkeys(decision.cell.backend for decision in plan.of("run")):
             need_backend(name, what)
-
-
-def _is_up_to_date(plan: Plan) -> bool:
-    """Whether every cell is current or skipped, and the written reports show their results."""
-    from harness.report.files import is_written
-    from harness.report.tracked import is_tracked
-
-    if plan.of("run") or not is_planned(plan) or not is_written(plan.run.directory):
-        return False
-    if not is_tracked(plan.run.directory, _trackers(plan)):
-        return False
-    return not any(is_outdated(cell) for cell in load_run(plan.run.directory).cells)

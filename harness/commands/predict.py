@@ -28,7 +28,7 @@ def predict(
 
     Example: harness predict runs/finance tiny-qwen2--none--lora-r8--finance-qa --prompt "Why save?"
     """
-    from harness.api.runs import predict as answer
+    from harness.api.cells import predict as answer
 
     texts = [*prompts, *(file.read_text("utf-8").splitlines() if file else ())]
     asked = texts or sys.stdin.read().splitlines()

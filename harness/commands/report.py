@@ -14,7 +14,7 @@ from harness.commands.numbers import NUMBER
 from harness.results.text import say
 
 if TYPE_CHECKING:
-    from harness.api.runs import Report
+    from harness.api.reports import Report
     from harness.results.result import CellResult, Run
     from harness.scoring.rescoring import Rescored
 
@@ -80,7 +80,7 @@ def report(
 
     Example: harness report runs/finance -o reports/finance
     """
-    from harness.api.runs import report as write_report
+    from harness.api.reports import report as write_report
 
     written = write_report(
         run_dirs, output, title=title, metric=metric, baseline_of=baseline_of, order_by=order_by,
@@ -140,7 +140,7 @@ def score(run_dir: Path, metric_code: bool, as_json: bool) -> None:
 
     Example: harness score runs/finance
     """
-    from harness.api.runs import score as score_again
+    from harness.api.rescoring import score as score_again
 
     scored = score_again(run_dir, metric_code=metric_code)
     if as_json:
@@ -188,7 +188,8 @@ def show(run_dir: Path, cell: str | None, full: bool, as_json: bool) -> None:
 
     Example: harness show runs/finance tiny-qwen2--none--lora-r8
     """
-    from harness.api.runs import find_cells, leaderboard, load_run
+    from harness.api.cells import find_cells
+    from harness.api.runs import leaderboard, load_run
 
     if cell is None:
         from harness.report.terminal import decisions_record, print_leaderboard

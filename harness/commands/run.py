@@ -16,7 +16,7 @@ from harness.commands.completion import suites as complete_suites
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
-    from harness.api.suites import Outcome
+    from harness.api.running import Outcome
     from harness.plan.plan import Plan
     from harness.run.calibrate import Expected
 
@@ -148,7 +148,7 @@ def run(
 
     Example: harness run suites/finance.yaml
     """
-    from harness.api.suites import execute
+    from harness.api.running import execute
     from harness.api.suites import plan as make_plan
     from harness.run.progress import SuiteProgress
 
@@ -216,7 +216,7 @@ def plan(
 
     Example: harness plan suites/finance.yaml
     """
-    from harness.api.suites import missing_here
+    from harness.api.running import missing_here
     from harness.api.suites import plan as make_plan
 
     found = make_plan(

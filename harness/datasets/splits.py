@@ -17,11 +17,9 @@ from harness.datasets.overlap import overlap_of, repeats_note
 from harness.datasets.registry import DatasetSource
 from harness.datasets.rows import examples_of, normalised, reading_of
 from harness.datasets.sources import entry_of_test, read_source, source_of
+from harness.datasets.split_sizes import count_of, sizes_of
 from harness.errors import HarnessError, SuiteError
 from harness.suite.dataset_entry import DatasetEntry
-
-TEST_SHARE = 0.2
-"""Default share of test rows, if training and test rows come from one table."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +190,8 @@ def _apart(
     counts["dropped_in_test"] = len(train) - len(kept)
     kept = _drawn(kept, entry, generated=False)
     test = _drawn(test, entry.model_copy(update={"rows": None}), generated=False)
-    n_train = _count(1.0 if entry.train is None else entry.train, len(kept))
-    n_test = _count(1.0 if entry.test is None else entry.test, len(test))
+    n_train = count_of(1.0 if entry.train is None else entry.train, len(kept))
+    n_test = count_of(1.0 if entry.test is None else entry.test, len(test))
     for side, wanted, there in (("train", n_train, len(kept)), ("test", n_test, len(test))):
         least = 0 if side == "train" and entry.only_tests else 1
         if not least <= wanted <= there:
@@ -209,7 +207,7 @@ def _in_order(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
     """The first rows are for training, the next for testing."""
-    n_train, n_test = _sizes(examples, entry)
+    n_train, n_test = sizes_of(examples, entry)
     counts["not_used"] = len(examples) - n_train - n_test
     return examples[:n_train], examples[n_train : n_train + n_test]
 
@@ -222,7 +220,7 @@ def _held_out(
     They are parted after the test rows were taken out, so that the test rows are those of the suite
     without `validation`, and none of them is ever looked at while settings are chosen.
     """
-    held = _count(entry.validation or 0, len(train))
+    held = count_of(entry.validation or 0, len(train))
     parts = entry.model_copy(update={"train": max(0, len(train) - held), "test": held})
     if held < 1 or held >= len(train):
         raise HarnessError(
@@ -266,7 +264,7 @@ def _by_group(
     examples: list[Example], entry: DatasetEntry, counts: Counter[str]
 ) -> tuple[list[Example], list[Example]]:
     """Assign whole groups to the test side in the given proportion, then draw rows from each."""
-    n_train, n_test = _sizes(examples, entry)
+    n_train, n_test = sizes_of(examples, entry)
     groups: dict[str, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.group or example.id, []).append(example)
@@ -298,36 +296,3 @@ def _check_room(
             f" groups, the largest of {largest} rows, and a group stays on one side",
             hint="Choose another `group_by`, or null to split row by row.",
         )
-
-
-class _Sizes(NamedTuple):
-    train: int
-    test: int
-
-
-def _sizes(examples: list[Example], entry: DatasetEntry) -> _Sizes:
-    """Rows of each side.
-
-    Raises:
-        HarnessError: more are asked for than are there.
-    """
-    total = len(examples)
-    share = 1.0 if entry.only_tests else TEST_SHARE
-    n_test = _count(share if entry.test is None else entry.test, total)
-    n_train = max(0, total - n_test) if entry.train is None else _count(entry.train, total)
-    least = 0 if entry.only_tests else 1
-    if n_test < 1 or n_train < least or n_test + n_train > total:
-        raise HarnessError(
-            f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
-            f" {total} are there",
-            hint="Lower `train` or `test`, or raise `rows`.",
-        )
-    return _Sizes(n_train, n_test)
-
-
-def _count(share: int | float, total: int) -> int:
-    """Rows of ``share``: a number of them, or a part of ``total``."""
-    if isinstance(share, int):
-        return share
-    # 0.29 * 100 is 28.999…: without the small number a row would be lost to rounding.
-    return int(share * total + 1e-9)

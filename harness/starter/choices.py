@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harness.datasets.example import Example
-from harness.datasets.splits import TEST_SHARE
+from harness.datasets.split_sizes import TEST_SHARE
 from harness.starter.answers import Answers
 from harness.starter.data import Looked
 from harness.starter.model import Chosen

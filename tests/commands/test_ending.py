@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.api.suites import Outcome
+from harness.api.running import Outcome
 from harness.cli import main
 from harness.commands.ending import EXIT_CODES, without_secrets
 from harness.errors import HarnessError, NoBaseline

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.api.suites import run as run_suite
+from harness.api.running import run as run_suite
 
 SUITE = """\
 name: shared

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 import harness
-from harness.api.suites import execute
+from harness.api.running import execute
 from harness.cli import main
 from harness.errors import SuiteError
 from harness.results.paths import read_json

@@ -1,0 +1,46 @@
+"""Scoring a run's stored answers again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.api.arguments import RunLike, run_of
+from harness.api.reports import Report, report
+from harness.errors import HarnessError
+from harness.results.locking import locked
+from harness.results.result import Run
+from harness.scoring.rescoring import Rescored, rescore
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The outcome of scoring a run again."""
+
+    cells: tuple[Rescored, ...]
+    """The changes of each cell."""
+    report: Report
+
+
+def score(run: RunLike, *, metric_code: bool = False) -> Scored:
+    """Read and score the stored answers of ``run`` again with the installed metrics; report them.
+
+    Args:
+        run: A run's directory.
+        metric_code: Load and run the metric modules that the run names. It may name any file:
+            allow it for runs of your own.
+
+    Raises:
+        HarnessError: predictions are missing, damaged or fewer than their result counted, or a
+            metric is code that was not allowed; nothing is written then.
+    """
+    if not isinstance(run, Run) and Path(run).is_file():
+        hint = "Give the run's own directory: the new scores are written into it."
+        raise HarnessError("a packed run cannot be scored again", where=str(run), hint=hint)
+    found = run_of(run)
+    if not found.has_texts:
+        what = "a run without texts cannot be scored again"
+        raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
+    with locked(found.directory):
+        cells = rescore(found, code=None if metric_code else ())
+        return Scored(tuple(cells), report(found.directory))
