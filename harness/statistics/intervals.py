@@ -15,6 +15,7 @@ from harness.statistics.resampling import (
     cluster_codes,
     enough,
     resampled_means,
+    too_many_to_draw,
 )
 from harness.statistics.saddlepoint import bca_mean
 
@@ -63,8 +64,9 @@ def bca(
 ) -> Interval:
     """The bias-corrected and accelerated bootstrap interval of a mean (Efron 1987).
 
-    Equal values give an interval of width 0, which does not bound unseen values. If fewer than
-    `IN_TAIL` resamples lie beyond an end, the saddlepoint approximation gives the interval instead.
+    Equal values give an interval of width 0, which does not bound unseen values. The saddlepoint
+    approximation gives the interval instead if fewer than `IN_TAIL` resamples lie beyond an end,
+    and of samples that are `too_many_to_draw`.
 
     Raises:
         ValueError: there are fewer than two values, or one is not finite.
@@ -72,7 +74,7 @@ def bca(
     x = _finite(values)
     if np.ptp(x) == 0:
         return Interval(float(x[0]), float(x[0]))
-    if resamples < enough(confidence):
+    if resamples < enough(confidence) or too_many_to_draw(x):
         return bca_mean(x, confidence)
     jackknife = (x.sum() - x) / (len(x) - 1)
     means = resampled_means(x, resamples, seed)

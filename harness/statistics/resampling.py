@@ -27,11 +27,25 @@ The cost of a resample is then the number of distinct values: two for right-or-w
 """
 
 
+MOST_DRAWN = 3_200
+"""The longest sample whose 10,000 resamples are drawn once for all contrasts: see `KEPT_CELLS`."""
+
+
 class Interval(NamedTuple):
     """A confidence interval in the unit of the values."""
 
     low: float
     high: float
+
+
+def too_many_to_draw(values: Floats) -> bool:
+    """Whether resamples of ``values`` cost seconds and say less than their saddlepoint.
+
+    10,000 resamples of 20,000 different values take 1.8 s, and leave an end an error of 0.03
+    standard errors; the approximation takes 8 ms, and its error falls with the sample. Few distinct
+    values are drawn as counts, which is as fast and has no need of a smooth distribution.
+    """
+    return len(values) > MOST_DRAWN and len(np.unique(values)) > FEW_VALUES
 
 
 def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:

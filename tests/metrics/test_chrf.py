@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from harness.metrics.chrf import chrf
+from harness.metrics import chrf as module
+from harness.metrics.chrf import chrf, chrf_many
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,30 @@ def test_identical_russian_texts_score_one() -> None:
 
 def test_whitespace_does_not_count() -> None:
     assert chrf("a b\nc", "abc") == 1.0
+
+
+ALPHABETS = {
+    "few": "ab",
+    "two scripts": "the rate ставка\n",
+    "odd": "aб…\ud800 \n😀\x00",
+    "too many for 64 bits": "".join(map(chr, range(0x4E00, 0x5300))),
+}
+
+
+@pytest.mark.parametrize("kind", ALPHABETS)
+def test_many_pairs_score_as_each_alone_to_the_last_digit(kind, monkeypatch):
+    rng = random.Random(kind)
+    texts = [
+        ["".join(rng.choices(ALPHABETS[kind], k=rng.randrange(most))) for _ in range(700)]
+        for most in (9, 40)
+    ]
+    alone = [chrf(*pair) for pair in zip(*texts, strict=True)]
+    assert chrf_many(*texts) == alone
+    monkeypatch.setattr(module, "CHARACTERS", 300)  # many batches, and some pairs longer than one
+    monkeypatch.setattr(module, "FEW", 1)
+    assert chrf_many(*texts) == alone
+
+
+def test_no_pairs_have_no_scores():
+    assert chrf_many([], []) == []
+    assert chrf_many([""] * 20, [" "] * 20) == [0.0] * 20
