@@ -10,7 +10,8 @@ import numpy as np
 from harness.statistics.draws import Floats, sign_draws, uniform_draws
 from harness.statistics.importance import FEW_HITS, TILTED_RESAMPLES, rare_p, tilt_signs
 from harness.statistics.intervals import bca, clustered_t
-from harness.statistics.resampling import Interval, cluster_codes, repeating
+from harness.statistics.resampling import Interval, cluster_codes, repeating, too_many_to_draw
+from harness.statistics.saddlepoint import flip_p
 
 EXACT_FLIPS = 12
 """Up to this many non-zero differences, all 2^n sign patterns are enumerated: 4,096 of them.
@@ -148,6 +149,7 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     All patterns are enumerated up to `EXACT_FLIPS` non-zero differences; beyond, the value is
     (hits + 1) / (resamples + 1) over random patterns (Phipson and Smyth 2010). Where fewer than
     `FEW_HITS` of them are as extreme as the observed mean, importance sampling gives the value.
+    Where differences are `too_many_to_draw`, their saddlepoint does.
     """
     d = np.asarray(differences, dtype=np.float64)
     changed = d[d != 0]
@@ -159,6 +161,8 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     if len(changed) <= EXACT_FLIPS:
         patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
         return float(np.mean(np.abs((2.0 * patterns - 1) @ changed) >= bound))
+    if too_many_to_draw(changed):
+        return flip_p(changed)
     # Hoeffding (1963): the p-value is at most 2 exp(-S² / 2Σd²).
     if 2 * np.exp(-(bound**2) / (2 * float(d @ d))) <= SURELY_RARE:
         return _rare_flip(d, bound, seed)

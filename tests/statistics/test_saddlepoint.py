@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from harness.statistics import bca, macro_f1_difference
+from harness.statistics import bca, macro_f1_difference, sign_flip
+from harness.statistics.paired import _rare_flip
 from harness.statistics.resampling import (
     bca_limits,
     enough,
     resampled_means,
     too_many_to_draw,
 )
-from harness.statistics.saddlepoint import mean_quantile
+from harness.statistics.saddlepoint import flip_p, mean_quantile
 
 SAMPLES = {
     "text": lambda rng: np.clip(rng.normal(0.1, 0.2, 120), -1, 1),
@@ -59,6 +60,40 @@ def test_an_interval_of_thousands_is_that_of_its_resamples(kind):
     gaps = np.array(bca(x.tolist())) - np.mean(limits, axis=0)
     # an end of 10,000 resamples is known to 0.03 standard errors, with the bias to 0.04
     assert np.abs(gaps).max() < 0.1 * x.std() / np.sqrt(len(x))
+
+
+FLIPS = {
+    "a mean of 0": (lambda rng: rng.normal(0, 1, 4000), 0.0),
+    "small": (lambda rng: rng.normal(0, 1, 4000), 0.03),
+    "skewed": (lambda rng: rng.exponential(1, 4000) - 1, 0.01),
+    "heavy tails": (lambda rng: rng.standard_t(2.5, 4000), 0.05),
+    "twentieths": (lambda rng: np.round(rng.normal(0, 0.3, 4000) * 20) / 20, 0.0),
+}
+
+
+@pytest.mark.parametrize("kind", FLIPS)
+def test_a_p_value_of_thousands_is_that_of_random_flips(kind):
+    draw, shift = FLIPS[kind]
+    x = draw(np.random.default_rng(11))
+    d = x + shift * x.std()
+    rng = np.random.default_rng(12)
+    sums = np.concatenate([(rng.integers(0, 2, (500, 4000)) * 2 - 1) @ d for _ in range(10)])
+    p = np.mean(np.abs(sums) >= abs(d.sum()) - 1e-9)
+    assert too_many_to_draw(d)
+    assert sign_flip(d.tolist()) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / 5000) + 1e-3)
+
+
+@pytest.mark.parametrize("shift", [0.06, 0.1, 0.2])
+def test_a_rare_p_value_of_thousands_is_that_of_importance_sampling(shift):
+    d = np.random.default_rng(13).normal(shift, 1, 4000)
+    drawn = np.mean([_rare_flip(d, abs(d.sum()), seed) for seed in range(5)])
+    assert flip_p(d) == pytest.approx(drawn, rel=0.1)
+
+
+def test_a_mean_of_nothing_and_one_sign_alone_are_the_ends():
+    x = np.random.default_rng(14).normal(0, 1, 4000)
+    assert flip_p(np.concatenate([x, -x])) == 1.0
+    assert 0 <= flip_p(np.abs(x)) < 1e-300
 
 
 def test_few_distinct_values_are_drawn_however_many():
