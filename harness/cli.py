@@ -60,6 +60,9 @@ def main() -> None:
     if not sys.warnoptions:
         # what a library will rename in its next version is nothing that a user can act on
         warnings.simplefilter("ignore", FutureWarning)
+    if not sys.stderr.isatty():
+        # huggingface_hub reads it when it is imported, and transformers asks huggingface_hub
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 COMMANDS = (

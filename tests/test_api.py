@@ -171,9 +171,21 @@ WRONG = {
     "an axis": (lambda run: harness.compare(run, axis="adaptor"), 'Did you mean "adapter"'),
     "a cell": (lambda run: harness.find_cells(run, "tiny-quen2"), 'no cell "tiny-quen2"'),
     "several cells": (lambda run: harness.predict(run, "tiny", ["a"]), "matches 3 cells"),
+    "weights of no model": (
+        lambda run: harness.push(run, "tiny-qwen2--none--a", "me/x", dry_run=run / "draft"),
+        "the backend testing answered for it",
+    ),
     "no prompt": (lambda run: harness.predict(run, "tiny-qwen2--none--a", [" "]), "no prompt"),
     "several runs": (lambda run: harness.report([run, run]), "needs a folder"),
     "a name": (lambda run: harness.pack(run, "run.zip"), r"end with \.tar\.xz"),
+    "a packed run to score": (
+        lambda run: harness.score(harness.pack(run, run / "p.tar.xz")),
+        "cannot be scored again",
+    ),
+    "a packed run to merge": (
+        lambda run: harness.merge(run / "m", [run, harness.pack(run, run / "p.tar.xz")]),
+        "packed run cannot be merged",
+    ),
     "a model": (lambda run: harness.describe_model("tiny-quen2"), 'Did you mean "tiny-qwen2"'),
     "an adapter's key": (
         lambda run: harness.describe_model("tiny-qwen2", rr=4),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.api.arguments import RunLike, run_of
 from harness.errors import HarnessError
-from harness.registry import did_you_mean
+from harness.results.finding import cell_named, cells_named
 from harness.results.result import CellResult, Run
 
 
@@ -17,11 +17,7 @@ def find_cells(run: RunLike, name: str) -> list[CellResult]:
         HarnessError: there is none; the message carries the nearest key.
     """
     read = run_of(run)
-    found = [cell for cell in read.cells if cell.key.startswith(name)]
-    if not found:
-        hint = did_you_mean(name, [cell.key for cell in read.cells])
-        raise HarnessError(f'no cell "{name}"', where=str(read.directory), hint=hint)
-    return found
+    return cells_named(read.cells, name, read.directory)
 
 
 def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
@@ -58,8 +54,4 @@ def one_cell(run: Run, name: str) -> CellResult:
     Raises:
         HarnessError: there is none, or there are several.
     """
-    found = find_cells(run, name)
-    if len(found) > 1:
-        hint = f"Give more of the name: {', '.join(cell.key for cell in found[:4])}."
-        raise HarnessError(f'"{name}" matches {len(found)} cells', hint=hint)
-    return found[0]
+    return cell_named(run.cells, name, run.directory)

@@ -82,14 +82,18 @@ def judge_sample(
         suite: As in `judge`.
 
     Raises:
-        HarnessError: the suite has no `judge`, or no cell has a reference.
+        HarnessError: the suite has no `judge`, no cell has a reference, or the file is there.
     """
     from harness.judging.labels import write_sample
     from harness.judging.verdicts import cases_of
 
+    path = Path(output)
+    if path.exists():  # hours of somebody's work may be in it
+        hint = "It may hold people's verdicts. `-o` names another file."
+        raise HarnessError("exists and is kept", where=str(path), hint=hint)
     read = _own_run(run)
     settings, _ = _judge_of(read, suite)
-    return write_sample(Path(output), cases_of(read, settings), count)
+    return write_sample(path, cases_of(read, settings), count)
 
 
 def _own_run(run: RunLike) -> Run:
@@ -109,6 +113,9 @@ def _judge_of(run: Run, suite: StrPath | None) -> tuple[Judge, Path]:
     own = Path(suite) if suite else Path(str(run.suite.get("path", "")))
     found = load_suite(path).judge
     if found is None:
-        hint = "Write `judge: {endpoint: {base_url: …, model: …}}` into it; docs/judge.md."
+        hint = (
+            "Write `judge: {endpoint: {base_url: …, model: …}}` into your suite and name it: "
+            "`harness judge RUN --suite SUITE`; docs/judge.md."
+        )
         raise HarnessError("the suite has no `judge`", where=str(path), hint=hint)
     return found, own.parent

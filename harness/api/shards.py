@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.api.arguments import StrPath, load_run
 from harness.api.running import Outcome
+from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.shards import join
 
@@ -26,6 +27,10 @@ def merge(output: StrPath, runs: Sequence[StrPath]) -> Outcome:
     from harness.report.files import write_report
 
     load_plugins()
+    for run in runs:
+        if Path(run).is_file():
+            hint = "Give the directory that `harness run --shard` wrote."
+            raise HarnessError("a packed run cannot be merged", where=str(run), hint=hint)
     target = Path(output)
     counts = join([Path(run) for run in runs], target)
     board = build_leaderboard(load_run(target))

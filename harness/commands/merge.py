@@ -12,8 +12,7 @@ from harness.results.text import say
 @click.command()
 @click.argument("output", type=click.Path(path_type=Path))
 @click.argument(
-    "run_dirs", type=click.Path(exists=True, file_okay=False, path_type=Path), nargs=-1,
-    required=True,
+    "run_dirs", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True,
 )  # fmt: skip
 def merge(output: Path, run_dirs: tuple[Path, ...]) -> None:
     """Join the runs of a suite's shards into one, in OUTPUT.

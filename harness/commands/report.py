@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from harness.scoring.rescoring import Rescored
 
 RUN_DIR = click.Path(exists=True, path_type=Path)
-WRITABLE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -128,7 +127,7 @@ def pack(run_dir: Path, output: Path, no_texts: bool) -> None:
 
 
 @click.command()
-@click.argument("run_dir", type=WRITABLE)
+@click.argument("run_dir", type=RUN_DIR)
 @click.option("--metric-code", is_flag=True, help="Run metric modules that the run names.")
 @AS_JSON
 def score(run_dir: Path, metric_code: bool, as_json: bool) -> None:

@@ -21,11 +21,27 @@ CANDIDATES = ("cp1251", "cp1252", "koi8-r", "shift_jis", "gb18030")
 """Encodings that are named as likely in a message; a file is never read by one of them unasked."""
 
 
+class WrongEncoding(HarnessError):
+    """The bytes of a file are not in the encoding that it is read with.
+
+    Its hint is that of a suite's data set; a command that reads a file without one writes its own.
+    """
+
+    def __init__(self, what: str, *, where: str, likely: str | None) -> None:
+        named = f"It looks like {likely}: if so, set `encoding: {likely}`" if likely else (
+            "Set `encoding:` to the file's own"
+        )  # fmt: skip
+        hint = f"{named} in the data set's entry, or save the file as UTF-8."
+        super().__init__(what, where=where, hint=hint)
+        self.likely = likely
+        """The encoding that the bytes look like."""
+
+
 def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
     """``data`` as text: in ``encoding``, else by its byte order mark, else as UTF-8.
 
     Raises:
-        HarnessError: the bytes are not in that encoding; the message names the likely one.
+        WrongEncoding: the bytes are not in that encoding; the message names the likely one.
     """
     marked = next((codec for mark, codec in MARKS if data.startswith(mark)), None)
     codec = encoding or marked or "utf-8"
@@ -35,15 +51,13 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
         text = data.decode(codec).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise HarnessError(
-            f"not {codec}: byte {error.start} cannot be read",
-            where=f"{where}:{line}",
-            hint=_advice(data, error.start),
-        ) from None
+        likely = likely_encoding(data[max(0, error.start - 2000) : error.start + 2000])
+        what = f"not {codec}: byte {error.start} cannot be read"
+        raise WrongEncoding(what, where=f"{where}:{line}", likely=likely) from None
     if "\x00" in text:
-        hint = "UTF-16 without a mark looks like this: set `encoding: utf-16-le` (or utf-16-be)."
+        # UTF-16 without a mark looks like this
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise HarnessError("holds NUL characters", where=f"{where}:{line}", hint=hint)
+        raise WrongEncoding("holds NUL characters", where=f"{where}:{line}", likely="utf-16-le")
     return text
 
 
@@ -57,14 +71,6 @@ def _refuse_unknown(codec: str, where: str) -> None:
     if not known:
         hint = "Use Python's names: utf-8, utf-16-le, cp1251, latin-1, …"
         raise HarnessError(f'unknown encoding "{codec}"', where=where, hint=hint)
-
-
-def _advice(data: bytes, start: int) -> str:
-    likely = likely_encoding(data[max(0, start - 2000) : start + 2000])
-    named = f"It looks like {likely}: if so, set `encoding: {likely}`" if likely else (
-        "Set `encoding:` to the file's own"
-    )  # fmt: skip
-    return f"{named} in the data set's entry, or save the file as UTF-8."
 
 
 def likely_encoding(data: bytes) -> str | None:

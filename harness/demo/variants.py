@@ -9,7 +9,7 @@ from harness.analysis.leaderboard import build_leaderboard
 from harness.analysis.table import Row, Table
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
-from harness.registry import did_you_mean
+from harness.results.finding import cell_named
 from harness.results.result import CellResult, Run
 from harness.suite.schema import AXES
 
@@ -34,14 +34,7 @@ def chosen_cell(run: Run, name: str) -> CellResult:
     Raises:
         HarnessError: there is none, or several, or it has not.
     """
-    cells = run.cells
-    found = [cell for cell in cells if cell.key.startswith(name)]
-    if not found:
-        raise HarnessError(f'no cell "{name}"', hint=did_you_mean(name, [c.key for c in cells]))
-    if len(found) > 1:
-        hint = f"Give more of the name: {', '.join(cell.key for cell in found[:4])}."
-        raise HarnessError(f'"{name}" matches {len(found)} cells', hint=hint)
-    (cell,) = found
+    cell = cell_named(run.cells, name, run.directory)
     if not _has_answered(cell):
         raise HarnessError(f"{cell.key} cannot be asked: {cell.reason or cell.status}")
     return cell

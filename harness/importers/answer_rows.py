@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.datasets.example import digest
 from harness.datasets.table_file import read_table
+from harness.datasets.text_encoding import WrongEncoding
 from harness.datasets.values import text_of
 from harness.errors import HarnessError
 from harness.metrics.classification import parse_label
@@ -58,7 +59,12 @@ class Row:
 
 def read_rows(path: Path, reading: Reading) -> list[Row]:
     """The rows of the table in ``path``, by field."""
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except WrongEncoding as error:
+        looks = f"It looks like {error.likely}. " if error.likely else ""
+        hint = f"{looks}Save the file as UTF-8."
+        raise HarnessError(error.what, where=error.where, hint=hint) from None
     columns = _columns(path, table.columns, reading)
     found = []
     for index, row in enumerate(table.rows):

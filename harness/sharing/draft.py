@@ -81,6 +81,9 @@ def _check_shareable(result: CellResult) -> None:
     if result.is_served:
         hint = "What its server loaded is not here; share the cell that it was deployed from."
         raise HarnessError(f"{result.key} is a served model: nothing was trained", hint=hint)
+    if (backend := cell.get("backend", "hf")) != "hf":
+        what = f"{result.key}: the backend {backend} answered for it and left no weights to share"
+        raise HarnessError(what, hint="Share a cell of the backend hf.")
     if hub := cell["adapter_config"].get("hub"):
         what = f"{result.key}: its adapter is {hub}, which is on the hub already"
         raise HarnessError(what, hint="Share an adapter that a run of yours has trained.")

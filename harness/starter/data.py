@@ -19,9 +19,11 @@ from harness.datasets.registry import DatasetSource, built_in
 from harness.datasets.rows import examples_of, reading_of
 from harness.datasets.sources import read_source, source_of
 from harness.datasets.table import Table
+from harness.datasets.text_encoding import WrongEncoding
 from harness.datasets.values import text_of
 from harness.errors import HarnessError, SkipCell
 from harness.metrics.numbers import gold_decimal
+from harness.registry import did_you_mean
 from harness.starter.question import Ask, Question, settled
 from harness.suite.dataset_entry import DatasetEntry
 
@@ -111,12 +113,12 @@ def look(data: str, name: str, *, named: Named, ask: Ask | None) -> Looked:
         table = read_source(entry, Path())
     except SkipCell as reason:
         raise HarnessError(str(reason), hint="Give a file, or try again with the hub.") from None
-    except HarnessError as error:
-        if error.hint and "`encoding: " in error.hint:  # there is no entry yet to set it in
-            name = error.hint.partition("`encoding: ")[2].partition("`")[0]
-            hint = f"It looks like {name}: if so, add `--encoding {name}`, or save it as UTF-8."
-            raise HarnessError(error.what, where=error.where, hint=hint) from None
-        raise
+    except WrongEncoding as error:  # there is no entry yet to set it in
+        looks = f"It looks like {error.likely}: if so, add" if error.likely else "Add"
+        option = f"`--encoding {error.likely or 'NAME'}`"
+        hint = f"{looks} {option}, or save the file as UTF-8."
+        raise HarnessError(error.what, where=error.where, hint=hint) from None
+    _refuse_unknown(columns, table)
     if data not in built_in() and not {"prompt", "reference"} <= set(columns):
         columns = _found(table, columns, ask)
         entry = entry.model_copy(update={"columns": columns})
@@ -144,6 +146,14 @@ def _form(columns: Mapping[str, str], has_context: bool) -> str:
         return f"chats in `{columns['messages']}`"
     context = f" about `{columns['context']}`" if has_context else ""
     return f"`{columns['prompt']}`{context} and `{columns['reference']}`"
+
+
+def _refuse_unknown(named: dict[str, str], table: Table) -> None:
+    """Say that an option names a column that is not there, before another question is asked."""
+    for column in named.values():  # `answers.text.0` is in the column `answers`
+        if not {column, column.partition(".")[0]} & set(table.columns):
+            hint = did_you_mean(column, table.columns)
+            raise HarnessError(f'no column "{column}"', where=table.where, hint=hint)
 
 
 def _found(table: Table, given: dict[str, str], ask: Ask | None) -> dict[str, str]:

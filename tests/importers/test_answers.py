@@ -186,6 +186,14 @@ REFUSED = {
 }  # fmt: skip
 
 
+def test_a_file_in_another_encoding_is_not_sent_to_a_suite(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("id,prompt,reference,prediction\n1,да,нет,нет\n".encode("cp1251"))
+    found = harness("import", path, "-o", tmp_path / "run")
+    assert found.exit_code == 2
+    assert "It looks like cp1251. Save the file as UTF-8." in found.output
+
+
 @pytest.mark.parametrize(("rows", "options", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_read_is_one_clear_message(tmp_path, rows, options, said):
     path = table(tmp_path / "t.csv", rows)

@@ -123,6 +123,15 @@ def test_a_missing_file_says_how_to_get_one(sample):
         harness.judge(directory)
 
 
+def test_a_file_that_people_may_have_filled_in_is_kept(sample):
+    directory, path, rows = sample
+    filled(path, rows, right)
+    before = path.read_text()
+    with pytest.raises(HarnessError, match=r"labels\.csv: exists and is kept"):
+        harness.judge_sample(directory, path, count=6)
+    assert path.read_text() == before
+
+
 def test_a_spreadsheet_computes_nothing(sample):
     assert _as_text("=1+1") == "'=1+1"
     assert _as_text("1+1") == "1+1"

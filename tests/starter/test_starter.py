@@ -202,6 +202,9 @@ REFUSED = {
     "no column": (
         rows_of(question=asked, answer=said), {"named": Named("query", "answer")}, 'no column "query"',
     ),
+    "no column, before which is the answer": (
+        rows_of(title=asked, body=said), {"named": Named("query")}, 'no column "query"',
+    ),
     "no folder": (
         rows_of(question=asked, answer=said), {"output": "absent/suite.yaml"}, "no such folder",
     ),
@@ -216,6 +219,22 @@ def test_what_cannot_be_told_is_refused_and_nothing_is_written(case, start, tmp_
     with pytest.raises(HarnessError, match=message):
         start(rows, **wanted)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("вопрос,ответ\nда,нет\n".encode("cp1251"), "--encoding cp1251"),
+        (bytes(range(256)), "--encoding NAME"),
+        ("a,b\n".encode("utf-16-le"), "--encoding utf-16-le"),
+    ],
+)
+def test_an_encoding_is_asked_for_by_the_option(content, hint, tmp_path):
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(HarnessError) as caught:
+        look(str(tmp_path / "mine.csv"), "mine", named=Named(), ask=None)
+    assert hint in caught.value.hint
+    assert "entry" not in caught.value.hint
 
 
 def test_an_existing_suite_is_kept_without_force(start, tmp_path):
