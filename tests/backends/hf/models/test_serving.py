@@ -96,7 +96,8 @@ def test_the_adapter_s_card_holds_the_measured_results(run):
     assert metrics["numeric_accuracy"] == pytest.approx(
         cell.value("numeric_accuracy").value, abs=1e-5
     )
-    assert "base_model" not in metadata  # the hub takes an id of its own there, and a folder has none
+    # the hub takes an id of its own there, and a folder has none
+    assert "base_model" not in metadata
     assert "tiny-qwen2" in body
     assert json.dumps("all-linear") in body
     assert (folder / "tokenizer.json").is_file()
