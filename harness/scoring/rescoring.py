@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from harness.errors import DamagedFile, HarnessError
@@ -19,7 +20,11 @@ from harness.results.result import CellResult, Run, Value, save_result
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.extra import code_sources
 from harness.scoring.scoring import score_records, signatures_of
+from harness.scoring.side_by_side import processes, side_by_side
 from harness.suite.schema import Evaluation
+
+WORTH_FORKING = 10_000
+"""Answers that take seconds to score; with fewer the processes would cost more than they save."""
 
 
 class Change(NamedTuple):
@@ -68,16 +73,28 @@ def rescore(
         else:
             _whole_predictions(run, cell)
         _refuse_code(run, cell, code)
-    done = []
-    for cell in cells:
-        records = _whole_predictions(run, cell)
-        if records:
-            read_before = [_reading(record) for record in records]
-            result = _rescored(cell, records)
-            paths = RunPaths(run.directory).cell(cell.key)
-            _save(paths, result, records)
-            done.append(_summary(cell, result, records, read_before))
-    return done
+    done = side_by_side(partial(_score_again, run), cells, most=_at_once(cells))
+    return [one for one in done if one is not None]
+
+
+def _at_once(cells: Sequence[CellResult]) -> int:
+    """How many processes score ``cells``: several where that saves seconds and costs no memory."""
+    if sum(cell.answers for cell in cells) < WORTH_FORKING:
+        return 1
+    if any(_task(cell).evaluation.metrics for cell in cells):
+        return 1  # a metric of the suite's own may load a model, once for each process
+    return processes()
+
+
+def _score_again(run: Run, cell: CellResult) -> Rescored | None:
+    """Read and score one cell again, on disk; None for one without answers."""
+    records = _whole_predictions(run, cell)
+    if not records:
+        return None
+    read_before = [_reading(record) for record in records]
+    result = _rescored(cell, records)
+    _save(RunPaths(run.directory).cell(cell.key), result, records)
+    return _summary(cell, result, records, read_before)
 
 
 def _refuse_code(run: Run, cell: CellResult, allowed: Collection[str] | None) -> None:

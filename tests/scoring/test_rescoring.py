@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,8 @@ from harness.plan.plan import make_plan
 from harness.results.result import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
+from harness.scoring import rescoring
+from harness.scoring.rescoring import rescore
 
 SUITE = """\
 name: again
@@ -130,3 +133,23 @@ def test_code_that_a_run_names_is_not_run_unless_it_is_allowed(write_suite, tmp_
             assert {path: path.read_text() for path in out.rglob("*.json*")} == before
     assert "evil.py" in CliRunner().invoke(main, ["score", str(out), "--metric-code"]).output
     assert mark.exists()
+
+
+def files_of(out):
+    names = ("result.json", "predictions.jsonl")
+    return {p.relative_to(out): p.read_bytes() for name in names for p in out.rglob(name)}
+
+
+def test_scoring_in_several_processes_writes_the_same_bytes(write_suite, tmp_path, monkeypatch):
+    _, out = run(write_suite, tmp_path)
+    for path in out.rglob("predictions.jsonl"):
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        answered_otherwise(path, [r | {"prediction": f"{r['prediction']} 7"} for r in records])
+    shutil.copytree(out, again := tmp_path / "again")
+    changes = []
+    monkeypatch.setattr(rescoring, "WORTH_FORKING", 0)
+    for directory, count in ((out, 1), (again, 3)):
+        monkeypatch.setattr(rescoring, "processes", lambda count=count: count)
+        changes.append([one.changes for one in rescore(load_run(directory))])
+    assert files_of(out) == files_of(again)
+    assert changes[0] == changes[1] != []

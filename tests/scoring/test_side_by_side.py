@@ -1,0 +1,94 @@
+"""Work side by side: the same results in the same order, one clear error, no process left."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from harness.errors import DamagedFile, HarnessError
+from harness.scoring.side_by_side import processes, side_by_side
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux alone")
+
+
+class Odd(Exception):
+    def __init__(self, *, needed):
+        super().__init__(needed)
+
+
+def squared(number):
+    return number * number, os.getpid()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 20])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_results_come_in_the_order_of_the_things(count, most):
+    found = side_by_side(squared, range(count), most=most)
+    assert [value for value, _ in found] == [n * n for n in range(count)]
+    own = {pid for _, pid in found} == {os.getpid()}
+    assert own if min(count, most) == 1 else len({pid for _, pid in found}) == min(count, most)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (DamagedFile("is cut", where="a:3", hint="Again."), DamagedFile, "a:3: is cut"),
+        (ValueError("odd"), ValueError, "odd"),
+        (Odd(needed="cannot be copied"), RuntimeError, "Odd: cannot be copied"),
+    ],
+)
+def test_an_error_of_a_worker_is_raised_here(error, kind, words):
+    def fails(number):
+        if number == 3:
+            raise error
+        return number
+
+    with pytest.raises(kind, match=words):
+        side_by_side(fails, range(6), most=2)
+
+
+def test_a_worker_that_was_killed_is_an_error_that_says_so():
+    def dies(number):
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    with pytest.raises(HarnessError, match="a process was killed"):
+        side_by_side(dies, range(6), most=2)
+    assert psutil.Process().children() == []
+
+
+KILLED = """
+import os, sys, time
+from harness.scoring.side_by_side import side_by_side
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+side_by_side(work, range(2), most=2)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_the_command(number):
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+        parent.send_signal(number)
+        parent.wait(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == [] or all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
+
+
+def test_a_process_with_several_threads_is_not_forked():
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        assert processes() == 1
+    finally:
+        ended.set()
+        thread.join()
