@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.datasets.sources import source_of
 from harness.plan.architecture import architecture_of, shape_of
 from harness.plan.cell import Cell
+from harness.plan.devices import devices_of
 from harness.plan.hub import (
     gated_reason,
     has_token,
@@ -33,6 +34,8 @@ def unavailable_reason(cell: Cell, where: Site) -> str | None:
         # an untrained head answers at random, and there is no language head to ask instead
         what = "has no answer before a head is trained" if cell.is_baseline else "writes no answers"
         return f"{card.name} is an encoder: it {what}; compare with the most frequent label"
+    if reason := _devices_reason(cell, where):
+        return reason
     reasons = [machine_reason(cell, machine) for machine in where.machines]
     if None not in reasons:
         return "; ".join(dict.fromkeys(filter(None, reasons)))
@@ -49,9 +52,23 @@ def machine_reason(cell: Cell, machine: Machine) -> str | None:
         return f"{card.name} needs {_wanted(needs)}; this machine has {machine.gpu}"
     here = machine.gpu_memory_gib if machine.gpu else machine.memory_gib
     needed = needed_gib(cell)
+    if needed is not None and machine.gpu is None:
+        needed *= devices_of(cell)  # as many processes, each with the model, in one memory
     if needed is not None and needed > here:
         return f"{card.name} needs {needed:.3g} GiB here; this machine has {here:.1f} GiB"
     return None
+
+
+def _devices_reason(cell: Cell, where: Site) -> str | None:
+    """Why ``where`` has not as many GPUs as ``cell`` trains on; None if it has, or has no GPU.
+
+    Without GPUs it trains in as many processes, which mean the same.
+    """
+    count = devices_of(cell)
+    if count <= where.gpus or not any(machine.gpu for machine in where.machines):
+        return None
+    gives = "1 GPU" if where.gpus == 1 else f"{where.gpus} GPUs"
+    return f"trains on {count} GPUs (training.devices); a cell gets at most {gives} here"
 
 
 def has_accelerator(needs: Requirement, gpu: str | None) -> bool:

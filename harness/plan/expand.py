@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.plan.adapter_source import adapter_config
 from harness.plan.cell import Cell
+from harness.plan.devices import with_devices
 from harness.plan.served import PROMPT_KEYS, served_cell
 from harness.plan.task import resolve_task
 from harness.plan.trainer import refuse_served_task, trainer_of
@@ -118,7 +119,7 @@ class _Resolver:
             entries = [quantization, adapter, trainer, self._entry("model", point)]
             merged["training"] = self._merged(entries, card, point)["training"]
         report_to = named(merged["training"].pop("report_to", None))
-        return Cell(
+        cell = Cell(
             model=card,
             quantization=quantization.name,
             quantization_config=quantization_config(quantization),
@@ -140,6 +141,7 @@ class _Resolver:
             trained_on=trainer and trainer.model_copy(update={key: {} for key in OVERRIDES}),
             report_to=report_to,
         )
+        return with_devices(cell, str(self.path))
 
     def _served(self, point: Options, card: ModelCard) -> Cell:
         dataset: DatasetEntry = self._entry("dataset", point)

@@ -43,6 +43,8 @@ class Site:
     """The kinds of machine there; the first is what a plan names."""
     is_here: bool = True
     """Whether that is this machine, whose caches and network can be looked at."""
+    gpus: int = 1
+    """How many GPUs one cell can have at most, where there are any."""
 
 
 @dataclass(frozen=True)

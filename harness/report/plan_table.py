@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.plan.devices import devices_of, rows_a_step
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision
 from harness.report.section import MISSING
@@ -107,9 +108,19 @@ def _training(plan: Plan) -> list[str]:
         if each.word == "train"
         and each.cell.task.answered_by != "head"
         and each.cell.training.get("engine") != "trl"
+        and devices_of(each.cell) == 1
         and (reason := trl_keys(each.cell.training))
     )
-    return [
+    several = Counter(
+        (devices_of(each.cell), rows_a_step(each.cell))
+        for each in plan.decisions
+        if each.word == "train" and devices_of(each.cell) > 1
+    )
+    lines = [
+        f"{cells} of the cells train on {count} devices each: a step learns from {rows} rows"
+        for (count, rows), cells in several.items()
+    ]
+    return lines + [
         f"{count} of the cells train by TRL, not the faster engine: {reason}"
         for reason, count in found.items()
     ]

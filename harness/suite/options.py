@@ -121,6 +121,7 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
                 "per_device_train_batch_size",
                 "gradient_accumulation_steps",
                 "max_length",
+                "devices",
             )
         },
         "num_train_epochs": (_no_steps, "must be above 0, or nothing is trained"),
@@ -184,6 +185,7 @@ HARNESS_TRAINING_KEYS = {
     "loraplus_lr_ratio": "float",
     "engine": "=auto|=trl",
     "unpack_4bit": "bool",
+    "devices": "int",
 }
 """Training keys of the harness itself, each with the kind of its value."""
 
@@ -197,6 +199,8 @@ OWN_KEYS = {
     "losses and TRL elsewhere, or `trl`, always `SFTTrainer`.",
     "unpack_4bit": "Unpack 4-bit weights once for the whole training: faster, the same numbers, "
     "two bytes more for each weight. Without effect on other weights.",
+    "devices": "Train one cell on so many GPUs, data-parallel, each with a batch of "
+    "`per_device_train_batch_size`. Answers and speed are measured on one.",
 }
 """What each training key of the harness itself does."""
 

@@ -152,3 +152,19 @@ def test_what_a_far_machine_has_in_its_cache_is_not_looked_up_here(cells, monkey
     machines = (Machine("cpu", 8, 64.0, "", None, 0.0),)
     assert unavailable_reason(cell, Site(machines)) is not None
     assert unavailable_reason(cell, Site(machines, is_here=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gpu", "reason"),
+    [
+        (4, "a card", None),
+        (2, "a card", None),
+        (1, "a card", "trains on 2 GPUs (training.devices); a cell gets at most 1 GPU here"),
+        (0, None, None),  # without any GPU it trains in two processes
+    ],
+)
+def test_a_cell_does_not_train_on_fewer_gpus_than_it_asks_for(cells, gpus, gpu, reason):
+    cell = cells("tiny-qwen2")["none", "attached"]
+    cell = replace(cell, training={**cell.training, "devices": 2})
+    where = Site((Machine("cpu", 8, 64.0, "", gpu, 40.0),), gpus=gpus)
+    assert unavailable_reason(cell, where) == reason

@@ -33,10 +33,12 @@ from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.tasks.random_weights import RandomWeights
 from harness.backends.hf.tasks.text import TextTask
 from harness.backends.hf.training.checkpoints import Checkpoints
+from harness.backends.hf.training.spread import Spread
 from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
+from harness.plan.devices import devices_of
 from harness.plan.stages import Surroundings, stage_keys
 from harness.results.paths import CellPaths, read_json
 
@@ -65,6 +67,8 @@ class HFBackend:
     def fine_tune(self, train: Sequence[Example], accept: AcceptRows) -> Training:
         """Train the adapter on a fresh base and save it."""
         kind = self._kind
+        if devices_of(self._cell) > 1:
+            return self._fine_tune_on_several(train, accept)
         model = kind.trainable()
         rows = kind.rows(train, self._paths.rows)
         accept(rows.audit)
@@ -87,6 +91,13 @@ class HFBackend:
             facts["training"] = {**trained.how, **checkpoints.describe()}
             facts["notes"] = checkpoints.notes
         return Training(numbers, {"trained": facts}, rows.audit, trained.log, seconds, trained.step)
+
+    def _fine_tune_on_several(self, train: Sequence[Example], accept: AcceptRows) -> Training:
+        """The same over several devices, by processes of their own: see `spread`."""
+        rows = self._kind.rows(train, self._paths.rows)
+        accept(rows.audit)
+        spread = Spread(self._cell, self._paths, rows, self._device.paused_seconds, self._tell)
+        return spread.run()
 
     def _checkpoints(self, train: Sequence[Example]) -> Checkpoints | None:
         """Where the training of ``train`` keeps its state; None unless the suite sets that."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.report.section import MISSING, Section
+from harness.report.section import MISSING, Section, optional
 from harness.results.records import Environment
 
 WITHOUT_TEXTS = (
@@ -66,6 +66,11 @@ def trained_by(facts: Mapping[str, Any]) -> str:
     how = (facts.get("trained") or {}).get("training")
     if not how:
         return MISSING
+    if how.get("devices"):
+        on = "GPUs" if how["on"] == "cuda" else "processes on the CPU"
+        peaks = " and ".join(optional(peak) for peak in how["peaks_mib"])
+        rows = how["rows_a_step"]
+        return f"TRL on {how['devices']} {on}, {rows} rows a step, peaks of {peaks} MiB"
     if how["engine"] == "trl":
         return f"TRL: {how['reason']}"
     if how.get("captured"):

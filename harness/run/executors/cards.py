@@ -7,13 +7,14 @@ run took beyond their estimates. A cell without an estimate gets a card to itsel
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.available import has_accelerator
+from harness.plan.devices import KEY as DEVICES
 from harness.plan.machine import Gpu, Machine
 from harness.plan.memory import CONTEXT_MIB
 from harness.results.paths import CellPaths, read_json, write_json
@@ -114,8 +115,12 @@ class Cards:
             return None
         job = read_json(paths.cell) if self.all[0].gpu else {}
         needed = math.inf if alone else _needed_gib(job)
+        fitting, devices = self._fitting(job), _devices(job)
+        if 1 < devices <= most_alike([card.gpu for card in fitting if card.gpu]):
+            return self._place_on_several(key, paths, job, fitting, devices=devices)
+        # with too few of them it runs on one, where its training says so and is skipped;
         # the emptiest first, so that every card works before any is shared
-        for card in sorted(self._fitting(job), key=lambda card: len(card.running)):
+        for card in sorted(fitting, key=lambda card: len(card.running)):
             most = 1 if alone else self.most
             if card.has_room(needed, self._factor, most, by_memory=self._by_memory):
                 card.running[key] = needed
@@ -123,6 +128,25 @@ class Cards:
                     write_json(paths.cell, self._on(job, card.gpu, most))
                 return card
         return None
+
+    def _place_on_several(
+        self, key: str, paths: CellPaths, job: Mapping[str, Any], fitting: Sequence[Card], *,
+        devices: int,
+    ) -> Card | None:  # fmt: skip
+        """The first of ``devices`` cards, all of which the cell gets to itself; None: not yet.
+
+        The queue waits with it, so that cells for one card do not overtake it for good.
+        """
+        chosen = _alike(fitting, devices)
+        if chosen is None:
+            return None
+        for card in chosen:
+            card.running[key] = math.inf
+        ids = [card.gpu.id for card in chosen if card.gpu]
+        assert chosen[0].gpu is not None, "several devices are GPUs"
+        placed = self._on(job, chosen[0].gpu, 1)
+        write_json(paths.cell, {**placed, "device": {**placed["device"], "ids": ids}})
+        return chosen[0]
 
     def _fitting(self, job: Mapping[str, Any]) -> list[Card]:
         """The cards that the cell of ``job`` can run on: they may be of several kinds."""
@@ -141,6 +165,8 @@ class Cards:
     def leave(self, card: Card, key: str, paths: CellPaths) -> None:
         """The cell ``key`` has ended: learn from what it took, if it took more than expected."""
         needed = card.running.pop(key)
+        for other in self.all:  # those that it had besides
+            other.running.pop(key, None)
         if card.gpu is None or not needed or needed == math.inf or not self._by_memory:
             return
         try:
@@ -170,6 +196,20 @@ class Cards:
         }
 
 
+def most_alike(gpus: Sequence[Gpu]) -> int:
+    """How many of ``gpus`` one training can use: all of one kind, or the slowest sets the pace."""
+    return max(Counter(gpu.name for gpu in gpus).values(), default=0)
+
+
+def _alike(cards: Sequence[Card], count: int) -> list[Card] | None:
+    """The first ``count`` of ``cards`` that are free and of one kind; None if there are not."""
+    kinds: dict[str, list[Card]] = {}
+    for card in cards:
+        if card.gpu and not card.running and card.group.measuring is None:
+            kinds.setdefault(card.gpu.name, []).append(card)
+    return next((kind[:count] for kind in kinds.values() if len(kind) >= count), None)
+
+
 def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu]:
     """Those of ``found`` that ``numbers`` name; all without numbers.
 
@@ -185,6 +225,10 @@ def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu
         what = f"no GPU {', '.join(missing)} here" if missing else "a GPU is named twice"
         raise HarnessError(f"--devices: {what}", hint=f"`nvidia-smi -L` lists them: {there}.")
     return [by_number[number] for number in numbers]
+
+
+def _devices(job: Mapping[str, Any]) -> int:
+    return int(job.get("cell", {}).get("training", {}).get(DEVICES, 1))
 
 
 def _needed_gib(job: Mapping[str, Any]) -> float | None:

@@ -23,7 +23,7 @@ from harness.plan.machine import Machine, Site, gpus, machine
 from harness.results.paths import CellPaths
 from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
-from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus
+from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus, most_alike
 from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
@@ -114,7 +114,7 @@ class LocalExecutor:
         here = machine()
         kinds = dict.fromkeys((gpu.name, gpu.memory_gib) for gpu in self._gpus)
         found = [replace(here, gpu=name, gpu_memory_gib=memory) for name, memory in kinds]
-        return Site(tuple(found) or (here,))
+        return Site(tuple(found) or (here,), gpus=most_alike(self._gpus))
 
     def at_once(self) -> int:
         """The number of workers; on GPUs the most there can be, for cells that need little."""

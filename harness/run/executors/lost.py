@@ -7,6 +7,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from harness.plan.devices import DIED
 from harness.plan.hub import is_offline
 from harness.results.paths import CellPaths, read_json, write_json
 
@@ -66,7 +67,7 @@ def is_worth_retrying(reason: str) -> bool:
     Or it ran out of memory and may train in smaller batches. Everything else is decided by the
     suite and its data, and would fail again.
     """
-    return reason.startswith(LOST) or SMALLER_BATCH in reason or _is_the_hub(reason)
+    return reason.startswith((LOST, DIED)) or SMALLER_BATCH in reason or _is_the_hub(reason)
 
 
 def _is_the_hub(reason: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.plan.available import machine_reason
 from harness.plan.cell import Cell, cell_of_record
+from harness.plan.devices import devices_of
 from harness.plan.machine import Machine, Site
 from harness.run.executors.base import Event, Job, Wanted
 from harness.run.executors.cards import CORES_PER_CELL, MOST_ON_A_CARD, SHARE
@@ -79,7 +80,9 @@ class RayExecutor:
 
     def site(self) -> Site:
         """Every kind of node."""
-        return Site(tuple(dict.fromkeys(node.machine for node in self._nodes)), is_here=False)
+        machines = tuple(dict.fromkeys(node.machine for node in self._nodes))
+        most = max(int(node.gpus) for node in self._nodes)
+        return Site(machines, is_here=False, gpus=most)
 
     def at_once(self) -> int:
         """Cells that run side by side if each takes one processor or one card."""
@@ -161,7 +164,7 @@ class RayExecutor:
     def _needs(self, cell: Cell, needs_gib: float | None) -> _Needs:
         """What the cell asks of a node."""
         fitting = [node for node in self._nodes if machine_reason(cell, node.machine) is None]
-        cards = [node for node in fitting if node.gpus >= 1]
+        cards = [node for node in fitting if node.gpus >= devices_of(cell)]
         # as on one machine: where there are cards, cells run on them
         found = _on_a_card(cell, cards, needs_gib) if cards else _on_processors(cell, fitting)
         if needs_gib is not None:
@@ -200,16 +203,16 @@ class _Needs:
 def _on_a_card(cell: Cell, cards: Sequence[Node], needs_gib: float | None) -> _Needs:
     per_card = min(node.cpus / node.gpus for node in cards)
     smallest = min(node.machine.gpu_memory_gib for node in cards)
-    part = 1.0
-    if not cell.is_measured and needs_gib is not None and smallest > 0:
+    part = float(devices_of(cell))
+    if part == 1 and not cell.is_measured and needs_gib is not None and smallest > 0:
         eighths = math.ceil(needs_gib / (SHARE * smallest) * MOST_ON_A_CARD)
         part = min(1.0, eighths / MOST_ON_A_CARD)
-    cores = max(1, min(CORES_PER_CELL, int(per_card * part)))
-    beside = int(1 / part)
+    cores = max(1, min(CORES_PER_CELL * devices_of(cell), int(per_card * part)))
+    beside = max(1, int(1 / part))
     return _Needs({"num_cpus": cores, "num_gpus": part}, Allowed(cores, beside))
 
 
 def _on_processors(cell: Cell, fitting: Sequence[Node]) -> _Needs:
     """One processor, or all of the largest node's for a cell that measures: alone is alone."""
     cpus = max((node.cpus for node in fitting), default=1.0)
-    return _Needs({"num_cpus": cpus if cell.is_measured else 1})
+    return _Needs({"num_cpus": cpus if cell.is_measured else min(cpus, devices_of(cell))})

@@ -16,6 +16,17 @@ from harness.report.sections.method import trained_by
             "harness, eager steps: 4 steps",
         ),
         ({"engine": "trl", "reason": "training keys packing"}, "TRL: training keys packing"),
+        (
+            {
+                "engine": "trl",
+                "reason": "several",
+                "devices": 2,
+                "on": "cuda",
+                "rows_a_step": 16,
+                "peaks_mib": [1024.0, 900.0],
+            },
+            "TRL on 2 GPUs, 16 rows a step, peaks of 1,024 and 900 MiB",
+        ),
     ],
 )
 def test_what_trained_a_cell_is_named_with_the_reason(how, text):

@@ -13,7 +13,7 @@ from harness.results.paths import CellPaths, read_json, write_json
 from harness.results.result import load_result, load_run, save_result
 from harness.results.value import value_of
 from harness.run.executors.base import executor_of
-from harness.run.executors.cards import Cards, chosen_gpus
+from harness.run.executors.cards import Cards, chosen_gpus, most_alike
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 
@@ -26,6 +26,7 @@ case "$1" in
 esac
 """
 A, B = (Gpu(f"GPU-{k}", n, f"card {k}", 80.0) for n, k in enumerate("ab"))
+SAME = replace(A, id="GPU-b", index=1)
 
 
 @pytest.fixture
@@ -118,6 +119,56 @@ def test_cells_share_a_card_where_the_estimate_allows_it(tmp_path, case):
     needs, expected = ROOM[case]
     cards = Cards(replace(machine(), cores=64), [A, B], None)
     assert placed(cards, needs, tmp_path) == expected
+
+
+SEVERAL = {
+    # devices of each cell -> the first card of each
+    "two cards for one cell, and nothing beside it": ([2, 1, 1], "a--"),
+    "it waits until both are free": ([1, 2], "a-"),
+    "two of them": ([2, 2], "a-"),
+    "more than there are: on one, where its training skips it": ([3, 1], "ab"),
+}
+
+
+def asks(folder, key, devices):
+    """The folder of a cell that trains on ``devices``."""
+    paths = CellPaths(folder / key)
+    cell = {"training": {"devices": devices}}
+    write_json(paths.cell, {"needs_gib": 90.0, "environment": {"machine": {}}, "cell": cell})
+    return paths
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_a_cell_that_trains_on_two_cards_has_both_to_itself(tmp_path, case):
+    devices, expected = SEVERAL[case]
+    cards = Cards(replace(machine(), cores=64), [A, SAME], None)
+    found = ""
+    for number, count in enumerate(devices):
+        card = cards.place(str(number), asks(tmp_path, str(number), count), alone=False)
+        found += "-" if card is None else card.gpu.id[-1]
+    assert found == expected
+
+
+def test_a_cell_is_told_all_of_its_cards_and_gives_all_of_them_back(tmp_path):
+    cards = Cards(replace(machine(), cores=64), [A, SAME], 1)
+    first, second = asks(tmp_path, "first", 2), asks(tmp_path, "second", 2)
+    held = cards.place("first", first, alone=False)
+    assert held.gpu == A
+    device = read_json(first.cell)["device"]
+    assert (device["ids"], device["cells_at_once"]) == ([A.id, SAME.id], 1)
+    assert cards.place("second", second, alone=False) is None
+    cards.leave(held, "first", first)
+    assert cards.place("second", second, alone=False) is held
+
+
+@pytest.mark.parametrize(("gpus", "most"), [([], 0), ([A], 1), ([A, B], 1), ([B, A, SAME], 2)])
+def test_a_training_uses_cards_of_one_kind(tmp_path, gpus, most):
+    assert most_alike(gpus) == most
+    if len(gpus) > 1:
+        cards = Cards(replace(machine(), cores=64), gpus, None)
+        cards.place("cell", asks(tmp_path, "cell", 2), alone=False)
+        ids = read_json(tmp_path / "cell" / "cell.json")["device"].get("ids")
+        assert ids == ([A.id, SAME.id] if most == 2 else None)
 
 
 def test_workers_override_the_estimate(tmp_path):

@@ -57,6 +57,11 @@ NEEDS = {
         {"num_cpus": 2, "num_gpus": 1.0, "resources": {"accelerator_type:A100": 0.001},
          "label_selector": {"ray.io/node-id": "in(a)"}},
     ),
+    "two cards to train on": (
+        (H100, A100), 2.0, False, "none",
+        {"num_cpus": 4, "num_gpus": 2.0, "label_selector": {"ray.io/node-id": "in(h)"}},
+    ),
+    "two processes where there is no card": ((PLAIN,), 2.0, False, "none", {"num_cpus": 2}),
     "a card that is large enough": (
         (H100, A100), 50.0, True, "cuda",
         {"num_cpus": 2, "num_gpus": 1.0, "label_selector": {"ray.io/node-id": "in(h)"}},
@@ -67,8 +72,9 @@ NEEDS = {
 @pytest.mark.parametrize("case", NEEDS)
 def test_a_cell_asks_for_what_its_estimate_says(write_suite, case):
     nodes, needs_gib, measured, accelerator, expected = NEEDS[case]
-    path = write_suite(MANY.replace("LATENCY", "4" if measured else "0"))
-    cell = expand(load_suite(path), path)[0]
+    text = MANY.replace("LATENCY", "4" if measured else "0")
+    path = write_suite(text + ("training: {devices: 2}\n" if case.startswith("two") else ""))
+    cell = expand(load_suite(path), path)[1]
     needs = Requirement(accelerator=accelerator, memory_gib=needs_gib)
     cell = replace(cell, model=cell.model.model_copy(update={"requires": needs}))
     executor = RayExecutor(Wanted())
