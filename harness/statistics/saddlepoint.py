@@ -16,6 +16,9 @@ from harness.statistics.resampling import Interval
 
 STEEPEST = 500.0
 """Largest exponent of a tilted weight: beyond exp(500) only the largest value has any weight."""
+NEAR_NOTHING = 0.02
+"""Below this many standard errors the normal distribution gives a p-value to 1e-5, while the two
+parts of the saddlepoint's score lose their digits: both go to 0, and their ratio is wanted."""
 
 
 def bca_mean(values: Floats, confidence: float) -> Interval:
@@ -58,8 +61,9 @@ def flip_p(differences: Floats) -> float:
 
     effects = differences * np.sign(differences.sum())
     observed = float(effects.sum())
-    if observed <= 1e-9 * float(np.abs(effects).sum()):
-        return 1.0  # at a mean of 0 the two parts of the score below are 0 / 0
+    score = observed / float(np.sqrt(differences @ differences))
+    if score < NEAR_NOTHING:
+        return min(1.0, 2 * float(ndtr(-score)))
     signs = tilt_signs(effects, observed)
     means = np.tanh(signs.tilt * effects)
     reached = float(effects @ means)  # the observed sum, or a little less of the largest

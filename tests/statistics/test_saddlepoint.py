@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import ndtri
+from scipy.stats import norm
 
 from harness.statistics import bca, macro_f1_difference, sign_flip
 from harness.statistics.paired import _rare_flip
@@ -94,6 +95,14 @@ def test_a_mean_of_nothing_and_one_sign_alone_are_the_ends():
     x = np.random.default_rng(14).normal(0, 1, 4000)
     assert flip_p(np.concatenate([x, -x])) == 1.0
     assert 0 <= flip_p(np.abs(x)) < 1e-300
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e-15, 1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
+def test_a_mean_near_nothing_has_the_normal_p_value(shift):
+    d = np.random.default_rng(15).normal(0, 1, 4000)
+    d += shift - d.mean()
+    score = abs(d.sum()) / np.sqrt(d @ d)
+    assert flip_p(d) == pytest.approx(2 * norm.sf(score), abs=2e-3)
 
 
 def test_few_distinct_values_are_drawn_however_many():
