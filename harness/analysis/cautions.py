@@ -49,7 +49,7 @@ def cautions(board: Leaderboard, table: Table) -> tuple[Caution, ...]:
     found = [
         *_leaks(table), *_unequal_sides(table), *_test_sets(table), *_trivial(table),
         *_one_seed(table), *_few(table), *_no_ties(table), *_unsettled(table), *_machines(table),
-        *_shared_cards(table),
+        *_shared_cards(table), *_several_devices(table),
     ]  # fmt: skip
     return _sorted([Caution(c.gravity, c.text, c.short, table.dataset) for c in found])
 
@@ -209,6 +209,15 @@ def _shared_cards(table: Table) -> list[Caution]:
         " alone (`--workers 1`)."
     )
     return [Caution(Gravity.NOTE, text, "training times beside other cells")]
+
+
+def _several_devices(table: Table) -> list[Caution]:
+    """Training on more devices takes less time, and makes no variant faster."""
+    numbers = sorted(table.numbers_of_devices())
+    if len(numbers) < 2:
+        return []
+    text = f"Trained on {' or '.join(map(str, numbers))} devices: training times are not compared."
+    return [Caution(Gravity.NOTE, text, "training on several devices")]
 
 
 def _unfinished(board: Leaderboard) -> list[Caution]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.analysis.objectives import LATENCY, MEMORY, RESERVED
+from harness.analysis.training_devices import is_training_speed, training_devices
 from harness.metrics.registry import find
 from harness.results.result import CellResult
 from harness.statistics import mean_ratio
@@ -75,4 +76,6 @@ def _same_machine(metric: str, first: CellResult, second: CellResult) -> bool:
     record = find(metric)
     if record is None or not record.same_hardware:
         return True
+    if is_training_speed(metric) and training_devices(first) != training_devices(second):
+        return False
     return bool(first.hardware) and first.hardware == second.hardware

@@ -9,6 +9,7 @@ from functools import cached_property
 from harness.analysis.difference import Delta
 from harness.analysis.flips import Flips, flips
 from harness.analysis.ties import Ties
+from harness.analysis.training_devices import numbers_of_devices
 from harness.metrics.prediction import Prediction, Records
 from harness.metrics.record import SCORES
 from harness.metrics.registry import TRIVIAL_ANSWERS, direction_of, find, registered, shown_in
@@ -118,6 +119,10 @@ class Table:
     def machines(self) -> set[str]:
         """The hardware that the table's cells were measured on."""
         return {name for row in self.rows for name in row.machines()}
+
+    def numbers_of_devices(self) -> set[int]:
+        """The different numbers of devices that the table's cells were trained on."""
+        return numbers_of_devices(cell for row in self.rows for cell in row.finished)
 
     def measured_on(self, metric: str) -> set[str]:
         """The data sets on whose prompts the rows' ``metric`` was measured."""

@@ -144,7 +144,7 @@ Point = tuple[Row, float, float]
 def _points(table: Table, ranked: Sequence[Standing], cost: str) -> list[Point]:
     """Scored rows with a cost; speed of different hardware is not compared."""
     if cost == "training":
-        if len(table.machines()) > 1:
+        if len(table.machines()) > 1 or len(table.numbers_of_devices()) > 1:
             return []
         metric = table.primary_metric
         return [

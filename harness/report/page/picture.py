@@ -150,6 +150,8 @@ def _costs(table: Table, rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     found = {"memory": {r.name: m for r in rows for m in [_first(r, names)] if m is not None}}
     if len(table.machines()) < 2:
         for cost, metric in (("latency", LATENCY), ("training", TRAINING), ("energy", ENERGY)):
+            if metric == TRAINING and len(table.numbers_of_devices()) > 1:
+                continue
             if len(table.measured_on(metric)) < 2:  # prompts of other data sets are other work
                 found[cost] = {r.name: v for r in rows if (v := r.mean(metric)) is not None}
     return found

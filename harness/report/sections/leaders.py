@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.difference import Delta
 from harness.analysis.table import Row, Table
+from harness.analysis.training_devices import is_training_speed
 from harness.metrics.registry import shown_in
 from harness.report.section import (
     MISSING,
@@ -73,6 +74,8 @@ def _columns(table: Table, rows: list[Row]) -> dict[str, list[str]]:
 def _page_only(table: Table, rows: list[Row]) -> dict[str, list[str]]:
     """Costs, if a single machine measured all of them, and the status."""
     names = shown_in("leaderboard", "measurement") if len(table.machines()) < 2 else []
+    if len(table.numbers_of_devices()) > 1:  # a column of the page can be sorted by
+        names = [name for name in names if not is_training_speed(name)]
     measured = [name for name in names if any(row.values(name) for row in rows)]
     costs = {name: [mean_text(row, name) for row in rows] for name in measured}
     return costs | {"status": [row.status for row in rows]}
