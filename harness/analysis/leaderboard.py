@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.analysis.comparable import incomparable, left_out
 from harness.analysis.contrasts import AxisDifferences, axis_differences
@@ -267,5 +267,22 @@ def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[
 
 def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
-        records[cell.key] = by_id(run.predictions(cell))
+        found = by_id(run.predictions(cell))
+        # cells of one data set are read one after another
+        _share_texts(found, next(reversed(records.values()), {}))
+        records[cell.key] = found
     return records[cell.key]
+
+
+TEXTS: tuple[Literal["prompt", "example_prompt", "reference"], ...] = (
+    "prompt", "example_prompt", "reference",
+)  # fmt: skip
+
+
+def _share_texts(found: Records, other: Records) -> None:
+    """Let equal prompts and references of two cells be one text in memory, not a copy each."""
+    for i, record in found.items():
+        known = other.get(i, {})
+        for name in TEXTS:
+            if name in record and record[name] == known.get(name):
+                record[name] = known[name]
