@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from scripted import PLUGIN, scripted_suite
 
 from harness.commands.run import DURATION
+from harness.plan.devices import DIED
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.result import load_result, load_run
@@ -163,6 +164,7 @@ REASONS = {
     "OSError: We couldn't connect to 'https://hub' to load the files": True,
     "HfHubHTTPError: 503 Server Error: Service Unavailable for url": True,
     "ConnectionError: ('Connection aborted.', ConnectionResetError(104))": True,
+    f"{DIED}number 2 of 2 was killed by SIGKILL": True,
     "RepositoryNotFoundError: 404 Client Error for url": False,
     "GatedRepoError: 403 Client Error": False,
     "ValueError: the column 500 is missing": False,
@@ -176,7 +178,7 @@ def test_only_what_may_end_otherwise_is_worth_retrying(reason, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert is_worth_retrying(reason) is REASONS[reason]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # then the hub says the same the next time
-    assert is_worth_retrying(reason) is reason.startswith(LOST)
+    assert is_worth_retrying(reason) is reason.startswith((LOST, DIED))
 
 
 TIMES = {"90": 90, "90s": 90, "1.5m": 90, "2h": 7200, " 30 m ": 1800}
