@@ -155,13 +155,20 @@ def _print(rows: Sequence[tuple[str, ...]]) -> None:
 
     from rich.table import Table
 
+    from harness.report.section import MISSING
     from harness.results.text import console
 
     screen = console()
     for pair, group in itertools.groupby(rows, key=lambda row: row[0]):
         screen.print(pair)
+        rows_of_pair = list(group)
+        # a pair that is not comparable has no numbers: the reason stays
+        if all(set(row[1:-1]) == {MISSING} for row in rows_of_pair):
+            for *_, verdict in rows_of_pair:
+                screen.print(f"  {verdict}", markup=False)
+            continue
         table = Table.grid(padding=(0, 2))
-        for _, metric, delta, p, counts, verdict in group:
+        for _, metric, delta, p, counts, verdict in rows_of_pair:
             table.add_row("", metric, delta, f"p {p}", counts, verdict)
         screen.print(table)
 

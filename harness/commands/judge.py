@@ -50,5 +50,5 @@ def judge(run_dir: Path, suite: Path | None, sample: int | None, output: Path | 
         )
     say(
         f"{done.pairs} pairs judged: {done.asked} requests asked, {done.from_cache} from the cache,"
-        f" {done.failures} pairs without a verdict; {done.page}"
+        f" {done.failures} without a verdict; {done.page}"
     )
