@@ -211,7 +211,9 @@ def _no_gain(
     made = Decision(table.dataset, metric, "unknown", "", tuple(costs(best)), (), doubts, row)
     if not compared:
         untuned = all(other.adapter == BASE for other in table.rows)
-        why = "only untouched models were run" if untuned else "no variant has a baseline here"
+        known = sorted({other.incomparable for other in table.rows if other.incomparable})
+        why = "; ".join(known) or "no variant has a baseline here"
+        why = "only untouched models were run" if untuned else why
         text = f"No gain can be shown: {why}. {variant(row)} has the {mean}."
         return _with(made, "unknown", text, ())
     delta = row.deltas.get(metric)

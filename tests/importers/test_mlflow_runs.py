@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
+from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
 from harness.results.result import load_run
@@ -69,6 +70,9 @@ def test_parameters_are_axes_and_metrics_are_values(store, tmp_path):
     assert any("no interval, no p-value and no verdict" in w for w in tuned.audit.warnings)
     row = build_leaderboard(load_run(tmp_path / "run")).tables[0].rows[1]
     assert row.deltas == {} or row.deltas["eval_accuracy"].p_adjusted is None
+    # the run has its baseline: what is missing are scores per example
+    (decision,) = decisions(build_leaderboard(load_run(tmp_path / "run")))
+    assert "No gain can be shown: one side has no predictions" in decision.headline
     again = imported(
         tmp_path / "mlruns", *columns, "--metric", "eval_accuracy", "-o", tmp_path / "run"
     )
