@@ -30,7 +30,7 @@ def predict(
     """
     from harness.api.cells import predict as answer
 
-    texts = [*prompts, *(file.read_text("utf-8").splitlines() if file else ())]
+    texts = [*prompts, *(_lines(file) if file else ())]
     asked = texts or sys.stdin.read().splitlines()
     answers = answer(run_dir, cell, asked)
     if as_json:
@@ -39,3 +39,13 @@ def predict(
         return
     for text in answers:
         say(text.replace("\n", " "))
+
+
+def _lines(file: Path) -> list[str]:
+    from harness.errors import HarnessError
+
+    try:
+        return file.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        what = f"not UTF-8: byte {error.start} cannot be read"
+        raise HarnessError(what, where=str(file), hint="Save the file as UTF-8.") from None

@@ -60,3 +60,11 @@ def test_what_a_library_will_rename_is_not_shown(monkeypatch):
         assert CliRunner().invoke(main, ["models", "list"]).exit_code == 0
         warnings.warn("renamed in the next version", FutureWarning, stacklevel=1)
     assert not seen
+
+
+def test_prompts_that_are_not_utf_8_are_one_line_and_exit_code_2(tmp_path):
+    (tmp_path / "prompts.txt").write_bytes("да\n".encode("cp1251"))
+    words = ["predict", str(tmp_path), "any", "--file", str(tmp_path / "prompts.txt")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "prompts.txt: not UTF-8: byte 0 cannot be read" in result.output
