@@ -32,6 +32,7 @@ def predict(
 
     texts = [*prompts, *(_lines(file) if file else ())]
     asked = texts or sys.stdin.read().splitlines()
+    _check_text(asked)
     answers = answer(run_dir, cell, asked)
     if as_json:
         asked = [text for text in asked if text.strip()]  # others are not answered
@@ -49,3 +50,13 @@ def _lines(file: Path) -> list[str]:
     except UnicodeDecodeError as error:
         what = f"not UTF-8: byte {error.start} cannot be read"
         raise HarnessError(what, where=str(file), hint="Save the file as UTF-8.") from None
+
+
+def _check_text(prompts: list[str]) -> None:
+    """Refuse bytes of a pipe or an argument that Python could not read: it keeps them halved."""
+    from harness.errors import HarnessError
+
+    for number, text in enumerate(prompts, start=1):
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            hint = "Give text in the encoding of your terminal, or UTF-8 in a file by --file."
+            raise HarnessError(f"prompt {number} is not UTF-8", hint=hint)

@@ -68,3 +68,8 @@ def test_prompts_that_are_not_utf_8_are_one_line_and_exit_code_2(tmp_path):
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert "prompts.txt: not UTF-8: byte 0 cannot be read" in result.output
+    result = CliRunner().invoke(main, [*words[:3], "--prompt", "x\udcff"])
+    assert (result.exit_code, result.output.partition("\n")[0]) == (
+        2,
+        "error: prompt 1 is not UTF-8",
+    )
