@@ -130,6 +130,9 @@ def stage_keys(
             "backend": BACKENDS.get(cell.backend).trained_by,
             "version": VERSIONS["train"],
         }  # fmt: skip
+        if trainer.dataset.classify_by == "head" and _accumulates(cell):
+            # earlier versions multiplied loss and gradients by the accumulation
+            base["head_loss"] = "mean"
     trained = _hash(base)
     served = [trained, cell.serve, cell.backend, _without(task_record(cell.task), UNSEEN_OF_TASK)]
     predict = {
@@ -153,6 +156,12 @@ def stage_keys(
         "version": VERSIONS["measure"],
     }
     return StageKeys(trained, _hash(predict), _hash(measure))
+
+
+def _accumulates(cell: Cell) -> bool:
+    return cell.training.get("gradient_accumulation_steps", 1) != 1 or bool(
+        cell.training.get("auto_find_batch_size")
+    )
 
 
 def _lm_eval_settings(cell: Cell, around: Surroundings) -> dict[str, object]:

@@ -207,6 +207,9 @@ def train_labels(
         data_collator=DataCollatorWithPadding(tokenizer),
         callbacks=telling(tell),
     )
+    # The loss of a head is a mean over its batch, whatever it is passed. Taken for a sum over all
+    # rows of a step, loss and gradients come out multiplied by the batches that are accumulated.
+    trainer.model_accepts_loss_kwargs = False
     try:
         in_float32(model)
         if checkpoints:

@@ -52,6 +52,21 @@ def test_rows_without_padding_have_the_loss_of_padded_ones(text, tmp_path, optio
     )
 
 
+def test_a_step_of_accumulated_batches_trains_a_head_as_one_batch_does(write_suite, tmp_path):
+    path = write_suite(dataset="finance-labels")
+    path.write_text(path.read_text().replace("test: 12}", "test: 12, classify_by: head}"))
+    head = Fixed(path, "finance-labels")
+    logs = [
+        head.train(tmp_path / str(parts), per_device_train_batch_size=ROWS // parts,
+                   gradient_accumulation_steps=parts).log
+        for parts in (1, 3)
+    ]  # fmt: skip
+    for key in ("loss", "grad_norm"):
+        whole, parts = ([record[key] for record in log if key in record] for log in logs)
+        assert len(whole) == 2
+        assert parts == pytest.approx(whole, rel=1e-3)
+
+
 def test_rows_of_similar_length_go_together_where_asked(text, tmp_path):
     options = {"per_device_train_batch_size": 3, "max_steps": 4}
     usual = text.train(tmp_path / "a", **options)
