@@ -168,6 +168,9 @@ def test_reports_are_the_same_bytes_and_escape_a_model_s_answer(write_suite, tmp
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         lines[0]["prediction"] = "<script>alert(1)</script>"
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        result = path.with_name("result.json")  # of a version that did not tie it to its answers
+        old = json.loads(result.read_text()) | {"companions": {}, "schema": 2}
+        result.write_text(json.dumps(old))
     for name in ("r1", "r2"):
         CliRunner().invoke(main, ["report", str(out), "-o", str(tmp_path / name)])
     for name in ("leaderboard.md", "leaderboard.html", "results.json", "results.csv"):

@@ -162,16 +162,20 @@ OTHER = cell(HIGH, row="other--none--x--d")
         (cell(HIGH, generation={"do_sample": True}), cell(HIGH), {}, ("not-comparable", 3)),
         (cell(HIGH, seed=1), cell(HIGH), {}, ("not-comparable", 3)),
         (cell([]), cell([]), {}, ("no-examples", 3)),
-        (cell(HIGH), cell(HIGH), {"metric": "no_such"}, ("no-examples", 3)),
         (
             cell(HIGH, values={"rougeL": float("nan")}), cell(HIGH),
             {"test": "exact", "metric": "rougeL"}, ("not-a-number", 3),
         ),
-        (cell(HIGH), cell(HIGH), {"test": "exact", "metric": "gone"}, ("missing-cell", 3)),
     ],
 )  # fmt: skip
 def test_what_cannot_be_told_is_its_own_outcome_and_never_a_pass(new, old, rule, expected):
     assert outcome(new, old, **rule) == expected
+
+
+@pytest.mark.parametrize("test", ["paired", "exact"])
+def test_a_metric_that_neither_side_has_is_refused_by_its_name(test):
+    with pytest.raises(HarnessError, match='there is no metric "no_such"'):
+        outcome(cell(HIGH), cell(HIGH), test=test, metric="no_such")
 
 
 def test_exact_is_equality_within_a_tolerance_on_the_same_machine():
