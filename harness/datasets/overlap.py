@@ -110,8 +110,14 @@ def repeats_note(train: Sequence[Example], test: Sequence[Example]) -> str | Non
     if not found.exact and found.near < WARN_SHARE * found.tested:
         return None
     repeated = found.exact + found.near
-    prompts = "1 test prompt repeats" if repeated == 1 else f"{repeated} test prompts repeat"
-    return f"{prompts} a training prompt: `group_by` keeps related rows together"
+    verb = "repeats" if repeated == 1 else "repeat"
+    verb = verb if found.exact else f"nearly {verb}"
+    some = f" ({found.near} of them nearly)" if found.exact and found.near else ""
+    prompts = "prompt" if repeated == 1 else "prompts"
+    return (
+        f"{repeated} test {prompts} {verb} a training prompt{some}:"
+        " `group_by` keeps related rows together"
+    )
 
 
 def _compared(train: Sequence[Example], test: Sequence[Example]) -> tuple[list[str], list[str]]:

@@ -146,7 +146,7 @@ def test_test_prompts_that_training_repeats_are_told_before_anything_is_trained(
     )
     found = check_suite(suite(("t.jsonl", "t.csv")), Depth())
     assert found.notes == (
-        "d: 6 training rows, 2 test rows; 2 test prompts repeat a training prompt:"
+        "d: 6 training rows, 2 test rows; 2 test prompts nearly repeat a training prompt:"
         " `group_by` keeps related rows together",
     )
 

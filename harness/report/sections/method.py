@@ -112,11 +112,16 @@ def _environments(board: Leaderboard) -> list[Environment]:
 
 
 def _where(environment: Environment) -> list[str]:
+    """What is recorded of it: another tool's results may record nothing."""
     machine, packages, git = environment.machine, environment.packages, environment.git
-    changed = " with uncommitted changes" if git and git.dirty else ""
-    return [
-        f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
-        f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}.",
-        f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.",
-        f"Git: {git.revision if git else None}{changed}.",
-    ]
+    found = []
+    if machine:
+        found.append(
+            f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
+            f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}."
+        )
+    if packages:
+        found.append(f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.")
+    if git:
+        found.append(f"Git: {git.revision}{' with uncommitted changes' if git.dirty else ''}.")
+    return found or ["Machine, packages and revision are not recorded."]
