@@ -33,7 +33,7 @@ EXIT_CODES = {
     1: "of `check` alone: a regression",
     2: "the input is wrong, a file cannot be read or written, or a package is not installed: the"
     " message says which",
-    3: "of `check`: there is no baseline, or the run cannot be compared with it",
+    3: "of `check`: no baseline was found, or the run cannot be compared with the one found",
     4: "a cell failed, or all of them were skipped; of `run --strict`: a cell was skipped",
     5: "of `doctor` alone: something is broken, or no cell of the suite can run here",
     FAULT: "a fault of the harness: the message names a file to report it with",

@@ -9,7 +9,7 @@ from harness.suite.parts import Part
 
 CRITERIA = (
     "Prefer the answer that is correct and does what was asked. Of two that do, prefer the clearer"
-    " one. Length alone is no merit."
+    " one. A longer answer is not better for its length."
 )
 
 
