@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,8 +44,9 @@ def findings(plan: Plan, steps: Mapping[str, Mapping[str, Any]], on_gpu: bool) -
     yield Finding(AREA, plan.suite.name, state, text, facts=facts)  # type: ignore[arg-type]
     yield from _cannot(plan.decisions, reasons)
     yield from _room(able)
-    yield from _fetching(able)
-    yield from _disk(able, plan.run.directory)
+    sizes = _to_download(able)
+    yield from _fetching(able, sizes)
+    yield from _disk(able, sizes, plan.run.directory)
     if able:
         text = "not known before something has run"
         hint = f"`harness plan {plan.path} --calibrate` runs some cells cut short to tell."
@@ -111,24 +111,25 @@ def _room(able: Sequence[Decision]) -> Iterator[Finding]:
     yield Finding(AREA, "GPU memory", "warn", text, "`nvidia-smi` names what holds the rest.")
 
 
-def _fetching(able: Sequence[Decision]) -> Iterator[Finding]:
-    cards = {d.cell.model.source: d.cell.model for d in able}
-    for source, card in cards.items():
-        if card.weights == "random" or card.is_local or is_cached(source):
-            continue
-        size = _download_gib(card)
+def _to_download(able: Sequence[Decision]) -> dict[str, float | None]:
+    """Hub id → GiB of each checkpoint that is still to be fetched; None: its size is not known."""
+    cards = {d.cell.model.source: d.cell.model for d in able if d.cell.model.is_on_hub}
+    return {source: _download_gib(card) for source, card in cards.items() if not is_cached(source)}
+
+
+def _fetching(able: Sequence[Decision], sizes: Mapping[str, float | None]) -> Iterator[Finding]:
+    for source, size in sizes.items():
         text = f"{source}: about {size:.1f} GiB" if size else f"{source}: size not known"
         facts = {"source": source, "gib": size}
         yield Finding(AREA, "to download", "note", text, facts=facts)
-    names = Counter(_far_data(d.cell) for d in able)
-    for name in names:
+    for name in dict.fromkeys(_far_data(d.cell) for d in able):
         if name and not is_data_cached(name):
             yield Finding(AREA, "to download", "note", f"data set {name}", facts={"source": name})
 
 
 def _far_data(cell: Cell) -> str | None:
-    far = source_of(cell.dataset, Path(cell.base_folder)).needs_network
-    return (cell.dataset.source or cell.dataset.name) if far else None
+    source = source_of(cell.dataset, Path(cell.base_folder))
+    return source.name if source.needs_network else None
 
 
 def _download_gib(card: ModelCard) -> float | None:
@@ -137,17 +138,14 @@ def _download_gib(card: ModelCard) -> float | None:
     return None if shape is None else shape.parameters * dtype_bytes(card.dtype) / 2**30
 
 
-def _disk(able: Sequence[Decision], directory: Path) -> Iterator[Finding]:
+def _disk(
+    able: Sequence[Decision], sizes: Mapping[str, float | None], directory: Path
+) -> Iterator[Finding]:
     if not able:
         return
     adapters = sum(d.memory.parts["adapter"] for d in able if d.memory) / 1024
-    cards = {d.cell.model.source: d.cell.model for d in able}
-    sizes = [
-        _download_gib(card) or 0.0
-        for source, card in cards.items()
-        if card.weights != "random" and not card.is_local and not is_cached(source)
-    ]
-    needed, free = adapters + sum(sizes) + len(able) * ANSWERS_MIB / 1024, free_gib(directory)
+    fetched = sum(size or 0.0 for size in sizes.values())
+    needed, free = adapters + fetched + len(able) * ANSWERS_MIB / 1024, free_gib(directory)
     text = f"about {needed:.1f} GiB for adapters, answers and downloads; {free:.1f} GiB free"
     facts = {"needed_gib": round(needed, 2), "free_gib": round(free, 1)}
     state = "ok" if needed < free else "fail"

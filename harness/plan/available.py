@@ -86,8 +86,7 @@ def fetching_reason(cell: Cell) -> str | None:
     card = cell.model
     if card.endpoint is not None and (reason := missing_key(card.endpoint)):
         return f"{card.name}: {reason}"
-    is_here = card.weights == "random" or card.is_local or card.is_served
-    if not is_here and (reason := _not_on_hub(card)):
+    if card.is_on_hub and (reason := _not_on_hub(card)):
         return reason
     source = source_of(cell.dataset, Path(cell.base_folder))
     far, name = source.needs_network, source.name

@@ -120,6 +120,11 @@ class ModelCard(Part):
         """Whether a server answers for it."""
         return self.endpoint is not None
 
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether its weights are fetched from the hub: they are no files here, and are needed."""
+        return not (self.weights == "random" or self.is_local or self.is_served)
+
 
 def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     """The card with a local source made absolute: a path under ``folder``, or a hub id kept."""

@@ -8,6 +8,7 @@ import sys
 import tomllib
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from harness.cli import main
@@ -85,6 +86,19 @@ def test_what_of_a_suite_cannot_run_is_said_with_its_reason(write_suite, monkeyp
     assert (found[0].state, found[0].text) == ("warn", "2 of 4 cells can run here")
     assert "2 cells of tiny-qwen2: nf4 on cpu does not work here: no kernel" in found[1].text
     assert [each.name for each in found[2:]] == ["disk", "time"]
+
+
+def test_a_served_model_is_not_to_be_downloaded(write_suite):
+    from harness.api.suites import plan
+    from harness.doctor import suite as of_suite
+
+    suite = yaml.safe_load(write_suite().read_text())
+    endpoint = {"base_url": "http://127.0.0.1:9/v1", "model": "some/thing"}
+    suite["matrix"]["model"] = [{"name": "far", "endpoint": endpoint}]
+    made = plan(write_suite(yaml.safe_dump(suite)))
+    found = list(of_suite.findings(made, {}, False))
+    assert (found[0].state, found[0].facts["can_run"]) == ("ok", 1)
+    assert [each.name for each in found[1:]] == ["disk", "time"]
 
 
 def test_a_suite_with_a_problem_is_a_finding_and_a_missing_one_is_wrong_input(
