@@ -72,9 +72,7 @@ def unwritable(place: Path) -> str | None:
     """Why nothing can be written to ``place`` (or made there); None if it can."""
     if place.is_symlink() and not place.exists():
         return "is a link that leads nowhere"
-    there = place
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    there = _nearest(place)
     if not there.is_dir():
         return f"{there} is no folder"
     try:
@@ -82,6 +80,13 @@ def unwritable(place: Path) -> str | None:
             return None
     except OSError as error:
         return f"cannot be written to: {error.strerror or error}"
+
+
+def _nearest(place: Path) -> Path:
+    """``place``, or the nearest folder above it that is there."""
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
 
 
 def _size(place: Path) -> tuple[int, bool]:
@@ -113,10 +118,8 @@ def _disk(name: str, folder: Path) -> Finding:
 
 def free_gib(folder: Path) -> float:
     """Free disk where ``folder`` is, or will be, in GiB."""
-    there = folder.absolute()  # not `resolve`, which fails on links that lead in a circle
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    return shutil.disk_usage(there).free / 2**30
+    # not `resolve`, which fails on links that lead in a circle
+    return shutil.disk_usage(_nearest(folder.absolute())).free / 2**30
 
 
 def _tools() -> Iterator[Finding]:
