@@ -15,6 +15,7 @@ from harness.analysis.pairs import Comparison, Pair
 from harness.api.arguments import RunLike, StrPath, run_of
 from harness.api.cells import one_cell
 from harness.api.running import execute
+from harness.api.suites import ignore
 from harness.errors import HarnessError
 from harness.extras import need
 from harness.plan.cell import Cell, evaluated
@@ -33,10 +34,6 @@ __all__ = ["export"]
 
 SCORES = "scores"
 """The run directory of the exported cell, within the export's folder."""
-
-
-def _ignore(_: Event) -> None:
-    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def export(
     dtype: str | None = None,
     gguf_type: GgufType | None = None,
     score: bool = False,
-    on_event: Callable[[Event], None] = _ignore,
+    on_event: Callable[[Event], None] = ignore,
 ) -> Export:
     """Write the model of a cell of ``run`` for another engine, and score what was written.
 
