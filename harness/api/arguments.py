@@ -39,6 +39,21 @@ def run_of(run: RunLike) -> Run:
     return load_run(run)
 
 
+def is_packed(run: RunLike) -> bool:
+    """Whether ``run`` is the file that `harness pack` wrote, and no directory."""
+    return not isinstance(run, Run) and Path(run).is_file()
+
+
+def refuse_packed(run: RunLike, what: str, hint: str) -> None:
+    """Refuse a packed ``run``, which holds no adapters and takes no files.
+
+    Raises:
+        HarnessError: it is one: ``what``, with ``hint``.
+    """
+    if is_packed(run):
+        raise HarnessError(what, where=str(run), hint=hint)
+
+
 def listed(runs: RunLike | Sequence[RunLike]) -> list[RunLike]:
     """``runs`` as a list: one run is a list of one."""
     found = [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)

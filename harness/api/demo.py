@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.api.arguments import RunLike, StrPath, run_of
-from harness.errors import HarnessError
+from harness.api.arguments import RunLike, StrPath, refuse_packed, run_of
 from harness.extras import need
 from harness.results.result import CellResult, Run
 
@@ -77,9 +76,7 @@ def export_demo(
 
 def _own_directory(run: RunLike) -> Run:
     """The run, which must not be packed: that has no adapter, and no place for votes."""
-    if not isinstance(run, Run) and Path(run).is_file():
-        hint = "Give the run's own directory."
-        raise HarnessError("a packed run has no adapters", where=str(run), hint=hint)
+    refuse_packed(run, "a packed run has no adapters", "Give the run's own directory.")
     return run_of(run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.api.arguments import RunLike, StrPath, run_of
+from harness.api.arguments import RunLike, StrPath, refuse_packed, run_of
 from harness.errors import HarnessError
 from harness.results.locking import locked
 from harness.results.paths import RunPaths
@@ -97,9 +97,8 @@ def judge_sample(
 
 
 def _own_run(run: RunLike) -> Run:
-    if not isinstance(run, Run) and Path(run).is_file():
-        hint = "Give the run's own directory: the verdicts are written into it."
-        raise HarnessError("a packed run cannot be judged", where=str(run), hint=hint)
+    hint = "Give the run's own directory: the verdicts are written into it."
+    refuse_packed(run, "a packed run cannot be judged", hint)
     read = run_of(run)
     if not read.has_texts or read.homes:
         hint = "Give the directory of one run, as `harness run` wrote it."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.api.arguments import RunLike, StrPath, listed, run_of
+from harness.api.arguments import RunLike, StrPath, is_packed, listed, run_of
 from harness.api.runs import leaderboard
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
@@ -138,7 +138,7 @@ def _trackers(report_to: str | Sequence[str], runs: Sequence[RunLike]) -> tuple[
             raise HarnessError(reason)
     if names:
         (first, *more) = runs
-        if more or (not isinstance(first, Run) and Path(first).is_file()):
+        if more or is_packed(first):
             hint = "What a tracker knows of a run is noted in the run's directory."
             raise HarnessError("trackers take one run, in its own directory", hint=hint)
     return names

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness.api.arguments import RunLike, run_of
+from harness.api.arguments import RunLike, refuse_packed, run_of
 from harness.api.reports import Report, report
 from harness.errors import HarnessError
 from harness.results.locking import locked
-from harness.results.result import Run
 from harness.scoring.rescoring import Rescored, rescore
 
 
@@ -34,9 +32,8 @@ def score(run: RunLike, *, metric_code: bool = False) -> Scored:
         HarnessError: predictions are missing, damaged or fewer than their result counted, or a
             metric is code that was not allowed; nothing is written then.
     """
-    if not isinstance(run, Run) and Path(run).is_file():
-        hint = "Give the run's own directory: the new scores are written into it."
-        raise HarnessError("a packed run cannot be scored again", where=str(run), hint=hint)
+    hint = "Give the run's own directory: the new scores are written into it."
+    refuse_packed(run, "a packed run cannot be scored again", hint)
     found = run_of(run)
     if not found.has_texts:
         what = "a run without texts cannot be scored again"

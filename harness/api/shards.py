@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.api.arguments import StrPath, load_run
+from harness.api.arguments import StrPath, load_run, refuse_packed
 from harness.api.running import Outcome
-from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.shards import join
 
@@ -28,9 +27,8 @@ def merge(output: StrPath, runs: Sequence[StrPath]) -> Outcome:
 
     load_plugins()
     for run in runs:
-        if Path(run).is_file():
-            hint = "Give the directory that `harness run --shard` wrote."
-            raise HarnessError("a packed run cannot be merged", where=str(run), hint=hint)
+        hint = "Give the directory that `harness run --shard` wrote."
+        refuse_packed(run, "a packed run cannot be merged", hint)
     target = Path(output)
     counts = join([Path(run) for run in runs], target)
     board = build_leaderboard(load_run(target))
