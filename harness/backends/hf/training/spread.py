@@ -51,6 +51,7 @@ class Spread:
     tell: TellStep | None = None
     """Gets each record of the log when it is there."""
     _told: int = field(init=False, default=0)
+    """Bytes of the log of which `tell` has heard."""
 
     @property
     def folder(self) -> Path:
@@ -138,12 +139,13 @@ class Spread:
         place = self.folder / STEPS
         if self.tell is None or not place.is_file():
             return
-        lines = place.read_text(encoding="utf-8").splitlines(keepends=True)
-        for line in lines[self._told :]:
-            if not line.endswith("\n"):
-                return  # it is being written
-            self._told += 1
-            self.tell(json.loads(line))
+        with place.open("rb") as file:
+            file.seek(self._told)  # a log grows for hours, and is looked at ten times a second
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # it is being written
+                self._told += len(line)
+                self.tell(json.loads(line))
 
     def _cause(self, processes: Sequence[subprocess.Popen[bytes]]) -> Exception:
         """Why the training failed: a process that was killed, else the first that says so."""

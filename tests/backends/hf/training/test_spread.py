@@ -15,7 +15,8 @@ from torch.utils.data import BatchSampler
 
 from harness.backends.base import Alone
 from harness.backends.hf.backend import open_backend
-from harness.backends.hf.training.spread import Failure, rows_repeated
+from harness.backends.hf.training.rank import STEPS
+from harness.backends.hf.training.spread import Failure, Spread, rows_repeated
 from harness.datasets.splits import load_splits
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import cell_record
@@ -192,3 +193,20 @@ def test_rows_that_accelerate_repeats_are_counted(rows, size, devices):
         for row in batch
     ]
     assert len(dealt) - rows == rows_repeated(rows, size * devices)
+
+
+def test_a_record_of_the_log_is_told_once_and_not_before_it_is_whole(tmp_path):
+    told = []
+    spread = Spread(None, CellPaths(tmp_path), None, lambda _: 0.0, told.append)
+    spread.folder.mkdir(parents=True)
+    with (spread.folder / STEPS).open("w", encoding="utf-8") as file:
+        for text, wanted in (
+            ('{"step": 1}\n{"st', [1]),
+            ('ep": 2}', [1]),
+            ("\n", [1, 2]),
+            ("", [1, 2]),
+        ):
+            file.write(text)
+            file.flush()
+            spread._pass_on()
+            assert [record["step"] for record in told] == wanted
