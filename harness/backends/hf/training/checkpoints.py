@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from transformers import PreTrainedModel
 
 from harness.datasets.file_hash import file_digest
-from harness.results.paths import sync, write_json
+from harness.results.paths import settle, sync, write_json
 
 SEAL = "seal.json"
 LIBRARIES = ("accelerate", "bitsandbytes", "numpy", "peft", "torch", "transformers", "trl")
@@ -138,10 +138,8 @@ class Checkpoints:
             sums: What TRL has summed since it logged last.
         """
         files = [path for path in sorted(place.rglob("*")) if path.is_file()]
-        for (
-            path
-        ) in files:  # on the disk before the seal is, or a power cut leaves a seal of nothing
-            sync(path)
+        # on the disk before the seal is, or a power cut leaves a seal of nothing
+        settle(place.iterdir())
         seal = Seal(
             self.inputs, versions(), engine, reason, step, self.seconds + seconds,
             self.resumed_at(), dict(sums or {}),
@@ -184,8 +182,8 @@ class Checkpoints:
             raise ValueError(f"{SEAL} is damaged") from None
         if seal.inputs != self.inputs:
             raise ValueError("it is of other settings, data or weights")
-        if seal.versions != versions():
-            before = {k: v for k, v in seal.versions.items() if versions().get(k) != v}
+        if seal.versions != (now := versions()):
+            before = {k: v for k, v in seal.versions.items() if now.get(k) != v}
             names = ", ".join(f"{name} {before[name]}" for name in before) or "other libraries"
             raise ValueError(f"it was written by {names}")
         for name, expected in seal.files.items():
