@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry plugins extras
+errors registry plugins extras parent_death
 statistics metrics trackers
 suite
 datasets endpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import pickle
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import HarnessError
+from harness.parent_death import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
-PR_SET_PDEATHSIG = 1
 THREADS = Path("/proc/self/task")
 """A folder for each thread of this process, those of libraries in C among them."""
 
@@ -97,10 +96,9 @@ def _work(
     function: Callable[[T], R], things: Sequence[T], share: range, pipe: Connection, parent: int
 ) -> None:
     """In a worker: ``function`` of its share, each result or the first error sent back."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent ends it
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Ctrl-C reaches the whole group; the parent ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     if os.getppid() != parent:  # it was gone before the kernel was asked to say so
         os._exit(1)
     for number in share:

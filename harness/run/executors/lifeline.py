@@ -3,18 +3,16 @@
 The run may be killed while a worker is stopped for another's measurement. A stopped process reads
 no pipe and handles no signal, so somebody else has to end it. The chain is: the run ends, so the
 pipe that keeps the fork server alive closes; the server kills what it forked, removes the folder of
-its socket and ends; and if it was killed itself, the kernel kills its workers (`PR_SET_PDEATHSIG`).
+its socket and ends; and if it was killed itself, the kernel kills its workers (`end_with_parent`).
 """
 
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import select
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,13 +23,13 @@ from pathlib import Path
 
 import psutil
 
+from harness.parent_death import end_with_parent
 from harness.run.executors import stopping
 
 PREFIX = "harness-workers-"
 """Of the temporary folder of a run's sockets; the number of its process follows."""
 FOLDER = "HARNESS_WORKERS_FOLDER"
 """The environment variable in which the fork server finds that folder."""
-PR_SET_PDEATHSIG = 1
 LONGEST_PLACE, SHORT_PLACE = 50, "/tmp"
 """The path of a socket may have 107 bytes (sun_path of unix(7)); clusters set TMPDIR to long ones,
 and our folder and multiprocessing's name of the socket need 50."""
@@ -105,8 +103,7 @@ def _end_family(server: int, folder: str | None) -> None:
 
 def follow_parent(pipe: Connection) -> None:
     """Make this worker end when the fork server does, and when the run does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     _let_server_end()
     poll = select.poll()
     poll.register(pipe.fileno(), 0)  # no events: only that the other end is gone is told

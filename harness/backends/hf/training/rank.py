@@ -7,7 +7,6 @@ the others write nothing but why they failed.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -15,7 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from harness.parent_death import end_with_parent
+
 SPEC, OUTCOME, STEPS = "spec.json", "outcome.json", "steps.jsonl"
 """Files in the folder of a training: what to train, what came of it, the log while it grows."""
 
@@ -57,8 +57,7 @@ def _end_with_worker() -> None:
     not see before it goes on.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run ends us
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     threading.Thread(target=_wait_for_end, daemon=True, name="lifeline").start()
 
 
