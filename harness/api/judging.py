@@ -46,7 +46,7 @@ def judge(run: RunLike, *, suite: StrPath | None = None) -> JudgeOutcome:
     """
     from harness.api.reports import report
     from harness.judging.labels import Labels, labels_of_votes, read_labels
-    from harness.judging.verdicts import cases_of, judge_run
+    from harness.judging.verdicts import cases_of, judge_cases
     from harness.results.judgements import write_judgements
     from harness.results.votes import read_votes
 
@@ -59,7 +59,7 @@ def judge(run: RunLike, *, suite: StrPath | None = None) -> JudgeOutcome:
         if settings.labels:
             labels = read_labels(folder / settings.labels, cases)
         voted = labels_of_votes(read_votes(read.directory), cases)
-        judged = judge_run(read, settings, labels=[*labels.verdicts, *voted])
+        judged = judge_cases(cases, settings, labels=[*labels.verdicts, *voted])
         write_judgements(read.directory, judged.found, judged.words)
         page = report(read.directory).page
     record = judged.found.record

@@ -46,13 +46,14 @@ class Case:
     pair: Pair
 
 
-def judge_run(run: Run, judge: Judge, *, labels: Sequence[HumanVerdict] = ()) -> Judged:
-    """The verdicts of ``judge`` on the answers of ``run``.
+def judge_cases(
+    cases: Sequence[Case], judge: Judge, *, labels: Sequence[HumanVerdict] = ()
+) -> Judged:
+    """The verdicts of ``judge`` on ``cases``.
 
     Raises:
-        HarnessError: no cell has a reference, or the judge does not answer the first question.
+        HarnessError: the judge does not answer the first question.
     """
-    cases = cases_of(run, judge)
     asker = Asker(judge.endpoint)
     settings = sampling({"max_new_tokens": judge.max_tokens}, judge.endpoint, seed=0)
     asked = [case for case in cases if not case.blank.is_same]
@@ -65,12 +66,12 @@ def judge_run(run: Run, judge: Judge, *, labels: Sequence[HumanVerdict] = ()) ->
         for swapped in (False, True)
     ]
     replies = asker.ask_each(questions, concurrency=judge.endpoint.concurrency or CONCURRENCY)
-    both = iter(zip(replies[::2], replies[1::2], strict=True))
+    both = list(zip(replies[::2], replies[1::2], strict=True))
+    said = iter(both)
     verdicts = [
-        case.blank if case.blank.is_same else _judged(case.blank, *next(both)) for case in cases
+        case.blank if case.blank.is_same else _judged(case.blank, *next(said)) for case in cases
     ]
-    pairs = zip(asked, replies[::2], replies[1::2], strict=True)
-    words = [_words(case.blank, *said) for case, *said in pairs]
+    words = [_words(case.blank, *pair) for case, pair in zip(asked, both, strict=True)]
     record = _record(judge, asker, verdicts, labels)
     return Judged(Judgements(record, tuple(verdicts)), words)
 
@@ -82,8 +83,12 @@ def cases_of(run: Run, judge: Judge) -> list[Case]:
         HarnessError: no cell has a reference.
     """
     found = []
-    for first, second in matches(run, judge.against):
-        ours, theirs = by_id(run.predictions(first)), by_id(run.predictions(second))
+    compared = matches(run, judge.against)
+    # one reference may stand beside many cells: it is read once
+    references = {first.key: first for first, _ in compared}
+    records = {key: by_id(run.predictions(cell)) for key, cell in references.items()}
+    for first, second in compared:
+        ours, theirs = records[first.key], by_id(run.predictions(second))
         shared = [i for i in ours if i in theirs and _same_example(ours[i], theirs[i])]
         for i in shared[: judge.examples]:
             pair = _pair(ours[i], theirs[i], judge)

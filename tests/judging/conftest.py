@@ -10,7 +10,7 @@ from model_server import model_server
 
 from harness.analysis.judged import JudgedRun, judged_run
 from harness.backends.base import Alone
-from harness.judging.verdicts import judge_run
+from harness.judging.verdicts import cases_of, judge_cases
 from harness.plan.machine import environment, machine
 from harness.plan.plan import make_plan, write_plan
 from harness.report.sections.judged import judged as section
@@ -90,7 +90,8 @@ def judged(judged_suite):
 
     def judge(directory, *, labels=(), **changes):
         path = judged_suite(**changes) if changes else directory / "suite.yaml"
-        found = judge_run(load_run(directory), load_suite(path).judge, labels=labels)
+        settings = load_suite(path).judge
+        found = judge_cases(cases_of(load_run(directory), settings), settings, labels=labels)
         write_judgements(directory, found.found, found.words)
         return section_of(directory)
 
