@@ -18,12 +18,11 @@ from harness.errors import HarnessError
 from harness.judging.verdicts import Case
 from harness.results.judgements import HumanVerdict, Side
 from harness.results.paths import written
+from harness.results.text import csv_cell
 from harness.results.votes import Vote
 
 COLUMNS = ("pair", "question", "answer_A", "answer_B", "verdict")
 WORDS = {"a": "A", "b": "B", "tie": "tie"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would compute; an apostrophe before it keeps it a text."""
 
 
 class Labels(NamedTuple):
@@ -55,12 +54,10 @@ def _csv_text(cases: Iterable[Case]) -> str:
     for case in cases:
         pair = case.pair
         answers = (pair.second, pair.first) if _is_swapped(case) else (pair.first, pair.second)
-        rows.writerow([_pair_id(case), *map(_as_text, (pair.question, *answers)), ""])
+        # line ends of Windows are no control characters to spell out to a reader
+        shown = (csv_cell(part.replace("\r\n", "\n")) for part in (pair.question, *answers))
+        rows.writerow([_pair_id(case), *shown, ""])
     return text.getvalue()
-
-
-def _as_text(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def read_labels(path: Path, cases: Sequence[Case]) -> Labels:

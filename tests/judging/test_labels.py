@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -9,7 +10,7 @@ from model_server import question_of
 
 import harness
 from harness.errors import HarnessError
-from harness.judging.labels import _as_text, labels_of_votes, read_labels
+from harness.judging.labels import labels_of_votes, read_labels, write_sample
 from harness.judging.verdicts import cases_of
 from harness.results.result import load_run
 from harness.results.votes import Vote
@@ -132,9 +133,22 @@ def test_a_file_that_people_may_have_filled_in_is_kept(sample):
     assert path.read_text() == before
 
 
-def test_a_spreadsheet_computes_nothing(sample):
-    assert _as_text("=1+1") == "'=1+1"
-    assert _as_text("1+1") == "1+1"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=1+1", "'=1+1"), ("\t=1+1", "'\t=1+1"), ("\uff1d1+1", "'\uff1d1+1"), ("1+1", "1+1"),
+        ("\x1b[31mred", "\\u001b[31mred"), ("half \ud83d", "half \\ud83d"), ("a\r\nb", "a\nb"),
+    ],
+)  # fmt: skip
+def test_a_spreadsheet_computes_nothing_and_a_terminal_obeys_nothing(sample, tmp_path, text, shown):
+    directory, _, _ = sample
+    case, *_ = cases_of(load_run(directory), load_suite(directory / "suite.yaml").judge)
+    path = tmp_path / "again.csv"
+    asked = replace(case, pair=case.pair._replace(question=text, first=text, second=text))
+    asked = replace(asked, blank=replace(case.blank, second_answer="another"))
+    assert write_sample(path, [asked], 1) == 1
+    (row,) = csv.DictReader(path.open(encoding="utf-8", newline=""))
+    assert [row["question"], row["answer_A"], row["answer_B"]] == [shown] * 3
 
 
 def vote(first, second, asked, choice, **changes):
