@@ -13,7 +13,7 @@ from harness.backends.base import Answers, Asking, BackendResult, Device
 from harness.backends.prompting import asked, messages, render
 from harness.datasets.example import Example
 from harness.endpoint.asking import Asker, Question
-from harness.endpoint.chat import Reply, sampling
+from harness.endpoint.chat import Reply, sampling, server_name
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths
@@ -69,15 +69,11 @@ class ServedBackend:
     def _facts(self, bodies: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """What was asked, how, and what the server said of itself; for the result."""
         tally, client = self._asker.tally, self._asker.client
-        servers = [
-            {"model": model, "system_fingerprint": fingerprint, "answers": count}
-            for (model, fingerprint), count in tally.servers.most_common()
-        ]
         return {
             "model": self._asker.endpoint.model,
             "path": self._path,
             "settings": {k: v for k, v in bodies[0].items() if k not in ("messages", "prompt")},
-            "servers": servers,
+            "servers": tally.server_records,
             "finish_reasons": dict(tally.finished),
             "asked": tally.asked,
             "from_cache": tally.cached,
@@ -95,7 +91,7 @@ class ServedBackend:
         notes = list(tally.notes)
         if len(tally.servers) > 1:
             names = ", ".join(
-                f"{' '.join(filter(None, server)) or 'unnamed'} ({count})"
+                f"{server_name(*server) or 'unnamed'} ({count})"
                 for server, count in tally.servers.most_common()
             )
             notes.append(f"answers come from {len(tally.servers)} servers: {names}")

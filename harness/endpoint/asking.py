@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.endpoint.answer_cache import AnswerCache, default_path, is_switched_off, key_of
-from harness.endpoint.chat import Reply
+from harness.endpoint.chat import Reply, server_name
 from harness.endpoint.client import Asked, Client
 from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
@@ -74,6 +74,14 @@ class Tally:
         self.finished[reply.finish_reason] += 1
         self.prompt_tokens += reply.prompt_tokens or 0
         self.new_tokens += reply.new_tokens or 0
+
+    @property
+    def server_records(self) -> list[dict[str, str | int]]:
+        """`servers` as plain JSON values, those with most answers first."""
+        return [
+            {"model": model, "system_fingerprint": fingerprint, "answers": count}
+            for (model, fingerprint), count in self.servers.most_common()
+        ]
 
     @property
     def median_seconds(self) -> float | None:
@@ -276,7 +284,7 @@ class Collect:
 def _difference(then: Reply, now: Reply) -> str | None:
     """How the server's answer of ``now`` shows that it is another server; None if it does not."""
     if then.server != now.server:
-        was, is_ = (" ".join(filter(None, reply.server)) or "nothing" for reply in (then, now))
+        was, is_ = (server_name(*reply.server) or "nothing" for reply in (then, now))
         return f'the server was "{was}" and is "{is_}"'
     if then.text != now.text:
         return "the server answers a question otherwise than it did, under the same name"

@@ -105,6 +105,11 @@ class Reply(BaseModel):
         return self.model, self.fingerprint
 
 
+def server_name(model: str, fingerprint: str) -> str:
+    """What a server says it is, as one text; empty where it says nothing."""
+    return " ".join(filter(None, (model, fingerprint)))
+
+
 def read_reply(content: object) -> Reply:
     """The answer in a server's JSON.
 

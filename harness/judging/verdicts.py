@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.endpoint.asking import Asker, Question, Tally
+from harness.endpoint.asking import Asker, Question
 from harness.endpoint.chat import Reply, sampling
 from harness.errors import HarnessError
 from harness.judging.matching import matches
@@ -154,7 +154,7 @@ def _record(
     settings["endpoint"] = judge.endpoint.identity
     return JudgeRecord(
         settings=settings,
-        servers=_servers(tally),
+        servers=tally.server_records,
         asked=tally.asked,
         from_cache=tally.cached,
         retries=asker.client.retries,
@@ -166,13 +166,6 @@ def _record(
         notes=list(tally.notes),
         labels=list(labels),
     )
-
-
-def _servers(tally: Tally) -> list[dict[str, str | int]]:
-    return [
-        {"model": model, "system_fingerprint": fingerprint, "answers": count}
-        for (model, fingerprint), count in tally.servers.most_common()
-    ]
 
 
 def _failures(verdicts: Sequence[Judgement]) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.analysis.judged import JudgedRow, JudgedRun, judged_run
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.wording import brief
+from harness.endpoint.chat import server_name
 from harness.report.section import MISSING, Section
 from harness.results.judgements import JudgeRecord
 
@@ -56,7 +57,7 @@ def _row(row: JudgedRow) -> tuple[str, ...]:
 def _who(record: JudgeRecord) -> str:
     name = (record.settings.get("endpoint") or {}).get("model", "unknown")
     said = ", ".join(
-        " ".join(filter(None, (str(s["model"]), str(s["system_fingerprint"])))) or "nothing"
+        server_name(str(s["model"]), str(s["system_fingerprint"])) or "nothing"
         for s in record.servers
     )
     criteria = " ".join(str(record.settings.get("criteria", "")).split())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
+from harness.endpoint.chat import server_name
 from harness.report.section import MISSING, Section, number
 
 COLUMNS = (
@@ -32,7 +33,7 @@ def served(board: Leaderboard) -> Section:
 
 def _row(facts: Mapping[str, Any]) -> tuple[str, ...]:
     servers = [
-        " ".join(filter(None, (each["model"], each["system_fingerprint"]))) or "nothing"
+        server_name(each["model"], each["system_fingerprint"]) or "nothing"
         for each in facts["servers"]
     ]
     ends = ", ".join(f"{count} {end}" for end, count in sorted(facts["finish_reasons"].items()))
