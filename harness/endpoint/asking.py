@@ -158,7 +158,9 @@ class Asker:
         cache = asked.cache
         found: dict[int, Reply] = {}
         if cache is not None:
-            stored = {k: reply for k, key in self._keys(asked).items() if (reply := cache.get(key))}
+            stored = {
+                k: reply for k in asked.questions if (reply := cache.get(self._key(asked, k)))
+            }
             found = self._believed(asked, stored, errors)
         missing = [k for k in asked.questions if k not in found and k not in errors.found]
         found |= self._live(asked, missing, errors)
@@ -168,9 +170,9 @@ class Asker:
             self.tally.add(reply)
         return found
 
-    def _keys(self, asked: _Round) -> dict[int, str]:
-        model, repeat = self.endpoint.model, asked.repeat
-        return {k: key_of(model, q.path, q.body, repeat=repeat) for k, q in asked.questions.items()}
+    def _key(self, asked: _Round, number: int) -> str:
+        question = asked.questions[number]
+        return key_of(self.endpoint.model, question.path, question.body, repeat=asked.repeat)
 
     def _believed(
         self, asked: _Round, stored: dict[int, Reply], errors: Errors
@@ -198,7 +200,6 @@ class Asker:
 
     def _live(self, asked: _Round, wanted: Sequence[int], errors: Errors) -> dict[int, Reply]:
         """Question number → its reply from the server, kept as soon as it is there."""
-        keys = self._keys(asked)
 
         def one(k: int) -> Asked | None:
             question = asked.questions[k]
@@ -209,7 +210,7 @@ class Asker:
                 return None
             errors.answered()
             if asked.cache is not None:  # now, not at the end: a run that is killed loses nothing
-                asked.cache.put(keys[k], found.reply)
+                asked.cache.put(self._key(asked, k), found.reply)
             return found
 
         with ThreadPoolExecutor(max(1, min(asked.concurrency, len(wanted)))) as pool:
