@@ -7,10 +7,10 @@ no guarantee (SECURITY.md).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Literal, NamedTuple
 
+from harness.datasets.example import digest
 from harness.metrics.reading.reasoning import split_reasoning
 
 Side = Literal["A", "B", "tie"]
@@ -64,8 +64,7 @@ def _mark(pair: Pair) -> str:
     The same both ways round, and each time: a random one would make every question a new one for
     the cache.
     """
-    text = "\x1f".join(["judge", pair.question, *sorted((pair.first, pair.second))])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest("judge", pair.question, *sorted((pair.first, pair.second)))
 
 
 def read_verdict(text: str) -> Side | None:
