@@ -14,7 +14,7 @@ from typing import Literal
 from harness.analysis.family import ALPHA
 from harness.analysis.pairs import pair_name
 from harness.results.result import CellResult, Run
-from harness.results.votes import Choice, Vote, read_votes
+from harness.results.votes import Vote, read_votes, turned
 from harness.statistics import Interval, holm, mid_p_mcnemar, wilson
 from harness.suite.schema import AXES
 
@@ -121,12 +121,9 @@ def count_votes(run: Run) -> VoteTable:
 
 def _turned(vote: Vote) -> Vote:
     """``vote`` with its two sides exchanged."""
-    choice: Choice = vote.choice
-    if choice in ("first", "second"):
-        choice = "second" if choice == "first" else "first"
     return replace(
         vote, first=vote.second, second=vote.first, first_answer=vote.second_answer,
-        second_answer=vote.first_answer, choice=choice,
+        second_answer=vote.first_answer, choice=turned(vote.choice),
         left="second" if vote.left == "first" else "first",
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from harness.demo.models import Answer, Pair
 from harness.results.result import CellResult
-from harness.results.votes import Choice, Side, Vote
+from harness.results.votes import Choice, Side, Vote, turned
 
 BUTTONS = ("A is better", "B is better", "Tie", "Both are bad")
 """As they stand below the answers, A on the left."""
@@ -47,8 +47,6 @@ class Round:
     def vote(self, button: str) -> Vote:
         """What pressing ``button`` says of the two variants."""
         choice = _OF_LEFT[button]
-        if choice in ("first", "second") and self.left == "second":
-            choice = "second" if choice == "first" else "first"
         return Vote(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             question=self.question,
@@ -57,7 +55,7 @@ class Round:
             second=self.second.key,
             first_answer=self.answers.first.text,
             second_answer=self.answers.second.text,
-            choice=choice,
+            choice=choice if self.left == "first" else turned(choice),
             blind=self.blind,
             left=self.left,
         )

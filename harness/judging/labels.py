@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from harness.datasets.example import digest
 from harness.errors import HarnessError
-from harness.judging.verdicts import Case
-from harness.results.judgements import HumanVerdict, Side
+from harness.judging.verdicts import Case, side_of
+from harness.results.judgements import HumanVerdict
 from harness.results.paths import written
 from harness.results.text import csv_cell
-from harness.results.votes import Vote
+from harness.results.votes import Vote, turned
 
 COLUMNS = ("pair", "question", "answer_A", "answer_B", "verdict")
 WORDS = {"a": "A", "b": "B", "tie": "tie"}
@@ -81,7 +81,7 @@ def read_labels(path: Path, cases: Sequence[Case]) -> Labels:
             unknown += 1
             continue
         blank = case.blank
-        verdict = _side(WORDS[said.lower()], swapped=_is_swapped(case))
+        verdict = side_of(WORDS[said.lower()], swapped=_is_swapped(case))
         found.append(HumanVerdict(blank.first, blank.second, blank.id, verdict))
     return Labels(found, unknown)
 
@@ -98,17 +98,13 @@ def labels_of_votes(votes: Iterable[Vote], cases: Sequence[Case]) -> list[HumanV
         if not vote.blind or vote.example is None:
             continue
         sides = [(vote.first, vote.first_answer), (vote.second, vote.second_answer)]
-        choice: Side = vote.choice if vote.choice in ("first", "second") else "tie"
-        for (one, other), verdict in ((sides, choice), (sides[::-1], _OTHER[choice])):
+        for (one, other), choice in ((sides, vote.choice), (sides[::-1], turned(vote.choice))):
             key = (one[0], other[0], vote.example)
             blank = known.get(key)
             answers = (digest(one[1]), digest(other[1]))
             if blank and answers == (blank.first_answer, blank.second_answer):
-                found[key] = HumanVerdict(*key, verdict)
+                found[key] = HumanVerdict(*key, "tie" if choice == "both bad" else choice)
     return list(found.values())
-
-
-_OTHER: dict[Side, Side] = {"first": "second", "second": "first", "tie": "tie"}
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -151,9 +147,3 @@ def _pair_id(case: Case) -> str:
 
 def _is_swapped(case: Case) -> bool:
     return int(_pair_id(case)[-1], 16) % 2 == 1
-
-
-def _side(said: str, *, swapped: bool) -> Side:
-    if said == "tie":
-        return "tie"
-    return "first" if (said == "A") != swapped else "second"

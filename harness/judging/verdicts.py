@@ -119,21 +119,26 @@ def _pair(first: Prediction, second: Prediction, judge: Judge) -> Pair:
 def _judged(
     blank: Judgement, forward: Reply | HarnessError, backward: Reply | HarnessError
 ) -> Judgement:
-    (one, why), (other, why_other) = _read(forward, "first"), _read(backward, "second")
+    one, why = _read(forward, swapped=False)
+    other, why_other = _read(backward, swapped=True)
     return replace(blank, forward=one, backward=other, failure=why or why_other)
 
 
-def _read(reply: Reply | HarnessError, shown_first: Side) -> tuple[Side | None, str | None]:
+def _read(reply: Reply | HarnessError, *, swapped: bool) -> tuple[Side | None, str | None]:
     """The verdict of one order, or why there is none."""
     if isinstance(reply, HarnessError):
         return None, "error"
     found = read_verdict(reply.text)
     if found is None:
         return None, "cut" if reply.finish_reason == "length" else "no verdict"
-    if found == "tie":
-        return "tie", None
-    other: Side = "second" if shown_first == "first" else "first"
-    return (shown_first if found == "A" else other), None
+    return side_of(found, swapped=swapped), None
+
+
+def side_of(said: str, *, swapped: bool) -> Side:
+    """The side that a verdict on A and B means; if ``swapped``, the second answer was A."""
+    if said == "tie":
+        return "tie"
+    return "first" if (said == "A") != swapped else "second"
 
 
 def _words(

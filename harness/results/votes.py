@@ -50,6 +50,14 @@ class Vote:
     schema: int = 1
 
 
+_TURNED: dict[Choice, Choice] = {"first": "second", "second": "first"}
+
+
+def turned(choice: Choice) -> Choice:
+    """``choice`` where the two variants change places; what prefers neither stays."""
+    return _TURNED.get(choice, choice)
+
+
 def append_vote(directory: Path, vote: Vote) -> None:
     """Add ``vote`` to the votes of the run in ``directory``; it is on the disk when this returns.
 
