@@ -150,7 +150,7 @@ class _Check:
         yield from self._tiny()
 
     def _where(self, place: list[str | int]) -> str:
-        return f"{self.file.where(place)}: {'.'.join(map(str, place))}: "
+        return f"{self.file.place(place)}: "
 
     def _problem(self, place: list[str | int], error: HarnessError) -> str:
         where = self._where(place)

@@ -28,9 +28,9 @@ def gate_problems(suite: Suite, file: YamlFile) -> list[str]:
     problems = []
     for number, rule in enumerate(suite.gate.rules):
         if rule.metric not in known:
-            place: list[str | int] = ["gate", "rules", number, "metric"]
+            place = file.place(["gate", "rules", number, "metric"])
             what = f'there is no metric "{rule.metric}". {did_you_mean(rule.metric, known)}'
-            problems.append(f"{file.where(place)}: {'.'.join(map(str, place))}: {what}")
+            problems.append(f"{place}: {what}")
     return problems
 
 

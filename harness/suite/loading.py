@@ -94,8 +94,7 @@ def _option_problems(suite: Suite, file: YamlFile) -> list[str]:
         found = [*_key_problems(block), *contradictions(block.kind, {**under, **block.options})]
         for key, text in found:
             if key in block.options:
-                place = [*block.place, key]
-                problems.append(f"{file.where(place)}: {'.'.join(map(str, place))}: {text}")
+                problems.append(f"{file.place([*block.place, key])}: {text}")
     return problems
 
 

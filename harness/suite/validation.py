@@ -76,7 +76,7 @@ def _path(error: Mapping[str, Any]) -> list[str | int]:
 
 def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -> str:
     path = _path(error)
-    place = f"{file.where(path)}: {'.'.join(map(str, path)) or 'file'}"
+    place = file.place(path)
     if error["type"] == "extra_forbidden":
         known = _fields_at(model, path[:-1])
         return f'{place}: unknown key "{path[-1]}". {did_you_mean(str(path[-1]), known)}'

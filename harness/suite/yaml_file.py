@@ -108,6 +108,10 @@ class YamlFile:
         """``file:line`` of the node at ``keys``."""
         return f"{self.path}:{self.line(keys)}"
 
+    def place(self, keys: Sequence[str | int]) -> str:
+        """``file:line: a.b.c`` of the node at ``keys``, as a problem of it begins."""
+        return f"{self.where(keys)}: {'.'.join(map(str, keys)) or 'file'}"
+
 
 @dataclass(frozen=True)
 class _Child:
