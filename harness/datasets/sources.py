@@ -91,6 +91,15 @@ def entry_of_test(entry: DatasetEntry) -> DatasetEntry | None:
     return entry.model_copy(update=changes)
 
 
+def sources_of(entry: DatasetEntry, folder: Path) -> list[DatasetSource]:
+    """The source of the training rows, and that of the test rows where they have one of their own.
+
+    Raises:
+        HarnessError: as `source_of`.
+    """
+    return [source_of(each, folder) for each in (entry, entry_of_test(entry)) if each is not None]
+
+
 def read_source(entry: DatasetEntry, folder: Path) -> Table:
     """Every raw row of ``entry``, each with its place."""
     rows = source_of(entry, folder).rows(entry)

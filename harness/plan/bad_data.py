@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.datasets.sources import entry_of_test, source_of
+from harness.datasets.sources import sources_of
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError, SuiteError
 from harness.plan.cell import Cell
@@ -21,9 +21,7 @@ def refuse_bad_data(cells: Sequence[Cell], path: Path) -> None:
     problems: list[str] = []
     for cell in entries.values():
         folder = Path(cell.base_folder)
-        test = entry_of_test(cell.dataset)
-        sources = [source_of(entry, folder) for entry in (cell.dataset, test) if entry]
-        if any(source.needs_network for source in sources):
+        if any(source.needs_network for source in sources_of(cell.dataset, folder)):
             continue
         try:
             prepare(cell.dataset, folder)

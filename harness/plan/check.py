@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.datasets.sources import entry_of_test, source_of
+from harness.datasets.sources import source_of, sources_of
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError, SkipCell, SuiteError
 from harness.plan.adapter_source import adapter_config, base_notes, unpinned
@@ -187,9 +187,7 @@ class _Check:
                     yield self._problem(["matrix", "adapter", number, "source"], error)
 
     def _dataset(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
-        source = source_of(entry, self.folder)
-        test = entry_of_test(entry)
-        sources = [source, *([source_of(test, self.folder)] if test else [])]
+        sources = sources_of(entry, self.folder)
         yield from self._metrics(entry, place)
         if trained := self._trained_on(entry):
             what = f"the set only tests, and {', '.join(trained)} would be trained on it"
