@@ -178,9 +178,7 @@ class _Check:
     def _bases(self) -> Iterator[str]:
         """Adapters that were trained on another model than one that they are paired with."""
         for number, name in enumerate(axis_names(self.suite.matrix.adapter)):
-            for card in self.cards.values() if name in self.trained else ():
-                if self._excluded(model=card.name, adapter=name):
-                    continue
+            for card in self._paired(name) if name in self.trained else ():
                 try:
                     base_notes(self.trained[name], card, name)
                 except HarnessError as error:
@@ -260,11 +258,9 @@ class _Check:
             if not isinstance(entry, AdapterEntry) or not entry.config.get("target_modules"):
                 continue
             targets = entry.config["target_modules"]
-            for card in self.cards.values():
+            for card in self._paired(entry.name):
                 names = layer_names(architecture_of(card))
-                if names is None or self._excluded(model=card.name, adapter=entry.name):
-                    continue
-                if error := target_error(targets, names, card.name):
+                if names is not None and (error := target_error(targets, names, card.name)):
                     place: list[str | int] = ["matrix", "adapter", number, "config"]
                     yield self._problem([*place, "target_modules"], error)
 
@@ -275,6 +271,11 @@ class _Check:
                 for name in named(block.options["report_to"]):
                     if name in TRACKERS and (reason := missing_reason(name)):
                         yield self._problem([*block.place, "report_to"], HarnessError(reason))
+
+    def _paired(self, adapter: str) -> list[ModelCard]:
+        """The models that ``adapter`` is trained or put on."""
+        cards = self.cards.values()
+        return [c for c in cards if not self._excluded(model=c.name, adapter=adapter)]
 
     def _excluded(self, **pair: str) -> bool:
         """Whether a rule of `exclude` takes out every cell of the pair of names, by axis."""
