@@ -21,6 +21,7 @@ from harness.plan.trainer import refuse_served_task, trainer_of
 from harness.registry import did_you_mean
 from harness.suite.endpoint import SERVED
 from harness.suite.model_card import ModelCard, find_model_card, model_folders, resolve_source
+from harness.suite.parts import OVERRIDES
 from harness.suite.schema import (
     AXES,
     BASE,
@@ -36,12 +37,7 @@ from harness.suite.schema import (
 from harness.trackers.names import named
 
 DEFAULT_TRAINING: Options = {"num_train_epochs": 1, "learning_rate": 2e-4, "loss_on": "answer"}
-
-
 DEFAULT_GENERATION: Options = {"max_new_tokens": 128, "do_sample": False}
-
-
-OVERRIDES = ("training", "evaluation", "generation")
 
 
 def expand(suite: Suite, path: Path, *, backend: str = "hf") -> list[Cell]:
@@ -125,7 +121,7 @@ class _Resolver:
             quantization_config=quantization_config(quantization),
             adapter=point["adapter"],
             adapter_config=adapter_config(adapter, self.path),
-            dataset=dataset.model_copy(update={key: {} for key in OVERRIDES}),
+            dataset=dataset.without_overrides(),
             seed=None if adapter is None else point["seed"],
             training={} if adapter is None else {**DEFAULT_TRAINING, **merged["training"]},
             task=resolve_task(
@@ -138,7 +134,7 @@ class _Resolver:
             base_folder=str(folder),
             backend=self.backend,
             serve="attached" if adapter is None else adapter.serve,
-            trained_on=trainer and trainer.model_copy(update={key: {} for key in OVERRIDES}),
+            trained_on=trainer and trainer.without_overrides(),
             report_to=report_to,
         )
         return with_devices(cell, str(self.path))
@@ -149,7 +145,7 @@ class _Resolver:
         merged = self._merged([dataset, self._entry("model", point)], card, point)
         cell = served_cell(
             card,
-            dataset.model_copy(update={key: {} for key in OVERRIDES}),
+            dataset.without_overrides(),
             self._evaluation(merged["evaluation"]),
             generation={**DEFAULT_GENERATION, **merged["generation"]},
             suite=self.path,

@@ -13,6 +13,7 @@ from harness.registry import did_you_mean
 from harness.suite import options as passthrough
 from harness.suite.gate_metrics import gate_problems
 from harness.suite.options import contradictions, key_problems
+from harness.suite.parts import OVERRIDES
 from harness.suite.repair import STAND_IN, repaired
 from harness.suite.schema import (
     AXES,
@@ -26,9 +27,6 @@ from harness.suite.schema import (
     axis_names,
 )
 from harness.suite.yaml_file import YamlFile, read_yaml
-
-OVERRIDES = ("training", "evaluation", "generation")
-"""Blocks of settings that an entry of `include` may hold."""
 
 
 def load_suite(path: Path) -> Suite:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Options = dict[str, Any]
+OVERRIDES = ("training", "evaluation", "generation")
+"""Blocks of settings by which an entry of an axis, or of `include`, overrides the suite's."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed as NumPy takes it, which `transformers.set_seed` passes it on to."""
 
@@ -34,3 +36,7 @@ class Entry(Part):
     """Evaluation keys that override the suite's for cells of this entry."""
     generation: Options = Field(default_factory=dict)
     """Generation keys that override the suite's for cells of this entry."""
+
+    def without_overrides(self) -> Self:
+        """The entry once a cell's own settings hold its overrides."""
+        return self.model_copy(update={key: {} for key in OVERRIDES})
