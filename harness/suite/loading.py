@@ -168,20 +168,17 @@ def _exclude_problems(suite: Suite, file: YamlFile) -> list[str]:
     for number, entry in enumerate(suite.exclude):
         for axis, value in entry.items():
             if axis in AXES and value not in names[axis] and value is not None:
-                where = file.where(["exclude", number, axis])
+                place = file.place(["exclude", number, axis])
                 hint = did_you_mean(str(value), [str(name) for name in names[axis]])
-                problems.append(
-                    f'{where}: exclude.{number}.{axis}: "{value}" is not on the axis. {hint}'
-                )
+                problems.append(f'{place}: "{value}" is not on the axis. {hint}')
     for block in ("include", "exclude"):
         allowed = {*AXES, *(OVERRIDES if block == "include" else ())}
         for number, entry in enumerate(getattr(suite, block)):
             for key in entry:
+                place = file.place([block, number, key])
                 if key in OVERRIDES and not isinstance(entry[key], dict):
-                    where = file.where([block, number, key])
-                    problems.append(f"{where}: {block}.{number}.{key}: expected keys and values")
+                    problems.append(f"{place}: expected keys and values")
                 if key not in allowed:
-                    where = file.where([block, number, key])
                     hint = did_you_mean(key, allowed)
-                    problems.append(f'{where}: {block}.{number}.{key}: unknown key "{key}". {hint}')
+                    problems.append(f'{place}: unknown key "{key}". {hint}')
     return problems
