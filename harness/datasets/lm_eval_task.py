@@ -24,14 +24,12 @@ from harness.datasets.lm_eval_yaml import (
     draws_from_its_own_questions,
     hub_data,
     metrics_of,
+    primary_of,
     refuse_unfit,
 )
 from harness.errors import HarnessError, SkipCell
 from harness.extras import need
 from harness.suite.dataset_entry import DatasetEntry
-
-PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
-"""Metrics that can be a task's primary one, the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,7 @@ class TaskDescription:
     @property
     def primary_metric(self) -> str:
         """The metric that rows are ordered by unless a suite names another."""
-        by_metric = {name.partition(",")[0]: name for name in reversed(self.metrics)}
-        return next((by_metric[m] for m in PREFERRED if m in by_metric), self.metrics[0])
+        return primary_of(self.metrics)
 
     @property
     def content(self) -> str:

@@ -24,7 +24,9 @@ AGGREGATIONS = {
     "perplexity": "perplexity", "word_perplexity": "weighted_perplexity",
     "byte_perplexity": "weighted_perplexity", "bits_per_byte": "bits_per_byte",
 }  # fmt: skip
-"""Metric → its aggregation where the YAML names none; of all others the mean, or no likelihood."""
+"""Metric → its aggregation where nothing names one; of all others the mean, or no likelihood."""
+PREFERRED = ("acc_norm", "exact_match", "acc", "f1", "em", "nll")
+"""Metrics that can be a task's primary one, the first that is there."""
 
 
 class Member(NamedTuple):
@@ -75,6 +77,12 @@ def metrics_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     if any(each in LIKELIHOODS for each in aggregations):
         found.append("nll")
     return tuple(dict.fromkeys(found))
+
+
+def primary_of(names: Sequence[str]) -> str:
+    """The metric of ``names``, each with or without a filter, that rows are compared by."""
+    by_metric = {name.partition(",")[0]: name for name in reversed(names)}
+    return next((by_metric[metric] for metric in PREFERRED if metric in by_metric), names[0])
 
 
 def draws_from_its_own_questions(config: Mapping[str, Any], shots: int | None) -> bool:

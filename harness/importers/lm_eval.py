@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.example import digest
-from harness.datasets.lm_eval_task import PREFERRED
+from harness.datasets.lm_eval_yaml import AGGREGATIONS, primary_of
 from harness.errors import HarnessError
 from harness.importers.foreign import mapping, parsed_json, rows, text_in, word
 from harness.importers.imported import Imported, plain
-from harness.importers.lm_eval_values import KNOWN, Scored, values_of
+from harness.importers.lm_eval_values import Scored, values_of
 from harness.metrics.prediction import Prediction
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:+-]+)\.jsonl\Z")
@@ -150,7 +150,7 @@ def _cell(log: _Log, quantization: str) -> Imported:
     return Imported(
         **axes,
         dataset=plain(log.dataset),
-        primary_metric=_primary([value.metric for value in values]),
+        primary_metric=primary_of([value.metric for value in values]),
         source=log.path,
         values=tuple(values),
         records=scored,
@@ -183,7 +183,7 @@ def collect_scores(
 def _numbers(sample: Mapping[str, Any]) -> Iterable[str]:
     """Logs before 0.4.8 have no `metrics`: every number that is no identity is one."""
     numbers = [k for k, v in sample.items() if isinstance(v, int | float) and k not in _NO_METRIC]
-    return [*numbers, *(k for k in KNOWN if isinstance(sample.get(k), list))]
+    return [*numbers, *(k for k in AGGREGATIONS if isinstance(sample.get(k), list))]
 
 
 def record_of(sample: Mapping[str, Any]) -> Prediction:
@@ -225,11 +225,6 @@ def _answer(responses: Any) -> str:
     except (TypeError, ValueError):
         return str(responses[0])
     return f"choice {scores.index(max(scores))}" if scores else str(responses[0])
-
-
-def _primary(names: Sequence[str]) -> str:
-    by_metric = {name.partition(",")[0]: name for name in reversed(names)}
-    return next((by_metric[metric] for metric in PREFERRED if metric in by_metric), names[0])
 
 
 def _axes(log: _Log) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from harness.datasets.lm_eval_yaml import AGGREGATIONS
 from harness.importers.foreign import is_number, mapping, rows
 from harness.metrics.prediction import Prediction
 from harness.results.result import Value
@@ -20,11 +21,6 @@ from harness.scoring.aggregation import mean_value
 
 NLL = "nll"
 """Per example, in nats: what perplexities are computed from. Lower is better."""
-KNOWN = {
-    "perplexity": "perplexity", "word_perplexity": "weighted_perplexity",
-    "byte_perplexity": "weighted_perplexity", "bits_per_byte": "bits_per_byte",
-}  # fmt: skip
-"""Aggregation by the metric's name, where no results file says it."""
 DIRECTIONS = {
     "acc": True, "acc_norm": True, "acc_mutual_info": True, "exact_match": True, "em": True,
     "f1": True, "mcc": True, "bleu": True, "chrf": True, "ter": False, "perplexity": False,
@@ -100,7 +96,7 @@ class _Metric(NamedTuple):
     def aggregation(self) -> str:
         """How the values of all documents become the task's; `mean` where nothing else is known."""
         given = self.settings.get("aggregation")
-        return str(given or KNOWN.get(self.plain, "mean"))
+        return str(given or AGGREGATIONS.get(self.plain, "mean"))
 
     @property
     def higher_is_better(self) -> bool | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import HarnessError
+from harness.importers.foreign import mapping
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.results.paths import folder_name, json_text, write_text
@@ -97,11 +98,6 @@ def _config(cell: CellResult) -> dict[str, object]:
     if not cell.is_baseline:
         arguments["peft"] = cell.adapter
     return {"model": "hf", "model_args": arguments, "batch_size": cell.evaluation("batch_size")}
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """``value`` where it has keys, else nothing."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def _tool_samples(
