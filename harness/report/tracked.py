@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from harness.analysis.decision import decisions
@@ -70,8 +70,13 @@ def track(board: Leaderboard, names: Sequence[str], *, report: Path) -> list[str
 
 
 def _told(paths: RunPaths) -> dict[str, dict[str, object]]:
+    return _noted(paths.trackers / SUMMARY)
+
+
+def _noted(path: Path) -> dict[str, Any]:
+    """What ``path`` holds for each tracker."""
     try:
-        found = read_json(paths.trackers / SUMMARY)
+        found = read_json(path)
     except (OSError, ValueError):
         return {}  # nobody was told, or the note is damaged: telling again costs seconds
     return found if isinstance(found, dict) else {}
@@ -108,11 +113,7 @@ def _handle(run: Run, cell: CellResult, name: str) -> Handle | None:
 
 
 def _handles(paths: CellPaths) -> dict[str, Handle]:
-    try:
-        found = read_json(paths.tracking)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return _noted(paths.tracking)
 
 
 def _run_of(run: Run, cell: CellResult) -> TrackedRun:
