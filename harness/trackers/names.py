@@ -1,11 +1,11 @@
-"""The trackers that `training.report_to` names, and the package that each of them needs."""
+"""The trackers that `training.report_to` names; each needs the package of its name."""
 
 from __future__ import annotations
 
 from harness.extras import how, is_installed
 
-TRACKERS = {name: name for name in ("tensorboard", "mlflow", "wandb", "trackio")}
-"""What a suite writes → the module that is imported."""
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
+"""What a suite writes, which is also the module that is imported."""
 OFF = "none"
 """How transformers writes that nothing is reported."""
 KIND = "|".join([*(f"={name}" for name in [*TRACKERS, OFF]), "list", "none"])
