@@ -95,8 +95,8 @@ def _records(
     seen: Counter[str] = Counter()
     found = []
     for row in data:
-        prompt, reference, prediction = (_text(row.get(fields[field])) for field in COLUMNS)
-        identity = digest(prompt, reference) if id_column is None else _text(row.get(id_column))
+        prompt, reference, prediction = (str(row.get(fields[field])) for field in COLUMNS)
+        identity = digest(prompt, reference) if id_column is None else str(row.get(id_column))
         seen[identity] += 1
         number = seen[identity]  # the same question twice is two examples
         record: Prediction = {
@@ -120,7 +120,3 @@ def _records(
         }
         found.append(record)
     return found
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(value)
