@@ -17,6 +17,7 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server gets every Ctrl-C of the terminal, too
