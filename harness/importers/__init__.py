@@ -14,8 +14,8 @@ from harness.errors import HarnessError
 from harness.importers import answers, lm_eval, mlflow_runs, peft_comparison
 from harness.importers.answer_rows import Reading
 from harness.importers.imported import Imported, write_run
+from harness.importers.mlflow_place import recognises as is_mlflow
 from harness.importers.mlflow_runs import MlflowReading, MlflowRuns
-from harness.importers.mlflow_runs import recognises as is_mlflow
 from harness.suite.schema import BASE
 
 __all__ = [

@@ -12,9 +12,7 @@ and the run that sums up the others is left out.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.extras import need
 from harness.importers.imported import Imported, plain
+from harness.importers.mlflow_place import SCHEME, Place, files_allowed, place_of
 from harness.importers.mlflow_table import scored_table
 from harness.metrics.registry import find
 from harness.registry import did_you_mean
@@ -30,14 +29,10 @@ from harness.results.result import Value, value_of
 from harness.suite.schema import BASE
 from harness.trackers.scalars import RESULT
 
-SCHEME = "mlflow:"
-"""What a source on a server begins with; the name of an experiment or the id of a run follows."""
 AXES = ("model", "quantization", "adapter", "dataset", "seed")
 """Axes that `columns` may map to a parameter."""
 FIELDS = (*AXES, "id", "prompt", "reference", "prediction")
 """What `columns` may name: axes, and fields of a table of examples."""
-ALLOW_FILES = "MLFLOW_ALLOW_FILE_STORE"
-"""Without it MLflow 3 opens no folder of plain files."""
 STAGES = ("eval_", "eval/", "test_", "test/")
 """What transformers puts before the names of metrics of an evaluation."""
 UNPAIRED = (
@@ -66,16 +61,6 @@ class MlflowRuns:
     notes: list[str] = field(default_factory=list)
 
 
-def recognises(source: str | Path) -> bool:
-    """Whether ``source`` is `mlflow:NAME`, or a folder of MLflow: a store, an experiment, a run."""
-    text, path = str(source), Path(source)
-    if text.startswith(SCHEME):
-        return True
-    if not path.is_dir():
-        return False
-    return (path / "meta.yaml").is_file() or any(path.glob("*/meta.yaml"))
-
-
 def read(sources: Sequence[str | Path], reading: MlflowReading) -> MlflowRuns:
     """The runs of ``sources``.
 
@@ -90,7 +75,7 @@ def read(sources: Sequence[str | Path], reading: MlflowReading) -> MlflowRuns:
     from mlflow.exceptions import MlflowException
 
     found = MlflowRuns()
-    with _files_allowed():
+    with files_allowed():
         for source in sources:
             try:
                 _read(str(source), reading, found)
@@ -102,19 +87,8 @@ def read(sources: Sequence[str | Path], reading: MlflowReading) -> MlflowRuns:
     return found
 
 
-@contextmanager
-def _files_allowed() -> Iterator[None]:
-    before = os.environ.get(ALLOW_FILES)
-    os.environ.setdefault(ALLOW_FILES, "true")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[ALLOW_FILES]
-
-
 def _read(source: str, reading: MlflowReading, found: MlflowRuns) -> None:
-    place = _place(source)
+    place = place_of(source)
     left_out = 0
     for run in place.runs():
         if "harness.summary" in run.data.tags:
@@ -130,75 +104,7 @@ def _read(source: str, reading: MlflowReading, found: MlflowRuns) -> None:
         found.notes.append(f"{source}: {bare} of {len(found.cells)} runs: {UNPAIRED}")
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A store, and which of its runs are meant."""
-
-    source: str
-    client: Any
-    experiments: Mapping[str, str]
-    """Experiment id → its name."""
-    run_id: str | None = None
-
-    def runs(self) -> Iterator[Any]:
-        """The runs, oldest first."""
-        if self.run_id:
-            yield self.client.get_run(self.run_id)
-            return
-        page = None
-        while True:
-            part = self.client.search_runs(
-                list(self.experiments), order_by=["start_time ASC"], page_token=page
-            )
-            yield from part
-            page = part.token
-            if not page:
-                return
-
-
-def _place(source: str) -> _Place:
-    from mlflow import MlflowClient
-
-    if not source.startswith(SCHEME):
-        return _folder(Path(source))
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        hint = "Set it to the server's address; a folder of files is given by its path."
-        raise HarnessError("MLFLOW_TRACKING_URI is not set", where=source, hint=hint)
-    client = MlflowClient(uri)
-    name = source.removeprefix(SCHEME)
-    there = {e.experiment_id: e.name for e in client.search_experiments()}
-    named = {i: n for i, n in there.items() if name in (i, n)}
-    if named:
-        return _Place(source, client, named)
-    try:
-        run = client.get_run(name)
-    except Exception:  # which error an unknown id gives depends on the store
-        raise HarnessError(
-            f'no experiment and no run "{name}"', where=source,
-            hint=did_you_mean(name, there.values()),
-        ) from None  # fmt: skip
-    experiment = run.info.experiment_id
-    return _Place(source, client, {experiment: there.get(experiment, experiment)}, name)
-
-
-def _folder(path: Path) -> _Place:
-    """The store that ``path`` is, or that it is an experiment or a run of."""
-    from mlflow import MlflowClient
-
-    path = path.resolve()
-    is_run = (path / "params").is_dir() or (path / "metrics").is_dir()
-    root = path if not (path / "meta.yaml").is_file() else path.parents[1 if is_run else 0]
-    client = MlflowClient(root.as_uri())
-    there = {e.experiment_id: e.name for e in client.search_experiments()}
-    if root == path:
-        return _Place(str(path), client, there)
-    experiment = path.parent.name if is_run else path.name
-    named = {experiment: there.get(experiment, experiment)}
-    return _Place(str(path), client, named, path.name if is_run else None)
-
-
-def _cell(run: Any, place: _Place, reading: MlflowReading) -> Imported:
+def _cell(run: Any, place: Place, reading: MlflowReading) -> Imported:
     where = f"{place.source}: run {run.info.run_name} ({run.info.run_id})"
     params, metrics = dict(run.data.params), dict(run.data.metrics)
     shared: dict[str, Any] = {
@@ -227,7 +133,7 @@ def _cell(run: Any, place: _Place, reading: MlflowReading) -> Imported:
     )
 
 
-def _axes(run: Any, place: _Place, reading: MlflowReading, *, where: str) -> dict[str, Any]:
+def _axes(run: Any, place: Place, reading: MlflowReading, *, where: str) -> dict[str, Any]:
     params = run.data.params
     found: dict[str, str] = {}
     for axis in AXES:
