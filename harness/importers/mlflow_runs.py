@@ -89,6 +89,7 @@ def read(sources: Sequence[str | Path], reading: MlflowReading) -> MlflowRuns:
 
 def _read(source: str, reading: MlflowReading, found: MlflowRuns) -> None:
     place = place_of(source)
+    cells: list[Imported] = []
     left_out = 0
     for run in place.runs():
         if "harness.summary" in run.data.tags:
@@ -96,12 +97,13 @@ def _read(source: str, reading: MlflowReading, found: MlflowRuns) -> None:
         if not run.data.metrics and run.info.status == "FINISHED":
             left_out += 1  # a parent of others, or one that only holds files
             continue
-        found.cells.append(_cell(run, place, reading))
+        cells.append(_cell(run, place, reading))
+    found.cells += cells
     if left_out:
         found.notes.append(f"{source}: {left_out} finished runs without a metric were left out")
-    bare = sum(1 for cell in found.cells if cell.warnings)
+    bare = sum(1 for cell in cells if cell.warnings)
     if bare:
-        found.notes.append(f"{source}: {bare} of {len(found.cells)} runs: {UNPAIRED}")
+        found.notes.append(f"{source}: {bare} of {len(cells)} runs: {UNPAIRED}")
 
 
 def _cell(run: Any, place: Place, reading: MlflowReading) -> Imported:

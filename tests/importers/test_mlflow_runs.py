@@ -117,6 +117,17 @@ def test_an_experiment_of_a_server_is_named(store, tmp_path, monkeypatch):
     assert 'Did you mean "tuning"?' in wrong.output
 
 
+def test_what_is_said_of_a_source_counts_its_own_runs(store, tmp_path):
+    one = add(store, "base", {"model": "m"}, {"eval_loss": 2.0})
+    other = add(store, "other", {"model": "m"}, {"eval_loss": 1.0})
+    (experiment,) = {p.parent for p in (tmp_path / "mlruns").glob(f"*/{one}")}
+    sources = (experiment / one, experiment / other)
+    done = imported(*sources, "-o", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    for source in sources:
+        assert f"{source}: 1 of 1 runs: " in done.output.replace("\n", " ")
+
+
 def test_a_run_that_has_not_finished_is_a_failed_cell(store, tmp_path):
     add(store, "base", {"model": "m"}, {"eval_loss": 2.0})
     add(store, "lost", {"model": "m"}, {"loss": 2.0}, status="KILLED")
