@@ -6,7 +6,6 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from harness.results.paths import folder_name, read_json, write_json, write_text
 from harness.results.result import CellResult, Run
 from harness.run.adapter_card import is_full
 from harness.run.answer import saved_adapter
+from harness.sharing.folder import check_new, copy_files
 from harness.suite.prompt_styles import TEMPLATES
 
 HERE = Path(__file__).parent / "space"
@@ -63,8 +63,7 @@ def export_app(
     """
     for result in pair:
         _check_exportable(run, result)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HarnessError("the folder is not empty", where=str(folder), hint="Give another one.")
+    check_new(folder)
     offered = _questions(run, pair, questions)  # before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     called = names(pair)
@@ -131,10 +130,8 @@ def _copy_adapter(run: Run, result: CellResult, folder: Path) -> str | None:
     place = Path("adapters") / folder_name([result.adapter, f"s{result.seed}"])
     target = folder / place
     target.mkdir(parents=True)
-    for path in sorted(source.iterdir()):
-        # the tokenizer is the base's own; other files are nobody's business
-        if path.is_file() and any(fnmatchcase(path.name, p) for p in (CONFIG, "adapter_*")):
-            shutil.copyfile(path, target / path.name)
+    # the tokenizer is the base's own; other files are nobody's business
+    copy_files(source, target, (CONFIG, "adapter_*"))
     base = result.provenance.cell["model"]
     if Path(str(base["source"])).is_absolute():  # a folder's name is nobody's business either
         config = read_json(target / CONFIG)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.analysis.leaderboard import build_leaderboard
@@ -17,6 +15,7 @@ from harness.results.result import CellResult, Run
 from harness.run.adapter_card import is_full
 from harness.run.answer import saved_adapter
 from harness.sharing.card import Subject, model_card
+from harness.sharing.folder import check_new, copy_files
 
 SHARED = (
     CONFIG, "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json",
@@ -49,14 +48,9 @@ def write_draft(run: Run, result: CellResult, repository: str, folder: Path) -> 
     """
     _check_shareable(result)
     adapter = saved_adapter(run.paths(result))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HarnessError("the folder is not empty", where=str(folder), hint="Give another one.")
-    folder.mkdir(parents=True, exist_ok=True)
-    found = sorted(path for path in adapter.iterdir() if path.is_file())
-    taken = [p for p in found if any(fnmatchcase(p.name, pattern) for pattern in SHARED)]
-    for path in taken:
-        shutil.copyfile(path, folder / path.name)
-    kept = sorted({p.name for p in adapter.iterdir()} - {p.name for p in taken} - {CARD})
+    check_new(folder)
+    taken = copy_files(adapter, folder, SHARED)
+    kept = sorted({p.name for p in adapter.iterdir()} - taken - {CARD})
     base, notes = _base(result, folder)
     suite = RunPaths(run.directory).suite
     if suite.is_file():

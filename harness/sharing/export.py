@@ -18,6 +18,7 @@ from harness.results.paths import read_json, write_json, write_text
 from harness.results.result import CellResult, Run
 from harness.run.answer import saved_adapter
 from harness.sharing.draft import SHARED
+from harness.sharing.folder import check_new, copy_files
 from harness.sharing.ollama import chat_prompt, modelfile, style_prompt
 from harness.sharing.vllm import GENERATION, generation_config, merging_reason, serve_command
 
@@ -72,8 +73,7 @@ def export_cell(run: Run, result: CellResult, target: Target, folder: Path, how:
     cell = _exportable(result)
     paths = run.paths(result)
     adapter = paths.adapter if cell.is_baseline else saved_adapter(paths)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HarnessError("the folder is not empty", where=str(folder), hint="Give another one.")
+    check_new(folder)
     if cell.serve != "attached":  # it was scored as merged into the original weights
         how = replace(how, base="original")
     folder = folder.absolute()
@@ -214,12 +214,7 @@ def _vllm(job: _Job) -> Exported:
 def _beside_base(job: _Job) -> Exported:
     """The adapter alone, for an engine that loads it onto the base."""
     cell, folder = job.cell, job.folder
-    from fnmatch import fnmatchcase
-
-    (folder / "adapter").mkdir(parents=True)
-    for path in job.adapter.iterdir():
-        if path.is_file() and any(fnmatchcase(path.name, pattern) for pattern in SHARED):
-            shutil.copyfile(path, folder / "adapter" / path.name)
+    copy_files(job.adapter, folder / "adapter", SHARED)
     card = cell.model.model_copy(update={"name": f"{cell.model.name}-vllm"})
     source = {"source": str(folder / "adapter")}
     return Exported("vllm", folder, (), (), replace(cell, model=card, adapter_config=source))
