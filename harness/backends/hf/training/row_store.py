@@ -11,10 +11,11 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from filelock import FileLock
@@ -42,6 +43,11 @@ def stored_rows(folder: Path, key: str, make: Callable[[], TrainingRows]) -> Tra
                 shutil.rmtree(place, ignore_errors=True)
                 _store(place, make())
     return TrainingRows(Dataset.load_from_disk(str(place)), read_json(place / "audit.json"))
+
+
+def dataset_of(rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """``rows`` as a data set; stored ones, which are one already, as they are."""
+    return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
 def _is_whole(place: Path) -> bool:
@@ -95,7 +101,7 @@ def _code() -> list[str]:
 def _store(place: Path, rows: TrainingRows) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-    Dataset.from_list(list(rows.rows)).save_to_disk(str(folder))
+    dataset_of(rows.rows).save_to_disk(str(folder))
     write_json(folder / "audit.json", rows.audit)
     write_json(folder / HASHES, {path.name: _hash(path) for path in sorted(folder.iterdir())})
     folder.rename(place)

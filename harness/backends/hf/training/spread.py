@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from datasets import Dataset
 
 from harness.backends.base import TellStep, Training
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.training.rank import OUTCOME, SPEC, STEPS, failure_file
+from harness.backends.hf.training.row_store import dataset_of
 from harness.backends.hf.training.trained import Trained
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_record
@@ -98,9 +98,7 @@ class Spread:
         threads = torch.get_num_threads()
         if not torch.cuda.is_available():  # there each process is a share of the same cores
             threads = max(1, threads // count)
-        rows = self.rows.rows
-        rows = rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
-        rows.save_to_disk(str(self.folder / "rows"))
+        dataset_of(self.rows.rows).save_to_disk(str(self.folder / "rows"))
         spec = {
             "cell": cell_record(self.cell),
             "rows": str((self.folder / "rows").resolve()),

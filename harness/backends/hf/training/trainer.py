@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
     PreTrainedModel,
@@ -29,6 +28,7 @@ from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.evidence import trl_reason
 from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.packing import check_packing
+from harness.backends.hf.training.row_store import dataset_of
 from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trl_run import keeps_sums, run_trainer, telling
@@ -96,7 +96,7 @@ def train_rows(
         if checkpoints and earlier and earlier.engine != "trl":
             checkpoints.begin_anew(f"TRL trains ({reason}), which cannot read it")
         trainer = SFTTrainer(
-            model=model, args=arguments, train_dataset=_dataset(rows),
+            model=model, args=arguments, train_dataset=dataset_of(rows),
             processing_class=tokenizer, callbacks=[*_callbacks(model), *telling(tell)],
             optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
         )  # fmt: skip
@@ -203,7 +203,7 @@ def train_labels(
     trainer = Trainer(
         model=model,
         args=_on_one_device(TrainingArguments(**options)),
-        train_dataset=_dataset(rows.rows),
+        train_dataset=dataset_of(rows.rows),
         data_collator=DataCollatorWithPadding(tokenizer),
         callbacks=telling(tell),
     )
@@ -218,10 +218,6 @@ def train_labels(
         return run_trainer(trainer, model, tokens, "a classification head", checkpoints)
     finally:
         tokenizer.padding_side = "right"  # as it is loaded, saved and asked
-
-
-def _dataset(rows: Sequence[Mapping[str, Any]]) -> Dataset:
-    return rows if isinstance(rows, Dataset) else Dataset.from_list(list(rows))
 
 
 def arguments_of(
