@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness import __version__
 from harness.analysis.cautions import run_cautions
-from harness.analysis.decision import decide
+from harness.analysis.decision import Decision, decide
 from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
@@ -50,12 +50,14 @@ def model_card(board: Leaderboard, subject: Subject) -> str:
     result = subject.result
     table = next(t for t in board.tables if t.dataset == result.dataset)
     row = next(r for r in table.rows if result.key in {cell.key for cell in r.cells})
+    decision = decide(board, table)
     name = subject.repository.rpartition("/")[2]
     lines = [f"# {escaped(name)}", "", _what(subject), ""]
-    lines += ["## Is it better?", "", *_verdict(board, table, row), ""]
+    lines += ["## Is it better?", "", *_verdict(decision, table, row), ""]
     lines += [*_compared(table, row), ""]
     lines += ["## What was measured", "", *value_table(result)]
-    lines += ["## Read this before you rely on it", "", *_doubts(board, table, subject), ""]
+    doubts = [c.text for c in (*decision.cautions, *run_cautions(board))]
+    lines += ["## Read this before you rely on it", "", *_doubts(doubts, subject), ""]
     lines += ["## Use", "", *_usage(subject), "", "## Reproduce", "", *_reproduce(subject), ""]
     lines += settings_block(result)
     return card_metadata(result, source=subject.base, name=name) + "\n".join(lines)
@@ -69,7 +71,7 @@ def _what(subject: Subject) -> str:
     return f"{thing} for {link}, `{escaped(result.adapter)}`. {escaped(training_sentence(result))}"
 
 
-def _verdict(board: Leaderboard, table: Table, row: Row) -> list[str]:
+def _verdict(decision: Decision, table: Table, row: Row) -> list[str]:
     """What the paired difference to the base says, and the report's verdict on the data set."""
     delta = row.deltas.get(table.primary_metric)
     if delta is None:
@@ -78,7 +80,7 @@ def _verdict(board: Leaderboard, table: Table, row: Row) -> list[str]:
     else:
         line = f"**{delta.verdict.capitalize()}**, in {title_of(table.primary_metric)}: "
         line += f"{show_delta(delta)} against its base. {_how_sure(delta)}"
-    headline = escaped(decide(board, table).headline)
+    headline = escaped(decision.headline)
     return [line, "", f"The run's verdict on {escaped(table.dataset)}: {headline}"]
 
 
@@ -107,8 +109,7 @@ def _row(table: Table, row: Row, own: Row) -> tuple[str, ...]:
     return (row.name, mean, *difference, "this one" if row is own else "")
 
 
-def _doubts(board: Leaderboard, table: Table, subject: Subject) -> list[str]:
-    doubts = [c.text for c in (*decide(board, table).cautions, *run_cautions(board))]
+def _doubts(doubts: list[str], subject: Subject) -> list[str]:
     found = [*subject.notes, *doubts, *subject.result.audit.warnings]
     lines = [f"- {escaped(text)}" for text in dict.fromkeys(found)]
     return lines or ["- Nothing speaks against the numbers that the harness looks for."]
