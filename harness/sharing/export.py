@@ -123,9 +123,11 @@ def _exportable(result: CellResult) -> Cell:
 
 
 def _merged(job: _Job) -> Exported:
+    from harness.backends.hf.export.merged import write_merged
+
     cell, folder = job.cell, job.folder
     merged = _merge(job)
-    _write_model(merged, folder)
+    write_merged(merged, folder)
     card = cell.model.model_copy(
         update={
             "name": f"{cell.model.name}-merged", "source": str(folder), "revision": None,
@@ -229,12 +231,6 @@ def _merge(job: _Job) -> Merged:
     from harness.backends.hf.export.merged import merge
 
     return merge(job.cell, job.adapter, base=job.how.base, dtype=job.how.dtype)
-
-
-def _write_model(merged: Merged, folder: Path) -> None:
-    from harness.backends.hf.export.merged import write_merged
-
-    write_merged(merged, folder)
 
 
 def _dtype(merged: Merged) -> str:
