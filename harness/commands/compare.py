@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import say_json
 from harness.commands.numbers import NUMBER
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def compare(
 
     Example: harness compare runs/finance --votes
     """
-    import json
-
     from harness.api.runs import compare as compare_runs
     from harness.results.text import say
 
@@ -65,7 +64,7 @@ def compare(
     asked = [value.strip() for value in (values or "").split(",") if value.strip()]
     found = compare_runs(first, second, axis=axis, values=asked, margin=margin, metrics=metrics)
     if as_json:
-        say(json.dumps(found.records(), indent=1, ensure_ascii=False))
+        say_json(found.records())
         return
     if found.along and not pairs:
         _print_along(found.along, markdown=markdown)
@@ -178,14 +177,12 @@ VOTE_COLUMNS = ("votes", "pair", "win rate [95%]", "won:lost:tied", "p (Holm)", 
 
 def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
     """The votes of ``run``, a row for each pair of variants."""
-    import json
-
     from harness.api.demo import votes
     from harness.results.text import console, say
 
     found = votes(run)
     if as_json:
-        say(json.dumps(found.records(), indent=1, ensure_ascii=False))
+        say_json(found.records())
         return
     rows = [_vote_row(row) for row in found.rows]
     if markdown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import suites as complete_suites
-from harness.results.text import console, printable, say
+from harness.results.text import console, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ INDENT = 5
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The suite's run directory.")
 @click.option("--strict", is_flag=True, help="A cell that cannot run is a failure.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@AS_JSON
 def doctor(suite: Path | None, output: Path | None, strict: bool, as_json: bool) -> None:
     """Check what this machine can do and what a suite lacks.
 
@@ -49,7 +49,7 @@ def doctor(suite: Path | None, output: Path | None, strict: bool, as_json: bool)
 
     found = examine(suite, output=output)
     if as_json:
-        say(json.dumps(found.record, indent=1, ensure_ascii=False))
+        say_json(found.record)
     else:
         _print(found.findings, console())
     sys.exit(found.exit_code(strict=strict))
