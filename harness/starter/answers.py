@@ -70,7 +70,7 @@ def answers_of(looked: Looked, *, kind: Kind | None, ask: Ask | None) -> Answers
     if len(counts) == 1:
         only = next(iter(counts))
         text = f'every row has the answer "{only[:60]}": nothing can be compared'
-        raise HarnessError(text, where=str(looked.path or looked.entry.source))
+        raise HarnessError(text, where=looked.place)
     found = kind or _kind(looked, counts, ask)
     if found == "labels":
         return _labels(looked, counts)
@@ -116,7 +116,7 @@ def _all_numbers(looked: Looked) -> bool:
 
 
 def _labels(looked: Looked, counts: Counter[str]) -> Answers:
-    where = str(looked.path or looked.entry.source)
+    where = looked.place
     twins: dict[str, str] = {}
     for label in counts:
         other = twins.setdefault(same_label(label), label)
@@ -155,7 +155,7 @@ def _numbers(looked: Looked, counts: Counter[str]) -> Answers:
         answers = [example.reference for example in looked.examples]
         wrong = next((a for a in answers if not gold_decimal(a, looked.language)), answers[0])
         text = f'an answer is not one number: "{wrong[:60]}"'
-        raise HarnessError(text, where=str(looked.path or looked.entry.source))
+        raise HarnessError(text, where=looked.place)
     few = _are_few(looked, counts) and len(counts) <= MOST_LABELS
     held = f"`{column}` holds the right number" if column else "every answer holds one number"
     return Answers(

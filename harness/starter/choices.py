@@ -108,12 +108,16 @@ class Training:
     why_epochs: str
 
 
+def tiny_rate(answers: Answers) -> str:
+    """The learning rate of a tiny model."""
+    return "3e-3" if answers.kind == "labels" else "5e-3"
+
+
 def training(rows: int, chosen: Chosen, answers: Answers) -> Training:
     """Epochs by the number of rows; a learning rate for LoRA by the model's kind."""
     if chosen.is_tiny:
         why = "Two passes are enough to see something"
-        rate = "3e-3" if answers.kind == "labels" else "5e-3"
-        return Training(rate, 2, "a model of 2 M parameters needs larger steps", why)
+        return Training(tiny_rate(answers), 2, "a model of 2 M parameters needs larger steps", why)
     epochs = 3 if rows < 2000 else 2 if rows < 20_000 else 1
     why = f"{rows:,} training rows: the fewer, the more passes"
     if chosen.is_encoder:

@@ -78,6 +78,11 @@ class Looked:
         return (self.entry.source or "") in built_in()
 
     @property
+    def place(self) -> str:
+        """What a message names: the file, else the built-in set or the hub id."""
+        return str(self.path or self.entry.source)
+
+    @property
     def repeated(self) -> int:
         """Rows whose prompt another row has too: they must not be in training and test."""
         counts = Counter(example.group for example in self.examples)

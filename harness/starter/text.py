@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.starter.choices import Lengths, lengths, tiny_sides, training
+from harness.starter.choices import Lengths, lengths, tiny_rate, tiny_sides, training
 from harness.starter.dataset_text import dataset_lines
 from harness.starter.draft import Draft
 from harness.starter.model import TINY, Chosen
@@ -187,7 +187,7 @@ def _tiny(draft: Draft) -> Iterator[str]:
         labels=len(draft.answers.labels),
     )
     short = lengths(draft.looked, tiny=True, encoder=False)
-    rate = "3e-3" if draft.answers.kind == "labels" else "5e-3"
+    rate = tiny_rate(draft.answers)
     yield ""
     yield from comment("`harness run … --tiny` takes the same path with a tiny model, on any "
                        "machine, in a minute or two.", 0)  # fmt: skip
