@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.datasets.growth import BROKEN, unpack
 from harness.errors import UNPACKED, HarnessError
 from harness.results.companions import Companion, check_all
+from harness.results.judgements import FOLDER, RECORD, VERDICTS
 from harness.results.paths import CellPaths, RunPaths, json_text, written
 from harness.results.reading import AGAIN, read_object, read_plan
 
@@ -50,7 +51,7 @@ def pack(run_dir: Path, output: Path) -> Path:
         raise no_run(run_dir)
     keys = [entry["key"] for entry in read_plan(run_dir, given=str(run_dir))["cells"]]
     # of a judge its verdicts, without its words: they may quote the data, and no report reads them
-    judge = [paths.directory / "judge" / name for name in ("judge.json", "verdicts.jsonl")]
+    judge = [paths.directory / FOLDER / name for name in (RECORD, VERDICTS)]
     found = [paths.plan, paths.environment, *judge]
     for key in keys:
         home = paths.cell(key)
