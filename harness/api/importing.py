@@ -104,9 +104,8 @@ def import_mlflow(
         metric: The metric shown first.
     """
     load_plugins()
-    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     reading = importers.MlflowReading(dict(columns or {}), dataset, metric)
-    texts = [os.fspath(source) for source in given]
+    texts = [os.fspath(source) for source in _listed(sources)]
     title = name or Path(output).name
     found = importers.import_mlflow(texts, Path(output), reading, name=title)
     return ImportedRun(load_run(output), report(output), tuple(found.notes))
@@ -118,10 +117,12 @@ def is_mlflow(source: StrPath) -> bool:
 
 
 def _paths(sources: StrPath | Sequence[StrPath]) -> list[Path]:
-    """``sources`` as paths. A single text is one path, never its letters: "/" would be searched."""
-    if isinstance(sources, str | os.PathLike):
-        return [Path(sources)]
-    return [Path(source) for source in sources]
+    return [Path(source) for source in _listed(sources)]
+
+
+def _listed(sources: StrPath | Sequence[StrPath]) -> list[StrPath]:
+    """``sources`` as a list. A text is one of them, never its letters: "/" would be searched."""
+    return [sources] if isinstance(sources, str | os.PathLike) else list(sources)
 
 
 def is_table(source: StrPath) -> bool:
