@@ -19,7 +19,6 @@ from harness.scoring.extra import check_extra_metrics
 from harness.scoring.rescoring import is_outdated
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
-from harness.suite.shipped import suite_names as suite_names
 
 if TYPE_CHECKING:
     from harness.run.calibrate import Expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 def suites(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Files, and the shipped suites that can be named without a path."""
-    from harness.api.suites import suite_names
+    from harness.api.shipped import suite_names
 
     # a colon would be split by bash, and none of the names has one
     names = [CompletionItem(name) for name in suite_names() if name.startswith(incomplete)]
@@ -20,8 +19,10 @@ def suites(_: click.Context, __: click.Parameter, incomplete: str) -> list[Compl
 
 def cells(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The keys of the cells in the run that stands before."""
+    from harness.results.paths import RunPaths, read_json
+
     try:
-        plan = json.loads((Path(context.params["run_dir"]) / "plan.json").read_text("utf-8"))
+        plan = read_json(RunPaths(Path(context.params["run_dir"])).plan)
         keys = [str(cell["key"]) for cell in plan["cells"]]
     except (OSError, ValueError, LookupError, TypeError):
         return []  # a shell that completes has no place for a message
