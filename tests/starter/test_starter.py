@@ -9,7 +9,6 @@ import harness
 from harness.api.starting import Named, Wanted, init
 from harness.errors import HarnessError
 from harness.starter.data import look
-from harness.starter.yaml_text import scalar
 
 
 def rows_of(count=60, **columns):
@@ -259,17 +258,6 @@ def test_a_test_file_is_taken_as_it_is(start, tmp_path):
     entry = suite["matrix"]["dataset"][0]
     assert entry["test_source"] == "test.jsonl"
     assert "test" not in entry
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["plain", "no", "True", "1", "a: b", "# c", '"', "Ünter", "", " x", "a\nb", "x\u2028y", "\u0085",
-     "[a]", "../a/b.csv", "-", "é", "\U0001f600", "null", "~", "2024-01-01", "*a", "&a", "\x07"],
-)  # fmt: skip
-def test_any_text_of_the_data_is_read_back_as_it_was(text):
-    from harness.suite.yaml_file import parse_value
-
-    assert parse_value(f"[{scalar(text)}]", "here") == [text]
 
 
 @pytest.mark.parametrize(
