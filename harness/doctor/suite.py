@@ -11,6 +11,7 @@ from harness.doctor.finding import Finding
 from harness.doctor.surroundings import free_gib
 from harness.extras import how, is_installed
 from harness.plan.architecture import architecture_of, dtype_bytes, shape_of
+from harness.plan.backends import packages_of
 from harness.plan.cell import Cell
 from harness.plan.hub import is_cached, is_data_cached
 from harness.plan.machine import query_gpus
@@ -19,7 +20,8 @@ from harness.plan.preflight import Decision
 from harness.suite.model_card import ModelCard
 
 AREA = "suite"
-NEEDED = ("torch", "transformers", "peft", "trl")
+PROBED = ("torch", "transformers", "peft", "trl")
+"""Steps of the probe without which no cell of the backend `hf` runs."""
 ANSWERS_MIB = 2.0
 """Stored answers, logs and results of one cell: some hundred rows of a few kilobytes."""
 
@@ -59,8 +61,8 @@ def _reason(decision: Decision, steps: Mapping[str, Mapping[str, Any]], on_gpu: 
         return decision.reason or "skipped"
     if decision.action != "run":
         return None
-    missing = [name for name in NEEDED if not is_installed(name)]
-    if missing and decision.cell.backend == "hf":
+    missing = [name for name in packages_of(decision.cell.backend) if not is_installed(name)]
+    if missing:
         return f"{', '.join(missing)}: not installed; {how(missing[0])}"
     for step in _steps_of(decision.cell, "cuda" if on_gpu else "cpu"):
         found = steps.get(step)
@@ -74,7 +76,7 @@ def _steps_of(cell: Cell, device: str) -> list[str]:
     if cell.is_served:  # nothing is loaded here
         return []
     config = cell.quantization_config
-    steps = list(NEEDED)
+    steps = list(PROBED)
     if config.get("load_in_8bit"):
         steps.append(f"int8 on {device}")
     if config.get("load_in_4bit"):

@@ -29,13 +29,21 @@ BACKENDS.add("served", BackendSpec("harness.backends.served", trained_by="served
 """Asks an OpenAI-compatible server; a model card with an `endpoint` chooses it, nothing else."""
 
 
+def packages_of(name: str) -> tuple[str, ...]:
+    """The modules of extras that the backend ``name`` and its trainer import, as far as they say.
+
+    Raises:
+        HarnessError: there is no such backend.
+    """
+    spec = BACKENDS.get(name)
+    trainer = BACKENDS.get(spec.trained_by)
+    return tuple(dict.fromkeys([*(spec.packages or ()), *(trainer.packages or ())]))
+
+
 def need_backend(name: str, what: str) -> None:
     """Refuse ``what`` where a package of the backend ``name`` or of its trainer is not installed.
 
     Raises:
         HarnessError: there is no such backend, or a package is missing.
     """
-    spec = BACKENDS.get(name)
-    need(what, spec.packages or ())
-    if spec.trained_by != name:
-        need(what, BACKENDS.get(spec.trained_by).packages or ())
+    need(what, packages_of(name))

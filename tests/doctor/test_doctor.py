@@ -88,6 +88,21 @@ def test_what_of_a_suite_cannot_run_is_said_with_its_reason(write_suite, monkeyp
     assert [each.name for each in found[2:]] == ["disk", "time"]
 
 
+@pytest.mark.parametrize("package", ["trl", "datasets", "bitsandbytes"])
+def test_a_cell_lacks_what_a_run_would_refuse_it_for(package, write_suite, monkeypatch):
+    from harness.api.running import missing_here
+    from harness.api.suites import plan
+    from harness.doctor import suite as of_suite
+
+    made = plan(write_suite())
+    for module in ("harness.extras", "harness.doctor.suite"):
+        monkeypatch.setattr(f"{module}.is_installed", lambda name: name != package)
+    found = list(of_suite.findings(made, {}, False))
+    assert (found[0].state, found[0].facts["can_run"]) == ("fail", 0)
+    assert f"{package}: not installed; pip install" in found[1].text
+    assert f"needs {package}, which is not installed" in missing_here(made)
+
+
 def test_a_served_model_is_not_to_be_downloaded(write_suite):
     from harness.api.suites import plan
     from harness.doctor import suite as of_suite
