@@ -6,12 +6,14 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.backends.template_clock import stopped_clock
 from harness.demo.questions import context_of, questions_of
 from harness.demo.variants import names
 from harness.errors import HarnessError
@@ -32,9 +34,6 @@ HERE = Path(__file__).parent / "space"
 NEEDED = ("torch", "transformers", "peft", "accelerate", "safetensors", "jinja2")
 HEADS = ["score", "classifier", "lm_head"]
 """What our backend never quantizes."""
-DIRECTIVES = ("-d", "-m", "-I", "-H", *"aAbBcdDeFGHIjmMpSuUVwWxXyYZ", "%")
-"""Of `strftime`, the longer ones first; as in `backends.hf.chat_template`, which stops the clock of
-a template in the same way."""
 
 
 @dataclass(frozen=True)
@@ -154,25 +153,15 @@ def _prompt(cell: Cell, facts: Mapping[str, Any]) -> dict[str, object]:
     """How a question becomes a prompt, as the backend found it out when it evaluated the cell."""
     style = str(facts["style"])
     template = cell.model.template if style == "template" else TEMPLATES.get(style)
+    day = facts.get("template_date")  # of a chat template that reads the date
     return {
         "template": template,
         "system": cell.model.system,
         "system_in_user_turn": "system" in facts,
         "in_parts": "content" in facts,
         "variables": facts.get("template_kwargs", {}),
-        "clock": _clock(facts.get("template_date")),
+        "clock": stopped_clock(None if day is None else date.fromisoformat(day)),
     }
-
-
-def _clock(day: str | None) -> str:
-    """What stops a chat template's clock at ``day``; nothing for one that reads none."""
-    if day is None:
-        return ""
-    from datetime import datetime
-
-    now = datetime.fromisoformat(day)
-    steps = "".join(f'|replace("%{x}","{now.strftime("%" + x)}")' for x in DIRECTIVES)
-    return f"{{% macro strftime_now(format) %}}{{{{ format{steps} }}}}{{% endmacro %}}\n"
 
 
 def _questions(run: Run, pair: Sequence[CellResult], count: int) -> list[str]:

@@ -12,13 +12,14 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from itertools import takewhile
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from harness.backends.prompting import RAISED, Message
+from harness.backends.template_clock import CLOCK, stopped_clock
 from harness.backends.template_limits import MOST_CHARACTERS, OverLimit, limited, over_limit
 from harness.errors import HarnessError
 from harness.suite.model_card import ModelCard
@@ -30,9 +31,6 @@ CLOSE_THINKING = "\n</think>\n\n"
 """How Qwen3 and DeepSeek-R1 close a block that holds nothing."""
 _THINKING_ALONE = re.compile(r"(\s|</?think>)*")
 """All that may stand between a prompt that the whole chat does not repeat and its answer."""
-CLOCK = "strftime_now"
-"""The function by which templates read today's date; transformers gives it to them."""
-DIRECTIVES = ("-d", "-m", "-I", "-H", *"aAbBcdDeFGHIjmMpSuUVwWxXyYZ", "%")
 
 
 @dataclass(frozen=True)
@@ -142,18 +140,8 @@ class ChatTemplate:
         return {"role": message.role, "content": content}
 
     def _dated(self) -> str:
-        """The template with its clock stopped at `date`.
-
-        A macro of the same name shadows the function. The line break after it is the one that
-        transformers' `trim_blocks` eats, so the template's own text is untouched.
-        """
-        if self.date is None:
-            return self.text
-        now = datetime.combine(self.date, datetime.min.time())
-        steps = "".join(
-            f'|replace("%{letter}","{now.strftime("%" + letter)}")' for letter in DIRECTIVES
-        )
-        return f"{{% macro {CLOCK}(format) %}}{{{{ format{steps} }}}}{{% endmacro %}}\n{self.text}"
+        """The template with its clock stopped at `date`."""
+        return stopped_clock(self.date) + self.text
 
 
 def chat_template(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> ChatTemplate:
