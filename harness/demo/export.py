@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from harness.backends.bits_and_bytes import config_arguments
 from harness.backends.template_clock import stopped_clock
 from harness.demo.questions import context_of, questions_of
 from harness.demo.variants import names
@@ -32,8 +33,6 @@ from harness.suite.prompt_styles import TEMPLATES
 
 HERE = Path(__file__).parent / "space"
 NEEDED = ("torch", "transformers", "peft", "accelerate", "safetensors", "jinja2")
-HEADS = ["score", "classifier", "lm_head"]
-"""What our backend never quantizes."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +141,8 @@ def _quantization(cell: Cell) -> dict[str, object]:
     """The arguments of `BitsAndBytesConfig`, as our backend gives them; empty for none."""
     if not cell.quantization_config:
         return {}
-    found = {"llm_int8_skip_modules": HEADS, **cell.quantization_config}
-    found.pop("quant_method", None)
-    if found.get("load_in_4bit") and cell.model.dtype != "auto":
-        found.setdefault("bnb_4bit_compute_dtype", cell.model.dtype)
-    return found
+    dtype = cell.model.dtype
+    return config_arguments(cell.quantization_config, None if dtype == "auto" else dtype)
 
 
 def _prompt(cell: Cell, facts: Mapping[str, Any]) -> dict[str, object]:

@@ -13,14 +13,13 @@ import torch
 from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoQuantizationConfig
 
+from harness.backends.bits_and_bytes import HEADS, config_arguments
 from harness.backends.hf.models.checkpoint import from_hub
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
 from harness.suite.parts import Options
 
-HEADS = ["score", "classifier", "lm_head"]
-"""Modules that are never quantized: output heads."""
 ENOUGH = 0.9
 """With a smaller share of quantized weights in the blocks, the row gets a warning."""
 BITS_AND_BYTES = "bitsandbytes"
@@ -85,11 +84,8 @@ def _config(options: Mapping[str, Any], dtype: torch.dtype | str) -> Any:
             return AutoQuantizationConfig.from_dict(dict(options))
         except (ValueError, TypeError, ImportError) as error:
             raise HarnessError(f"quantization {options['quant_method']}: {error}") from error
-    config = {"llm_int8_skip_modules": HEADS, **options}
-    config.pop("quant_method", None)
-    if config.get("load_in_4bit") and isinstance(dtype, torch.dtype):
-        config.setdefault("bnb_4bit_compute_dtype", dtype)
-    return BitsAndBytesConfig(**config)
+    compute_dtype = dtype if isinstance(dtype, torch.dtype) else None
+    return BitsAndBytesConfig(**config_arguments(options, compute_dtype))
 
 
 def quantized_share(model: PreTrainedModel) -> float:

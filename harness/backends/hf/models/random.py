@@ -20,9 +20,9 @@ from transformers import (
 )
 from transformers.quantizers import AutoHfQuantizer
 
+from harness.backends.bits_and_bytes import HEADS
 from harness.backends.hf.models.adapters import add_peft
 from harness.backends.hf.models.loading import census
-from harness.backends.hf.models.quantization import HEADS
 from harness.errors import HarnessError
 from harness.plan.architecture import architecture_of, model_bytes, shape_of
 from harness.plan.cell import Cell
