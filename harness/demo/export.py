@@ -16,14 +16,13 @@ import yaml
 from harness.backends.bits_and_bytes import config_arguments
 from harness.backends.template_clock import stopped_clock
 from harness.demo.questions import context_of, questions_of
-from harness.demo.variants import names
+from harness.demo.variants import check_own_adapter, names
 from harness.errors import HarnessError
 from harness.metrics.meaning import title_of
 from harness.plan.adapter_source import CONFIG
 from harness.plan.cell import Cell, cell_of_record
 from harness.plan.hub import cached_commit
 from harness.report.markdown import escaped, markdown_table
-from harness.results.companions import ADAPTER, check_adapter
 from harness.results.paths import folder_name, read_json, write_json, write_text
 from harness.results.result import CellResult, Run
 from harness.run.adapter_card import is_full
@@ -97,10 +96,7 @@ def _check_exportable(run: Run, result: CellResult) -> None:
         if holds:
             hint = "Export other cells: `--cells FIRST SECOND`."
             raise HarnessError(f"{result.key} cannot be exported: {reason}", hint=hint)
-    if not cell.is_baseline:
-        adapter = saved_adapter(run.paths(result))
-        if ADAPTER in result.companions:
-            check_adapter(adapter, result.companions[ADAPTER])
+    check_own_adapter(run, result)
 
 
 def _variant(run: Run, result: CellResult, name: str, folder: Path) -> dict[str, object]:

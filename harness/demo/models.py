@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from harness.backends.base import AnsweringBackend, Asking, Piece, StreamsAnswers
 from harness.datasets.example import Example
+from harness.demo.variants import check_own_adapter
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_of_record
-from harness.results.companions import ADAPTER, check_adapter
 from harness.results.result import CellResult, Run
-from harness.run.answer import loaded_backend, saved_adapter
+from harness.run.answer import loaded_backend
 
 
 class Answer(NamedTuple):
@@ -88,18 +88,10 @@ class Models:
             gc.collect()  # a model has cycles: without this, three would be in memory
         missing = self.missing(first, second)
         for cell in missing:
-            self._check(cell)  # both, before minutes go into loading one
+            check_own_adapter(self._run, cell)  # both, before minutes go into loading one
         for cell in missing:
             self._loaded[cell.key] = self._load(cell)
         return self._loaded[first.key], self._loaded[second.key]
-
-    def _check(self, result: CellResult) -> None:
-        paths = self._run.paths(result)
-        if result.is_baseline:
-            return
-        folder = saved_adapter(paths)
-        if ADAPTER in result.companions:
-            check_adapter(folder, result.companions[ADAPTER])
 
     def _load(self, result: CellResult) -> Loaded:
         cell, paths = cell_of_record(result.provenance.cell), self._run.paths(result)

@@ -9,8 +9,10 @@ from harness.analysis.leaderboard import build_leaderboard
 from harness.analysis.table import Row, Table
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
+from harness.results.companions import ADAPTER, check_adapter
 from harness.results.finding import cell_named
 from harness.results.result import CellResult, Run
+from harness.run.answer import saved_adapter
 from harness.suite.schema import AXES
 
 
@@ -38,6 +40,19 @@ def chosen_cell(run: Run, name: str) -> CellResult:
     if not _has_answered(cell):
         raise HarnessError(f"{cell.key} cannot be asked: {cell.reason or cell.status}")
     return cell
+
+
+def check_own_adapter(run: Run, cell: CellResult) -> None:
+    """Refuse a tuned ``cell`` whose adapter is not the one that it was scored with.
+
+    Raises:
+        HarnessError: it is gone, or another one.
+    """
+    if cell.is_baseline:
+        return
+    folder = saved_adapter(run.paths(cell))
+    if ADAPTER in cell.companions:
+        check_adapter(folder, cell.companions[ADAPTER])
 
 
 def names(cells: Sequence[CellResult]) -> dict[str, str]:
