@@ -7,7 +7,7 @@ independent. Votes in the open, where the names were seen, are never mixed with 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -103,14 +103,15 @@ def count_votes(run: Run) -> VoteTable:
     Raises:
         DamagedFile: a line of the file is cut or edited.
     """
-    order = {cell.key: k for k, cell in enumerate(run.cells)}
+    cells = {cell.key: cell for cell in run.cells}
+    order = {key: k for k, key in enumerate(cells)}
     groups: dict[tuple[bool, int, int], list[Vote]] = defaultdict(list)
     votes = read_votes(run.directory)
     for vote in votes:
         if vote.first in order and vote.second in order:
             turned = vote if order[vote.first] < order[vote.second] else _turned(vote)
             groups[not vote.blind, order[turned.first], order[turned.second]].append(turned)
-    rows = [_tally(run, group) for _, group in sorted(groups.items(), key=lambda item: item[0])]
+    rows = [_tally(cells, group) for _, group in sorted(groups.items(), key=lambda item: item[0])]
     adjusted = holm([row.p_value for row in rows])
     known = sum(row.votes for row in rows)
     return VoteTable(
@@ -128,9 +129,8 @@ def _turned(vote: Vote) -> Vote:
     )  # fmt: skip
 
 
-def _tally(run: Run, votes: Sequence[Vote]) -> Tally:
+def _tally(cells: Mapping[str, CellResult], votes: Sequence[Vote]) -> Tally:
     one = votes[0]
-    cells = {cell.key: cell for cell in run.cells}
     by_question: dict[str, int] = defaultdict(int)
     for vote in votes:
         by_question[vote.example or vote.question] += _points(vote)
