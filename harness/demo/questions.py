@@ -10,6 +10,7 @@ from harness.datasets.example import Example
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
+from harness.report.section import shortened
 from harness.results.result import CellResult, Run
 
 OWN = "own"
@@ -34,7 +35,7 @@ class Questions:
 
     def choices(self) -> list[tuple[str, str]]:
         """What a list shows of each, and its id; questions that begin alike are numbered."""
-        texts = [_short(each.prompt) for each in self.examples]
+        texts = [shortened(" ".join(each.prompt.split()), SHOWN) for each in self.examples]
         return [
             (text if texts.count(text) == 1 else f"{text} ({number})", each.id)
             for number, (text, each) in enumerate(zip(texts, self.examples, strict=True), start=1)
@@ -84,8 +85,3 @@ def asked_example(question: str, test: Example | None) -> Example:
 def is_question_of(question: str, example: Example) -> bool:
     """Whether ``question`` is the prompt of ``example``, unchanged."""
     return question.strip() == example.prompt.strip()
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
