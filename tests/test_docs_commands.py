@@ -60,7 +60,7 @@ BROKEN = {
     "run a.yaml --wokers 2": "No such option",
     "run a.yaml --workers two": "is not a valid integer",
     "run a.yaml b.yaml": "unexpected",
-    "runn a.yaml": "no command runn",
+    "rnu a.yaml": "no command rnu",
     "run": "is missing",
     "import a.csv -o b --language de": "is not one of",
     "plan a.yaml --max-vram huge": "is not a size",

@@ -112,7 +112,7 @@ def test_an_experiment_of_a_server_is_named(store, tmp_path, monkeypatch):
     assert imported(f"mlflow:{run}", "-o", tmp_path / "one").exit_code == 0
     (cell,) = load_run(tmp_path / "one").cells
     assert (cell.adapter, cell.primary_metric) == ("base", "eval_loss")
-    wrong = imported("mlflow:tunning", "-o", tmp_path / "none")
+    wrong = imported("mlflow:tuninng", "-o", tmp_path / "none")
     assert wrong.exit_code == 2
     assert 'Did you mean "tuning"?' in wrong.output
 
@@ -141,7 +141,7 @@ def test_a_run_that_has_not_finished_is_a_failed_cell(store, tmp_path):
     [
         ({"base": "m"}, {"eval_loss": 1.0}, (), "no parameter `model`"),
         ({"base": "m"}, {"eval_loss": 1.0}, ("--columns", "model=bas"), 'Did you mean "base"?'),
-        ({"model": "m"}, {"eval_loss": 1.0}, ("--columns", "modle=x"), 'unknown field "modle"'),
+        ({"model": "m"}, {"eval_loss": 1.0}, ("--columns", "modl=x"), 'unknown field "modl"'),
         ({"model": "m"}, {"f1": 1.0}, (), "no metric to compare by was named"),
         ({"model": "m"}, {"f1": 1.0}, ("--metric", "f2"), 'no metric "f2"'),
         ({"model": "m", "seed": "-1"}, {"eval_loss": 1.0}, (), "not a whole number"),
