@@ -15,7 +15,6 @@ from harness.errors import HarnessError, SuiteError
 from harness.plan.check import Checked, Depth, check_suite
 from harness.plugins import load_plugins
 from harness.results.paths import write_text
-from harness.starter.answers import KINDS as KINDS
 from harness.starter.answers import Kind, answers_of
 from harness.starter.choices import sizes, tiny_sides
 from harness.starter.data import Looked, look

@@ -15,7 +15,6 @@ from harness.starter.question import Ask, Question, settled
 from harness.suite.dataset_entry import same_label
 
 Kind = Literal["labels", "numbers", "text"]
-KINDS: tuple[Kind, ...] = ("labels", "numbers", "text")
 LABEL_NAMES = {"label", "labels", "class", "category", "intent", "sentiment"}
 """Columns whose few numbers are classes and not quantities."""
 MOST_LABELS = 30
