@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from plugin_site import found_in, write_plugin
 
 pytest_plugins = ["pytester"]
 
@@ -88,21 +89,11 @@ def install_plugin(tmp_path, monkeypatch):
 
     It is found by this process, by the workers it starts, and by commands (`PYTHONPATH`).
     """
-    from harness.plugins import load_plugins
-
     site = tmp_path / "site"
 
     def install(name: str, text: str) -> Path:
-        info = site / f"{name.replace('_', '-')}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (site / f"{name}.py").write_text(text)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[harness.plugins]\n{name} = {name}\n")
+        write_plugin(site, name, text)
         return site
 
-    before = os.environ.get("PYTHONPATH")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), before])))
-    monkeypatch.syspath_prepend(str(site))
-    load_plugins.cache_clear()
-    yield install
-    load_plugins.cache_clear()
+    with found_in(site, monkeypatch):
+        yield install

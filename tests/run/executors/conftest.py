@@ -1,9 +1,8 @@
 import json
-import os
-import sys
 import textwrap
 
 import pytest
+from plugin_site import found_in, write_plugin
 
 from harness.plan.machine import environment
 from harness.plan.plan import make_plan
@@ -45,23 +44,9 @@ open_backend = Scripted
 def contract_backend(tmp_path_factory):
     """The backend `contract` as a plug-in, found by this process and by all that it starts."""
     site = tmp_path_factory.mktemp("site")
-    info = site / "contract_backend-1.0.dist-info"
-    info.mkdir()
-    (site / "contract_backend.py").write_text(BACKEND)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contract_backend\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[harness.plugins]\ncontract_backend = contract_backend\n"
-    )
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), before]))
-    sys.path.insert(0, str(site))
-    load_plugins.cache_clear()
-    yield site
-    sys.path.remove(str(site))
-    os.environ.pop("PYTHONPATH")
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
-    load_plugins.cache_clear()
+    write_plugin(site, "contract_backend", BACKEND)
+    with pytest.MonkeyPatch.context() as patch, found_in(site, patch):
+        yield site
 
 
 @pytest.fixture(scope="module")

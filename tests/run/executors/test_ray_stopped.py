@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from plugin_site import found_in, write_plugin
 from scripted import PLUGIN, scripted_suite
 
 from harness.plan.plan import make_plan
@@ -45,24 +46,10 @@ if not (folder / 'go').exists(): raise HarnessError('it fails')
 def contract_backend(tmp_path_factory):
     """The plug-in that the nodes of `ray_cluster` find: here the scripted backend."""
     site = tmp_path_factory.mktemp("site")
-    info = site / "scripted_backend-1.0.dist-info"
-    info.mkdir()
-    (site / "scripted_backend.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scripted_backend\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[harness.plugins]\nscripted_backend = scripted_backend\n"
-    )
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), before]))
-    sys.path.insert(0, str(site))
-    load_plugins.cache_clear()
-    load_plugins()
-    yield site
-    sys.path.remove(str(site))
-    os.environ.pop("PYTHONPATH")
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
-    load_plugins.cache_clear()
+    write_plugin(site, "scripted_backend", PLUGIN)
+    with pytest.MonkeyPatch.context() as patch, found_in(site, patch):
+        load_plugins()
+        yield site
 
 
 def until(condition, seconds=240):
