@@ -122,6 +122,8 @@ def _copy_adapter(run: Run, result: CellResult, folder: Path) -> str | None:
         return None
     source = saved_adapter(run.paths(result))
     place = Path("adapters") / folder_name([result.adapter, f"s{result.seed}"])
+    if (folder / place).exists():  # the other variant's, of another model, quantization or data set
+        place = place.with_name(folder_name([result.key]))
     target = folder / place
     target.mkdir(parents=True)
     # the tokenizer is the base's own; other files are nobody's business

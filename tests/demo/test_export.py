@@ -12,6 +12,7 @@ from demo_process import ODD, served
 
 import harness
 from harness.cli import main
+from harness.demo.export import _copy_adapter
 from harness.demo.questions import context_of, questions_of
 
 
@@ -93,6 +94,16 @@ def test_test_questions_are_exported_when_they_are_asked_for(exported, run, tmp_
     assert settings(tmp_path / "app")["questions"] == []
     assert ODD not in "".join(p.read_text() for p in (tmp_path / "app").glob("*.*"))
     assert "is a folder of this machine" in result.stderr
+
+
+def test_adapters_of_one_name_and_seed_have_a_folder_each(run, tmp_path):
+    cell = next(cell for cell in run.cells if cell.adapter == "lora-r4")
+    first, second = (_copy_adapter(run, cell, tmp_path) for _ in range(2))
+    assert (first, second) == ("adapters/lora-r4--s0", f"adapters/{cell.key}")
+    one, other = (
+        {p.name: p.read_bytes() for p in (tmp_path / place).iterdir()} for place in (first, second)
+    )
+    assert one == other != {}
 
 
 def test_a_folder_with_files_is_left_alone(run, tmp_path):
