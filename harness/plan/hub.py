@@ -141,8 +141,11 @@ def is_cached(source: str) -> bool:
 
 def cached_snapshots(source: str) -> list[Path]:
     """The folders of ``source`` in the local cache, one a revision, the newest first."""
-    snapshots = _cache() / f"models--{source.replace('/', '--')}" / "snapshots"
-    return sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted(
+        (_cached(source) / "snapshots").glob("*"),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
 
 
 def cached_commit(source: str, revision: str | None) -> str | None:
@@ -150,7 +153,7 @@ def cached_commit(source: str, revision: str | None) -> str | None:
 
     It is what was loaded: the hub may have moved on since.
     """
-    home = _cache() / f"models--{source.replace('/', '--')}"
+    home = _cached(source)
     name = revision or "main"
     if (home / "snapshots" / name).is_dir():
         return name  # it is a commit itself
@@ -158,6 +161,11 @@ def cached_commit(source: str, revision: str | None) -> str | None:
         return (home / "refs" / name).read_text("utf-8").strip() or None
     except OSError:
         return None
+
+
+def _cached(source: str) -> Path:
+    """The folder of ``source`` in the local cache."""
+    return _cache() / f"models--{source.replace('/', '--')}"
 
 
 def is_data_cached(source: str) -> bool:
