@@ -9,7 +9,7 @@ import random
 
 import pyarrow as pa
 import pytest
-from mutations import DIGITS, ODD_VALUES, broken_bytes, broken_text, broken_values
+from mutations import DIGITS, ODD_VALUES, SEED, broken_bytes, broken_text, broken_values
 from pyarrow import parquet
 
 SUITE = """\
@@ -178,4 +178,4 @@ def test_a_broken_data_file_is_refused_in_words(attempts):
 
 @pytest.mark.reliability
 def test_thousands_of_broken_data_files_are_refused_in_words(attempts):
-    every(attempts, 4500, seed=2)
+    every(attempts, 4500, seed=SEED)
