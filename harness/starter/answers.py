@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.datasets.overlap import UNSPACED
+from harness.datasets.near import UNSPACED
 from harness.errors import HarnessError
 from harness.metrics.numbers import gold_decimal
 from harness.starter.data import Looked

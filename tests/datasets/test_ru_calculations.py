@@ -3,7 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from harness.datasets.ru_calculations import FAMILIES, format_ru, generate
+from harness.datasets.ru_calculations import generate
+from harness.datasets.ru_formulas import FAMILIES, format_ru
 from harness.errors import HarnessError
 from harness.metrics.numbers import numeric_match
 
