@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry plugins extras parent_death
+errors registry plugins extras parent_death time_limit
 statistics metrics trackers
 suite
 datasets endpoint

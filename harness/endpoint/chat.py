@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
@@ -19,6 +19,8 @@ SENT = {
 """Key of a suite's `generation` → the request's key that means the same on every server."""
 MOST_NAME = 200
 """Characters kept of a name that a server gives itself; a table shows it."""
+MOST_TOKENS = 10**12
+"""Of one answer; a server that says more, or less than none, has not counted."""
 LIMITS = ("max_tokens", "max_completion_tokens")
 """Names of the limit of new tokens: OpenAI's reasoning models take the second alone."""
 
@@ -53,10 +55,15 @@ def sampling(generation: Mapping[str, Any], endpoint: Endpoint, *, seed: int) ->
 
 
 class Usage(BaseModel):
-    """The tokens that a server counted."""
+    """The tokens that a server counted; None where its number counts nothing."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+    @field_validator("prompt_tokens", "completion_tokens")
+    @classmethod
+    def _counted(cls, number: int | None) -> int | None:
+        return number if number is not None and 0 <= number <= MOST_TOKENS else None
 
 
 class _Message(BaseModel):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from harness.endpoint.chat import Reply, read_reply
 from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
+from harness.time_limit import within
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -31,6 +33,9 @@ PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 that are worth another try, as in the `openai` client."""
 MOST_BYTES = 16 * 2**20
 """Of a reply: a text of a million tokens has four."""
+SECRET = 16
+"""Characters of a key that is cut out of answers. Shorter ones are words, such as vLLM's `EMPTY`,
+which an answer may hold by right; no provider's key is as short."""
 QUOTED = 300
 """Characters of a server's own words in a message."""
 
@@ -69,14 +74,14 @@ class Client:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._key = _key_of(endpoint)
+        self._spelled = _spelled(self._key) if self._key else None
 
     @cached_property
     def _session(self) -> Session:
         # in a function: `harness plan` reads this module's neighbours and never asks anybody
-        from requests import Session
         from requests.adapters import HTTPAdapter
 
-        session = Session()
+        session = _direct_session()
         # a proxy for the world outside knows no server on this machine
         session.trust_env = urlsplit(self.endpoint.base_url).hostname not in LOOPBACK
         size = self.endpoint.concurrency or 64
@@ -105,9 +110,12 @@ class Client:
                 self.requests += 1
                 self.retries += tried > 0
             try:
-                return Asked(self._once(url, whole), time.monotonic() - began)
+                once = partial(self._once, url, whole)
+                return Asked(within(self.endpoint.timeout_s, once), time.monotonic() - began)
             except _Passing as failure:
                 last = failure
+            except TimeoutError:
+                last = self._too_late()
             if tried < self.endpoint.max_retries:
                 self._sleep(_wait(last, tried))
         raise HarnessError(
@@ -133,23 +141,28 @@ class Client:
             with response:
                 content = _content(response)
         except Timeout:
-            raise _Passing(f"no answer within {self.endpoint.timeout_s:g} s") from None
+            raise self._too_late() from None
         except Lost as error:
             raise _Passing(f"no connection: {_cause(error)}") from None
         except RequestException as error:
             raise _Passing(f"the answer broke off: {_cause(error)}") from None
         return self._read(url, response, content)
 
+    def _too_late(self) -> _Passing:
+        return _Passing(f"no answer within {self.endpoint.timeout_s:g} s")
+
     def _read(self, url: str, response: Response, content: bytes) -> Reply:
         status = response.status_code
+        if self._key and len(self._key) >= SECRET:
+            content = self._without_key(content)  # nor may it come into the files of a run
         text = self._quoted(content)
         if status in PASSING or status >= 500:
             wait = _retry_after(response.headers.get("Retry-After"))
             raise _Passing(f"the server answers {status}: {text or 'nothing'}", wait)
         if 300 <= status < 400:
-            place = response.headers.get("Location", "elsewhere")
+            place = self._quoted(response.headers.get("Location", "elsewhere").encode())
             hint = "Write the address that answers by itself into `endpoint.base_url`."
-            raise HarnessError(f"it sends us on to {place[:QUOTED]}", where=url, hint=hint)
+            raise HarnessError(f"it sends us on to {place}", where=url, hint=hint)
         if status >= 400:
             what = f"the server refuses the request ({status}): {text or 'without a word'}"
             raise HarnessError(what, where=url, hint=self._hint(status))
@@ -181,10 +194,30 @@ class Client:
 
     def _quoted(self, content: bytes) -> str:
         """The server's words on one line, the key cut out: some quote it back."""
-        text = " ".join(content[: 4 * QUOTED].decode("utf-8", "replace").split())
-        if self._key:
-            text = text.replace(self._key, "[key]")
+        # the key first: a cut through it would leave its beginning
+        shown = self._without_key(content)[: 4 * QUOTED]
+        text = " ".join(shown.decode("utf-8", "replace").split())
         return text if len(text) <= QUOTED else f"{text[: QUOTED - 1]}…"
+
+    def _without_key(self, content: bytes) -> bytes:
+        return self._spelled.sub(b"[key]", content) if self._spelled else content
+
+
+def _direct_session() -> Session:
+    """A session that does not even look where a redirect leads."""
+    from requests import Session
+
+    session = Session()
+    # even where redirects are not followed, requests would parse the address and read the whole
+    # page that comes with it, which may have no end
+    session.get_redirect_target = lambda _: None
+    return session
+
+
+def _spelled(key: str) -> re.Pattern[bytes]:
+    """``key`` as it may be written in JSON, with escapes, or in an address."""
+    each = (rf"(?:\\?{re.escape(c)}|\\u{ord(c):04x}|%{ord(c):02x})" for c in key)
+    return re.compile("".join(each).encode(), re.IGNORECASE)
 
 
 def _key_of(endpoint: Endpoint) -> str | None:

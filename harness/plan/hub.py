@@ -10,20 +10,18 @@ import json
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from harness.errors import HarnessError
-
-T = TypeVar("T")
+from harness.time_limit import within
 
 ENDPOINT = "https://huggingface.co"
 """The hub, where `HF_ENDPOINT` names no other."""
@@ -68,31 +66,9 @@ def is_reachable() -> bool:
 @cache
 def _answers() -> bool:
     try:
-        return _within(PATIENCE, _is_answered)
+        return within(PATIENCE, _is_answered)
     except TimeoutError:
         return False
-
-
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """What ``work`` gives, or raises.
-
-    A socket's time-out is no limit: it counts anew for every address of a name, for every piece of
-    an answer, and not at all while a name is looked up. A thread that goes on waiting ends with the
-    process.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return done.result(seconds)
 
 
 def _is_answered() -> bool:
@@ -207,7 +183,7 @@ def hub_model(source: str, revision: str | None) -> HubModel:
         fetch = partial(
             hf_hub_download, source, "config.json", revision=revision, local_files_only=not there
         )
-        path = _within(LOOK_UP_PATIENCE, fetch) if there else fetch()
+        path = within(LOOK_UP_PATIENCE, fetch) if there else fetch()
     except TimeoutError:
         _SILENT.set()
         return hub_model.__wrapped__(source, revision)  # what the cache has of it

@@ -20,6 +20,8 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     """Waited before it."""
+    pause: float = 0.0
+    """Waited before each byte of its content."""
     drops: bool = False
     """Whether the connection is closed without a reply."""
 
@@ -95,15 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.drops:
             self.close_connection = True
             return None
-        return self._send(fault.status, fault.content, fault.headers)
+        return self._send(fault.status, fault.content, fault.headers, fault.pause)
 
-    def _send(self, status, content, headers):
+    def _send(self, status, content, headers, pause=0.0):
         try:
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            for piece in [content] if not pause else map(bytes, zip(content)):
+                time.sleep(pause)
+                self.wfile.write(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client gave up: that is what a test of time-outs wants
 
