@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.analysis.difference import Criteria, Delta, difference
+from harness.analysis.difference import Delta
 from harness.analysis.family import holm_list
+from harness.analysis.win_rate import WINS, WinRate, win_difference, win_rate
 from harness.metrics.prediction import Records
 from harness.results.judgements import Judgement, JudgeRecord, Side, answer_hash, read_judgements
 from harness.results.result import CellResult, Run, by_id
 from harness.statistics.agreement import Agreement, agreement
 
-WINS = "judge_win"
-"""The name that a verdict has as a score: 1 for the winner, 0 for the loser, a half for a tie."""
 SCORES: Mapping[Side, float] = {"second": 1.0, "tie": 0.5, "first": 0.0}
 
 
@@ -52,13 +51,9 @@ class JudgedRow:
         return sum(verdict.outcome is None for verdict in self.verdicts)
 
     @property
-    def win_rate(self) -> tuple[float, float, float] | None:
-        """Share won, ties half, with the ends of its 95% interval; a half is no difference."""
-        if self.delta is None:
-            return None
-        ends = (self.delta.delta, self.delta.low, self.delta.high)
-        rate, low, high = ((1 + end) / 2 for end in ends)
-        return rate, max(0.0, low), min(1.0, high)
+    def win_rate(self) -> WinRate | None:
+        """Share won, ties half; None where fewer than two examples are judged."""
+        return None if self.delta is None else win_rate(self.delta)
 
 
 @dataclass(frozen=True)
@@ -161,8 +156,7 @@ def _row(key: tuple[str, ...], verdicts: Sequence[Judgement], read: _Answers) ->
     after = {seed: _scores(found, read, won=True) for seed, found in seeds.items()}
     if not any(after.values()):
         return row
-    criteria = Criteria(directions={WINS: True})
-    return replace(row, delta=difference(WINS, before, after, criteria=criteria))
+    return replace(row, delta=win_difference(before, after))
 
 
 def _scores(verdicts: Sequence[Judgement], read: _Answers, *, won: bool) -> Records:

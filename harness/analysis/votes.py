@@ -1,7 +1,8 @@
 """What people preferred: the votes of a run, counted for each pair of variants.
 
 A question counts once, however often a pair was judged on it: votes on one question are not
-independent. Votes in the open, where the names were seen, are never mixed with blind ones.
+independent. Votes in the open, where the names were seen, are never mixed with blind ones. Win
+rate, interval and test are those of a judge's verdicts.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from harness.analysis.family import ALPHA
+from harness.analysis.difference import Delta
+from harness.analysis.family import holm_list
 from harness.analysis.pairs import pair_name
+from harness.analysis.win_rate import WINS, WinRate, win_difference, win_rate
+from harness.metrics.prediction import Records
 from harness.results.result import CellResult, Run
 from harness.results.votes import Vote, read_votes, turned
-from harness.statistics import Interval, holm, mid_p_mcnemar, wilson
 from harness.suite.schema import AXES
 
 Preference = Literal["second", "first", "undecided"]
+_PREFERRED: Mapping[str, Preference] = {"better": "second", "worse": "first"}
 
 
 @dataclass(frozen=True)
@@ -43,29 +47,24 @@ class Tally:
     """Questions without a preference, those with both answers bad among them."""
     both_bad: int
     """Votes that said that both answers are bad."""
-    p_value: float
-    """Of the sign test over questions won and lost, mid-p."""
-    p_adjusted: float = 1.0
-    """By Holm, over all rows of the run."""
+    delta: Delta | None
+    """Share won minus share lost, adjusted by Holm over the run; None for a single question."""
 
     @property
-    def win_rate(self) -> float | None:
-        """Questions won among those won or lost; None without one."""
-        decided = self.won + self.lost
-        return self.won / decided if decided else None
+    def win_rate(self) -> float:
+        """The share of questions that the second won, where a tie counts as half."""
+        return (self.won + self.tied / 2) / self.questions
 
     @property
-    def interval(self) -> Interval | None:
-        """Wilson's 95% interval of the win rate."""
-        decided = self.won + self.lost
-        return wilson(self.won, decided) if decided else None
+    def interval(self) -> WinRate | None:
+        """The win rate with its 95% interval; None for a single question."""
+        return None if self.delta is None else win_rate(self.delta)
 
     @property
     def preferred(self) -> Preference:
         """Which variant is preferred beyond chance."""
-        if self.p_adjusted > ALPHA:
-            return "undecided"
-        return "second" if self.won > self.lost else "first"
+        verdict = "undecided" if self.delta is None else self.delta.verdict
+        return _PREFERRED.get(verdict, "undecided")
 
     @property
     def words(self) -> str:
@@ -76,10 +75,12 @@ class Tally:
 
     def record(self) -> dict[str, object]:
         """The row as plain JSON values."""
-        low, high = self.interval or (None, None)
+        own = {name: value for name, value in asdict(self).items() if name != "delta"}
+        _, low, high = self.interval or (None, None, None)
         return {
-            **asdict(self), "win_rate": self.win_rate, "low": low, "high": high,
-            "preferred": self.preferred,
+            **own, "p_value": self.delta and self.delta.p_value,
+            "p_adjusted": self.delta and self.delta.p_adjusted, "win_rate": self.win_rate,
+            "low": low, "high": high, "preferred": self.preferred,
         }  # fmt: skip
 
 
@@ -112,10 +113,10 @@ def count_votes(run: Run) -> VoteTable:
             turned = vote if order[vote.first] < order[vote.second] else _turned(vote)
             groups[not vote.blind, order[turned.first], order[turned.second]].append(turned)
     rows = [_tally(cells, group) for _, group in sorted(groups.items(), key=lambda item: item[0])]
-    adjusted = holm([row.p_value for row in rows])
+    adjusted = iter(holm_list([row.delta for row in rows if row.delta]))
     known = sum(row.votes for row in rows)
     return VoteTable(
-        tuple(replace(row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True)),
+        tuple(replace(row, delta=next(adjusted)) if row.delta else row for row in rows),
         len(votes) - known,
     )
 
@@ -147,7 +148,9 @@ def _tally(cells: Mapping[str, CellResult], votes: Sequence[Vote]) -> Tally:
         lost=lost,
         tied=len(by_question) - won - lost,
         both_bad=sum(vote.choice == "both bad" for vote in votes),
-        p_value=mid_p_mcnemar(won, lost),
+        delta=win_difference(
+            {None: _records(by_question, sign=-1)}, {None: _records(by_question, sign=1)}
+        ),
     )
 
 
@@ -159,6 +162,18 @@ def _names(first: CellResult, second: CellResult) -> tuple[str, str]:
         " · ".join(str(getattr(cell, axis)) for axis in differing) for cell in (first, second)
     )
     return one, other
+
+
+def _records(by_question: Mapping[str, int], *, sign: int) -> Records:
+    """Each question with the score of one side, as our statistics take it."""
+    return {
+        question: {"id": question, "group": None, "scores": {WINS: _score(sign * points)}}
+        for question, points in by_question.items()
+    }
+
+
+def _score(points: int) -> float:
+    return (1 + (points > 0) - (points < 0)) / 2
 
 
 def _points(vote: Vote) -> int:

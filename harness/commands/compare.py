@@ -203,9 +203,11 @@ def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
 def _vote_row(row: Tally) -> tuple[str, ...]:
     from harness.report.section import MISSING
 
-    low, high = row.interval or (0.0, 1.0)
-    rate = MISSING if row.win_rate is None else f"{row.win_rate:.0%} [{low:.0%}, {high:.0%}]"
+    rate, p = f"{row.win_rate:.0%}", MISSING
+    if row.interval and row.delta:
+        rate += f" [{row.interval.low:.0%}, {row.interval.high:.0%}]"
+        p = MISSING if row.delta.p_adjusted is None else f"{row.delta.p_adjusted:.2g}"
     kind = f"{row.votes} {'blind' if row.blind else 'open'}"
     kind += "" if row.questions == row.votes else f", {row.questions} questions"
     counts = f"{row.won}:{row.lost}:{row.tied}"
-    return (kind, row.pair, rate, counts, f"{row.p_adjusted:.2g}", row.words)
+    return (kind, row.pair, rate, counts, p, row.words)

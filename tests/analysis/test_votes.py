@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from scipy.stats import binomtest
 
 from harness.analysis.votes import count_votes
+from harness.analysis.win_rate import WINS, win_difference, win_rate
 from harness.cli import main
 from harness.plan.plan import make_plan
 from harness.results.result import load_run
@@ -78,16 +79,42 @@ def test_wins_losses_and_ties_of_the_second(run, choices, counts, preferred):
     assert (row.won, row.lost, row.tied) == counts
     assert row.both_bad == choices.count("both bad")
     assert row.preferred == preferred
-    won, lost, _ = counts
-    if not won + lost:
-        assert row.win_rate is row.interval is None
-        assert row.p_value == 1
-        return
-    exact = binomtest(won, won + lost)
-    wilson = exact.proportion_ci(method="wilson")
-    assert row.win_rate == exact.statistic
-    assert row.interval == pytest.approx((wilson.low, wilson.high))
-    assert row.p_value <= exact.pvalue + 1e-12
+    won, lost, tied = counts
+    assert row.win_rate == (won + tied / 2) / (won + lost + tied)
+    assert row.interval.rate == pytest.approx(row.win_rate)
+    assert row.interval.low <= row.win_rate <= row.interval.high
+    # the sign test over what was decided; without ties its mid-p form
+    exact = binomtest(won, won + lost).pvalue if won + lost else 1
+    assert row.delta.p_value == pytest.approx(exact if tied else exact / 2)
+
+
+def test_votes_and_a_judge_have_one_win_rate(run):
+    folder, vote = run
+    choices = [WON] * 14 + [LOST] * 4 + ["tie"] * 5 + ["both bad"]
+    vote("base", "a", choices)
+    (row,) = rows(folder)
+    points = [{WON: 1.0, LOST: 0.0}.get(choice, 0.5) for choice in choices]
+    judge = win_rate(
+        win_difference(
+            {None: records([1 - each for each in points])}, {None: records(points)}
+        )
+    )  # fmt: skip
+    assert row.interval == judge
+    assert judge.rate == pytest.approx((14 + 6 / 2) / 24)
+
+
+def records(scores):
+    return {f"q{k}": {"id": f"q{k}", "group": None, "scores": {WINS: score}}
+            for k, score in enumerate(scores)}  # fmt: skip
+
+
+def test_one_question_has_a_rate_and_no_interval(run):
+    folder, vote = run
+    vote("base", "a", [WON])
+    (row,) = rows(folder)
+    assert (row.win_rate, row.interval, row.preferred) == (1.0, None, "undecided")
+    assert row.record()["p_value"] is None
+    assert "win rate 100%  1:0:0 (won:lost:tied)  p –  undecided" in compare(folder).output
 
 
 def test_the_sides_may_be_given_either_way_round(run):
@@ -119,13 +146,14 @@ def test_blind_votes_and_open_ones_are_not_mixed(run):
 
 def test_p_values_are_adjusted_over_all_pairs(run):
     folder, vote = run
-    vote("base", "a", [WON] * 5)
+    vote("base", "a", [WON] * 6)
     alone = rows(folder)[0]
     vote("base", "b", [WON, LOST])
     vote("a", "b", [WON, LOST])
+    vote("base", "a", [WON, LOST], blind=False)
     first = rows(folder)[0]
-    assert alone.p_adjusted == alone.p_value == first.p_value
-    assert first.p_adjusted == pytest.approx(3 * first.p_value)
+    assert alone.delta.p_adjusted == alone.delta.p_value == first.delta.p_value
+    assert first.delta.p_adjusted == pytest.approx(4 * first.delta.p_value)
     assert (alone.preferred, first.preferred) == ("second", "undecided")
 
 
@@ -140,7 +168,7 @@ def test_the_command_prints_them(run):
     result = compare(folder)
     assert result.exit_code == 0, result.output
     assert "tiny-qwen2, none, base → a, ru-calculations (10 blind)" in result.output
-    assert "win rate 100% [70%, 100%]  9:0:1 (won:lost:tied)" in result.output
+    assert "win rate 95% [75%, 100%]  9:0:1 (won:lost:tied)" in result.output
     assert result.stdout.rstrip().endswith("a")
     assert "1 votes are on cells of earlier settings" in result.stderr
     (record,) = json.loads(compare(folder, "--json").stdout)
