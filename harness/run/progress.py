@@ -23,7 +23,8 @@ class SuiteProgress:
         # rich takes FORCE_COLOR for a terminal, and a log would get a bar a quarter second
         self._is_live = self._console.is_terminal and sys.stderr.isatty()
         self._total = total
-        self._ended = 0
+        self._ends: list[float] = []
+        self._at_once = 1
         self._began = time.monotonic()
         self._started: dict[str, float] = {}
         self._stages: dict[str, str] = {}
@@ -52,6 +53,7 @@ class SuiteProgress:
     def __call__(self, event: Event) -> None:
         """Show ``event``."""
         self._started.setdefault(event.key, time.monotonic())
+        self._at_once = max(self._at_once, len(self._started) - len(self._ends))
         if event.kind == "stage":
             self._stages[event.key] = event.text
         else:
@@ -63,24 +65,30 @@ class SuiteProgress:
         return Group(*self._lines(), self._bar)
 
     def _end(self, event: Event) -> None:
-        self._ended += 1
+        self._ends.append(time.monotonic())
         self._stages.pop(event.key, None)
         self._bar.update(self._task, advance=1, left=self._left())
         seconds = time.monotonic() - self._started[event.key]
         mark = {"done": "ok", "failed": "FAILED", "skipped": "skipped"}[event.kind]
         reason = f": {event.text.splitlines()[0]}" if event.text else ""
-        line = f"[{self._ended}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
+        line = f"[{len(self._ends)}/{self._total}] {mark} {event.key} {seconds:.1f} s{reason}"
         if not self._is_live:  # a log has no bar to read it from
             line += f" ({_clock(time.monotonic() - self._began)} elapsed{self._left(', ')})"
         self._console.print(line, soft_wrap=True)
 
     def _left(self, before: str = "") -> str:
-        """``about 12:30 left``, by the mean of the cells that ended; empty at the end."""
-        remaining = self._total - self._ended
-        if not self._ended or remaining <= 0:
+        """``about 12:30 left``; empty at the end, and until something is known of the pace.
+
+        The first cells, one for each that runs at the same time, say nothing: the imports of their
+        process are in them, and baselines do not train. The pace is that of the ends after
+        theirs. As many again are waited for, because cells that began together end together.
+        """
+        ended, first = len(self._ends), self._at_once
+        remaining = self._total - ended
+        if ended < 2 * first or remaining <= 0:
             return ""
-        seconds = (time.monotonic() - self._began) / self._ended * remaining
-        return f"{before}about {_clock(seconds)} left"
+        pace = (self._ends[-1] - self._ends[first - 1]) / (ended - first)
+        return f"{before}about {_clock(pace * remaining)} left"
 
     def _lines(self) -> list[Text]:
         width = max(20, self._console.width - 20)
