@@ -34,22 +34,29 @@ def import_results(sources: Sequence[Path], directory: Path, *, name: str) -> li
     Raises:
         HarnessError: nothing is recognised, a file is broken, or two files hold the same cell.
     """
-    files = [path for source in sources for path in _files(source, "*.json*")]
-    found = [
-        *lm_eval.read([path for path in files if lm_eval.recognises(path)]),
-        *peft_comparison.read([path for path in files if peft_comparison.recognises(path)]),
-    ]
+    found = _foreign([path for source in sources for path in _files(source, "*.json*")])
     if not found:
-        hint = (
-            "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison,"
-            " folders of MLflow."
-            " For a table of your own answers, name its columns:"
-            " --columns prompt=question,reference=answer,prediction=output"
-        )
-        raise HarnessError(f"nothing to import in {', '.join(map(str, sources))}", hint=hint)
+        raise _nothing(sources)
     found = _baselines_first(found)
     write_run(directory, name, found)
     return found
+
+
+def _foreign(files: Sequence[Path]) -> list[Imported]:
+    return [
+        *lm_eval.read([path for path in files if lm_eval.recognises(path)]),
+        *peft_comparison.read([path for path in files if peft_comparison.recognises(path)]),
+    ]
+
+
+def _nothing(sources: Sequence[Path]) -> HarnessError:
+    hint = (
+        "Known: samples_*.jsonl of lm-evaluation-harness, results of PEFT's comparison,"
+        " folders of MLflow."
+        " For a table of your own answers, name its columns:"
+        " --columns prompt=question,reference=answer,prediction=output"
+    )
+    return HarnessError(f"nothing to import in {', '.join(map(str, sources))}", hint=hint)
 
 
 def _baselines_first(cells: Sequence[Imported]) -> list[Imported]:
@@ -68,15 +75,30 @@ def import_answers(
 ) -> answers.Answers:
     """The cells of the tables in ``sources``, scored and written as the run ``name``.
 
+    Sources that are another tool's results become cells of the same run, as the tool scored them.
+
     Raises:
-        HarnessError: a table cannot be read as ``reading`` says, or the directory holds a run of
-            another origin.
+        HarnessError: a table cannot be read as ``reading`` says, a source holds nothing that can
+            be imported, or the directory holds a run of another origin.
     """
-    files = [path for source in sources for path in _files(source, "*")]
-    found = answers.read([path for path in files if answers.recognises(path)], reading)
-    tuned = any(cell.adapter != BASE for cell in found.cells)
-    write_run(directory, name, found.cells, baseline_of="adapter" if tuned else "model")
-    return found
+    foreign: list[Path] = []
+    tables: list[Path] = []
+    for source in sources:
+        files = _files(source, "*")
+        theirs = [p for p in files if lm_eval.recognises(p) or peft_comparison.recognises(p)]
+        # a folder of theirs also holds JSON that is no table, such as `results_*.json`
+        ours = [] if theirs else [path for path in files if answers.recognises(path)]
+        if not theirs and not ours:
+            raise _nothing([source])
+        foreign += theirs
+        tables += ours
+    found = answers.read(tables, reading) if tables else answers.Answers((), ())
+    cells = [*found.cells, *_foreign(foreign)]
+    if foreign:
+        cells = _baselines_first(cells)
+    tuned = any(cell.adapter != BASE for cell in cells)
+    write_run(directory, name, cells, baseline_of="adapter" if tuned else "model")
+    return answers.Answers(tuple(cells), found.notes)
 
 
 def import_mlflow(

@@ -126,7 +126,7 @@ def _result(cell: Imported) -> CellResult:
         audit=Audit(tuple(cell.warnings)),
         confusion=cell.confusion,
         provenance=Provenance(
-            environment=environment if cell.machine else Environment(),
+            environment=environment,
             task=_settled(cell.task) if cell.task else {},
         ),
         metric_signatures=signatures_of(cell.task) if cell.task else {},

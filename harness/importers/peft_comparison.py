@@ -156,7 +156,8 @@ def _mib(size: object) -> float | None:
 
 def _machine(system: Mapping[str, Any]) -> dict[str, str | int | float | None]:
     gpu = word(system.get("accelerator")) or word(system.get("gpu"))
-    return {"cpu": word(system.get("processor")), "cores": None, "memory_gib": None, "gpu": gpu}
+    found = {"cpu": word(system.get("processor")), "gpu": gpu}
+    return {name: value for name, value in found.items() if value}
 
 
 def _packages(found: Mapping[str, Any]) -> dict[str, str]:

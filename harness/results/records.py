@@ -84,9 +84,14 @@ class Environment:
         """The GPU, or the CPU with its cores and vectors; empty when not recorded."""
         if not self.machine:
             return ""
-        cores = f"{self.machine['cores']} cores"
-        parts = (self.machine["cpu"], cores, self.machine.get("features"))
-        return str(self.machine["gpu"] or ", ".join(str(part) for part in parts if part))
+        # another tool's results may name one of these alone
+        cores = self.machine.get("cores")
+        parts = (
+            self.machine.get("cpu"),
+            None if cores is None else f"{cores} cores",
+            self.machine.get("features"),
+        )
+        return str(self.machine.get("gpu") or ", ".join(str(part) for part in parts if part))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,10 @@ def test_peft_s_results_have_intervals_and_unpaired_ties(tmp_path):
     table = build_leaderboard(run).tables[0]
     letters = {name.rsplit(", ", 1)[1]: letter for name, letter in table.ties.letters.items()}
     assert letters["lora-a"] == letters["lora-b"] != letters["ia3-c"]
-    assert "out of memory" in (tmp_path / "run" / "leaderboard.md").read_text()
+    text = (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "out of memory" in text
+    assert "- Machine: GPU: L40S." in text
+    assert "None" not in text
 
 
 @pytest.mark.parametrize("device", ["accelerator", "cuda"])
@@ -231,3 +234,32 @@ def test_the_gate_compares_the_memory_of_results_without_examples(tmp_path, gib,
     gate = CliRunner().invoke(main, [*command, "--rules", str(rules)])
     assert gate.exit_code == code, gate.output
     assert CliRunner().invoke(main, command).exit_code == 3  # no example to pair
+
+
+TABLE = "id,model,prompt,reference,prediction\n1,ours,Q,yes,yes\n2,ours,R,no,yes\n"
+
+
+def test_a_tool_s_folder_and_a_table_become_one_run(tmp_path):
+    write_log(tmp_path / "logs", {"pretrained": "org/Base-1B"}, [1, 0, 1])
+    (tmp_path / "mine.csv").write_text(TABLE)
+    result = imported(tmp_path / "logs", tmp_path / "mine.csv", out=tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    found = {(cell.model, cell.dataset) for cell in load_run(tmp_path / "run").cells}
+    assert found == {("base-1b", "gsm-tiny"), ("ours", "run")}
+
+
+def test_a_source_that_holds_nothing_is_named_beside_one_that_does(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.csv").write_text(TABLE)
+    result = imported(tmp_path / "mine.csv", tmp_path / "empty", out=tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"nothing to import in {tmp_path / 'empty'}" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_page_of_an_imported_run_says_where_from_and_no_command_that_ran_it(tmp_path):
+    write_log(tmp_path / "logs", {"pretrained": "org/Base-1B"}, [1, 0, 1])
+    imported(tmp_path / "logs", out=tmp_path / "run")
+    text = (tmp_path / "run" / "leaderboard.md").read_text()
+    assert "Imported by `harness import` from " in text
+    assert "harness run run" not in text

@@ -97,7 +97,7 @@ def method(board: Leaderboard) -> Section:
         f"How each metric was computed (signatures): {'; '.join(signatures)}.",
         *(note for environment in _environments(board) for note in _where(environment)),
         *([] if run.has_texts else [WITHOUT_TEXTS]),
-        f"Command: harness run {run.suite.get('path')}",
+        _origin(run.suite),
     )
     return Section("Method", notes)
 
@@ -116,12 +116,31 @@ def _where(environment: Environment) -> list[str]:
     machine, packages, git = environment.machine, environment.packages, environment.git
     found = []
     if machine:
-        found.append(
-            f"Machine: {machine.get('cpu')}, {machine.get('cores')} cores,"
-            f" {machine.get('memory_gib')} GiB, GPU: {machine.get('gpu') or 'none'}."
-        )
+        found.append(f"Machine: {_machine(machine)}.")
     if packages:
         found.append(f"Packages: {', '.join(f'{k} {v}' for k, v in packages.items() if v)}.")
     if git:
         found.append(f"Git: {git.revision}{' with uncommitted changes' if git.dirty else ''}.")
     return found or ["Machine, packages and revision are not recorded."]
+
+
+def _machine(machine: Mapping[str, object]) -> str:
+    """What is known of it: another tool's results may name the GPU alone."""
+    measured_here = "gpu" in machine and machine.get("cores") is not None
+    gpu = machine.get("gpu") or ("none" if measured_here else None)
+    parts = (
+        machine.get("cpu"),
+        f"{machine['cores']} cores" if machine.get("cores") is not None else None,
+        f"{machine['memory_gib']} GiB" if machine.get("memory_gib") is not None else None,
+        f"GPU: {gpu}" if gpu else None,
+    )
+    return ", ".join(str(part) for part in parts if part) or "not recorded"
+
+
+def _origin(suite: Mapping[str, Any]) -> str:
+    """The command that ran the suite; of results that were imported, where from."""
+    if suite.get("imported"):
+        # `imported: FILES`, as the importers write it
+        where = str(suite.get("description", "")).removeprefix("imported: ")
+        return f"Imported by `harness import` from {where or 'files that are not recorded'}."
+    return f"Command: harness run {suite.get('path')}"
