@@ -21,6 +21,7 @@ def demo(
     cells: Sequence[str] = (),
     port: int | None = None,
     browser: bool = True,
+    loading: Callable[[Sequence[str]], None] = lambda keys: None,
     ready: Callable[[str], None] = print,
 ) -> None:
     """Serve a page on which two variants of ``run`` answer side by side, until Ctrl-C.
@@ -33,6 +34,8 @@ def demo(
             report says to ship.
         port: The port; default: the first free one from 7860 on.
         browser: Open the page in a browser.
+        loading: Called with the keys of the two cells when nothing is left to refuse, before
+            their models are loaded.
         ready: Called with the page's address when it answers.
 
     Raises:
@@ -45,7 +48,8 @@ def demo(
     need("`harness demo`", "gradio")
     read = _own_directory(run)
     there = askable(read)
-    serve(read, there, _pair(read, there, cells), port=port, browser=browser, ready=ready)
+    pair = _pair(read, there, cells)
+    serve(read, there, pair, port=port, browser=browser, loading=loading, ready=ready)
 
 
 def export_demo(

@@ -55,9 +55,9 @@ def demo(
         raise click.UsageError("--questions goes with --export; the page offers all of them")
     from harness.api.demo import demo as serve
 
-    say("loading the models …", err=True)
     serve(
         run_dir, cells=cells or (), port=port, browser=not no_browser,
+        loading=lambda keys: say(f"loading {' and '.join(keys)} …", err=True),
         ready=lambda address: say(f"{address} (Ctrl-C ends it)"),
     )  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.demo.models import Models
 from harness.demo.page import Page
+from harness.demo.variants import check_own_adapter
 from harness.errors import HarnessError
 from harness.results.result import CellResult, Run
 
@@ -22,7 +23,7 @@ MONOSPACE = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 
 def serve(
     run: Run, cells: list[CellResult], pair: tuple[CellResult, CellResult], *, port: int | None,
-    browser: bool, ready: Callable[[str], None],
+    browser: bool, loading: Callable[[Sequence[str]], None], ready: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Serve the page until Ctrl-C.
 
@@ -32,6 +33,7 @@ def serve(
         pair: The two that the page begins with; they are loaded before it opens.
         port: The port; None: the first free one from 7860 on.
         browser: Open the page in a browser.
+        loading: Called with both keys when nothing is left to refuse; loading takes a while.
         ready: Called with the page's address when it answers.
 
     Raises:
@@ -40,6 +42,9 @@ def serve(
     _stay_here()
     if port is not None:
         _check_free(port)
+    for cell in pair:
+        check_own_adapter(run, cell)
+    loading([cell.key for cell in pair])
     models = Models(run)
     models.load(*pair)
     blocks = Page(run, cells, models).build(*pair)

@@ -125,6 +125,7 @@ def test_a_deleted_adapter_is_named_before_anything_is_loaded(scored, tmp_path):
     result = demo(tmp_path / "run")
     assert result.exit_code == 2
     assert "the adapter is not there" in result.output
+    assert "loading" not in result.output
     assert "run the suite again" in result.output
 
 
@@ -135,6 +136,7 @@ def test_another_adapter_is_refused(scored, tmp_path):
     result = demo(tmp_path / "run")
     assert result.exit_code == 2
     assert "is not the adapter that result.json was made with" in result.output
+    assert "loading" not in result.output
 
 
 def test_a_packed_run_is_refused(scored, tmp_path):
@@ -142,6 +144,7 @@ def test_a_packed_run_is_refused(scored, tmp_path):
     result = demo(packed)
     assert result.exit_code == 2
     assert "a packed run has no adapters" in result.output
+    assert "loading" not in result.output
 
 
 def test_a_port_that_is_taken_is_said(scored):
@@ -151,6 +154,7 @@ def test_a_port_that_is_taken_is_said(scored):
         result = demo(scored.directory, "--port", taken.getsockname()[1])
     assert result.exit_code == 2
     assert "cannot be used" in result.output
+    assert "loading" not in result.output
 
 
 def test_a_machine_without_gradio_gets_the_extra_named(scored, monkeypatch):
@@ -158,3 +162,4 @@ def test_a_machine_without_gradio_gets_the_extra_named(scored, monkeypatch):
     result = demo(scored.directory)
     assert result.exit_code == 2
     assert "pip install 'finetune-harness[demo]'" in result.output
+    assert "loading" not in result.output
