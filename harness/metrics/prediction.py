@@ -8,7 +8,7 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 
-@with_config(ConfigDict(extra="allow", strict=True))
+@with_config(ConfigDict(extra="allow", strict=True, allow_inf_nan=False))
 class Prediction(TypedDict, total=False):
     """One example's answer.
 

@@ -23,6 +23,12 @@ ANSWERED = (
 )  # fmt: skip
 """The fields that a model decided; scoring reads them and writes others."""
 
+SHARED = (
+    "data_hash", "example_prompt", "label", "predicted_label", "prediction", "prompt", "reference",
+    "scores",
+)  # fmt: skip
+"""Fields that all records of a file have, or none: tables and statistics read them of each."""
+
 
 def table_text(records: Iterable[Mapping[str, object]]) -> bytes:
     """One strict JSON line per record.
@@ -52,8 +58,23 @@ def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
     if records and cell.is_ours and len(records) != cell.answers:
         what = f"{len(records)} answers; result.json was computed from {cell.answers}"
         raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
+    _refuse_missing_fields(cell, records, paths)
     _refuse_other_labels(cell, records, paths)
     return records
+
+
+def _refuse_missing_fields(
+    cell: CellResult, records: Sequence[Prediction], paths: CellPaths
+) -> None:
+    """A record that lacks what its result was computed from is no record of it."""
+    needed = {name for record in records for name in SHARED if name in record}
+    if cell.status == "ok":  # a failed cell keeps answers that nothing has scored
+        needed |= {"scores", "label", "predicted_label"} if cell.labels else {"scores"}
+    for number, record in enumerate(records, start=1):
+        if not needed <= record.keys():
+            missing = min(needed - record.keys())
+            what = f'is damaged: no "{missing}"'
+            raise DamagedFile(what, where=f"{paths.predictions}:{number}", hint=AGAIN)
 
 
 def _refuse_other_labels(cell: CellResult, records: Sequence[Prediction], paths: CellPaths) -> None:

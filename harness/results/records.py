@@ -40,6 +40,16 @@ class ConfusionMatrix:
     labels: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a row of counts for each label, and in it a count for each and one more.
+
+        A result that was edited may have others.
+        """
+        columns = len(self.labels) + 1
+        rows = all(len(row) == columns and min(row) >= 0 for row in self.matrix)
+        return rows and len(self.matrix) == len(set(self.labels)) == len(self.labels)
+
 
 @dataclass(frozen=True)
 class Audit:

@@ -255,9 +255,12 @@ def load_result(path: Path) -> CellResult | None:
     except FileNotFoundError:
         return None
     found = _read_at_once(data) or _read_closely(data, path, hint=hint)
-    if half := next(filter(is_half_interval, found.values), None):
-        what = f"is damaged: {half.metric}: an interval with one end"
-        raise DamagedFile(what, where=str(path), hint=hint)
+    half = next(filter(is_half_interval, found.values), None)
+    what = f"{half.metric}: an interval with one end" if half else ""
+    if found.confusion and not found.confusion.is_whole:
+        what = "confusion: its rows and columns are not those of its labels"
+    if what:
+        raise DamagedFile(f"is damaged: {what}", where=str(path), hint=hint)
     return found
 
 

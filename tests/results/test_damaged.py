@@ -113,6 +113,9 @@ LINES = [
     ("[" * 100_000, "the line is cut"), ("3", "Input should be"), ("null", "Input should be"),
     ("[1]", "Input should be"), ("{}", 'no "id"'), ('{"id": 3}', "id: Input should be"),
     ('{"id": "2", "scores": {"rougeL": "high"}}', "scores.rougeL: Input should be"),
+    ('{"id": "2", "scores": {"rougeL": 1' + "0" * 400 + "}}", "scores.rougeL: Input should be a finite"),
+    ('{"id": "2", "scores": {"rougeL": 1e999}}', "scores.rougeL: Input should be a finite"),
+    ('{"id": "2", "scores": {"rougeL": NaN}}', "scores.rougeL: Input should be a finite"),
 ]  # fmt: skip
 
 
@@ -126,6 +129,52 @@ def test_a_damaged_line_of_predictions_is_named(run, tmp_path, command, line, wh
     assert found.exit_code == 2, found.output
     assert f"{path}:3: is damaged: {why}" in found.output
     assert "run the cell again" in found.output
+
+
+FIELDS = ("data_hash", "example_prompt", "prediction", "prompt", "reference", "scores")
+LABELS = ("label", "predicted_label", "scores")
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    rows = [{**row, "reference": "ab"[k % 2], "prediction": "a"} for k, row in enumerate(ROWS)]
+    (tmp_path / "l.json").write_text(json.dumps(rows))
+    reading = Reading(labels=("a", "b"))
+    import_answers([tmp_path / "l.json"], tmp_path / "labelled", reading, name="labelled")
+    return tmp_path / "labelled"
+
+
+def without(run, field, lines):
+    """Take ``field`` out of these lines of a run of before results recorded hashes; the file."""
+    path = next(run.glob("cells/*/predictions.jsonl"))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for number in lines:
+        del rows[number][field]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result = path.with_name("result.json")
+    older = json.loads(result.read_text()) | {"companions": {}, "schema": 2}
+    result.write_text(json.dumps(older, indent=1))
+    return path
+
+
+@pytest.mark.parametrize("command", ["report", "compare cells"])
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_line_without_a_field_of_the_others_is_named(run, tmp_path, command, field):
+    path = without(run, field, [1])
+    found = READERS[command](run, path.parent, tmp_path)
+    assert found.exit_code == 2, found.output
+    assert f'{path}:2: is damaged: no "{field}"' in found.output
+
+
+@pytest.mark.parametrize("lines", [[1], range(4)], ids=["one", "all"])
+@pytest.mark.parametrize("field", LABELS)
+def test_answers_without_what_the_result_is_computed_from_are_named(
+    labelled, tmp_path, field, lines
+):
+    path = without(labelled, field, lines)
+    found = report(labelled, tmp_path / "out")
+    assert found.exit_code == 2, found.output
+    assert f'{path}:{min(lines) + 1}: is damaged: no "{field}"' in found.output
 
 
 RESULTS = {
@@ -178,6 +227,21 @@ def test_a_damaged_result_is_named_and_left_alone(run, tmp_path, command, case):
     assert message in found.output
     assert "harness" in found.output.splitlines()[1]
     assert path.read_text() == text
+
+
+COUNTS = [
+    ("ab", [[1, 0, 0], []]), ("ab", [[1, 0, 0]]), ("ab", [[1, 0], [0, 1]]), ("ab", []),
+    ("ab", [[1, 0, 0], [0, -1, 0]]), ("aa", [[1, 0, 0], [0, 1, 0]]), ("", [[]]), ("a", [[1, 2], [0, 1]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("labels", "counts"), COUNTS)
+def test_counts_that_are_not_of_their_labels_are_damage(run, labels, counts):
+    path = next(run.glob("cells/*/result.json"))
+    confusion = {"labels": list(labels), "matrix": counts}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"confusion": confusion}, indent=1))
+    with pytest.raises(HarnessError, match="is damaged: confusion: its rows and columns"):
+        load_result(path)
 
 
 def test_a_run_with_a_cut_result_is_not_packed(run, tmp_path):
