@@ -16,6 +16,7 @@ from harness.plan.machine import keep_one_gpu
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
 from harness.run.executors.base import ending
+from harness.run.executors.fork_server import needs_training_stack
 from harness.run.executors.lifeline import follow_parent
 
 NO_RESULT = "the cell ended without a result.json: a fault of the backend or the worker"
@@ -104,7 +105,8 @@ def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
     """Run the cell; `done`, or `respawn` where this process cannot use CUDA."""
     from harness.run.worker import run_cell
 
-    if is_installed("torch"):  # a cell of a served model needs none
+    # a cell of a served model needs none: importing it would take longer than the whole cell
+    if "torch" in sys.modules or (needs_training_stack(paths) and is_installed("torch")):
         import torch
 
         if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all

@@ -31,7 +31,7 @@ _started: list[str] = []
 def fork_server_for(jobs: Sequence[Job]) -> Any:
     """The context whose processes are forked from a server that fits ``jobs``."""
     context = multiprocessing.get_context("forkserver")
-    wanted = WARM if any(_needs_training_stack(paths) for _, paths in jobs) else LIGHT
+    wanted = WARM if any(needs_training_stack(paths) for _, paths in jobs) else LIGHT
     if wanted == WARM and _started == [LIGHT]:
         _stop()  # each of the cells would import the libraries for itself
     if not _started:
@@ -40,7 +40,7 @@ def fork_server_for(jobs: Sequence[Job]) -> Any:
     return context
 
 
-def _needs_training_stack(paths: CellPaths) -> bool:
+def needs_training_stack(paths: CellPaths) -> bool:
     """Whether the cell in ``paths`` loads a model here.
 
     What cannot be read is taken to do so, as is a plug-in's backend that does not say.

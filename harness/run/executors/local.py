@@ -28,6 +28,7 @@ from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
+from harness.run.executors.main_module import hidden_program
 
 DRAIN_SECONDS = 1.0
 """Seconds to let a GPU finish what a worker had queued before it was stopped.
@@ -145,8 +146,8 @@ class LocalExecutor:
         process = self._context.Process(
             target=work, args=(paths, theirs, self._threads, gpu), name=key
         )
-        surroundings = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
-        with lifeline.held_interrupt(), environment({**QUIET, **surroundings}):
+        here = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
+        with lifeline.held_interrupt(), hidden_program(), environment({**QUIET, **here}):
             process.start()
         theirs.close()
         worker = _Worker(key, paths, process, ours, card, oom_before=oom_kills())

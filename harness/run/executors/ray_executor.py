@@ -68,6 +68,12 @@ class RayExecutor:
         return connected(self._address)
 
     @cached_property
+    def _function(self) -> Any:
+        """What a node runs. Made once: each new one is sent anew, and gets processes of its own."""
+        # lost nodes are counted here: Ray's own retries neither say so nor end for lack of memory
+        return self._ray.remote(max_retries=0)(run_parcel)
+
+    @cached_property
     def _nodes(self) -> list[Node]:
         found = nodes(self._ray)
         if not found:
@@ -121,8 +127,7 @@ class RayExecutor:
             if digest not in self._assets:
                 self._assets[digest] = self._ray.put(asset_bytes(path))
         assets = {digest: self._assets[digest] for _, digest in task.parcel.assets}
-        # lost nodes are counted here: Ray's own retries neither say so nor end for lack of memory
-        remote = self._ray.remote(max_retries=0)(run_parcel).options(**needs.options)
+        remote = self._function.options(**needs.options)
         ref = remote.remote(task.parcel, assets, news, replace(needs.allowed, limits=self._limits))
         self._running[ref] = task
 
