@@ -223,10 +223,12 @@ def interval(
         groups = len(set(clusters))
         if groups < 2:
             return None, None
-        right_or_wrong = set(numbers) <= {0.0, 1.0}
-        found = (
-            clustered_share(numbers, clusters) if right_or_wrong else clustered_t(numbers, clusters)
-        )
+        if set(numbers) <= {0.0, 1.0}:
+            found = clustered_share(numbers, clusters)
+        elif len(set(numbers)) == 1 and 0.0 <= numbers[0] <= 1.0:
+            found = wilson_share(numbers[0], groups)  # a t interval would have no width
+        else:
+            found = clustered_t(numbers, clusters)
         if all(0.0 <= number <= 1.0 for number in numbers):  # a t interval knows no bounds
             found = Interval(max(0.0, found.low), min(1.0, found.high))
     elif set(numbers) <= {0.0, 1.0}:

@@ -62,7 +62,8 @@ def paired_difference(
 
     Right-or-wrong scores without clusters get Agresti and Min's interval instead: with few or no
     discordant examples a bootstrap would claim a certainty that the examples do not have. So do
-    other scores from 0 to 1 of which none differs.
+    other scores from 0 to 1 of which none differs, where clusters repeat as well: each cluster is
+    then one example.
 
     The p-value follows: signs of whole clusters flipped where they repeat, else mid-p McNemar for
     right or wrong, else signs of examples.
@@ -78,17 +79,21 @@ def paired_difference(
     # Tests and intervals go from the most to the least dependent data: repeated clusters make
     # examples dependent, so neither McNemar's test nor a bootstrap over examples is valid for them.
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
+    shares = min(before.min(), after.min()) >= 0 and max(before.max(), after.max()) <= 1
     clusters = repeating(clusters)
     if clusters is not None:
-        low, high = clustered_t(d.tolist(), clusters, confidence=confidence)
+        if shares and not d.any():
+            # A t interval would have no width. Examples of a cluster may all change together, so
+            # each cluster bounds what was not seen as one example does.
+            low, high = agresti_min(0, 0, len(set(clusters)), confidence=confidence)
+        else:
+            low, high = clustered_t(d.tolist(), clusters, confidence=confidence)
         sums = np.bincount(cluster_codes(clusters, len(d)), weights=d)
         p, name = sign_flip(sums.tolist(), seed=seed), "sign-flip of clusters"
     elif binary:
         low, high = agresti_min(won, lost, len(d), confidence=confidence)
         p, name = mid_p_mcnemar(won, lost), "mid-p McNemar"
-    elif (
-        not d.any() and min(before.min(), after.min()) >= 0 and max(before.max(), after.max()) <= 1
-    ):
+    elif shares and not d.any():
         # no example differs: a bootstrap would say that none ever does. Right-or-wrong scores vary
         # most of all within 0 to 1, so their interval holds for any such score.
         low, high = agresti_min(0, 0, len(d), confidence=confidence)

@@ -77,3 +77,9 @@ def test_the_interval_of_a_share_is_a_share(numbers):
     for size in (1, 2, 5):
         low, high = interval(numbers, [str(k // size) for k in range(len(numbers))])
         assert 0 <= low <= sum(numbers) / len(numbers) <= high <= 1
+
+
+def test_equal_scores_in_groups_bound_what_was_not_seen_as_so_many_examples_do():
+    grouped = interval([0.4] * 20, [str(k // 2) for k in range(20)])
+    assert grouped == interval([0.4] * 10, None)
+    assert grouped[0] < 0.25 < 0.55 < grouped[1]

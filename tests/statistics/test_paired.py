@@ -88,6 +88,16 @@ def test_equal_scores_from_0_to_1_are_no_certainty_either():
     assert (losses.low, losses.high) == (0, 0)  # nothing bounds what an unseen loss may be
 
 
+@pytest.mark.parametrize("scores", [[1.0] * 24, [0.25, 0.5, 0.75] * 8], ids=["shares", "scores"])
+def test_clusters_without_a_difference_bound_what_was_not_seen_as_examples_do(scores):
+    found = paired_difference(scores, scores, clusters=[k // 2 for k in range(24)])
+    alone = paired_difference([1.0] * 12, [1.0] * 12)
+    assert (found.low, found.high, found.p_value) == (alone.low, alone.high, 1.0)
+    losses = [2.5, 3.5] * 12
+    unbounded = paired_difference(losses, losses, clusters=[k // 2 for k in range(24)])
+    assert (unbounded.low, unbounded.high) == (0, 0)  # nothing bounds what an unseen loss may be
+
+
 def test_no_discordant_example_is_no_certainty():
     found = paired_difference([1.0] * 11, [1.0] * 11)
     assert found.delta == 0
