@@ -191,6 +191,10 @@ WRONG = {
         lambda run: harness.describe_model("tiny-qwen2", rr=4),
         'lora: unknown key "rr"',
     ),
+    "an adapter's method": (
+        lambda run: harness.describe_model("tiny-qwen2", peft_type="lorra"),
+        'Did you mean "lora"',
+    ),
     "one prompt": (lambda run: harness.predict(run, "tiny-qwen2--none--a", " "), "no prompt"),
     "a metric": (lambda run: harness.leaderboard(run, metric="chrff"), "no cell has the metric"),
     "a compared metric": (

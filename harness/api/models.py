@@ -7,8 +7,9 @@ from pathlib import Path
 from harness.api.arguments import StrPath
 from harness.errors import HarnessError
 from harness.extras import need
+from harness.registry import did_you_mean
 from harness.suite.model_card import ModelCard, find_model_card, load_model_card, model_folders
-from harness.suite.options import adapter_keys, key_problems
+from harness.suite.options import adapter_keys, key_problems, peft_types
 from harness.suite.yaml_file import parse_value
 
 MODELS = ("torch", "transformers", "peft", "bitsandbytes")
@@ -58,6 +59,9 @@ def describe_model(
     from harness.backends.hf.models.random import described
 
     card = find_model_card(name, model_folders(Path(folder)))
+    if peft_type not in peft_types():
+        hint = did_you_mean(peft_type, peft_types())
+        raise HarnessError(f'"{peft_type}" is not a PEFT method', hint=hint)
     for _, problem in key_problems(adapter, adapter_keys(peft_type)):
         raise HarnessError(f"{peft_type}: {problem}")
     return described(card, {"peft_type": peft_type, **adapter})

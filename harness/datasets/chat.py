@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from harness.datasets.example import Turn
+from harness.datasets.values import whole
 from harness.errors import HarnessError
 
 ROLES = {
@@ -94,7 +95,7 @@ def _message(item: Mapping[str, object], number: int, place: str) -> Message:
     content = item.get("content", item.get("value"))
     if role == "assistant" and item.get("weight") in (0, "0", False):
         role = "unlearned"
-    return Message(role, _text(content, number, place))
+    return Message(role, whole(_text(content, number, place), f"message {number}", place))
 
 
 def _text(content: object, number: int, place: str) -> str:

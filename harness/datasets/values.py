@@ -30,7 +30,7 @@ def text_of(value: object, column: str, place: str) -> str:
         HarnessError: it is a list, an object or bytes, whose Python text nobody wants to train on.
     """
     if isinstance(value, str):
-        return _whole(value.strip(), column, place)
+        return whole(value.strip(), f'column "{column}"', place)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):
@@ -59,14 +59,20 @@ def texts_of(value: object, column: str, place: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def _whole(text: str, column: str, place: str) -> str:
+def whole(text: str, holder: str, place: str) -> str:
+    """``text``, which no half of a character is in; ``holder`` says what it is of.
+
+    Raises:
+        HarnessError: JSON named half of a surrogate pair, which no UTF-8 file can hold.
+    """
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
             hint = "It is half of a surrogate pair such as \\ud83d; write the character itself."
-            what = f'column "{column}" holds a broken character'
-            raise HarnessError(what, where=place, hint=hint) from None
+            raise HarnessError(
+                f"{holder} holds a broken character", where=place, hint=hint
+            ) from None
     return text
 
 

@@ -88,14 +88,15 @@ def _sampling_without_sampling(options: Options) -> bool:
     return not options.get("do_sample", False)
 
 
-def _positive(key: str) -> Callable[[Options], bool]:
+def _not_positive(key: str) -> Callable[[Options], bool]:
+    """Whether ``key`` is a number that is too low; what is no number is refused for its kind."""
     return lambda o: isinstance(o[key], int | float) and o[key] <= 0
 
 
 def _no_steps(options: Options) -> bool:
     """Without an epoch and without `max_steps` the trainer ends at once, and says nothing."""
     steps = options.get("max_steps", 0)
-    return _positive("num_train_epochs")(options) and not (isinstance(steps, int) and steps > 0)
+    return _not_positive("num_train_epochs")(options) and not (isinstance(steps, int) and steps > 0)
 
 
 _UNUSED = "has no effect without `do_sample: true`"
@@ -115,7 +116,7 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             "must be `answer`, `all` or `prompt`",
         ),
         **{
-            key: (_positive(key), "must be above 0")
+            key: (_not_positive(key), "must be above 0")
             for key in (
                 "learning_rate",
                 "per_device_train_batch_size",
@@ -131,13 +132,10 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
         ),
         "save_strategy": (lambda o: o["save_strategy"] == "best", _NO_EVALUATION),
         "save_steps": (
-            lambda o: o.get("save_strategy") != "steps" or o["save_steps"] <= 0,
+            lambda o: o.get("save_strategy") != "steps" or _not_positive("save_steps")(o),
             "must be above 0, and has no effect without `save_strategy: steps`",
         ),
-        "save_total_limit": (
-            lambda o: o["save_total_limit"] is not None and o["save_total_limit"] <= 0,
-            "must be above 0",
-        ),
+        "save_total_limit": (_not_positive("save_total_limit"), "must be above 0"),
         "save_only_model": (lambda o: bool(o["save_only_model"]), _NOT_ENOUGH),
         "ignore_data_skip": (lambda o: bool(o["ignore_data_skip"]), _NOT_ENOUGH),
     },
@@ -146,7 +144,7 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             ("temperature", "top_p", "top_k", "min_p", "typical_p"),
             (_sampling_without_sampling, _UNUSED),
         ),
-        "max_new_tokens": (_positive("max_new_tokens"), "must be above 0"),
+        "max_new_tokens": (_not_positive("max_new_tokens"), "must be above 0"),
         "num_return_sequences": (
             lambda o: o["num_return_sequences"] not in (None, 1),
             "an example has one prediction",
@@ -174,7 +172,7 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
             "has no effect without `load_in_8bit: true`",
         ),
     },
-    "adapter": {"r": (_positive("r"), "must be above 0")},
+    "adapter": {"r": (_not_positive("r"), "must be above 0")},
 }
 """Kind of options → key → when it is wrong, and why."""
 

@@ -90,6 +90,8 @@ def test_prompt_and_completion_may_be_texts(tmp_path):
         (lambda k: {"messages": [asked(k), {**answer(k), "reasoning_content": "so"}]}, "`reasoning_content`"),
         (lambda k: {"messages": [{**asked(k), "content": [{"type": "image", "url": "x"}]}, answer(k)]}, "message 1 has a part of type image"),
         (lambda k: {"messages": [{**asked(k), "content": {"a": 1}}, answer(k)]}, "message 1 holds an object"),
+        (lambda k: {"messages": [asked(k), {**answer(k), "content": "\ud800"}]}, "message 2 holds a broken character"),
+        (lambda k: {"messages": [{**asked(k), "content": [{"text": "a\udfff"}]}, answer(k)]}, "message 1 holds a broken"),
         (lambda k: {"messages": [{**HELLO[0], "content": None}, HELLO[1], asked(k), answer(k)]}, "turn 1 of the chat is empty"),
         (lambda k: {"messages": chat(k), "tools": [{"name": "search"}]}, "has `tools`"),
         (lambda k: {"messages": chat(k), "system": "Be long."}, "two system messages"),

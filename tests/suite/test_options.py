@@ -1,6 +1,6 @@
 import pytest
 
-from harness.suite.options import contradictions, kind_problem, training_keys
+from harness.suite.options import CONTRADICTIONS, contradictions, kind_problem, training_keys
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,22 @@ def test_a_value_of_another_kind_is_told_what_is_expected(value, kinds, said):
 def test_sampling_keys_are_fine_with_sampling():
     assert list(contradictions("generation", {"do_sample": True, "temperature": 0.7})) == []
     assert [k for k, _ in contradictions("generation", {"temperature": 0.7})] == ["temperature"]
+
+
+RULES = [(kind, key) for kind, rules in CONTRADICTIONS.items() for key in rules]
+ODD = [None, True, "", "x", [], ["a"], {}, {"a": {}}, [{}], 0, -1, 2**70, float("nan")]
+
+
+@pytest.mark.parametrize(("kind", "key"), RULES)
+def test_a_value_of_any_kind_is_looked_at(kind, key):
+    """A suite may hold anything; what has another kind is refused for that, not here."""
+    for value in ODD:
+        for beside in (
+            {},
+            {"save_strategy": "steps"},
+            *({name: value} for name in training_keys()),
+        ):
+            list(contradictions(kind, {**beside, key: value}))
 
 
 def test_the_loss_types_are_those_that_the_trainer_takes():
