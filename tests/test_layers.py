@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry plugins extras parent_death time_limit
+errors registry plugins extras parent_death time_limit user_path
 statistics metrics trackers
 suite
 datasets endpoint

@@ -26,6 +26,7 @@ from harness.starter.question import Question as Question
 from harness.starter.question import settled
 from harness.starter.sample import sample_of, sample_text
 from harness.starter.text import suite_text
+from harness.user_path import expanded
 
 SEEDS_TRIED = 20
 """Split seeds after which a label is too rare to be on both sides."""
@@ -135,9 +136,9 @@ def _draft(wanted: Wanted, draft: Draft) -> Draft:
 def _data(wanted: Wanted, ask: Ask | None) -> str:
     question = Question("Which data: a file, a hub id or a built-in set", "--data FILE")
     data = wanted.data or settled(question, ask)
-    if kind_of(data) and not Path(data).expanduser().is_file():
+    if kind_of(data) and not expanded(data).is_file():
         raise HarnessError("no such file", where=data)
-    return str(Path(data).expanduser()) if kind_of(data) else data
+    return str(expanded(data)) if kind_of(data) else data
 
 
 def _model(wanted: Wanted, ask: Ask | None) -> str | None:

@@ -16,6 +16,7 @@ from harness.datasets.example import digest
 from harness.datasets.file_hash import file_hash
 from harness.datasets.text_encoding import decoded
 from harness.errors import HarnessError
+from harness.user_path import expanded
 
 BUILT_IN = ("everyday",)
 
@@ -38,7 +39,7 @@ def control_path(name: str, folder: Path) -> Path:
     """
     if name in BUILT_IN:
         return Path(str(files("harness.datasets"))) / "data" / f"{name}.jsonl"
-    path = (folder / Path(name).expanduser()).resolve()
+    path = (folder / expanded(name)).resolve()
     if not path.is_file():
         hint = f"Built in: {', '.join(BUILT_IN)}. Paths start from the suite's folder, {folder}."
         raise HarnessError(f"evaluation.control: no file {path}", hint=hint)

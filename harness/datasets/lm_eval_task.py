@@ -30,6 +30,7 @@ from harness.datasets.lm_eval_yaml import (
 from harness.errors import HarnessError, SkipCell
 from harness.extras import need
 from harness.suite.dataset_entry import DatasetEntry
+from harness.user_path import expanded
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _indexed(entry: DatasetEntry, folder: Path) -> Indexed:
     name, own = entry.lm_eval_task, None
     assert name is not None
     if entry.include_path is not None:
-        place = (folder / Path(entry.include_path).expanduser()).resolve()
+        place = (folder / expanded(entry.include_path)).resolve()
         if not place.is_dir():
             hint = f"Paths start from the suite's folder, {folder}."
             text = f'data set "{entry.name}": include_path: no folder {place}'

@@ -21,6 +21,7 @@ from harness.extras import how, is_installed
 from harness.metrics.registry import default_primary
 from harness.registry import did_you_mean
 from harness.suite.dataset_entry import DatasetEntry
+from harness.user_path import expanded
 
 HUB_KEYS = ("config", "train_split", "revision")
 TEXT_KEYS = ("encoding", "separator")
@@ -131,7 +132,7 @@ def _content(entry: DatasetEntry, folder: Path) -> str:
 
 
 def _file(entry: DatasetEntry, name: str, folder: Path) -> Path:
-    path = (folder / Path(name).expanduser()).resolve()
+    path = (folder / expanded(name)).resolve()
     if not path.is_file():
         near = (
             [p.name for p in path.parent.glob("*") if p.is_file()] if path.parent.is_dir() else []

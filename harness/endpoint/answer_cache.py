@@ -71,10 +71,13 @@ class AnswerCache:
 
     def _give_up(self, error: Exception) -> None:
         self._connection = None
-        self.problem = f"the answer cache {self.path} cannot be used ({error}); delete the file"
+        there = "delete the file" if self.path.is_file() else f"name another folder in {FOLDER}"
+        self.problem = f"the answer cache {self.path} cannot be used ({error}); {there}"
 
 
 def _opened(path: Path) -> sqlite3.Connection:
+    if str(path).startswith("~"):
+        raise OSError("you have no home folder")
     # answers may quote private data: the folder and its file are for you alone
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
@@ -91,7 +94,8 @@ def default_path() -> Path:
     own = os.environ.get(FOLDER)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(own) if own else Path(base) / "finetune-harness"
-    return folder.expanduser() / "answers.sqlite"
+    # not `Path.expanduser`, which raises where there is no home folder: that costs the cache alone
+    return Path(os.path.expanduser(folder)) / "answers.sqlite"  # noqa: PTH111
 
 
 def is_switched_off() -> bool:

@@ -10,6 +10,7 @@ from harness.results.paths import read_json
 from harness.suite.model_card import ModelCard
 from harness.suite.parts import Options
 from harness.suite.schema import AdapterEntry
+from harness.user_path import expanded
 
 RECORD = "harness.json"
 """Beside an adapter that the harness saved: what it was made for."""
@@ -32,7 +33,7 @@ def adapter_config(entry: AdapterEntry | None, suite: Path) -> Options:
         return {}
     if entry.source is None:
         return {"peft_type": entry.peft_type, **entry.config}
-    folder = (suite.resolve().parent / Path(entry.source).expanduser()).resolve()
+    folder = (suite.resolve().parent / expanded(entry.source)).resolve()
     origin: Options = {}
     if not folder.exists() and is_hub_id(entry.source):
         folder = hub_adapter(entry.source, entry.revision)

@@ -151,8 +151,8 @@ def is_data_cached(source: str) -> bool:
 
 def cache_folders() -> dict[str, Path]:
     """Where the libraries keep what they fetch: `models`, `data sets`."""
-    data = Path(os.environ.get("HF_DATASETS_CACHE", _home() / "datasets")).expanduser()
-    return {"models": _cache(), "data sets": data}
+    data = os.environ.get("HF_DATASETS_CACHE", _home() / "datasets")
+    return {"models": _cache(), "data sets": _expanded(data)}
 
 
 def has_token() -> bool:
@@ -161,11 +161,16 @@ def has_token() -> bool:
 
 
 def _home() -> Path:
-    return Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    return _expanded(os.environ.get("HF_HOME", "~/.cache/huggingface"))
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("HF_HUB_CACHE", _home() / "hub")).expanduser()
+    return _expanded(os.environ.get("HF_HUB_CACHE", _home() / "hub"))
+
+
+def _expanded(path: str | Path) -> Path:
+    # as the libraries do it: who has no home folder, as in some containers, keeps the ~
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 @cache

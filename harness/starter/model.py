@@ -14,6 +14,7 @@ from harness.errors import HarnessError
 from harness.plan.architecture import ENCODERS
 from harness.plan.hub import cached_snapshots
 from harness.suite.model_card import find_model_card, model_folders
+from harness.user_path import expanded
 
 TINY = "tiny-qwen2"
 """The shipped model that runs anywhere."""
@@ -52,8 +53,8 @@ def model_of(given: str | None, folder: Path) -> Chosen:
     """
     if given is None:
         return model_of(TINY, folder)
-    if Path(given).expanduser().is_dir():
-        return _in_folder(Path(given).expanduser(), folder)
+    if expanded(given).is_dir():
+        return _in_folder(expanded(given), folder)
     card = find_model_card(given, model_folders(folder))
     files = [Path(card.source)] if card.is_local else cached_snapshots(card.source)
     found = _known(files)

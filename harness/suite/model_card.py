@@ -16,6 +16,7 @@ from harness.suite.parts import Part
 from harness.suite.shipped import shipped
 from harness.suite.template_settings import TemplateKwargs
 from harness.suite.yaml_file import read_yaml
+from harness.user_path import expanded
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+")
 """`owner/name`: a path with more parts, or one that begins with a dot, is a folder."""
@@ -130,7 +131,7 @@ def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     """The card with a local source made absolute: a path under ``folder``, or a hub id kept."""
     if card.weights == "random" or card.is_served:
         return card
-    local = folder / Path(card.source).expanduser()
+    local = folder / expanded(card.source)
     if local.is_dir():
         return card.model_copy(update={"source": str(local.resolve())})
     if card.source.startswith((".", "/", "~")):

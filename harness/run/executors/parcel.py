@@ -26,6 +26,7 @@ from harness.plan.cell import Cell, cell_of_record
 from harness.results.paths import CellPaths, read_json, write_json
 from harness.results.stages import FILES
 from harness.suite.dataset_entry import DatasetEntry
+from harness.user_path import expanded
 
 NANOSECONDS = "HARNESS.mtime_ns"
 """The key of an archive's entry under which the file's exact time of change is kept."""
@@ -152,7 +153,7 @@ def _local_files(cell: Cell) -> list[str]:
                 found.append(path)
     # files that the YAMLs in it name are not sent: their paths are the other machine's own
     if cell.dataset.include_path:
-        found.append((folder / Path(cell.dataset.include_path).expanduser()).resolve())
+        found.append((folder / expanded(cell.dataset.include_path)).resolve())
     if cell.evaluation.control and cell.evaluation.control not in BUILT_IN:
         found.append(control_path(cell.evaluation.control, folder))
     found += [Path(m.source) for m in cell.evaluation.metrics if Path(m.source).exists()]
@@ -162,7 +163,7 @@ def _local_files(cell: Cell) -> list[str]:
 def _data_file(entry: DatasetEntry, folder: Path) -> Path | None:
     """The user's file that ``entry`` reads; a built-in set is where the package is."""
     name = entry.source or entry.name
-    path = (folder / Path(name).expanduser()).resolve()
+    path = (folder / expanded(name)).resolve()
     return path if path in source_of(entry, folder).files else None
 
 
@@ -173,7 +174,7 @@ def _moved(record: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any
     def place(name: str | None) -> str | None:
         if name is None:
             return None
-        given = (folder / Path(name).expanduser()).resolve()
+        given = (folder / expanded(name)).resolve()
         return moved.get(str(given), moved.get(str(Path(name).absolute()), name))
 
     cell = {key: dict(v) if isinstance(v, dict) else v for key, v in record.items()}

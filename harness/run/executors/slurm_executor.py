@@ -29,6 +29,7 @@ from harness.run.executors.base import Event, Job, Wanted
 from harness.run.executors.cards import CORES_PER_CELL
 from harness.run.executors.hosted import Allowed, host, surroundings
 from harness.run.executors.limits import Limits
+from harness.user_path import expanded
 
 ATTEMPTS = 3
 """Jobs that a cell may lose before it counts as failed."""
@@ -87,7 +88,7 @@ class SlurmExecutor:
         """A compute node as it sees itself; the login node is another machine."""
         if self._cluster == LOCAL:
             return machine()
-        folder = Path.home() / ".cache" / "finetune-harness" / "slurm"
+        folder = expanded("~") / ".cache" / "finetune-harness" / "slurm"
         job = self._made(folder, needs_gib=None, alone=False).submit(_look)
         try:
             found: Machine = job.result()
