@@ -76,16 +76,16 @@ def test_what_got_worse_is_said_of_the_pinned_variant_too(page):
 
 
 COVERED = """
-() => [...document.querySelectorAll(".picture:not([hidden]) .name")].map((name) => {
+(texts) => [...document.querySelectorAll(`.picture:not([hidden]) ${texts}`)].map((name) => {
   const at = name.getBoundingClientRect();
-  const dots = [...name.parentElement.querySelectorAll(".pt:not([hidden]) b")];
+  const dots = [...name.closest(".plot").querySelectorAll(".pt:not([hidden]) b")];
   return dots.filter((dot) => {
     const b = dot.getBoundingClientRect();
     return b.left < at.right && b.right > at.left && b.top < at.bottom && b.bottom > at.top;
   }).length;
 })
 """
-"""How many points each name in the picture lies on."""
+"""How many points each text in the picture lies on."""
 
 
 @pytest.mark.parametrize("width", [1280, 360])
@@ -93,9 +93,32 @@ def test_names_in_the_picture_cover_no_point(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     for place in (0, 3):
         page.locator(".picture:not([hidden]) .pt").nth(place).click(force=True)
-        covered = page.evaluate(COVERED)
+        covered = page.evaluate(COVERED, ".name")
         assert covered
         assert not any(covered)
+
+
+TO_THE_RIGHT_END = """
+(point) => {
+  const line = document.querySelector(".picture:not([hidden]) .level-line");
+  point.dataset.x = JSON.stringify({ memory: 96, latency: 96 });
+  point.style.bottom = `calc(${line.style.bottom} + 8px)`;
+}
+"""
+"""Move a point onto the text of a level line, where that is by default."""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_texts_of_level_lines_cover_no_point(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    figure = page.locator(".picture:not([hidden])")
+    for point in figure.locator(".pt").all()[:2]:
+        point.evaluate(TO_THE_RIGHT_END)
+    figure.locator("[data-cost]").select_option("latency")
+    figure.locator("[data-cost]").select_option("memory")
+    covered = page.evaluate(COVERED, ".level-line span")
+    assert covered
+    assert not any(covered)
 
 
 def test_hover_and_focus_show_values_with_n(page):

@@ -41,10 +41,44 @@ const colourBy = (figure, axis) => {
 const ROOM = [0, 26, -26, 44, -44, 62]; // pixels below the point
 const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
   * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+// texts of the level lines: at the right end above their line, unless a point or another line is there
+const SHIFTS = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]; // percent of the plot's width, to the left
+const placeLevels = (plot) => {
+  const box = plot.getBoundingClientRect();
+  const rectOf = (element) => element.getBoundingClientRect();
+  const taken = [...plot.querySelectorAll(".pt:not([hidden]) b, .ci:not([hidden])")].map(rectOf);
+  const texts = [...plot.querySelectorAll(".level-line span")];
+  const lines = [...plot.querySelectorAll(".level-line")];
+  const measured = texts.map((text) => [text, rectOf(text), rectOf(text.parentElement)]);
+  const strips = lines.map((line) => [line, rectOf(line)]);
+  for (const [text, { width, height }, line] of measured) {
+    const others = [...taken, ...strips.filter(([at]) => at !== text.parentElement).map(([, at]) => at)];
+    const usual = text.parentElement.classList.contains("under");
+    let best = null;
+    for (const shift of SHIFTS) {
+      const right = box.right - 3 - (shift / 100) * box.width;
+      if (shift && right - width < box.left) break;
+      for (const under of [usual, !usual]) {
+        const top = under ? line.bottom + 1 : line.top - 1 - height;
+        const at = { left: right - width, right, top, bottom: top + height };
+        const outside = top < box.top - 4 || at.bottom > box.bottom ? 1e6 : 0;
+        // a hidden point is worse than a hidden piece of a whisker or of another line
+        const covered = others.reduce((sum, other) => sum + overlap(at, other) ** 1.5, outside);
+        if (best === null || covered < best.covered) best = { covered, shift, under, at };
+      }
+      if (best.covered === 0) break;
+    }
+    text.style.right = `calc(${best.shift}% + 3px)`;
+    text.style.bottom = best.under ? "auto" : ".05rem";
+    text.style.top = best.under ? ".1rem" : "auto";
+    taken.push(best.at);
+  }
+};
 const placeNames = (figure) => {
   for (const old of figure.querySelectorAll(".name")) old.remove();
   const plot = figure.querySelector(".plot");
   const named = [plot.querySelector(".pt.pinned:not([hidden])"), plot.querySelector(".pt.chosen:not([hidden])")];
+  placeLevels(plot);
   const box = plot.getBoundingClientRect();
   const taken = [...plot.querySelectorAll(".pt:not([hidden]) b, .level-line span")].map((dot) => dot.getBoundingClientRect());
   const models = new Set([...plot.querySelectorAll(".pt")].map((p) => known.variants[p.dataset.v][0]));
@@ -127,6 +161,7 @@ for (const figure of document.querySelectorAll(".picture")) {
     });
   }
   onChange(() => { if (!figure.hidden) placeNames(figure); });
+  window.addEventListener("resize", () => { if (!figure.hidden) placeNames(figure); });
 
   // one point is in the order of Tab; arrow keys go to the others, from left to right
   const plot = figure.querySelector(".plot");
