@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.demo.models import Models
+from harness.demo.only_here import OnlyHere
 from harness.demo.page import Page
 from harness.demo.variants import check_own_adapter
 from harness.errors import HarnessError
@@ -63,6 +64,7 @@ def serve(
 def launch_options() -> dict[str, Any]:
     """How Gradio serves: to this machine, with nothing of anybody else's in the page."""
     import gradio as gr
+    from starlette.middleware import Middleware
 
     theme = gr.themes.Default(font=FONTS, font_mono=MONOSPACE, primary_hue="blue").set(
         input_border_color_focus="*primary_500", input_border_color_focus_dark="*primary_400",
@@ -76,6 +78,7 @@ def launch_options() -> dict[str, Any]:
         # each of these has an environment variable, which an argument overrides
         "server_name": HOST, "share": False, "mcp_server": False, "run_history": False,
         "ssr_mode": False, "pwa": False, "quiet": True, "show_error": True, "footer_links": [],
+        "app_kwargs": {"middleware": [Middleware(OnlyHere)]},
         "theme": theme, "css": (HERE / "page.css").read_text("utf-8"),
         "js": (HERE / "page.js").read_text("utf-8"),
     }  # fmt: skip

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -166,3 +169,30 @@ def test_ask_and_vote_with_the_keyboard_on_a_phone(page, folder):
     assert question.input_value().endswith("1")
     page.wait_for_function("!document.querySelector('#tests input').value")
     assert len(votes(folder)) == before + 1
+
+
+FOREIGN = [
+    ("config", {"Host": "evil.example"}, None),
+    ("", {"Host": "evil.example"}, None),
+    ("gradio_api/call/ask", {"Origin": "http://evil.example"}, b'{"data": []}'),
+    ("gradio_api/upload", {"Origin": "http://evil.example"}, b"x"),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "data"), FOREIGN)
+def test_the_server_refuses_pages_of_other_sites(server, path, headers, data):
+    address, _ = server
+    asked = urllib.request.Request(
+        f"{address.rstrip('/')}/{path}",
+        data,
+        {"Content-Type": "application/json", "Host": urlsplit(address).netloc, **headers},
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(asked, timeout=60)
+
+
+@pytest.mark.parametrize("path", ["gradio_api/file=/etc/passwd", "gradio_api/file=run/plan.json"])
+def test_the_server_gives_no_files(server, path):
+    address, _ = server
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{address.rstrip('/')}/{path}", timeout=60)
