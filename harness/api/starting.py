@@ -92,7 +92,7 @@ def init(wanted: Wanted, *, ask: Ask | None = None) -> Started:
     chosen = model_of(_model(wanted, ask), path.parent)
     _refuse_chat_without_template(looked, chosen)
     draft = _draft(wanted, Draft(
-        name, data if looked.path is None else _from(path, looked.path),
+        _plain(path.stem) or name, name, data if looked.path is None else _from(path, looked.path),
         _test_source(wanted.test, path), looked, answers, chosen,
         sizes(len(looked.examples), own_test=wanted.test is not None),
     ))  # fmt: skip
@@ -155,9 +155,13 @@ def _slug(data: str) -> str:
     stem = Path(data).name
     if kind_of(data):
         stem = stem.partition(".")[0] or stem
-    plain = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
+    plain = _plain(stem)
     # a built-in set of that name would be taken for the file
     return f"my-{plain}" if kind_of(data) and plain in built_in() else plain or "suite"
+
+
+def _plain(stem: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
 
 
 def _output(wanted: Wanted, name: str, ask: Ask | None) -> Path:

@@ -15,7 +15,10 @@ from harness.starter.sample import Sample
 class Draft:
     """All that a suite is written from."""
 
+    suite: str
+    """The suite's name, and its run's: that of its file, so that two suites have two runs."""
     name: str
+    """The data set's name."""
     source: str
     """The data, relative to the suite."""
     test_source: str | None

@@ -16,7 +16,7 @@ from harness.starter.yaml_text import WIDTH, comment, scalar
 def suite_text(draft: Draft) -> str:
     """The suite as YAML with comments."""
     lines = [
-        f"name: {scalar(draft.name)}",
+        f"name: {scalar(draft.suite)}",
         *_folded(_description(draft)),
         "",
         "matrix:",

@@ -271,6 +271,16 @@ def test_any_name_of_a_file_makes_a_suite(name, tmp_path, monkeypatch):
     assert harness.validate(made.path).cells == 7
 
 
+def test_two_suites_of_one_file_have_a_run_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = rows_of(question=asked, answer=said)
+    (tmp_path / "support.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = init(Wanted("support.jsonl", output="Small model.yaml"))
+    suite = yaml.safe_load(made.path.read_text())
+    assert suite["name"] == "small-model"
+    assert suite["matrix"]["dataset"][0]["name"] == "support"
+
+
 def test_a_label_that_looks_like_yaml_does_no_harm(start):
     labels = ("a: b", "# not a comment", "on", "{x}")
     _, suite = start(rows_of(80, text=asked, label=lambda k: labels[k % 4]))
