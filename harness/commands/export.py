@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.compare import print_pairs
 from harness.results.text import say
 
 if TYPE_CHECKING:
+    from harness.analysis.pairs import Pair
+    from harness.api.exporting import Export
     from harness.backends.hf.export.gguf_file import GgufType
     from harness.backends.hf.export.merged import Base
     from harness.sharing.export import Target
@@ -41,9 +45,10 @@ if TYPE_CHECKING:
     "--gguf-type", type=click.Choice(["f32", "f16", "bf16", "q8_0", "q4_0"]),
     help="Of a GGUF file; default: what holds the merged weights exactly.",
 )  # fmt: skip
+@AS_JSON
 def export(
     run_dir: Path, cell: str, to: Target, output: Path, score: bool, base: Base,
-    dtype: str | None, gguf_type: GgufType | None,
+    dtype: str | None, gguf_type: GgufType | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Write a cell's model for another engine.
 
@@ -60,6 +65,9 @@ def export(
         run_dir, cell, output, to=to, base=base, dtype=dtype, gguf_type=gguf_type, score=score
     )
     exported = done.exported
+    if as_json:
+        say_json(_record(done))
+        return
     for note in exported.notes:
         say(f"note: {note}", err=True)
     if exported.read_back:
@@ -72,7 +80,29 @@ def export(
     say(f"{', '.join(exported.files)}: written to {exported.folder}")
     if exported.command:
         say(exported.command)
-    if done.comparison:
-        print_pairs(done.comparison)
-        same, of = done.same_answers or (0, 0)
-        say(f"{same} of {of} answers are the same to the letter")
+    if done.comparison and done.run:
+        _say_scores(run_dir, done.comparison[0], done.run, done.same_answers or (0, 0))
+
+
+def _say_scores(run: Path, pair: Pair, scores: Path, counts: tuple[int, int]) -> None:
+    from harness.report.exported import exported_lines
+    from harness.results.paths import RunPaths
+
+    same, answers = counts
+    sides = ((run, pair.first.result), (scores, pair.second.result))
+    folders = [str(RunPaths(place).cell(result.key).directory) for place, result in sides]
+    if same < answers:  # of equal answers, an interval would only raise doubt
+        print_pairs([pair])
+    command = f"harness compare {shlex.join(folders)}"
+    for line in exported_lines(pair, same=same, answers=answers, margin_command=command):
+        say(line)
+
+
+def _record(done: Export) -> dict[str, object]:
+    exported, (same, answers) = done.exported, done.same_answers or (None, None)
+    return {
+        "folder": str(exported.folder), "files": exported.files, "notes": exported.notes,
+        "command": exported.command, "read_back": exported.read_back, "scores": done.run,
+        "comparison": done.comparison.records() if done.comparison else None,
+        "same_answers": same, "answers": answers,
+    }  # fmt: skip

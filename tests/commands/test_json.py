@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.cli import main
 
 NO_TABLE = {
-    "baseline update": "one line", "demo": "opens a page", "export": "one line", "judge": "one line", "init": "some lines about one file", "merge": "one line",
+    "baseline update": "one line", "demo": "opens a page", "judge": "one line", "init": "some lines about one file", "merge": "one line",
     "models build": "one line", "pack": "one line", "push": "one line",
     "report": "names of files; its --json writes results.json", "schema": "is JSON",
 }  # fmt: skip
@@ -22,6 +22,7 @@ ASKED = {
     "clean": "clean suite.yaml -o run --backend testing --dry-run",
     "compare": "compare run --axis adapter",
     "doctor": "doctor",
+    "export": "export run tiny-qwen2--none--lora --to merged -o out",
     "help": "help exit-codes",
     "import": "import answers.csv -o imported",
     "models list": "models list",
@@ -36,8 +37,8 @@ ASKED = {
 """Command → how it is called beside a finished run."""
 MORE = ["run suite.yaml --backend testing --dry-run", "show run tiny-qwen2", "help run",
         "clean suite.yaml -o run --backend testing --yes", "compare run run", "compare run --votes"]  # fmt: skip
-ELSEWHERE = {"doctor", "models show", "predict"}
-"""They import torch: tests/doctor, tests/plan/test_architecture.py and
+ELSEWHERE = {"doctor", "export", "models show", "predict"}
+"""They import torch: tests/doctor, tests/sharing/test_export.py, tests/plan/test_architecture.py and
 tests/backends/hf/models/test_serving.py try theirs."""
 
 

@@ -22,8 +22,8 @@ def test_an_exported_model_is_scored_on_the_same_items_and_compared(run, tmp_pat
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "weights differ by 0 and logits by 0 of the largest" in done.output
-    assert "tiny-qwen2 → tiny-qwen2-gguf-f32, none, lora-r4 → base, ru-calculations" in done.output
-    assert "12 of 12 answers are the same to the letter" in done.output
+    assert "all 12 answers are the same to the letter, so their scores are the same" in done.output
+    assert "undecided" not in done.output
     assert {"model.gguf", "Modelfile", "tokenizer.json", "export.json"} <= {
         path.name for path in out.iterdir()
     }
@@ -45,6 +45,10 @@ def test_a_model_that_was_trained_whole_keeps_its_weights(run, tmp_path):
 
 
 def test_vllm_gets_a_plain_adapter_beside_its_base(run, tmp_path):
+    words = ["export", str(run), LORA, "--to", "vllm", "-o", str(tmp_path / "other"), "--json"]
+    said = json.loads(CliRunner().invoke(main, words).stdout)
+    assert (said["folder"], said["comparison"]) == (str(tmp_path / "other"), None)
+    assert "serve.sh" in said["files"]
     done = export(run, LORA, tmp_path / "lora", to="vllm")
     assert "--enable-lora" in done.exported.command
     assert (tmp_path / "lora" / "adapter" / "adapter_model.safetensors").is_file()
