@@ -79,7 +79,7 @@ def test_every_module_has_a_layer(root, files):
 OWN = ("harness.api", "harness.commands")
 PRINTING = {
     "harness", "harness.errors", "harness.extras", "harness.gate.comment", "harness.gate.render",
-    "harness.report.contrast_text", "harness.report.markdown", "harness.report.plan_table",
+    "harness.report.contrast_text", "harness.report.exported", "harness.report.markdown", "harness.report.plan_table",
     "harness.report.section", "harness.report.sections.answers", "harness.report.terminal",
     "harness.results.paths", "harness.results.text", "harness.run.progress",
 }  # fmt: skip
