@@ -8,6 +8,8 @@ a name may look like rich's markup (`r8[attn]`, `[/INST]`); a cell of a CSV file
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import IO, TYPE_CHECKING, Any
 
@@ -58,5 +60,9 @@ def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
         def render_str(self, text: str, **options: Any) -> Text:
             """``text`` with its control characters spelled out."""
             return super().render_str(printable(text), **options)
+
+        def on_broken_pipe(self) -> None:
+            """Let the command end by its own exit code: rich's is 1, which is a regression here."""
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     return Plain(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)

@@ -81,3 +81,13 @@ def test_commands_print_through_say_and_console_alone(root):
     calls = re.compile(r"click\.echo\(|(?<![\w.])print\(|(?<!\w)Console\(")
     wrong = [str(path) for path in paths if calls.search(path.read_text())]
     assert wrong == []
+
+
+def test_a_pipe_that_closes_under_a_table_is_no_exit_code_of_rich_s():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    # rich would leave with 1, which is the exit code of a regression
+    with pytest.raises(BrokenPipeError):
+        console(file=Closed()).print("a row")
