@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.api.arguments import RunLike, refuse_packed, run_of
-from harness.api.reports import Report, report
 from harness.errors import HarnessError
 from harness.results.locking import locked
 from harness.scoring.rescoring import Rescored, rescore
+
+if TYPE_CHECKING:
+    from harness.api.reports import Report
 
 
 @dataclass(frozen=True)
@@ -40,4 +43,8 @@ def score(run: RunLike, *, metric_code: bool = False) -> Scored:
         raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
     with locked(found.directory):
         cells = rescore(found, code=None if metric_code else ())
+        # Only now: reports need numpy, whose library starts threads, and where there are threads
+        # no process may be forked. Imported earlier, it would let one core score all cells.
+        from harness.api.reports import report
+
         return Scored(tuple(cells), report(found.directory))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from harness.metrics.prediction import Prediction
-from harness.metrics.reading.answers import answer_of
+from harness.metrics.reading.answers import spoken_of
 from harness.metrics.record import Place, ScoredTask
 from harness.metrics.registry import metric
 
@@ -51,7 +51,7 @@ def truncated(record: Prediction, _: ScoredTask) -> float | None:
 @_share("empty_share")
 def empty(record: Prediction, _: ScoredTask) -> float:
     """Whether the answer holds nothing but spaces."""
-    return float(not answer_of(record).spoken.strip())
+    return float(not spoken_of(record).strip())
 
 
 @_share("unclosed_reasoning_share", shown=("leaderboard",))

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.metrics.ngrams import shared_ngrams
 from harness.metrics.record import REMEMBERED, ScoredTask, Scores
 from harness.metrics.registry import metric
 
-if TYPE_CHECKING:  # a declaration must not load numpy
+if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 ORDER = 6
 BETA = 2.0
@@ -26,7 +25,6 @@ CHARACTERS = 2**18
 """Characters of such pairs, unless one pair has more: some 20 MB of numbers."""
 FEW = 16
 """Fewer pairs are counted in Python: NumPy's calls alone cost as much."""
-KEY_BITS = 64
 
 
 def _ngrams(text: str, order: int) -> Counter[str]:
@@ -116,7 +114,7 @@ def _counted_together(pairs: list[tuple[str, str]]) -> list[float] | None:
     import numpy as np
 
     texts = [_packed(text) for pair in pairs for text in pair]
-    hits = _hits(texts)
+    hits = shared_ngrams(texts, ORDER)
     if hits is None:
         return None
     lengths = np.array([len(text) for text in texts]).reshape(-1, 2)
@@ -133,51 +131,3 @@ def _counted_together(pairs: list[tuple[str, str]]) -> list[float] | None:
     among = np.where(precision + recall == 0, 1.0, factor * precision + recall)
     scores: list[float] = ((1 + factor) * precision * recall / among).tolist()
     return scores
-
-
-def _hits(texts: list[str]) -> list[NDArray[Any]] | None:
-    """For each order, how many n-grams each pair of ``texts`` shares; None where too many differ.
-
-    The longest n-gram at each place becomes one number: the pair, the characters, the side. Sorted,
-    equal n-grams of a pair lie side by side, and so do those of every lower order, their prefixes.
-    """
-    import numpy as np
-
-    whole = "".join(texts).encode("utf-32-le", "surrogatepass")  # models do write lone surrogates
-    codes = np.frombuffer(whole, np.uint32)
-    seen = np.zeros(int(codes.max(initial=0)) + 1, np.bool_)
-    seen[codes] = True
-    numbers = np.cumsum(seen).astype(np.uint64)  # from 1: 0 stands for "behind the text's end"
-    bits = int(numbers[-1]).bit_length()
-    if ORDER * bits + (len(texts) // 2).bit_length() + 1 > KEY_BITS:
-        return None
-    lengths = np.array([len(text) for text in texts])
-    text = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(codes))
-    padded = np.concatenate([numbers[codes], np.zeros(ORDER, np.uint64)])
-    keys = text >> np.uint64(1)
-    for place in range(ORDER):
-        following = np.where(left > place, padded[place : place + len(codes)], np.uint64(0))
-        keys = keys << np.uint64(bits) | following
-    keys = np.sort(keys << np.uint64(1) | text & np.uint64(1))
-    right = (keys & np.uint64(1)).astype(np.int64)
-    keys >>= np.uint64(1)
-    return [_shared(keys, right, order, bits, len(texts) // 2) for order in range(1, ORDER + 1)]
-
-
-def _shared(
-    keys: NDArray[Any], right: NDArray[Any], order: int, bits: int, pairs: int
-) -> NDArray[Any]:
-    """How many n-grams of ``order`` each pair shares, from the sorted keys of the longest ones."""
-    import numpy as np
-
-    grams = keys >> np.uint64((ORDER - order) * bits)
-    inside = grams & np.uint64((1 << bits) - 1) != 0
-    grams, sides = grams[inside], right[inside]
-    if not len(grams):
-        return np.zeros(pairs)
-    starts = np.flatnonzero(np.concatenate([[True], grams[1:] != grams[:-1]]))
-    wanted = np.add.reduceat(sides, starts)
-    given = np.diff(starts, append=len(grams)) - wanted
-    pair = (grams[starts] >> np.uint64(order * bits)).astype(np.int64)
-    return np.bincount(pair, weights=np.minimum(given, wanted), minlength=pairs)

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.errors import HarnessError
-from harness.metrics.reading.exact import normalise_answer
+from harness.metrics.reading.exact import normalise_answer, normalise_reference
 from harness.metrics.reading.labels import read_label
 from harness.metrics.reading.reasoning import split_reasoning
 from harness.metrics.registry import metric
@@ -56,7 +56,7 @@ class Confusion(NamedTuple):
 @metric("exact_match", unit="share", higher_is_better=True, version=2, settings="normalised")
 def exact_match(prediction: str, reference: str) -> float:
     """Gives 1.0 when both texts are equal after `normalise_answer`, else 0.0."""
-    return float(normalise_answer(prediction) == normalise_answer(reference))
+    return float(normalise_answer(prediction) == normalise_reference(reference))
 
 
 def parse_label(text: str, labels: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
-from harness.metrics.reading.answers import answer_of
+from harness.metrics.reading.answers import spoken_of
 from harness.metrics.record import ORDER, Metric, Place, Reads, ScoredTask, Scorer, Scores
 from harness.registry import Registry
 
@@ -128,7 +128,9 @@ def best_of_references(pairs: PairScorer, higher_is_better: bool | None) -> Scor
                 "a metric without a direction cannot choose the best of several references",
                 hint="Declare its `higher_is_better`, or keep one reference a row.",
             )
-        texts = [answer_of(record).spoken for record in records]
+        texts = [spoken_of(record) for record in records]
+        if all(len(references) == 1 for references in accepted):  # there is nothing to choose
+            return list(pairs(texts, [own for (own,) in accepted], task))
         given = iter(
             pairs(
                 [t for t, own in zip(texts, accepted, strict=True) for _ in own],

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
 from harness.errors import HarnessError
-from harness.metrics.record import REMEMBERED, ScoredTask, Scores
+from harness.metrics.ngrams import shared_ngrams
+from harness.metrics.record import ScoredTask, Scores
 from harness.metrics.registry import PerName, metric
 from harness.metrics.tokenize import Stemmer, Tokenizer, tokens_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a declaration must not load numpy
     from collections.abc import Hashable, Sequence
 
+    from numpy.typing import NDArray
+
 MAX_LOST_SHARE = 0.5
+TOGETHER = 512
+"""Pairs that are counted in one call of NumPy."""
+FEW = 16
+"""Fewer pairs are counted in Python: NumPy's calls alone cost as much."""
 
 _WORD = re.compile(r"\S+")
 
@@ -252,18 +258,79 @@ def rouge_many(
                 f"the rouge_score tokenizer loses {lost:.0%} of the reference words",
                 hint="set tokenizer: unicode",
             )
-    return [
-        _of_pair(p, r, tokenizer, stemmer) for p, r in zip(predictions, references, strict=True)
-    ]
+    found: list[RougeScores] = []
+    for first in range(0, len(predictions), TOGETHER):
+        batch = slice(first, first + TOGETHER)
+        given, wanted = (
+            [_lines(text, tokenizer, stemmer) for text in side[batch]]
+            for side in (predictions, references)
+        )
+        scores = _scored_together(given, wanted) if len(given) >= FEW else None
+        found += list(map(_score_lines, given, wanted)) if scores is None else scores
+    return found
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _of_pair(
     prediction: str, reference: str, tokenizer: Tokenizer, stemmer: Stemmer
 ) -> RougeScores:
     return _score_lines(
         _lines(prediction, tokenizer, stemmer), _lines(reference, tokenizer, stemmer)
     )
+
+
+def _scored_together(
+    predicted: Sequence[list[list[str]]], wanted: Sequence[list[list[str]]]
+) -> list[RougeScores] | None:
+    """`_score_lines` of many pairs, to the last digit and in a fraction of the time.
+
+    Each different word becomes one character, and so each text a word: what is quick on texts, in
+    NumPy and in C, then counts words. None where there are more words than characters.
+    """
+    import numpy as np
+
+    letters = _Letters()
+    try:
+        texts = [
+            "".join([letters[token] for line in lines for token in line])
+            for pair in zip(predicted, wanted, strict=True)
+            for lines in pair
+        ]
+    except ValueError:  # a character has a number below 1,114,112
+        return None
+    hits = shared_ngrams(texts, 2)
+    if hits is None:
+        return None
+    ours, theirs = texts[::2], texts[1::2]
+    longest = np.array(list(map(LCSseq.similarity, ours, theirs)))
+    n, m = (np.array([len(text) for text in side]) for side in (ours, theirs))
+    rouge1, rouge_l = _f_measures(hits[0], n, m), _f_measures(longest, n, m)
+    rouge2 = _f_measures(hits[1], n - 1, m - 1)
+    rouge_lsum = rouge_l.copy()
+    for i, (given, reference) in enumerate(zip(predicted, wanted, strict=True)):
+        if longest[i] and (len(given) > 1 or len(reference) > 1):
+            counts = Counter(token for line in given for token in line)
+            rouge_lsum[i] = _f_measure(_union_hits(reference, given, counts), n[i], m[i])
+    columns = (column.tolist() for column in (rouge1, rouge2, rouge_l, rouge_lsum))
+    return list(map(RougeScores, *columns))
+
+
+class _Letters(dict[str, str]):
+    """Word → a character of its own."""
+
+    def __missing__(self, word: str) -> str:
+        self[word] = letter = chr(len(self) + 1)
+        return letter
+
+
+def _f_measures(hits: NDArray[Any], predicted: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
+    """`_f_measure` of many, by the same operations in the same order."""
+    import numpy as np
+
+    some = np.maximum(predicted, 1), np.maximum(wanted, 1)  # without hits they may be 0
+    precision, recall = hits / some[0], hits / some[1]
+    among = np.where(hits == 0, 1.0, precision + recall)
+    found: NDArray[Any] = 2 * precision * recall / among
+    return found
 
 
 def _settings(task: ScoredTask) -> str:
@@ -289,7 +356,8 @@ def rouge_scores(
     predictions: Sequence[str], references: Sequence[str], task: ScoredTask
 ) -> list[Scores]:
     """The four F-measures of every pair, by the suite's tokenizer and stemmer."""
-    return [scores._asdict() for scores in rouge_of(predictions, references, task)]
+    found = rouge_of(predictions, references, task)
+    return [{"rouge1": a, "rouge2": b, "rougeL": c, "rougeLsum": d} for a, b, c, d in found]
 
 
 def rouge_of(

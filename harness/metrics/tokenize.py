@@ -30,6 +30,9 @@ Stemmer = Literal["none", "porter", "snowball-russian"]
 Tokenizer = Literal["unicode", "rouge_score"]
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_DIGIT = re.compile("[0-9]")
+# what the pattern of all scripts finds in lower-case ASCII without digits, three times as fast
+_PLAIN_WORD = re.compile("[a-z]+(?:'[a-z]+)*|%")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 # Scripts written without spaces: every character is a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -99,6 +102,8 @@ def unicode_tokens(text: str, *, fold_yo: bool = True) -> list[str]:
     """
     if text.isascii():
         folded, marks = text.lower(), ""
+        if _DIGIT.search(folded) is None:
+            return _PLAIN_WORD.findall(folded)
     else:
         folded = unicodedata.normalize("NFKC", _RAISED.sub(" ", text)).casefold().translate(_FOLD)
         if fold_yo:

@@ -22,6 +22,8 @@ ANSWERED = (
     "answer_tokens", "correct_tokens", "entropy", "label_scores",
 )  # fmt: skip
 """The fields that a model decided; scoring reads them and writes others."""
+# `json.dumps` makes an encoder for every record
+_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
 SHARED = (
     "data_hash", "example_prompt", "label", "predicted_label", "prediction", "prompt", "reference",
@@ -36,8 +38,7 @@ def table_text(records: Iterable[Mapping[str, object]]) -> bytes:
     Raises:
         ValueError: a number is not finite: JSON has no word for it.
     """
-    lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, sort_keys=True) for r in records)
-    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+    return "".join([f"{_LINE(record)}\n" for record in records]).encode("utf-8")
 
 
 def write_predictions(

@@ -35,19 +35,30 @@ def _over(
     records: list[Prediction], metrics: Sequence[Metric], task: Task, category: str | None
 ) -> list[Value]:
     values = []
+    groups: list[str] | None = groups_of(records)
+    if len(set(groups)) == len(groups):
+        groups = None  # nor do they repeat among the examples that have a score
     for metric in metrics:
         if metric.corpus:
             found = _corpus_value(records, metric, task, category)
         else:
-            found = _mean_of(records, metric, task, category)
+            found = _mean_of(records, metric, task, category, groups=groups)
         values += [found] if found else []
     return values
 
 
 def _mean_of(
-    records: list[Prediction], metric: Metric, task: Task, category: str | None
+    records: list[Prediction],
+    metric: Metric,
+    task: Task,
+    category: str | None,
+    *,
+    groups: Sequence[str] | None,
 ) -> Value | None:
-    """The mean of a metric's scores; of how answers came out, computed here and kept nowhere."""
+    """The mean of a metric's scores; of how answers came out, computed here and kept nowhere.
+
+    ``groups`` are those of the records, None if no two records share one.
+    """
     if metric.reads == "answer" and metric.scorer:
         scores = metric.scorer(records, task)
     else:
@@ -55,8 +66,9 @@ def _mean_of(
     numbers = [s[metric.name] for s in scores if metric.name in s]
     if not numbers:
         return None
-    among = [r for r, s in zip(records, scores, strict=True) if metric.name in s]
-    low, high = interval(numbers, groups_of(among))
+    if groups is not None:
+        groups = [group for group, s in zip(groups, scores, strict=True) if metric.name in s]
+    low, high = interval(numbers, groups)
     return Value(
         metric.name, math.fsum(numbers) / len(numbers), metric.unit, metric.higher_is_better,
         len(numbers), low, high, category, metric.signature(task),

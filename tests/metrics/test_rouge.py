@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.errors import HarnessError
-from harness.metrics.rouge import RougeScores, lost_token_share, rouge, rouge_many
+from harness.metrics import rouge as module
+from harness.metrics.rouge import (
+    FEW,
+    TOGETHER,
+    RougeScores,
+    lost_token_share,
+    rouge,
+    rouge_many,
+)
 
 TYPES = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 PLAIN = RougeScorer(TYPES, use_stemmer=False)
@@ -96,3 +106,34 @@ def test_lost_token_share_counts_words_that_do_not_survive_whole() -> None:
     assert lost_token_share("café and привет 15", "rouge_score") == 0.5
     assert lost_token_share("café and привет 15", "unicode") == 0.0
     assert lost_token_share("", "rouge_score") == 0.0
+
+
+PIECES = [
+    "the", "rate", "it's", "ставка", "ёлка", "1 234,5", "-5%", "3,14", "2024", "日本", "_x_", "'",
+    "\ud800", "😀", "e\u0301", "<think>", "\n", "\n\n", "%", "-", "a1", "B",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "stemmer"),
+    [("unicode", "none"), ("unicode", "porter"), ("rouge_score", "none")],
+)
+@pytest.mark.parametrize("pairs", [1, FEW, TOGETHER + FEW, TOGETHER + 1])
+def test_many_pairs_score_as_each_alone_to_the_last_digit(pairs, tokenizer, stemmer):
+    rng = random.Random(pairs)
+    texts = [
+        [" ".join(rng.choices(PIECES, k=rng.choice((0, 1, 2, 9, 30)))) for _ in range(pairs)]
+        for _ in range(2)
+    ]
+    options = {"tokenizer": tokenizer, "stemmer": stemmer}
+    together = rouge_many(*texts, **options, refuse_lost=False)
+    assert together == [rouge(*pair, **options) for pair in zip(*texts, strict=True)]
+    assert all(type(score) is float for scores in together for score in scores)
+
+
+def test_more_words_than_there_are_characters_are_counted_one_pair_at_a_time(monkeypatch):
+    rng = random.Random(0)
+    texts = [[" ".join(rng.choices("abcdefgh", k=9)) for _ in range(FEW)] for _ in range(2)]
+    alone = [rouge(*pair) for pair in zip(*texts, strict=True)]
+    monkeypatch.setattr(module, "chr", lambda n: chr(n) if n < 5 else chr(0x110000), raising=False)
+    assert rouge_many(*texts) == alone

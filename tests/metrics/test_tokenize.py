@@ -71,3 +71,9 @@ def test_ascii_tokens_equal_rouge_score_with_porter(text: str) -> None:
 def test_snowball_joins_russian_forms_and_leaves_the_rest() -> None:
     assert len(set(tokens_of("книга книги книгу", "unicode", "snowball-russian"))) == 1
     assert tokens_of("running -5", "unicode", "snowball-russian") == ["running", "-5"]
+
+
+@given(st.text(alphabet="abZ'%-_.,\n (", max_size=40))
+def test_plain_ascii_is_cut_as_any_other_text(text):
+    """A digit behind the text takes it the way of all scripts."""
+    assert unicode_tokens(text) == unicode_tokens(f"{text} 0")[:-1]

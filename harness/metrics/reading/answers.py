@@ -9,13 +9,18 @@ from collections.abc import Sequence
 
 from harness.metrics.prediction import Prediction
 from harness.metrics.reading.labels import read_label
-from harness.metrics.reading.reasoning import Answer, split_reasoning
+from harness.metrics.reading.reasoning import Answer, split_reasoning, spoken_in
 from harness.metrics.record import ScoredTask
 
 
 def answer_of(record: Prediction) -> Answer:
     """The answer in a record's prediction, without its reasoning."""
     return split_reasoning(record["prediction"], record.get("prompt") or "")
+
+
+def spoken_of(record: Prediction) -> str:
+    """The text to score of a record's prediction: ``answer_of(record).spoken``."""
+    return spoken_in(record["prediction"], record.get("prompt") or "")
 
 
 def read_answers(records: Sequence[Prediction], task: ScoredTask) -> list[Answer]:

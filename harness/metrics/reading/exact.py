@@ -17,13 +17,14 @@ from harness.metrics.reading.fold import fold
 _WRAPPED = re.compile(r"(?P<mark>\*{1,3}|_{1,3}|`{1,3}|[\"'])(?P<inside>(?!\s).+?(?<!\s))(?P=mark)")
 # "5!" is a factorial and "5%" a share: behind a digit only a stop or a comma says nothing.
 _TRAILING = re.compile(r"(?:(?<=[^\W\d_])|(?<=[\"'`*)\]]))[!?]+\Z|(?<=\S)[.,;:…]+\Z")
+_LAST = frozenset("!?.,;:…*_`\"'")
+"""The last characters of what the two patterns match."""
 
 
-@lru_cache(maxsize=2**16)
 def normalise_answer(text: str) -> str:
     """The text in lower case, one-spaced, without wrapping quotes or marks and its last stop."""
     plain = " ".join(fold(text).text.split())
-    while True:
+    while plain and plain[-1] in _LAST:
         before = plain
         shorter = _TRAILING.sub("", plain)
         plain = shorter or plain
@@ -32,4 +33,9 @@ def normalise_answer(text: str) -> str:
         if wrapped and wrapped["mark"] not in wrapped["inside"]:
             plain = wrapped["inside"]
         if plain == before:
-            return plain
+            break
+    return plain
+
+
+# every cell of a data set is compared with the same references
+normalise_reference = lru_cache(maxsize=2**15)(normalise_answer)

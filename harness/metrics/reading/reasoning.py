@@ -70,7 +70,21 @@ def split_reasoning(prediction: str, prompt: str = "") -> Answer:
         prediction: What the model wrote.
         prompt: What it was asked; where it ends in an opening tag the model begins inside it.
     """
-    return _split(prediction, starts_inside(prompt))
+    inside = starts_inside(prompt)
+    # most answers hold no tag at all: to look for a few characters costs a tenth of the patterns
+    return _split(prediction, inside) if inside or _may_reason(prediction) else Answer(prediction)
+
+
+def spoken_in(prediction: str, prompt: str = "") -> str:
+    """The text to score of ``prediction``: ``split_reasoning(prediction, prompt).spoken``."""
+    if not _may_reason(prediction) and not starts_inside(prompt):
+        return prediction
+    return split_reasoning(prediction, prompt).spoken
+
+
+def _may_reason(text: str) -> bool:
+    """Whether any pattern above can match in ``text``: each holds a bracket, or this word."""
+    return "<" in text or "[" in text or "◁" in text or "analysis" in text
 
 
 # Each metric family asks for the answer of the same prediction, one after another: as many are kept
@@ -88,10 +102,14 @@ def _split(prediction: str, inside: bool) -> Answer:
     return Answer(text, hidden, closed)
 
 
-@lru_cache(maxsize=2**16)
 def starts_inside(prompt: str) -> bool:
     """Whether ``prompt`` ends in an open reasoning tag, as templates of thinking models do."""
-    tail = prompt[-40:].rstrip()
+    tail = prompt[-40:]
+    return _may_reason(tail) and _ends_in_tag(tail.rstrip())
+
+
+@lru_cache(maxsize=2**16)
+def _ends_in_tag(tail: str) -> bool:
     return any(match.end() == len(tail) for match in _OPENING.finditer(tail))
 
 
