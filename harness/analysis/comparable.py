@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import ne
 
+from harness.analysis.columns import field_of, ids_of
 from harness.metrics.prediction import Prediction, Records
 from harness.results.result import CellResult
 
@@ -37,9 +38,12 @@ def incomparable(first: Records, second: Records) -> str | None:
     alike = ours_first.get("answered_by") == theirs_first.get("answered_by")
     if alike and _is_by_server(ours_first) == _is_by_server(theirs_first):
         checks["prompt_hash"] = "rendered prompts differ"
+    same = ids_of(first) == ids_of(second)
     for key, text in checks.items():
-        ours = [first[i].get(key) for i in shared]
-        theirs = [second[i].get(key) for i in shared]
+        if same:
+            ours, theirs = field_of(first, key), field_of(second, key)
+        else:
+            ours, theirs = ([side[i].get(key) for i in shared] for side in (first, second))
         if ours != theirs:
             return f"{sum(map(ne, ours, theirs))} {text}"
     return None

@@ -5,12 +5,14 @@ A side is a variant's records by training seed. Equal seeds are paired, and aver
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.analysis.columns import aligned, field_of, ids_of, scores_in
 from harness.analysis.seeds import covered, seed_pairs
 from harness.metrics.prediction import Records
 from harness.metrics.record import Metric, PairedCorpus
@@ -243,21 +245,24 @@ def within_shares(low: float, high: float) -> tuple[float, float]:
 def scored_by_all(metric: str, pairs: RecordPairs) -> list[str]:
     """The examples that every side scored, in the first side's order."""
     sides = {id(side): side for pair in pairs for side in pair}.values()
-    shared = list(pairs[0][0])
+    ids = ids_of(pairs[0][0])
+    scored = np.ones(len(ids), np.bool_)
     for side in sides:
-        scored = {i for i, record in side.items() if metric in record.get("scores", {})}
-        shared = [i for i in shared if i in scored]
-    return shared
+        scored &= ~np.isnan(aligned(scores_in(side, metric), side, ids))
+    return ids if scored.all() else list(itertools.compress(ids, scored))
 
 
 def clusters_of(shared: Sequence[str], pairs: RecordPairs) -> list[str]:
     """The group of each example; its own id where it has none."""
-    return [pairs[0][0][i].get("group") or i for i in shared]
+    first = pairs[0][0]
+    if ids_of(first) == shared:
+        return [str(group or i) for i, group in zip(shared, field_of(first, "group"), strict=True)]
+    return [first[i].get("group") or i for i in shared]
 
 
 def scores_of(metric: str, shared: Sequence[str], sides: Sequence[Records]) -> Floats:
     """Scores of examples × sides."""
-    return np.array([[side[i]["scores"][metric] for i in shared] for side in sides], float).T
+    return np.array([aligned(scores_in(side, metric), side, shared) for side in sides]).T
 
 
 def _corpus_difference(

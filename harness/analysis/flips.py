@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
+import numpy as np
+
+from harness.analysis.columns import Floats, aligned, ids_of, parsed_in, scores_in
 from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import direction_of, example_metric
-from harness.scoring.scoring import is_parsed
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Flips:
     unparsed_first: int | None
     """Answers in which no number or label was found; None if none is looked for."""
     unparsed_second: int | None
-    regressions: tuple[Flip, ...]
+    regressions: Sequence[Flip]
     """Worst first, ties by id."""
 
 
@@ -60,32 +63,75 @@ def flips(
     """
     name = example_metric(metric)
     direction = direction_of(name, directions)
-    pairs = {
-        i: (record["scores"][name], second[i]["scores"][name])
-        for i, record in first.items()
-        if name in record["scores"] and i in second and name in second[i]["scores"]
-    }
-    if not pairs or direction is None:
+    ids = ids_of(first)
+    before, after = (aligned(scores_in(side, name), side, ids) for side in (first, second))
+    shared = ~(np.isnan(before) | np.isnan(after))
+    if not shared.any() or direction is None:
         return None
-    shared = list(pairs)
-    sign = 1 if direction else -1
-    change = {i: sign * (after - before) for i, (before, after) in pairs.items()}
-    binary = all(score in (0.0, 1.0) for pair in pairs.values() for score in pair)
-    worse = [i for c, i in sorted((c, i) for i, c in change.items() if c < 0)]
-    won = sum(c > 0 for c in change.values())
+    change = np.where(shared, (1 if direction else -1) * (after - before), 0.0)
+    won, lost = np.count_nonzero(change > 0), np.count_nonzero(change < 0)
+    binary = bool(np.isin(np.concatenate([before[shared], after[shared]]), (0.0, 1.0)).all())
+    right, wrong = ((before == score) & (after == score) for score in (1.0, 0.0))
     return Flips(
         name,
-        won=won,
-        lost=len(worse),
-        both_right=sum(pair == (1.0, 1.0) for pair in pairs.values()) if binary else None,
-        both_wrong=sum(pair == (0.0, 0.0) for pair in pairs.values()) if binary else None,
-        tied=len(pairs) - len(worse) - won,
-        unparsed_first=_unparsed(first, shared),
-        unparsed_second=_unparsed(second, shared),
-        regressions=tuple(Flip(i, -change[i], first[i], second[i]) for i in worse),
+        won=int(won),
+        lost=int(lost),
+        both_right=int(np.count_nonzero(right)) if binary else None,
+        both_wrong=int(np.count_nonzero(wrong)) if binary else None,
+        tied=int(np.count_nonzero(shared) - won - lost),
+        unparsed_first=_unparsed(parsed_in(first)[shared]),
+        unparsed_second=_unparsed(aligned(parsed_in(second), second, ids)[shared]),
+        regressions=Regressions(first, second, change),
     )
 
 
-def _unparsed(side: Records, shared: list[str]) -> int | None:
-    flags = [parsed for i in shared if (parsed := is_parsed(side[i])) is not None]
-    return flags.count(False) if flags else None
+def _unparsed(parsed: Floats) -> int | None:
+    """How many answers were looked into in vain; None if nothing was looked for in any."""
+    return None if np.isnan(parsed).all() else int(np.count_nonzero(parsed == 0))
+
+
+class Regressions(Sequence[Flip]):
+    """The examples that got worse, worst first, ties by id; sorted when they are asked for.
+
+    Of the pairs of a report only the counts are shown, and of a few the first examples.
+    """
+
+    def __init__(self, first: Records, second: Records, change: Floats) -> None:
+        """Take both sides and how much better the second scored each example of the first."""
+        self._sides = first, second
+        self._change = change
+        self._places = np.flatnonzero(change < 0)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, wanted: int) -> Flip: ...
+
+    @overload
+    def __getitem__(self, wanted: slice) -> Sequence[Flip]: ...
+
+    def __getitem__(self, wanted: int | slice) -> Flip | Sequence[Flip]:
+        """One example, or a tuple of them."""
+        if isinstance(wanted, slice):
+            start, stop, step = wanted.indices(len(self))
+            worst = self._worst(max(start + 1, stop))
+            return tuple(self._flip(*worst[k]) for k in range(start, stop, step))
+        place = range(len(self))[wanted]  # an IndexError where there is none
+        return self._flip(*self._worst(place + 1)[place])
+
+    def __iter__(self) -> Iterator[Flip]:
+        return iter(self[:])  # sorted once, not for each
+
+    def _worst(self, count: int) -> list[tuple[float, str]]:
+        """The first ``count`` changes with their ids."""
+        places = self._places
+        if count < len(places):
+            last = np.partition(self._change[places], count - 1)[count - 1]
+            places = places[self._change[places] <= last]
+        ids = ids_of(self._sides[0])
+        return sorted((float(self._change[k]), ids[k]) for k in places)[:count]
+
+    def _flip(self, change: float, i: str) -> Flip:
+        first, second = self._sides
+        return Flip(i, -change, first[i], second[i])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from harness.analysis.columns import field_of, ids_of
 from harness.analysis.comparable import incomparable, left_out
 from harness.analysis.contrasts import AxisDifferences, axis_differences
 from harness.analysis.difference import Criteria, Delta, differences
@@ -17,7 +19,7 @@ from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties
 from harness.errors import HarnessError
 from harness.extras import need
-from harness.metrics.prediction import Records
+from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import direction_of
 from harness.registry import did_you_mean
 from harness.results.measured import Speeds, shared_speeds
@@ -149,10 +151,15 @@ def _table(
 
 def _test_sets(run: Run, rows: list[Row], records: dict[str, Records]) -> int:
     """How many different sets of examples the rows were scored on; cells without records aside."""
-    sides = (_read(run, cell, records) for row in rows for cell in row.finished)
-    return len(
-        {frozenset((i, r.get("data_hash")) for i, r in side.items()) for side in sides if side}
-    )
+    # mostly all cells have the same examples in the same order: then no sets are made
+    listed: list[tuple[list[str], list[object]]] = []
+    for row in rows:
+        for cell in row.finished:
+            side = _read(run, cell, records)
+            examples = (ids_of(side), field_of(side, "data_hash"))
+            if side and examples not in listed:
+                listed.append(examples)
+    return len({frozenset(zip(*examples, strict=True)) for examples in listed})
 
 
 Axes = tuple[str, str, str]
@@ -267,22 +274,26 @@ def _control(run: Run, base: list[CellResult], tuned: list[CellResult]) -> dict[
 
 def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
-        found = by_id(run.predictions(cell))
+        found = run.predictions(cell)
         # cells of one data set are read one after another
         _share_texts(found, next(reversed(records.values()), {}))
-        records[cell.key] = found
+        records[cell.key] = by_id(found)
     return records[cell.key]
 
 
-TEXTS: tuple[Literal["prompt", "example_prompt", "reference"], ...] = (
-    "prompt", "example_prompt", "reference",
-)  # fmt: skip
+TEXTS: tuple[
+    Literal["id", "data_hash", "prompt_hash", "prompt", "example_prompt", "reference"], ...
+] = ("id", "data_hash", "prompt_hash", "prompt", "example_prompt", "reference")
 
 
-def _share_texts(found: Records, other: Records) -> None:
-    """Let equal prompts and references of two cells be one text in memory, not a copy each."""
-    for i, record in found.items():
-        known = other.get(i, {})
-        for name in TEXTS:
-            if name in record and record[name] == known.get(name):
-                record[name] = known[name]
+def _share_texts(found: Sequence[Prediction], other: Records) -> None:
+    """Let equal prompts and references of two cells be one text in memory, not a copy each.
+
+    It is also a matter of time: to compare a text with itself, Python does not read it.
+    """
+    for record in found:
+        known = other.get(record["id"])
+        if known is not None:
+            for name in TEXTS:
+                if name in record and record[name] == known.get(name):
+                    record[name] = known[name]

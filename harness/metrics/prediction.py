@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ConfigDict, with_config
@@ -82,3 +83,14 @@ class Prediction(TypedDict, total=False):
 
 Records = dict[str, Prediction]
 """Example id → its prediction."""
+
+
+class CellRecords(dict[str, Prediction]):
+    """`Records` of one cell that change no more, with what was computed of all of them at once."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, records: Iterable[tuple[str, Prediction]]) -> None:
+        super().__init__(records)
+        self.kept: dict[str, Any] = {}
+        """What `harness.analysis.columns` computed, by its name."""

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import DamagedFile, HarnessError
 from harness.extras import need
-from harness.metrics.prediction import Prediction
+from harness.metrics.prediction import CellRecords, Prediction
 from harness.metrics.registry import find
 from harness.results.answers import control_of, log_of, predictions_of
 from harness.results.companions import Companion, check_there
@@ -300,9 +300,9 @@ def _result_type() -> TypeAdapter[CellResult]:
     return TypeAdapter(CellResult)
 
 
-def by_id(records: Iterable[Prediction]) -> dict[str, Prediction]:
-    """Example id → record, in the order of ``records``."""
-    return {record["id"]: record for record in records}
+def by_id(records: Iterable[Prediction]) -> CellRecords:
+    """Example id → record, in the order of ``records``, which are not to change any more."""
+    return CellRecords((record["id"], record) for record in records)
 
 
 def load_run(directory: Path) -> Run:

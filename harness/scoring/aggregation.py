@@ -35,9 +35,9 @@ def _over(
     records: list[Prediction], metrics: Sequence[Metric], task: Task, category: str | None
 ) -> list[Value]:
     values = []
-    groups: list[str] | None = groups_of(records)
-    if len(set(groups)) == len(groups):
-        groups = None  # nor do they repeat among the examples that have a score
+    among = groups_of(records)
+    # where no group repeats, none does among the examples that have a score
+    groups = among if len(set(among)) < len(among) else None
     for metric in metrics:
         if metric.corpus:
             found = _corpus_value(records, metric, task, category)

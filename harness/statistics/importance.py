@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.statistics.draws import Floats
+from harness.statistics.draws import Floats, dot
 
 FEW_HITS = 100
 """With fewer hits the relative error of a plain permutation p-value exceeds 10%: 1/sqrt(hits)."""
@@ -50,12 +50,12 @@ def tilt_signs(effects: Floats, target: float) -> TiltedSigns:
         target: The observed sum, positive.
     """
     goal = min(target, REACH * float(np.abs(effects).sum()))
-    tilt = goal / float(effects @ effects)
+    tilt = goal / dot(effects, effects)
     # The mean, Σ |e| tanh(tilt |e|), is concave in the tilt and the start lies below the root, so
     # Newton's method approaches it from below and never overshoots. 60 only bounds the loop.
     for _ in range(60):
         means = np.tanh(tilt * effects)
-        step = (goal - float(effects @ means)) / float(effects**2 @ (1 - means**2))
+        step = (goal - dot(effects, means)) / dot(effects**2, 1 - means**2)
         tilt += step
         if abs(step) <= 1e-9 * tilt:
             break

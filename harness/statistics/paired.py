@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.statistics.draws import Floats, sign_draws, uniform_draws
+from harness.statistics.draws import Floats, dot, sign_draws, uniform_draws
 from harness.statistics.importance import FEW_HITS, TILTED_RESAMPLES, rare_p, tilt_signs
 from harness.statistics.intervals import bca, clustered_t
 from harness.statistics.resampling import Interval, cluster_codes, repeating, too_many_to_draw
@@ -169,7 +169,7 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 10_000, seed: in
     if too_many_to_draw(changed):
         return flip_p(changed)
     # Hoeffding (1963): the p-value is at most 2 exp(-S² / 2Σd²).
-    if 2 * np.exp(-(bound**2) / (2 * float(d @ d))) <= SURELY_RARE:
+    if 2 * np.exp(-(bound**2) / (2 * dot(d, d))) <= SURELY_RARE:
         return _rare_flip(d, bound, seed)
     # Differences of 0 stay in: all contrasts of one size then share their draws (`draws`).
     sums = np.concatenate([kept @ d for kept in sign_draws(len(d), resamples, seed)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.statistics.draws import Floats
+from harness.statistics.draws import Floats, dot
 from harness.statistics.importance import tilt_signs
 from harness.statistics.resampling import Interval
 
@@ -61,14 +61,14 @@ def flip_p(differences: Floats) -> float:
 
     effects = differences * np.sign(differences.sum())
     observed = float(effects.sum())
-    score = observed / float(np.sqrt(differences @ differences))
+    score = observed / float(np.sqrt(dot(differences, differences)))
     if score < NEAR_NOTHING:
         return min(1.0, 2 * float(ndtr(-score)))
     signs = tilt_signs(effects, observed)
     means = np.tanh(signs.tilt * effects)
-    reached = float(effects @ means)  # the observed sum, or a little less of the largest
+    reached = dot(effects, means)  # the observed sum, or a little less of the largest
     w = np.sqrt(2 * max(signs.tilt * reached - signs.cumulant, 1e-300))
-    v = signs.tilt * np.sqrt(max(float(effects**2 @ (1 - means**2)), 1e-300))
+    v = signs.tilt * np.sqrt(max(dot(effects**2, 1 - means**2), 1e-300))
     return min(1.0, 2 * float(ndtr(-(w + np.log(v / w) / w))))
 
 
@@ -78,8 +78,8 @@ def _tilted(y: Floats, tilt: float) -> tuple[float, float]:
     top = float(powers.max())  # taken out of the exponents, which would overflow
     weights = np.exp(powers - top)
     total = float(weights.sum())
-    mean = float(weights @ y) / total
-    variance = max(float(weights @ (y - mean) ** 2) / total, 1e-300)
+    mean = dot(weights, y) / total
+    variance = max(dot(weights, (y - mean) ** 2) / total, 1e-300)
     cumulant = top + np.log(total / n)
     w = np.sqrt(2 * n * max(tilt * mean - cumulant, 1e-300))
     v = tilt * np.sqrt(n * variance)

@@ -1,10 +1,12 @@
 """Draws shared by contrasts of one size: as good as draws of their own, whatever the order."""
 
+import math
+
 import numpy as np
 import pytest
 
 from harness.statistics import bca, draws, sign_flip
-from harness.statistics.draws import bootstrap_draws, sign_draws
+from harness.statistics.draws import UNSHARED, bootstrap_draws, dot, sign_draws
 from harness.statistics.resampling import bca_limits
 
 RESAMPLES = 10_000
@@ -82,3 +84,12 @@ def test_signs_are_fair_and_independent():
 def test_a_count_reaches_the_size_of_a_tiny_sample():
     counts = np.concatenate(list(bootstrap_draws(2, 500, 0)))
     assert set(counts.ravel()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("n", [1, UNSHARED - 1, UNSHARED, UNSHARED + 1, 3 * UNSHARED + 7])
+def test_an_inner_product_is_that_of_numpy_in_pieces_of_one_thread(n):
+    first, second = np.random.default_rng(n).normal(size=(2, n))
+    found = dot(first, second)
+    assert type(found) is float
+    assert found == pytest.approx(math.fsum(first * second), rel=1e-9, abs=1e-9)
+    assert n > UNSHARED or found == float(first @ second)

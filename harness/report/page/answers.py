@@ -6,6 +6,8 @@ every outcome has the share that it has in all.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
 
+import numpy as np
+
+from harness.analysis.columns import aligned, ids_of, kept, scores_in
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.metrics.prediction import Prediction, Records
@@ -57,16 +62,36 @@ class Pair:
     @cached_property
     def worst(self) -> list[str]:
         """The examples that lost most; ties by id."""
-        lost = sorted((change, i) for i, change in self.changes.items() if change < 0)
-        return [i for _, i in lost[:WORST]]
+        lost = ((change, i) for i, change in self.changes.items() if change < 0)
+        return [i for _, i in heapq.nsmallest(WORST, lost)]
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many examples have each of the `OUTCOMES`."""
+        changes = np.array(list(self.changes.values()))
+        lost, won = np.count_nonzero(changes < 0), np.count_nonzero(changes > 0)
+        return [int(lost), int(won), int(len(changes) - lost - won)]
 
     def sample(self, size: int | None) -> list[str]:
         """``size`` examples in which each outcome has its share of all, in a fixed random order."""
-        mixed = sorted(self.changes, key=_mixed)
-        if size is None or size >= len(mixed):
-            return mixed
-        strata = {name: [i for i in mixed if self.outcome(i) == name] for name in OUTCOMES}
+        if size is None or size >= len(self.changes):
+            return self._mixed
+        strata = self._strata
         return [i for name, many in _shares(strata, size).items() for i in strata[name][:many]]
+
+    @property
+    def _mixed(self) -> list[str]:
+        if len(self.changes) < len(self.before) or not self.before:
+            return sorted(self.changes, key=_mixed)
+        # every example of the baseline: the order is the same for all its variants
+        return kept(self.before, "mixed", lambda: sorted(self.before, key=_mixed))
+
+    @cached_property
+    def _strata(self) -> dict[str, list[str]]:
+        strata: dict[str, list[str]] = {name: [] for name in OUTCOMES}
+        for i in self._mixed:
+            strata[self.outcome(i)].append(i)
+        return strata
 
 
 @cache
@@ -110,11 +135,14 @@ def pairs_of(board: Leaderboard, numbers: Mapping[str, int]) -> Iterator[Pair]:
             direction = table.direction(metric) if metric == table.primary_metric else None
             direction = direction_of(metric) if direction is None else direction
             sign = -1 if direction is False else 1
-            changes = {
-                i: sign * (after[i]["scores"][metric] - before[i]["scores"][metric])
-                for i in before
-                if i in after and metric in before[i]["scores"] and metric in after[i]["scores"]
-            }
+            ids = ids_of(before)
+            change = sign * (
+                aligned(scores_in(after, metric), after, ids) - scores_in(before, metric)
+            )
+            scored = ~np.isnan(change)
+            changes = dict(
+                zip(itertools.compress(ids, scored), change[scored].tolist(), strict=True)
+            )
             if changes:
                 yield Pair(place, numbers[row.name], row, metric, before, after, changes)
 
@@ -171,9 +199,8 @@ def _record(
                     examples[k] = _question(first)
                     base[k] = _side(first, pair.metric)
                 answers[k] = _side(pair.after[i], pair.metric)
-            counts = [sum(pair.outcome(i) == name for i in pair.changes) for name in OUTCOMES]
             shown.append(
-                {"v": pair.number, "b": pair.row.baseline.key, "n": counts,
+                {"v": pair.number, "b": pair.row.baseline.key, "n": pair.counts,
                  "seeds": len(pair.row.finished), "all": size is None,
                  "worst": [numbers[i] for i in worst], "sample": [numbers[i] for i in sample],
                  "o": {numbers[i]: pair.outcome(i) for i in dict.fromkeys([*worst, *sample])},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import statistics
 
+import numpy as np
+
+from harness.analysis.columns import aligned, scores_in
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.metrics.prediction import Prediction, Records
@@ -60,21 +63,17 @@ def _lines(
     board: Leaderboard, row: Row, metric: str, thirds: dict[str, dict[str, int]]
 ) -> list[tuple[str, ...]]:
     assert row.baseline is not None
-    before, after = board.records(row.baseline), board.records(row.finished[0])
+    sides = board.records(row.baseline), board.records(row.finished[0])
     lines: list[tuple[str, ...]] = []
     for part, words in thirds.items():
-        shared = [
-            i for i in words
-            if metric in before.get(i, {}).get("scores", {})
-            and metric in after.get(i, {}).get("scores", {})
-        ]  # fmt: skip
-        if shared:
-            first, second = (
-                statistics.fmean(side[i]["scores"][metric] for i in shared)
-                for side in (before, after)
-            )
+        ids = list(words)
+        before, after = (aligned(scores_in(side, metric), side, ids) for side in sides)
+        shared = ~(np.isnan(before) | np.isnan(after))
+        if shared.any():
+            first, second = (statistics.fmean(s[shared].tolist()) for s in (before, after))
             span = f"{min(words.values())}–{max(words.values())}"
             axes = (row.model, row.quantization, row.adapter)
             numbers = (number(first), number(second), f"{second - first:+.3f}")
-            lines.append((*axes, part, span, str(len(shared)), *numbers))
+            count = str(np.count_nonzero(shared))
+            lines.append((*axes, part, span, count, *numbers))
     return lines
