@@ -80,8 +80,17 @@ class Decision:
 
 
 def decisions(board: Leaderboard) -> tuple[Decision, ...]:
-    """One decision for each data set, in the suite's order."""
-    return tuple(decide(board, table) for table in board.tables)
+    """One decision for each data set, in the suite's order.
+
+    Of several runs of one suite the last one decides, where it has the data set.
+    """
+    last = {table.dataset: table for table in board.last.tables} if board.last else {}
+    return tuple(
+        decide(board.last, last[table.dataset])
+        if board.last and table.dataset in last
+        else decide(board, table)
+        for table in board.tables
+    )
 
 
 def decide(board: Leaderboard, table: Table) -> Decision:

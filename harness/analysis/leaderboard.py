@@ -42,6 +42,12 @@ class Leaderboard:
     """Cell key → its records by example id, read once."""
     history: History | None = field(default=None, repr=False)
     """The variants over several runs of one suite."""
+    last: Leaderboard | None = field(default=None, repr=False)
+    """Of several runs of one suite, the last one alone; what to do is decided by it.
+
+    Earlier runs of a variant would stand beside it as alternatives that nobody can choose any
+    more, and their examples and costs would count twice.
+    """
 
     @cached_property
     def ranked(self) -> dict[str, list[Standing]]:
@@ -54,6 +60,8 @@ class Leaderboard:
 
         Axes with a single value that has a result are left out.
         """
+        if self.last is not None:
+            return self.last.along
         metrics = {table.dataset: table.primary_metric for table in self.tables}
         found = (axis_differences(self.run, self.records, a, metrics=metrics) for a in AXES)
         return {each.axis: each for each in found if each.contrasts}

@@ -31,7 +31,8 @@ def leaderboard(
     """Compare the variants of one run or several with their baselines.
 
     ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself. Of several
-    runs of one suite, in the order given, ``board.history`` has each variant over time.
+    runs of one suite, in the order given, ``board.history`` has each variant over time and
+    ``board.last`` the last run alone, of which the decisions and the differences by axis are.
 
     Args:
         runs: One run or several, each a `Run` or where it is.
@@ -46,7 +47,13 @@ def leaderboard(
     read = [run_of(one) for one in listed(runs)]
     run = merged(read, name=title)
     board = build_leaderboard(run, objectives, metric=metric, baseline_of=baseline_of)
-    return replace(board, history=history(read, run_names(read)) if len(read) > 1 else None)
+    over_time = history(read, run_names(read)) if len(read) > 1 else None
+    if over_time is None:
+        return board
+    # `merged` keeps the cells of each run together, in the order of the runs
+    newest = replace(run, cells=run.cells[len(run.cells) - len(read[-1].cells) :])
+    last = build_leaderboard(newest, board.objectives, baseline_of=baseline_of, metric=metric)
+    return replace(board, history=over_time, last=last)
 
 
 def compare(

@@ -80,3 +80,28 @@ def test_one_run_or_runs_of_two_suites_have_no_history(runs):
     board = harness.leaderboard(first)
     assert not section(board).rows
     assert not runs_in_time(board).rows
+
+
+def test_the_last_run_alone_decides(runs):
+    from harness.analysis.decision import decisions
+    from harness.report.sections.verdict import verdict
+
+    board = harness.leaderboard(runs)
+    alone = harness.leaderboard(runs[-1])
+    assert len(board.tables[0].rows) > len(alone.tables[0].rows)
+    (made,), (wanted,) = decisions(board), decisions(alone)
+    assert made.outcome == wanted.outcome
+    assert made.row.name.endswith(wanted.row.name)
+    assert "wednesday" in made.row.name
+    assert made.facts == wanted.facts
+    names = {axis: [each.name for each in found.contrasts] for axis, found in board.along.items()}
+    assert names == {
+        axis: [each.name for each in found.contrasts] for axis, found in alone.along.items()
+    }
+    text = " ".join(verdict(board, board.ranked).notes)
+    assert "wednesday" in text
+    assert "monday" not in text
+
+    asked = harness.leaderboard(runs, metric="exact_match", baseline_of="quantization").last
+    assert asked.tables[0].primary_metric == "exact_match"
+    assert not any(row.deltas for row in asked.tables[0].rows)

@@ -111,7 +111,7 @@ def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
     made = decisions(board)
     tables = {table.dataset: table for table in board.tables}
     drawn = {d.dataset: picture(board, tables[d.dataset], d, numbers) for d in made}
-    doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(board)])
+    doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(board.last or board)])
     # what is grave is never folded, however long the list
     grave = sum(doubt.level == Gravity.GRAVE.name.lower() for doubt in doubts)
     shown = max(FIRST_CAUTIONS, grave)

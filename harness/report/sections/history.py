@@ -33,7 +33,8 @@ def runs_in_time(board: Leaderboard) -> Section:
         for k, run in enumerate(found.runs, start=1)
     )
     note = "The runs are of one suite and in the order given; a run records no time. + marks a"
-    note += " revision with uncommitted changes."
+    note += " revision with uncommitted changes. What to do, the verdict and the differences by"
+    note += " axis are of the last run; the tables hold all runs."
     return Section("Runs", (note,), ("", "run", "revision", "changed since the run before"), rows)
 
 
