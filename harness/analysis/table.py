@@ -43,7 +43,7 @@ class Row:
         """The row's axes as one text."""
         return f"{self.model}, {self.quantization}, {self.adapter}"
 
-    @property
+    @cached_property
     def finished(self) -> tuple[CellResult, ...]:
         """The cells that ended well."""
         return tuple(cell for cell in self.cells if cell.status == "ok")
@@ -82,8 +82,15 @@ class Row:
         return f" (measured on {place.dataset})" if place else ""
 
     def _own(self, metric: str) -> list[float]:
-        values = (cell.value(metric) for cell in self.finished)
-        return [v.value for v in values if v is not None and v.value is not None]
+        # a report of many seeds asks a hundred times for the same values
+        if metric not in self._known:
+            values = (cell.value(metric) for cell in self.finished)
+            self._known[metric] = [v.value for v in values if v and v.value is not None]
+        return list(self._known[metric])
+
+    @cached_property
+    def _known(self) -> dict[str, list[float]]:
+        return {}
 
     def _borrowed(self, metric: str) -> list[float]:
         lender = self.speeds.cell if self.speeds and is_shared(metric) else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
+from operator import attrgetter
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import Section
@@ -30,7 +33,8 @@ def settings(board: Leaderboard) -> Section:
     for cell in cells:
         for key, value in _flat(_resolved(cell)):
             stored.setdefault(key, []).append((cell, value))
-    rows = [row for key, held in stored.items() for row in _rows(key, held, cells)]
+    held_by = _Counted(cells)
+    rows = [row for key, held in stored.items() for row in _rows(key, held, held_by)]
     columns = ("setting", "value", "applies to")
     notes = ("Resolved from the suite, its presets and the model cards.",) if rows else ()
     return Section("Settings", notes, columns, tuple(rows), page_only=True)
@@ -56,27 +60,41 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+class _Counted:
+    """Cells, and how many of them have each value of each axis: counted once for all settings."""
+
+    def __init__(self, cells: list[CellResult]) -> None:
+        self.cells = cells
+        self.counts = {axis: Counter(map(attrgetter(axis), cells)) for axis in AXES}
+
+    @cached_property
+    def tuned(self) -> _Counted:
+        """Those that are not baselines."""
+        return _Counted([cell for cell in self.cells if not cell.is_baseline])
+
+
 def _rows(
-    key: str, held: list[tuple[CellResult, str]], cells: list[CellResult]
+    key: str, held: list[tuple[CellResult, str]], everyone: _Counted
 ) -> list[tuple[str, ...]]:
     values: dict[str, list[CellResult]] = {}
     for cell, value in held:
         values.setdefault(value, []).append(cell)
-    if len(values) == 1 and len(held) == len(cells):
+    if len(values) == 1 and len(held) == len(everyone.cells):
         return [(key, next(iter(values)), "every cell")]
-    return [(key, value, _where(members, cells)) for value, members in values.items()]
+    return [(key, value, _where(members, everyone)) for value, members in values.items()]
 
 
-def _where(members: list[CellResult], cells: list[CellResult]) -> str:
+def _where(members: list[CellResult], everyone: _Counted) -> str:
     """The axis values that single out ``members``, or how many they are if no one axis does."""
-    tuned = [cell for cell in cells if not cell.is_baseline]
-    if len(tuned) == len(members) and not any(cell.is_baseline for cell in members):
+    tuned = everyone.tuned
+    has_baseline = any(cell.is_baseline for cell in members)
+    if len(tuned.cells) == len(members) and not has_baseline:
         return "fine-tuned cells"
-    chosen = {cell.key for cell in members}
     for axis in AXES:
-        values = dict.fromkeys(getattr(cell, axis) for cell in members)
-        if {cell.key for cell in cells if getattr(cell, axis) in values} == chosen:
+        values = dict.fromkeys(map(attrgetter(axis), members))
+        # the members are some of the cells, so they are all that have these values if as many do
+        if sum(everyone.counts[axis][value] for value in values) == len(members):
             return f"{axis}: {', '.join(map(str, values))}"
-    if len(tuned) < len(cells) and not any(cell.is_baseline for cell in members):
+    if len(tuned.cells) < len(everyone.cells) and not has_baseline:
         return f"{_where(members, tuned)}, fine-tuned"
     return f"{len(members)} cells"

@@ -105,6 +105,8 @@ def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
     """Run the cell; `done`, or `respawn` where this process cannot use CUDA."""
     from harness.run.worker import run_cell
 
+    # what loads torch later finds it there; a process that is forked has its server's environment
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     # a cell of a served model needs none: importing it would take longer than the whole cell
     if "torch" in sys.modules or (needs_training_stack(paths) and is_installed("torch")):
         import torch

@@ -17,17 +17,23 @@ from harness.plugins import installed
 from harness.run.executors.lifeline import end_workers_at_exit
 
 ON_THE_WAY = (
+    "filelock",
     "harness.backends.served",
     "harness.backends.testing",
+    "harness.cli",
     "harness.datasets.ru_calculations",
+    "harness.run.executors.local",
+    "harness.run.runner",
     "huggingface_hub.repocard_data",
     "huggingface_hub.utils",
     "numpy.testing",
+    "pydantic.dataclasses",
     "rapidfuzz.process",
     "scipy.special",
 )
 """Modules that a cell imports only when it needs them: seven eighths of the processor time of a
-cell without a model, if each imports them for itself."""
+cell without a model, if each imports them for itself. `harness.cli` and `harness.run` are of the
+program that starts a run: multiprocessing has each forked process import it anew."""
 
 
 def _silence() -> None:

@@ -50,3 +50,37 @@ def test_a_server_has_what_its_cells_need_and_one_with_torch_is_kept(
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.strip() == SERVERS[backends], done.stderr
     assert done.stderr == ""
+
+
+WORK = """
+import sys
+import threading
+from multiprocessing import Pipe
+from pathlib import Path
+from harness.plan.plan import make_plan
+from harness.run.executors import child, light
+from harness.run.executors.in_process import InProcessExecutor
+from harness.run.runner import run_suite
+
+def answer():
+    while True:
+        if ours.recv()[0] == "pauses":
+            ours.send([])
+
+out = Path(sys.argv[2])
+plan = make_plan(Path(sys.argv[1]), out / "run", backend="testing")
+run_suite(plan, InProcessExecutor(), lambda _: None)
+paths = plan.run.cell(plan.decisions[0].key)
+paths.result.unlink()
+ours, theirs = Pipe()
+threading.Thread(target=answer, daemon=True).start()
+outcome = child._outcome(paths, theirs, 1)
+found = [name for name in ("torch", "transformers", "peft", "trl") if name in sys.modules]
+(out / "found").write_text(f"{outcome[0]} {found}")
+"""
+
+
+def test_a_worker_loads_no_training_library_for_a_cell_that_needs_none(write_suite, tmp_path):
+    command = [sys.executable, "-c", WORK, str(write_suite(SUITE)), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=300)
+    assert (tmp_path / "found").read_text() == "done []"
