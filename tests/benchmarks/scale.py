@@ -2,6 +2,7 @@
 
     python tests/benchmarks/scale.py run --cells 10001 --nodes 2 -o scale.json
     python tests/benchmarks/scale.py plan --cells 100001 -o scale.json
+    python tests/benchmarks/scale.py report --cells 100001 -o scale.json
 
 The cells are those of the testing backend: no model, some milliseconds each. Overhead is the wall
 time of a cell's share, less the cell's own seconds divided by those that run side by side.
@@ -63,6 +64,18 @@ def planned(cells: int) -> dict[str, object]:
     number, *rest = done.stdout.split()
     names = ("seconds", "cpu_seconds", "peak_mib")
     return {"cells": int(number), **dict(zip(names, map(float, rest), strict=True))}
+
+
+def reported(cells: int, keep: Path | None) -> dict[str, object]:
+    """What a report on so many cells takes; ``keep``: the folder of the run, to be used again."""
+    from scale_report import SEEDS, reported
+
+    with tempfile.TemporaryDirectory(dir=keep and keep.parent) as folder:
+        (Path(folder) / "few").mkdir()
+        adapters = min(100, cells - 1)
+        few = suite_in(Path(folder) / "few", adapters * SEEDS + 1)
+        found = reported(suite_in(Path(folder), cells), few, keep or Path(folder) / "run")
+    return {"cells": cells, **found}
 
 
 def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
@@ -187,10 +200,11 @@ class _Watch:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("run", "plan", "page"))
+    parser.add_argument("what", choices=("run", "plan", "report", "page"))
     parser.add_argument("--cells", type=int, default=10_001)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--cpus", type=int, default=1, help="processors of each node")
+    parser.add_argument("--keep", type=Path, help="folder of the run that is reported on")
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args()
     from harness.plan.machine import machine
@@ -198,8 +212,12 @@ def main() -> None:
     if given.what == "page":
         given.output.with_suffix(".md").write_text(page(json.loads(given.output.read_text())))
         return
-    run = given.what == "run"
-    found = scheduled(given.cells, given.nodes, given.cpus) if run else planned(given.cells)
+    if given.what == "run":
+        found = scheduled(given.cells, given.nodes, given.cpus)
+    elif given.what == "plan":
+        found = planned(given.cells)
+    else:
+        found = reported(given.cells, given.keep)
     found = {"what": given.what, "machine": asdict(machine()), **found}
     found["load"] = psutil.getloadavg()[0]
     found["process_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
