@@ -30,8 +30,8 @@ def exported_lines(pair: Pair, *, same: int, answers: int, margin_command: str) 
         return [*lines, MEANING[delta.verdict]]
     return [
         *lines,
-        f"undecided: {delta.n} examples neither show a loss in {delta.metric} nor rule one out;"
-        f" it may be anything from {delta.low:+.3f} to {delta.high:+.3f}.",
+        f"undecided: {delta.n} examples are too few to show a loss in {delta.metric} or to rule one"
+        f" out (95% interval: {delta.low:+.3f} to {delta.high:+.3f}).",
         "If a difference up to 0.02 would not matter to you, ask whether it is shown to be smaller:"
         f" {margin_command} --margin 0.02",
     ]
