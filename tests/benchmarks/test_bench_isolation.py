@@ -54,9 +54,9 @@ def test_a_process_of_its_own_costs_a_cell_little(
     executors = {"forked": LocalExecutor(1, 1), "in place": in_place}
 
     def seconds(name, turn):
-        plan = make_plan(suite, tmp_path / f"{name}-{turn}")
+        plan = make_plan(suite, tmp_path / f"{name}-{turn}", backend=backend)
         started = time.perf_counter()
-        counts = run_suite(plan, executors[name], lambda _: None, backend=backend)
+        counts = run_suite(plan, executors[name], lambda _: None)
         taken = time.perf_counter() - started
         assert counts["ok"] == count
         return taken / count

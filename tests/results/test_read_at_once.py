@@ -72,3 +72,14 @@ def test_an_older_result_is_brought_to_the_shape_of_now(tmp_path):
     record |= {"metrics_version": 1, "audit": {"warnings": [], "dropped": 2}}
     path.write_text(json_text(record))
     assert load_result(path).audit.counts == {"dropped": 2}
+
+
+@pytest.mark.parametrize("text", ["ab3e104cd", "1" * 30, "x-1e999"])
+def test_digits_within_a_hash_need_no_closer_look(text):
+    assert not module.has_odd_number(json.dumps({"fingerprint": text}).encode())
+
+
+@pytest.mark.parametrize("number", ["1e999", "-2.5E+400", "9" * 25, "NaN", "-Infinity"])
+@pytest.mark.parametrize("place", ['{"a": %s}', '{"a":%s}', "[1,%s]", "[%s]", "[\n %s\n]"])
+def test_a_number_that_no_file_of_ours_holds_is_looked_at(number, place):
+    assert module.has_odd_number((place % number).encode())
