@@ -7,6 +7,7 @@ people and leave the page.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from harness.gate.render import lost_examples
 from harness.gate.verdict import Check, GateVerdict
@@ -44,13 +45,30 @@ def _changes(verdict: GateVerdict) -> list[str]:
     same = len(verdict.checks) - len(changed)
     if not changed:
         return [f"Nothing changed in {same} checks.", ""]
-    rows = [(_code(c.outcome), _code(c.row), _code(c.name), _text(c.text)) for c in changed[:ROWS]]
+    groups = _alike(changed)
+    rows = [
+        (_code(one.outcome), _code(one.row) if not others else f"{len(others) + 1} cells",
+         _code(one.name), _text(one.text))
+        for one, *others in groups[:ROWS]
+    ]  # fmt: skip
     table = ["| outcome | cell | rule | found |", "| --- | --- | --- | --- |"]
     table += [f"| {' | '.join(row)} |" for row in rows]
-    hidden = len(changed) - len(rows)
+    hidden = sum(map(len, groups[ROWS:]))
     parts = [f"{hidden} more that changed"] if hidden else []
     parts += [f"{same} without a change"] if same else []
     return [*table, "", *([f"And {', '.join(parts)}.", ""] if parts else [])]
+
+
+def _alike(checks: Sequence[Check]) -> list[list[Check]]:
+    """``checks`` in their order; those not compared for one reason are one row of the table.
+
+    Each of a suite's skipped cells would otherwise take a row, and leave none for what changed.
+    """
+    groups: dict[tuple[object, ...], list[Check]] = {}
+    for place, check in enumerate(checks):
+        alike = check.outcome == "not-compared"
+        groups.setdefault((check.name, check.text) if alike else (place,), []).append(check)
+    return list(groups.values())
 
 
 def _has_changed(check: Check) -> bool:

@@ -57,6 +57,16 @@ def test_a_comment_has_at_most_25_lines(run, count):
         assert f"And {count - ROWS} more that changed, 3 without a change." in lines
 
 
+def test_cells_that_were_skipped_for_one_reason_are_one_row(run):
+    skipped = checks(run, 30, "not-compared", "skipped: it needs a CUDA GPU")
+    verdict = GateVerdict("two", (*checks(run, 1), *skipped, *checks(run, 3, "pass")))
+    text = as_comment(verdict, run)
+    assert text.count("it needs a CUDA GPU") == 1
+    assert "| 30 cells |" in text
+    assert "more that changed" not in text
+    assert "And 3 without a change." in text
+
+
 def test_nothing_changed_is_one_line(run):
     verdict = GateVerdict("two", checks(run, 3, "pass"))
     assert "Nothing changed in 3 checks." in as_comment(verdict, run).splitlines()
