@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import re
 import sys
 import tempfile
 import traceback
@@ -21,6 +20,7 @@ from harness import __version__
 from harness.errors import HarnessError
 from harness.extras import missing_package
 from harness.results.text import printable, say
+from harness.secret_texts import without_secrets
 
 FAULT = 70
 """A fault of the harness itself: EX_SOFTWARE of BSD's sysexits.h."""
@@ -43,8 +43,6 @@ EXIT_CODES = {
 """Exit code → its meaning; docs/reference/commands.md is written from it."""
 MESSAGE = 300
 """Characters of an unexpected exception's own words that are shown."""
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY", re.IGNORECASE)
-_HUB_TOKEN = re.compile(r"\bhf_\w{8,}")
 
 
 def ended(error: BaseException) -> int:
@@ -52,7 +50,7 @@ def ended(error: BaseException) -> int:
     if isinstance(error, ImportError):
         error = missing_package(error) or error
     if isinstance(error, HarnessError):
-        say(f"error: {error}", err=True)
+        say(without_secrets(f"error: {error}"), err=True)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         say("stopped", err=True)
@@ -114,11 +112,3 @@ def _fault_text(error: BaseException) -> str:
     command = " ".join([Path(sys.argv[0]).name, *map(repr, sys.argv[1:])])
     head = f"harness {__version__}, Python {platform.python_version()}, {platform.platform()}"
     return f"{head}\n{command}\n\n{''.join(traceback.format_exception(error))}"
-
-
-def without_secrets(text: str) -> str:
-    """``text`` without hub tokens and the values of environment variables that hold secrets."""
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):  # a shorter one would cut plain words
-            text = text.replace(value, "***")
-    return _HUB_TOKEN.sub("***", text)

@@ -26,6 +26,7 @@ from harness.importers.mlflow_table import scored_table
 from harness.metrics.registry import find
 from harness.registry import did_you_mean
 from harness.results.result import Value, value_of
+from harness.secret_texts import without_secrets
 from harness.suite.schema import BASE
 from harness.trackers.scalars import RESULT
 
@@ -80,7 +81,7 @@ def read(sources: Sequence[str | Path], reading: MlflowReading) -> MlflowRuns:
             try:
                 _read(str(source), reading, found)
             except MlflowException as error:
-                text = " ".join(str(error).split())[:300]
+                text = " ".join(without_secrets(str(error)).split())[:300]
                 raise HarnessError(f"MLflow: {text}", where=str(source)) from None
     if not found.cells:
         raise HarnessError(f"no run to import in {', '.join(map(str, sources))}")

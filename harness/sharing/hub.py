@@ -5,7 +5,6 @@ The token is the libraries' business: it is never read here.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.plan.hub import is_offline
+from harness.secret_texts import without_secrets
 from harness.sharing.draft import CARD, SHARED, SUITE, Draft
 
-_TOKEN = re.compile(r"\bhf_\w{8,}")
-"""How a hub token looks, in an error's text: no message may carry one."""
 LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN, with a token that may write there."
 
 
@@ -134,4 +132,4 @@ def _refused(name: str, error: Any) -> HarnessError:
 
 def _one_line(error: Exception) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
-    return _TOKEN.sub("***", words)[:300]
+    return without_secrets(words)[:300]

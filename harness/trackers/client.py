@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO
 
+from harness.secret_texts import without_secrets
 from harness.trackers.messages import (
     Ending,
     Handle,
@@ -173,4 +174,4 @@ def _start(name: str, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
 
 
 def _warning(name: str, problem: str) -> str:
-    return f"{name} was not reported to in full: {problem[:SHOWN]}"
+    return f"{name} was not reported to in full: {without_secrets(problem)[:SHOWN]}"

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from harness.api.running import Outcome
 from harness.cli import main
-from harness.commands.ending import EXIT_CODES, without_secrets
+from harness.commands.ending import EXIT_CODES
 from harness.errors import HarnessError, NoBaseline
+from harness.secret_texts import without_secrets
 
 
 @pytest.fixture
@@ -97,11 +98,29 @@ def test_a_fault_holds_no_token(end_with, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["MY_TOKEN", "aws_secret_access_key", "DB_PASSWORD", "OPENAI_API_KEY"]
+    "name", ["MY_TOKEN", "aws_secret_access_key", "DB_PASSWORD", "OPENAI_API_KEY", "MY_KEY"]
 )
 def test_values_of_variables_that_hold_secrets_are_cut_out(monkeypatch, name):
     monkeypatch.setenv(name, "abcdefgh1")
     assert without_secrets("x abcdefgh1 y") == "x *** y"
+
+
+ADDRESSES = {
+    "API request to http://me:s3cret@host:5000/api failed": "API request to http://***@host:5000/api failed",
+    "(url='https://t0ken@host/x?a=b@c')": "(url='https://***@host/x?a=b@c')",
+    "postgresql://me:a@b@host/db": "postgresql://***@host/db",
+    "https://host/@scope/x, me@host.example": "https://host/@scope/x, me@host.example",
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_passwords_in_addresses_are_cut_out(text):
+    assert without_secrets(text) == ADDRESSES[text]
+
+
+def test_no_message_quotes_a_password(end_with, tmp_path):
+    found = end_with(HarnessError("it is at http://me:s3cret@host"))
+    assert found.output == "error: it is at http://***@host\n"
 
 
 def test_the_python_api_raises_as_before(tmp_path):

@@ -177,3 +177,12 @@ def test_a_table_that_cannot_be_read_is_refused(store, tmp_path, text, said):
     done = imported(tmp_path / "mlruns", "-o", tmp_path / "run")
     assert done.exit_code == 2
     assert said in done.output
+
+
+def test_the_password_of_a_server_that_is_not_there_is_not_quoted(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:s3cret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    found = CliRunner().invoke(main, ["import", "mlflow:tries", "-o", str(tmp_path / "run")])
+    assert found.exit_code == 2, found.output
+    assert "http://***@127.0.0.1:9" in found.output
+    assert "s3cret" not in found.output

@@ -205,3 +205,15 @@ def test_trackio_has_the_curves_and_the_table(tmp_path, monkeypatch):
     losses = [(step, numbers["train/loss"]) for step, numbers in found if "train/loss" in numbers]
     assert losses == [(record["step"], record["loss"]) for record in LOG]
     assert any("results" in numbers for _, numbers in found)
+
+
+def test_what_a_tracker_says_of_its_server_holds_no_password(tmp_path, monkeypatch):
+    """It becomes a warning on the row, and so goes into every report."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:s3cret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    tracking = Tracking(["mlflow"])
+    tracking.start(run_in(tmp_path))
+    tracking.end(Ending(ok=True))
+    (warning,) = tracking.close().warnings
+    assert "http://***@127.0.0.1:9" in warning
+    assert "s3cret" not in warning

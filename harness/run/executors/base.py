@@ -13,6 +13,7 @@ from harness.errors import HarnessError, SkipCell
 from harness.plan.machine import Machine, Site
 from harness.registry import Registry
 from harness.results.paths import CellPaths
+from harness.secret_texts import without_secrets
 
 EventKind = Literal["stage", "done", "failed", "skipped"]
 Job = tuple[str, CellPaths]
@@ -123,7 +124,7 @@ def ending(key: str, error: Exception) -> Event:
         return Event(key, "skipped", str(error))
     # a HarnessError is written for the user; of any other the type is half of the message
     name = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
-    return Event(key, "failed", f"{name}{error}".strip())
+    return Event(key, "failed", without_secrets(f"{name}{error}".strip()))
 
 
 def _local(wanted: Wanted) -> Executor:
