@@ -150,7 +150,7 @@ def test_no_process_outlives_its_worker(dying, tmp_path):
     assert f"signal {signal.SIGKILL:d}" in reasons["orphaned"]
     (pids,) = (tmp_path / "site").glob("*.pids")
     rank, worker = map(int, pids.read_text().split())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 240  # a busy machine must not fail it
     while time.monotonic() < deadline and (psutil.pid_exists(rank) or _ranks(tmp_path)):
         time.sleep(0.1)
     assert [psutil.pid_exists(pid) for pid in (rank, worker)] == [False, False]
