@@ -81,7 +81,7 @@ PRINTING = {
     "harness", "harness.errors", "harness.extras", "harness.gate.comment", "harness.gate.render",
     "harness.report.contrast_text", "harness.report.exported", "harness.report.markdown", "harness.report.plan_table",
     "harness.report.section", "harness.report.sections.answers", "harness.report.terminal",
-    "harness.results.paths", "harness.results.text", "harness.run.progress",
+    "harness.results.paths", "harness.results.text", "harness.run.progress", "harness.secret_texts",
 }  # fmt: skip
 """What a command may use besides the API: how results and progress are put into words."""
 
