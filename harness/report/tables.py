@@ -75,19 +75,23 @@ def _write_json(rows: Sequence[TidyRow], path: Path) -> None:
 
 
 def _write_csv(rows: Sequence[TidyRow], path: Path) -> None:
-    safe: dict[str, object] = {}  # the same few names in every row: each is made safe once
+    safe = _Safe()
     with written(path) as file:
         for number, chunk in enumerate(_chunks(rows) if rows else [()]):
             table = io.StringIO()
             writer = csv.writer(table, lineterminator="\n")
             if number == 0:
                 writer.writerow(TIDY_COLUMNS)
-            for row in chunk:
-                for value in row:
-                    if type(value) is str and value not in safe:
-                        safe[value] = csv_cell(value)
-                writer.writerow([safe[v] if type(v) is str else v for v in row])
+            writer.writerows([safe[v] if type(v) is str else v for v in row] for row in chunk)
             file.write(table.getvalue().encode())
+
+
+class _Safe(dict[str, object]):
+    """Texts as a spreadsheet may read them: the same few names are in every row."""
+
+    def __missing__(self, text: str) -> object:
+        self[text] = found = csv_cell(text)
+        return found
 
 
 def _chunks(rows: Sequence[TidyRow]) -> Iterator[Sequence[TidyRow]]:

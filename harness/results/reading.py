@@ -23,10 +23,15 @@ from harness.results.planned import problem_of
 Rows = TypeVar("Rows")
 WHOLE_DIGITS = 20
 """Characters of the longest whole number of 64 bits, its sign included."""
-_ODD_NUMBER = re.compile(rb"(?:^|[\s:,\[])-?(?:\d{19}|\d[\d.]*[eE]\+?\d{3}|NaN|Infinity)")
-"""Where a number may be that needs a look: after what a value of JSON can follow. A hash, which
-every result has, looks like `3e104` in its midst; after such a look it would take four times as
-long to read."""
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+"""Digits as zeros: what is searched for is then fixed bytes, and a result is read in one go in a
+third of the time that a pattern for numbers alone takes."""
+_EXPONENT = re.compile(rb"e\+?000+(?=[\s,\]}]|$)")
+"""An exponent of three digits, and what a value of JSON ends with. A hash, which every result has,
+looks like `3e104` in its midst; after a closer look it would take four times as long to read."""
+_WHOLE = re.compile(rb"(?:^|[\s:,\[])-?0{19}")
+_FRACTION = b"." + b"0" * 12
+"""The first digits behind a point: `0.0043478260869565218` is no large number."""
 ASIDE = ".damaged"
 """What the name of a damaged result gets when its cell is done again: it is never deleted."""
 PLANNED_AGAIN = "The file was cut or edited; `harness run` of the suite writes it anew."
@@ -77,7 +82,13 @@ def _strict_json(data: bytes) -> Any:
 
 def has_odd_number(data: bytes) -> bool:
     """Whether ``data`` may hold a number that `_strict_json` has to look at."""
-    return _ODD_NUMBER.search(data) is not None
+    if b"NaN" in data or b"Infinity" in data:
+        return True
+    shape = data.translate(_SHAPE)
+    if _EXPONENT.search(shape):
+        return True
+    # the pattern is slow, and hardly ever needed
+    return b"0" * 19 in shape.replace(_FRACTION, b".") and _WHOLE.search(shape) is not None
 
 
 def _refused(text: str) -> float:

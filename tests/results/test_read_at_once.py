@@ -79,7 +79,12 @@ def test_digits_within_a_hash_need_no_closer_look(text):
     assert not module.has_odd_number(json.dumps({"fingerprint": text}).encode())
 
 
-@pytest.mark.parametrize("number", ["1e999", "-2.5E+400", "9" * 25, "NaN", "-Infinity"])
+@pytest.mark.parametrize("number", ["0.0043478260869565218", "-1.5e-300", "123456789012345678"])
+def test_a_small_number_of_many_digits_needs_no_closer_look(number):
+    assert not module.has_odd_number(f'{{"a": {number}, "b": [{number}]}}'.encode())
+
+
+@pytest.mark.parametrize("number", ["1e999", "-2.5E+400", "9" * 25, "-" + "1" * 19, "1.5e+12345", "NaN", "-Infinity"])
 @pytest.mark.parametrize("place", ['{"a": %s}', '{"a":%s}', "[1,%s]", "[%s]", "[\n %s\n]"])
 def test_a_number_that_no_file_of_ours_holds_is_looked_at(number, place):
     assert module.has_odd_number((place % number).encode())

@@ -30,9 +30,15 @@ def settings(board: Leaderboard) -> Section:
     """A row per setting and value, with the cells that it applies to."""
     cells = [cell for cell in board.run.cells if cell.status == "ok" and _resolved(cell)]
     stored: dict[str, list[tuple[CellResult, str]]] = {}
+    leaves: dict[str, tuple[tuple[str, str], ...]] = {}
     for cell in cells:
-        for key, value in _flat(_resolved(cell)):
-            stored.setdefault(key, []).append((cell, value))
+        for part, chosen in _resolved(cell).items():
+            # thousands of cells have few different parts, and to write one out is cheap
+            name = f"{part} {chosen!r}"
+            if name not in leaves:
+                leaves[name] = tuple(_flat(chosen, part))
+            for key, value in leaves[name]:
+                stored.setdefault(key, []).append((cell, value))
     held_by = _Counted(cells)
     rows = [row for key, held in stored.items() for row in _rows(key, held, held_by)]
     columns = ("setting", "value", "applies to")
