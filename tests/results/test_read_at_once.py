@@ -84,7 +84,9 @@ def test_a_small_number_of_many_digits_needs_no_closer_look(number):
     assert not module.has_odd_number(f'{{"a": {number}, "b": [{number}]}}'.encode())
 
 
-@pytest.mark.parametrize("number", ["1e999", "-2.5E+400", "9" * 25, "-" + "1" * 19, "1.5e+12345", "NaN", "-Infinity"])
+@pytest.mark.parametrize(
+    "number", ["1e999", "-2.5E+400", "9" * 25, "-" + "1" * 19, "1.5e+12345", "NaN", "-Infinity"]
+)
 @pytest.mark.parametrize("place", ['{"a": %s}', '{"a":%s}', "[1,%s]", "[%s]", "[\n %s\n]"])
 def test_a_number_that_no_file_of_ours_holds_is_looked_at(number, place):
     assert module.has_odd_number((place % number).encode())
