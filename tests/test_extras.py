@@ -20,6 +20,7 @@ SAME = {
 """Distribution → the module that it is imported by, where that is not its name."""
 BROUGHT = {
     "pydantic_core": "pydantic", "markupsafe": "jinja2", "sympy": "math_verify", "triton": "torch",
+    "starlette": "gradio",
 }  # fmt: skip
 """Module → the dependency that always brings it."""
 ALWAYS = (

@@ -118,28 +118,35 @@ def test_a_file_that_is_no_baseline_is_named(run, text):
     assert "run.baseline.json: this baseline cannot be read" in found.output
 
 
-@pytest.mark.parametrize("side", ["the run", "the baseline"])
+@pytest.fixture
+def rules(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: [{metric: accuracy}]\n")
+    return path
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-def test_a_score_that_is_no_number_is_never_a_regression(run, tmp_path, side, value):
-    rules = tmp_path / "rules.yaml"
-    rules.write_text("rules: [{metric: accuracy}]\n")
-    if side == "the run":
-        shutil.copytree(run, tmp_path / "run")
-        run = tmp_path / "run"
-        path = next(run.glob("cells/a--*/predictions.jsonl"))
-        path.write_text(path.read_text().replace('"accuracy": 1.0', f'"accuracy": {value}', 2))
-        without_hashes(run)
-    else:
-        text = re.sub(
-            r'("accuracy": \[[^\]]*?)1\.0', rf"\1{value}", _baseline().read_text(), count=1
-        )
-        assert value in text
-        _baseline().write_text(text)
+def test_a_score_of_the_run_that_is_no_number_is_damage(run, tmp_path, rules, value):
+    shutil.copytree(run, tmp_path / "run")
+    path = next((tmp_path / "run").glob("cells/a--*/predictions.jsonl"))
+    path.write_text(path.read_text().replace('"accuracy": 1.0', f'"accuracy": {value}', 2))
+    without_hashes(tmp_path / "run")
+    found = harness("check", tmp_path / "run", "--rules", rules)
+    assert found.exit_code == 2, found.output
+    said = " ".join(found.output.split())
+    assert re.search(r"predictions.jsonl:\d+: is damaged: scores.accuracy: .* finite", said)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_score_of_the_baseline_that_is_no_number_is_never_a_regression(run, rules, value):
+    text = re.sub(r'("accuracy": \[[^\]]*?)1\.0', rf"\1{value}", _baseline().read_text(), count=1)
+    assert value in text
+    _baseline().write_text(text)
     found = harness("check", run, "--rules", rules)
     assert found.exit_code == 3, found.output
     assert "not-a-number" in found.output
     said = " ".join(found.output.split())
-    assert re.search(rf"accuracy is not finite for \d examples in {side}, the first", said)
+    assert re.search(r"accuracy is not finite for \d examples in the baseline, the first", said)
 
 
 def test_a_fault_of_our_own_is_no_regression(run, monkeypatch):
