@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.extras import how, is_installed
 from harness.results.paths import json_text, write_bytes, written
 from harness.results.text import csv_cell
 from harness.results.tidy import TIDY_COLUMNS, TidyRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["tables_left_out", "write_tables"]
 
@@ -110,6 +114,30 @@ def _write_parquet(rows: Sequence[TidyRow], path: Path) -> None:
     with pq.ParquetWriter(content, schema) as writer:
         for first in range(0, len(rows), ROW_GROUP):
             columns = zip(*rows[first : first + ROW_GROUP], strict=True)
-            arrays = [pa.array(x, type=f.type) for x, f in zip(columns, schema, strict=True)]
+            arrays = [_column(x, f.type) for x, f in zip(columns, schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     write_bytes(path, content.getvalue())
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """``values``, some of them None, as an Arrow array of ``kind``: text, truth or a number.
+
+    `pyarrow.array` would import pandas, which holds 50 MB to the end of the program.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    def bits(flags: Iterable[object]) -> pa.Buffer:
+        return pa.py_buffer(np.packbits(np.fromiter(flags, bool, len(values)), bitorder="little"))
+
+    buffers = [bits(value is not None for value in values)]
+    if pa.types.is_string(kind):
+        texts = [b"" if value is None else value.encode() for value in values]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        buffers += [pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    elif pa.types.is_boolean(kind):
+        buffers.append(bits(values))
+    else:
+        filled = [0 if value is None else value for value in values]
+        buffers.append(pa.py_buffer(np.array(filled, kind.to_pandas_dtype())))
+    return pa.Array.from_buffers(kind, len(values), buffers)
