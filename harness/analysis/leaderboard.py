@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.analysis.columns import field_of, ids_of
 from harness.analysis.comparable import incomparable, left_out
@@ -15,11 +14,12 @@ from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.history import History
 from harness.analysis.matching import AXES
 from harness.analysis.objectives import Standing, standings
+from harness.analysis.sharing import share_scores, share_texts
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, Ties, ties
 from harness.errors import HarnessError
 from harness.extras import need
-from harness.metrics.prediction import Prediction, Records
+from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
 from harness.registry import did_you_mean
 from harness.results.measured import Speeds, shared_speeds
@@ -284,24 +284,7 @@ def _read(run: Run, cell: CellResult, records: dict[str, Records]) -> Records:
     if cell.key not in records:
         found = run.predictions(cell)
         # cells of one data set are read one after another
-        _share_texts(found, next(reversed(records.values()), {}))
+        share_texts(found, next(reversed(records.values()), {}))
+        share_scores(found)
         records[cell.key] = by_id(found)
     return records[cell.key]
-
-
-TEXTS: tuple[
-    Literal["id", "data_hash", "prompt_hash", "prompt", "example_prompt", "reference"], ...
-] = ("id", "data_hash", "prompt_hash", "prompt", "example_prompt", "reference")
-
-
-def _share_texts(found: Sequence[Prediction], other: Records) -> None:
-    """Let equal prompts and references of two cells be one text in memory, not a copy each.
-
-    It is also a matter of time: to compare a text with itself, Python does not read it.
-    """
-    for record in found:
-        known = other.get(record["id"])
-        if known is not None:
-            for name in TEXTS:
-                if name in record and record[name] == known.get(name):
-                    record[name] = known[name]
