@@ -154,8 +154,7 @@ def page(found: list[dict]) -> str:
         lines += [
             "",
             "The goal is 50 ms a cell and a flat memory of the driver for 10,000 cells on a machine of its own. A run of",
-            "fewer cells under load shows neither: the overhead is the load's as well, and where the memory has grown by",
-            "some MiB, whether it goes on growing is not seen yet.",
+            "fewer cells does not show how memory goes on, and one under load shows the load's overhead as well.",
         ]  # fmt: skip
     lines += ["", "## Planning", "", "| cells | wall s | processor s | peak MiB | machine | load |"]
     lines += ["| --- | --- | --- | --- | --- | --- |"]
