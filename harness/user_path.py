@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -19,3 +20,8 @@ def expanded(path: str | Path) -> Path:
         name = Path(path).parts[0]
         hint = "Write the whole path. If the name begins with ~, write ./~ instead."
         raise HarnessError(f'"{name}" is no home folder on this machine', hint=hint) from None
+
+
+def expanded_if_known(path: str | Path) -> Path:
+    """The same, as the hub's libraries do it: where there is no home folder, the `~` stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111

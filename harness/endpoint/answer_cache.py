@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.endpoint.chat import Reply
+from harness.user_path import expanded_if_known
 
 FOLDER = "HARNESS_CACHE"
 """The environment variable that names another folder than ``~/.cache/finetune-harness``."""
@@ -94,8 +95,7 @@ def default_path() -> Path:
     own = os.environ.get(FOLDER)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(own) if own else Path(base) / "finetune-harness"
-    # not `Path.expanduser`, which raises where there is no home folder: that costs the cache alone
-    return Path(os.path.expanduser(folder)) / "answers.sqlite"  # noqa: PTH111
+    return expanded_if_known(folder) / "answers.sqlite"  # without a home folder, nothing is cached
 
 
 def is_switched_off() -> bool:

@@ -22,6 +22,7 @@ from urllib.request import Request, urlopen
 
 from harness.errors import HarnessError
 from harness.time_limit import within
+from harness.user_path import expanded_if_known
 
 ENDPOINT = "https://huggingface.co"
 """The hub, where `HF_ENDPOINT` names no other."""
@@ -152,7 +153,7 @@ def is_data_cached(source: str) -> bool:
 def cache_folders() -> dict[str, Path]:
     """Where the libraries keep what they fetch: `models`, `data sets`."""
     data = os.environ.get("HF_DATASETS_CACHE", _home() / "datasets")
-    return {"models": _cache(), "data sets": _expanded(data)}
+    return {"models": _cache(), "data sets": expanded_if_known(data)}
 
 
 def has_token() -> bool:
@@ -161,16 +162,11 @@ def has_token() -> bool:
 
 
 def _home() -> Path:
-    return _expanded(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    return expanded_if_known(os.environ.get("HF_HOME", "~/.cache/huggingface"))
 
 
 def _cache() -> Path:
-    return _expanded(os.environ.get("HF_HUB_CACHE", _home() / "hub"))
-
-
-def _expanded(path: str | Path) -> Path:
-    # as the libraries do it: who has no home folder, as in some containers, keeps the ~
-    return Path(os.path.expanduser(path))  # noqa: PTH111
+    return expanded_if_known(os.environ.get("HF_HUB_CACHE", _home() / "hub"))
 
 
 @cache
