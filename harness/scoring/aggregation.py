@@ -231,25 +231,23 @@ def interval(
 
     if len(numbers) < 2:
         return None, None
-    if clusters and len(set(clusters)) < len(clusters):
-        groups = len(set(clusters))
-        if groups < 2:
-            return None, None
-        if set(numbers) <= {0.0, 1.0}:
-            found = clustered_share(numbers, clusters)
-        elif len(set(numbers)) == 1 and 0.0 <= numbers[0] <= 1.0:
-            found = wilson_share(numbers[0], groups)  # a t interval would have no width
-        else:
-            found = clustered_t(numbers, clusters)
-        if all(0.0 <= number <= 1.0 for number in numbers):  # a t interval knows no bounds
-            found = Interval(max(0.0, found.low), min(1.0, found.high))
-    elif set(numbers) <= {0.0, 1.0}:
-        found = wilson(int(sum(numbers)), len(numbers))
-    elif len(set(numbers)) == 1 and 0.0 <= numbers[0] <= 1.0:
-        # equal scores leave a bootstrap without width; of all from 0 to 1, shares vary most
-        found = wilson_share(numbers[0], len(numbers))
+    groups = len(set(clusters)) if clusters else len(numbers)
+    repeated = clusters if clusters and groups < len(clusters) else None
+    if groups < 2:
+        return None, None
+    values = set(numbers)
+    if values <= {0.0, 1.0}:
+        right = int(sum(numbers))
+        found = clustered_share(numbers, repeated) if repeated else wilson(right, len(numbers))
+    elif len(values) == 1 and 0.0 <= numbers[0] <= 1.0:
+        # equal scores leave an interval without width; of all from 0 to 1, shares vary most
+        found = wilson_share(numbers[0], groups)
+    elif repeated:
+        found = clustered_t(numbers, repeated)
     else:
         found = bca(numbers)
+    if repeated and all(0.0 <= number <= 1.0 for number in values):  # t intervals know no bounds
+        found = Interval(max(0.0, found.low), min(1.0, found.high))
     return float(found.low), float(found.high)
 
 
