@@ -6,14 +6,13 @@ from dataclasses import asdict
 import pytest
 from click.testing import CliRunner
 from scipy.stats import binomtest
+from stubs import stub_run
 
 from harness.analysis.votes import count_votes
 from harness.analysis.win_rate import WINS, win_difference, win_rate
 from harness.cli import main
-from harness.plan.plan import make_plan
 from harness.results.result import load_run
 from harness.results.votes import Vote
-from harness.run.runner import run_here
 
 SUITE = """\
 name: small
@@ -27,11 +26,7 @@ matrix:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, root):
     """A run directory, by the backend without torch."""
-    folder = tmp_path_factory.mktemp("votes")
-    (folder / "models").symlink_to(root / "models")
-    (folder / "suite.yaml").write_text(SUITE)
-    run_here(make_plan(folder / "suite.yaml", folder / "run", backend="testing"))
-    return folder / "run"
+    return stub_run(tmp_path_factory.mktemp("votes"), root, SUITE)
 
 
 @pytest.fixture

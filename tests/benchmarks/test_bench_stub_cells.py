@@ -9,8 +9,8 @@ import time
 
 import psutil
 import pytest
+from stubs import stub_plan
 
-from harness.plan.plan import make_plan
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 
@@ -18,15 +18,6 @@ CELLS = int(os.environ.get("HARNESS_STUB_CELLS", "200"))
 WARM_UP = 20
 BARS = {"in process": 30, "forked, one worker": 60, "forked, two workers": 60}
 """Milliseconds of a cell."""
-SUITE = """\
-name: stubs
-matrix:
-  model: [tiny-qwen2]
-  adapter: [{name: a, config: {r: 1}}]
-  dataset: [{name: ru-calculations, train: 8, test: 4}]
-  seed: [SEEDS]
-evaluation: {latency_prompts: 0, noise_examples: 0}
-"""
 
 
 def processor_seconds():
@@ -37,10 +28,7 @@ def processor_seconds():
 
 @pytest.mark.parametrize("way", BARS)
 def test_a_stub_cell_costs_milliseconds(way, in_place, write_suite, tmp_path, benchmark, figure):
-    seeds = ", ".join(map(str, range(CELLS + WARM_UP)))
-    plan = make_plan(
-        write_suite(SUITE.replace("SEEDS", seeds)), tmp_path / "run", backend="testing"
-    )
+    plan = stub_plan(write_suite, tmp_path / "run", seeds=CELLS + WARM_UP)
     executor = in_place if way == "in process" else LocalExecutor(2 if "two" in way else 1, 1)
     clocks = []
 

@@ -3,12 +3,11 @@
 import dataclasses
 
 import pytest
+from stubs import stub_run
 
 from harness.analysis import pairs
-from harness.plan.plan import make_plan
 from harness.report.exported import exported_lines
 from harness.results.result import load_run
-from harness.run.runner import run_here
 
 SUITE = """\
 name: small
@@ -22,11 +21,7 @@ matrix:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory, root):
     """Two cells of one test set, by the backend without torch."""
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "models").symlink_to(root / "models")
-    (folder / "suite.yaml").write_text(SUITE)
-    run_here(make_plan(folder / "suite.yaml", folder / "run", backend="testing"))
-    run = load_run(folder / "run")
+    run = load_run(stub_run(tmp_path_factory.mktemp("exported"), root, SUITE))
     first, second = (run.paths(cell).directory for cell in run.cells)
     return pairs.compare(first, second)[0]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from stubs import stub_plan
 
-from harness.plan.plan import make_plan
 from harness.results.paths import RunPaths
 from harness.run.executors.in_process import InProcessExecutor
 from harness.run.executors.local import LocalExecutor
@@ -18,15 +18,6 @@ SETTLED = CELLS // 10
 """Cells after which everything is imported and every cache of a fixed size is full."""
 MORE_MIB = 16
 """That memory may grow from there on: measured were 1 MiB in process and none forked."""
-SUITE = """\
-name: flat
-matrix:
-  model: [tiny-qwen2]
-  adapter: [{name: a, config: {r: 1}}]
-  dataset: [{name: ru-calculations, train: 8, test: 4}]
-  seed: [SEEDS]
-evaluation: {latency_prompts: 0, noise_examples: 0}
-"""
 
 
 def held():
@@ -51,10 +42,7 @@ def test_a_thousand_cells_keep_everything_flat(write_suite, tmp_path, monkeypatc
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    seeds = ", ".join(map(str, range(CELLS - 1)))
-    plan = make_plan(
-        write_suite(SUITE.replace("SEEDS", seeds)), tmp_path / "run", backend="testing"
-    )
+    plan = stub_plan(write_suite, tmp_path / "run", seeds=CELLS - 1)
     seen = []
 
     def tell(event):
