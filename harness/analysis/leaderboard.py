@@ -45,8 +45,8 @@ class Leaderboard:
     last: Leaderboard | None = field(default=None, repr=False)
     """Of several runs of one suite, the last one alone; what to do is decided by it.
 
-    Earlier runs of a variant would stand beside it as alternatives that nobody can choose any
-    more, and their examples and costs would count twice.
+    Otherwise it would offer the results of earlier runs, which nobody can ship any more, and count
+    the examples and costs of a variant once for each run.
     """
 
     @cached_property

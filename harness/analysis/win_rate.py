@@ -16,7 +16,7 @@ WINS = "judge_win"
 
 
 class WinRate(NamedTuple):
-    """Share won, ties half, with the ends of its 95% interval; a half is no difference."""
+    """Share won, ties half, with the ends of its 95% interval; 0.5 means no difference."""
 
     rate: float
     low: float

@@ -32,7 +32,7 @@ def leaderboard(
 
     ``board.to_frame()`` is a table in pandas; in a notebook the board shows itself. Of several
     runs of one suite, in the order given, ``board.history`` has each variant over time and
-    ``board.last`` the last run alone, of which the decisions and the differences by axis are.
+    ``board.last`` the last run alone: decisions and differences by axis come from it.
 
     Args:
         runs: One run or several, each a `Run` or where it is.

@@ -86,7 +86,7 @@ def import_answers(
     for source in sources:
         files = _files(source, "*")
         theirs = [p for p in files if lm_eval.recognises(p) or peft_comparison.recognises(p)]
-        # a folder of theirs also holds JSON that is no table, such as `results_*.json`
+        # such a folder also holds JSON without answers (`results_*.json`)
         ours = [] if theirs else [path for path in files if answers.recognises(path)]
         if not theirs and not ours:
             raise _nothing([source])
