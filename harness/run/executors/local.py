@@ -130,8 +130,7 @@ class LocalExecutor:
             while self._queue or self._active:
                 while self._queue and self._start(*self._queue[0]):
                     self._queue.popleft()
-                for pipe in wait(list(self._active), self._limits.look):
-                    yield from self._hear(self._active[pipe])  # type: ignore[index]
+                yield from self._listen()
                 self._end_hung()
         finally:
             self._end_all()
@@ -158,6 +157,15 @@ class LocalExecutor:
             worker.shared = True
         return True
 
+    def _listen(self) -> Iterator[Event]:
+        """Hear one message of each worker that has said something."""
+        for pipe in wait(list(self._active), self._limits.look):
+            worker = self._active[pipe]  # type: ignore[index]
+            # stopping it for the worker before it in this loop may have read its only message; it
+            # says no more until that one has measured, which nobody would hear of meanwhile
+            if worker.pipe.poll():
+                yield from self._hear(worker)
+
     def _hear(self, worker: _Worker) -> Iterator[Event]:
         try:
             kind, text = worker.pipe.recv()
@@ -168,10 +176,10 @@ class LocalExecutor:
             worker.card.group.waiting.append(worker)
             self._grant(worker.card.group)
         elif kind == "release":
-            worker.pipe.send(asdict(self._seen(worker)))
+            _answer(worker, asdict(self._seen(worker)))
             self._release(worker.card.group)
         elif kind == "pauses":
-            worker.pipe.send(worker.pauses)
+            _answer(worker, worker.pauses)
         elif kind == "follows":
             worker.follows = True
         elif kind == "stage":
@@ -237,8 +245,7 @@ class LocalExecutor:
         self._resume(chosen)
         others = [worker for worker in self._members(group) if worker is not chosen]
         self._exclusivity[chosen.key] = self._stop(others)
-        with suppress(OSError):
-            chosen.pipe.send("go")
+        _answer(chosen, "go")
 
     def _seen(self, measuring: _Worker) -> Exclusivity:
         """How alone the measuring worker was until now."""
@@ -287,6 +294,11 @@ class LocalExecutor:
             for worker in self._active.values():
                 worker.process.join(2)
             self._active.clear()
+
+
+def _answer(worker: _Worker, said: object) -> None:
+    with suppress(OSError):  # it died since it asked: that is heard next
+        worker.pipe.send(said)
 
 
 def _await_following(worker: _Worker) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from scripted import PLUGIN, scripted_suite
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.result import load_result, load_run
+from harness.run.executors.cards import Card, Group
 from harness.run.executors.limits import Limits
 from harness.run.executors.local import LocalExecutor, _Worker
 from harness.run.executors.stopping import is_stopped, resume
@@ -237,6 +239,56 @@ def test_a_worker_is_stopped_only_once_it_ends_with_the_run():
     finally:
         process.kill()
         process.join()
+
+
+def _says(pipe, *messages):
+    for message in messages:
+        pipe.send(message)
+    signal.pause()
+
+
+@contextmanager
+def _workers(executor, **messages):
+    """Two workers of ``executor`` on one card, which have said what is given and wait."""
+    card = Card(None, Group())
+    for name, said in messages.items():
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(target=_says, args=(theirs, *said))
+        process.start()
+        theirs.close()
+        executor._active[ours] = _Worker(name, None, process, ours, card)
+    try:
+        for pipe in executor._active:
+            assert pipe.poll(PATIENCE)
+        yield list(executor._active.values())
+    finally:
+        for worker in executor._active.values():
+            worker.process.kill()
+            worker.process.join()
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_is_stopped_as_it_begins_keeps_nobody_waiting():
+    """Both are heard in one round: the one measures, and stopping the other reads its message."""
+    executor = LocalExecutor(2, 1)
+    with _workers(executor, a=[("exclusive", "")], b=[("follows", "")]) as (measuring, other):
+        assert list(executor._listen()) == []
+        assert measuring.card.group.measuring is measuring
+        assert other.follows
+        assert is_stopped(other.process.pid)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("asked", ["exclusive", "release", "pauses"])
+def test_a_worker_that_dies_as_it_asks_does_not_end_the_run(asked):
+    executor = LocalExecutor(1, 1)
+    with _workers(executor, a=[("exclusive", ""), (asked, "")]) as (worker,):
+        list(executor._listen())
+        assert worker.pipe.poll(PATIENCE)
+        worker.process.kill()
+        worker.process.join()
+        assert list(executor._listen()) == []  # what it asked for; then that it is gone
+        assert worker.pipe.poll()
 
 
 def test_folders_of_killed_runs_are_removed_by_the_next():
