@@ -17,6 +17,7 @@ from harness.plugins import load_plugins
 from harness.results.locking import locked, remove_drafts
 from harness.results.result import Run
 from harness.run.executors.base import Event
+from harness.run.executors.main_module import end_if_run_again
 from harness.scoring.rescoring import is_outdated
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def execute(
     Raises:
         HarnessError: another process writes to the run directory, or it cannot be written to.
     """
+    end_if_run_again()
     load_plugins()
     if _is_up_to_date(plan):
         counts = {"ok": 0, "failed": 0, "skipped": len(plan.of("skip"))}

@@ -18,6 +18,7 @@ from harness.results.paths import CellPaths
 from harness.run.executors.base import ending
 from harness.run.executors.fork_server import needs_training_stack
 from harness.run.executors.lifeline import follow_parent
+from harness.run.executors.main_module import Program, run_again
 
 NO_RESULT = "the cell ended without a result.json: a fault of the backend or the worker"
 QUIET = {
@@ -76,7 +77,10 @@ class PipedDevice:
         return self._exclusivity
 
 
-def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = None) -> None:
+def work(
+    paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = None,
+    main: Program | None = None,
+) -> None:  # fmt: skip
     """The body of a worker: libraries' output to ``cell.log``, the outcome over the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     follow_parent(pipe)
@@ -91,6 +95,7 @@ def work(paths: CellPaths, pipe: Connection, threads: int, gpu: str | None = Non
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     keep_one_gpu()
     try:
+        run_again(main or {})
         outcome = _outcome(paths, pipe, threads)
     except Exception as error:
         _, *outcome = ending(paths.directory.name, error)

@@ -28,7 +28,7 @@ from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
-from harness.run.executors.main_module import hidden_program
+from harness.run.executors.main_module import end_if_run_again, hidden_program, program
 
 DRAIN_SECONDS = 1.0
 """Seconds to let a GPU finish what a worker had queued before it was stopped.
@@ -123,6 +123,7 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """The events of ``jobs`` as they happen; each ends once, when its process has ended."""
+        end_if_run_again()
         self._context = fork_server_for(jobs)
         self._folder = lifeline.own_folder()
         self._queue = deque(jobs)
@@ -143,7 +144,7 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         gpu = card.gpu.id if card.gpu else None
         process = self._context.Process(
-            target=work, args=(paths, theirs, self._threads, gpu), name=key
+            target=work, args=(paths, theirs, self._threads, gpu, program()), name=key
         )
         here = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
         with lifeline.held_interrupt(), hidden_program(), environment({**QUIET, **here}):

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from harness.run.executors.main_module import hidden_program
+from harness.run.executors.main_module import hidden_program, program
 
 MAINS = {
     # name of its module, file -> whether a worker runs it
@@ -32,9 +32,10 @@ def test_a_worker_runs_a_script_again_and_no_program(monkeypatch, case):
         main.__file__ = file
     monkeypatch.setitem(sys.modules, "__main__", main)
     before = dict(vars(main))
-    with hidden_program():
+    assert bool(program()) == expected
+    with hidden_program():  # whatever it is, multiprocessing itself does not run it
         sent = get_preparation_data("worker")
-    assert any(key.startswith("init_main") for key in sent) == expected
+    assert not any(key.startswith("init_main") for key in sent)
     assert vars(main) == before
 
 
@@ -47,10 +48,11 @@ from harness.metrics.registry import metric
 def holds_torch(prediction, reference):
     return float("torch" in sys.modules)
 
-if __name__ == "__main__":
+GUARD
     harness.run(harness.plan(sys.argv[1], output=sys.argv[2], backend="testing"), workers=1)
     (cell,) = harness.load_run(sys.argv[2]).cells
     print([v.value for v in cell.values if v.metric == "holds_torch" and v.category is None])
+    print(cell.reason)
 """
 SUITE = """\
 name: small
@@ -62,11 +64,26 @@ evaluation: {noise_examples: 0, latency_prompts: 0}
 """
 
 
+GUARDS = {
+    "guarded": 'if __name__ == "__main__":',
+    "not guarded": "if True:",
+    "not guarded, and it fails in a worker": (
+        'if __name__ != "__main__":\n    raise OSError("no such table")\nif True:'
+    ),
+}
+SAID = {
+    "guarded": "[0.0]",
+    "not guarded": "[0.0]",
+    "not guarded, and it fails in a worker": "failed: OSError: no such table",
+}
+
+
+@pytest.mark.parametrize("case", GUARDS)
 def test_a_worker_has_what_a_script_registers_and_no_torch_for_a_cell_without_a_model(
-    write_suite, tmp_path
+    write_suite, tmp_path, case
 ):
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    script.write_text(SCRIPT.replace("GUARD", GUARDS[case]))
     command = [sys.executable, script, write_suite(SUITE), tmp_path / "run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.stdout.strip() == "[0.0]", done.stderr
+    assert SAID[case] in done.stdout, done.stderr
