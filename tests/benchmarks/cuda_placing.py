@@ -8,6 +8,7 @@ Each way is a process of its own; scores and answers of every cell must be equal
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -32,7 +33,7 @@ matrix:
     - {name: ru-calculations, train: ROWS, test: TEST}
   seed: [0, 1, 2]
 training: {per_device_train_batch_size: 8, max_length: 512}
-generation: {max_new_tokens: 64}
+generation: {max_new_tokens: TOKENS}
 evaluation: {batch_size: 32, latency_prompts: LATENCY, latency_new_tokens: 32}
 """
 """26 cells."""
@@ -62,6 +63,11 @@ def answers(out: Path) -> dict[str, object]:
     return found
 
 
+def digest(value: object) -> str:
+    """Of a cell's answers and scores, to compare ways that ran in different calls."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
 def devices(out: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
     for cell in load_run(out).cells:
@@ -84,6 +90,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--test", type=int, default=100)
+    parser.add_argument("--tokens", type=int, default=64, help="new tokens of an answer")
     parser.add_argument("--latency", type=int, default=8, help="prompts timed; 0: none")
     parser.add_argument("--only", help="ways, with commas")
     parser.add_argument("--backend", help="`testing` to try this script without a GPU")
@@ -98,6 +105,7 @@ def main() -> None:
         suite = Path(folder) / "suite.yaml"
         text = SUITE.replace("MODEL", given.model).replace("ROWS", str(given.rows))
         text = text.replace("TEST", str(given.test)).replace("LATENCY", str(given.latency))
+        text = text.replace("TOKENS", str(given.tokens))
         suite.write_text(text)
         seen = {}
         for way in ways:
@@ -110,9 +118,12 @@ def main() -> None:
             found["ways"][way] = {
                 "seconds": seconds, "cells": len(seen[way]), "devices": devices(out),
                 "latency": alone(out), "cells_that_differ": differing,
+                "scores": {key: value["scores"] for key, value in seen[way].items()},
+                "digests": {key: digest(value) for key, value in seen[way].items()},
             }  # fmt: skip
             given.output.write_text(json.dumps(found, indent=1) + "\n")
-            print(way, json.dumps(found["ways"][way]), flush=True)
+            brief = {k: v for k, v in found["ways"][way].items() if k not in ("scores", "digests")}
+            print(way, json.dumps(brief), flush=True)
 
 
 if __name__ == "__main__":
