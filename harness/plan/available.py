@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.datasets.sources import source_of
 from harness.plan.architecture import architecture_of, shape_of
 from harness.plan.cell import Cell
-from harness.plan.devices import devices_of
+from harness.plan.devices import devices_of, gpus_of, on_each_gib
 from harness.plan.hub import (
     gated_reason,
     has_token,
@@ -54,6 +54,8 @@ def machine_reason(cell: Cell, machine: Machine) -> str | None:
     needed = needed_gib(cell)
     if needed is not None and machine.gpu is None:
         needed *= devices_of(cell)  # as many processes, each with the model, in one memory
+    if needed is not None and machine.gpu and cell.model.requires.memory_gib is None:
+        needed = on_each_gib(needed, gpus_of(cell))
     if needed is not None and needed > here:
         return f"{card.name} needs {needed:.3g} GiB here; this machine has {here:.1f} GiB"
     return None
@@ -64,11 +66,16 @@ def _devices_reason(cell: Cell, where: Site) -> str | None:
 
     Without GPUs it trains in as many processes, which mean the same.
     """
-    count = devices_of(cell)
-    if count <= where.gpus or not any(machine.gpu for machine in where.machines):
+    if not any(machine.gpu for machine in where.machines):
         return None
     gives = "1 GPU" if where.gpus == 1 else f"{where.gpus} GPUs"
-    return f"trains on {count} GPUs (training.devices); a cell gets at most {gives} here"
+    if devices_of(cell) > where.gpus:
+        text = f"trains on {devices_of(cell)} GPUs (training.devices)"
+    elif gpus_of(cell) > where.gpus:
+        text = f"its model lies on {gpus_of(cell)} GPUs (requires.gpus)"
+    else:
+        return None
+    return f"{text}; a cell gets at most {gives} here"
 
 
 def has_accelerator(needs: Requirement, gpu: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Cells that train on several devices: which there can be, and what is refused.
+"""Cells on several devices, data-parallel or layer by layer: what there can be, what is refused.
 
 What is let through is what `tests/backends/hf/training/test_spread.py` compares with a training on
 one device. Everything else is refused before anything is loaded: a trainer takes almost any key
@@ -28,6 +28,9 @@ TRAINING = frozenset(
     }
 )  # fmt: skip
 """Training keys that mean the same over several devices."""
+UNEVEN = 1.2
+"""How much more than an even part a card may need that holds some of a model's layers: the
+embeddings, logits and the larger half of an odd number of layers lie on one of them."""
 VALUES = {
     "optim": ("adamw_torch", "adamw_torch_fused"),
     "train_sampling_strategy": ("random", "sequential"),
@@ -48,11 +51,38 @@ def devices_of(cell: Cell) -> int:
     return int(cell.training.get(KEY, 1))
 
 
+def gpus_of(cell: Cell) -> int:
+    """Over how many GPUs the layers of the model of ``cell`` are laid; 1 for most."""
+    return cell.model.requires.gpus
+
+
+def cards_of(cell: Cell) -> int:
+    """How many GPUs ``cell`` has to itself while it runs."""
+    return max(devices_of(cell), gpus_of(cell))
+
+
+def on_each_gib(needed: float, gpus: int) -> float:
+    """What each of ``gpus`` cards needs of the ``needed`` GiB of a model that lies on them."""
+    return needed if gpus == 1 else UNEVEN * needed / gpus
+
+
 def rows_a_step(cell: Cell) -> int:
     """How many rows a step of the training of ``cell`` learns from, on all of its devices."""
     size = int(training_value(cell.training, "per_device_train_batch_size"))
     accumulated = int(training_value(cell.training, "gradient_accumulation_steps"))
     return devices_of(cell) * size * accumulated
+
+
+def check_split(cell: Cell, where: str) -> None:
+    """Refuse ``cell`` if its model is to lie on several GPUs and that was not compared.
+
+    Raises:
+        HarnessError: so it is.
+    """
+    if gpus_of(cell) > 1 and (reason := _split_refusal(cell)):
+        text = f"{cell.model.name}, {cell.adapter}: requires.gpus: {gpus_of(cell)}: {reason}"
+        hint = "Take it out of the model's card, or run these cells on one card."
+        raise HarnessError(text, where=where, hint=hint)
 
 
 def with_devices(cell: Cell, where: str) -> Cell:
@@ -73,6 +103,25 @@ def with_devices(cell: Cell, where: str) -> Cell:
         hint = "Take it out for cells that train on several devices, or train them on one."
         raise HarnessError(text, where=where, hint=hint)
     return cell
+
+
+def _split_refusal(cell: Cell) -> str | None:
+    """Why the model of ``cell`` may not lie on several GPUs; None if it may."""
+    if cell.backend != "hf":
+        return f'the backend "{cell.backend}" knows one device'
+    if cell.model.is_served:
+        return "the server decides where its model lies"
+    if cell.model.weights == "random":
+        return "a model of random weights is measured on one device"
+    if cell.task.answered_by == "head":
+        return "a classification head was not compared over several devices"
+    if cell.is_baseline:
+        return _quantization_refusal(cell)
+    if devices_of(cell) > 1:
+        return "training.devices trains a copy of the model on each device"
+    if cell.adapter_config.get("peft_type") == FULL or cell.serve != "attached":
+        return "only LoRA adapters that stay attached were compared"
+    return _training_refusal(cell) or _adapter_refusal(cell)
 
 
 def _refusal(cell: Cell) -> str | None:
@@ -106,10 +155,16 @@ def _training_refusal(cell: Cell) -> str | None:
     return None
 
 
-def _adapter_refusal(cell: Cell) -> str | None:
+def _quantization_refusal(cell: Cell) -> str | None:
     bits = cell.quantization_config
     if bits and not bits.get("load_in_4bit"):
         return f"quantization {cell.quantization}: not compared over several devices"
+    return None
+
+
+def _adapter_refusal(cell: Cell) -> str | None:
+    if reason := _quantization_refusal(cell):
+        return reason
     config = cell.adapter_config
     kind = config.get("peft_type", "lora")
     if kind == FULL:

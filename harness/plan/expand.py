@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from harness.errors import HarnessError
 from harness.plan.adapter_source import adapter_config
 from harness.plan.cell import Cell
-from harness.plan.devices import with_devices
+from harness.plan.devices import check_split, with_devices
 from harness.plan.served import PROMPT_KEYS, served_cell
 from harness.plan.task import resolve_task
 from harness.plan.trainer import refuse_served_task, trainer_of
@@ -137,6 +137,7 @@ class _Resolver:
             trained_on=trainer and trainer.without_overrides(),
             report_to=report_to,
         )
+        check_split(cell, str(self.path))
         return with_devices(cell, str(self.path))
 
     def _served(self, point: Options, card: ModelCard) -> Cell:

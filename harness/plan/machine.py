@@ -105,16 +105,17 @@ def _visible(found: tuple[Gpu, ...], visible: str) -> tuple[Gpu, ...]:
     return tuple(chosen)
 
 
-def keep_one_gpu() -> None:
-    """Hide every CUDA device but the first visible one from this process.
+def keep_gpus(count: int = 1) -> None:
+    """Hide every CUDA device but the first ``count`` visible ones from this process.
 
-    A worker owns one device: with more in sight transformers' trainer would wrap the model in
-    `DataParallel`, which TRL refuses and which trains a label head at a multiple of the batch size
-    that the suite asks for. Call it before anything touches CUDA; later it has no effect.
+    A worker owns one device, or those that its model is laid over. With more in sight transformers'
+    trainer would wrap the model in `DataParallel`, which TRL refuses and which trains a label head
+    at a multiple of the batch size that the suite asks for. Call it before anything touches CUDA;
+    later it has no effect.
     """
     # the first entry may be an index, a UUID or "-1" (none); an empty list stays empty
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0].strip()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count))))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(e.strip() for e in visible.split(",")[:count])
 
 
 def query_gpus(fields: str) -> list[str]:

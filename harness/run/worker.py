@@ -30,7 +30,8 @@ from harness.datasets.splits import load_splits
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.plan.cell import Cell, as_trained, cell_of_record
-from harness.plan.machine import keep_one_gpu
+from harness.plan.devices import gpus_of
+from harness.plan.machine import keep_gpus
 from harness.plan.stages import Stage, stages_of
 from harness.results.answers import answers_digest, write_predictions
 from harness.results.companions import TABLES, companions_of
@@ -240,5 +241,6 @@ def _measure(story: Story) -> StageRecord:
 
 
 if __name__ == "__main__":
-    keep_one_gpu()
-    run_cell(CellPaths(Path(sys.argv[1])), Alone())
+    by_hand = CellPaths(Path(sys.argv[1]))
+    keep_gpus(gpus_of(cell_of_record(read_json(by_hand.cell)["cell"])))
+    run_cell(by_hand, Alone())

@@ -31,6 +31,9 @@ class Requirement(Part):
     memory_gib: float | None = Field(None, ge=0)
     """Memory in GiB (of the device, or main memory without one) that a cell needs. Without it the
     estimate of `harness plan` decides, for each quantization and adapter by itself."""
+    gpus: int = Field(1, ge=1)
+    """GPUs over which the model's layers are laid (`device_map`), for a model larger than one card.
+    TRL then trains and `generate` answers. Without a GPU it has no effect."""
 
 
 class ModelCard(Part):

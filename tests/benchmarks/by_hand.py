@@ -25,6 +25,7 @@ def main(what, run, pattern, *more):
         import torch
 
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
     from harness.backends.base import Alone
     from harness.results.paths import CellPaths
     from harness.run.worker import run_cell

@@ -1,4 +1,4 @@
-"""One cell on two GPUs against the same on one: `devices: 2`, in bf16 and NF4, NCCL.
+"""One cell on two GPUs against the same on one: `devices: 2` and `requires.gpus: 2`, bf16 and NF4.
 
     python tests/benchmarks/cuda_devices.py FOLDER -o OUT [--tiny]
 
@@ -21,16 +21,20 @@ LORA = "config: {r: 8, lora_alpha: 16, target_modules: all-linear}"
 SUITE = f"""\
 name: devices
 matrix:
-  model: [{{name: model, card: {{source: MODEL, dtype: bfloat16, prompt: chat}}}}]
+  model:
+    - {{name: model, card: {{source: MODEL, dtype: bfloat16, prompt: chat}}}}
+    - name: split
+      card: {{source: MODEL, dtype: bfloat16, prompt: chat, requires: {{gpus: 2}}}}
   quantization: [none, nf4]
   adapter:
     - {{name: one, {LORA}, training: {{per_device_train_batch_size: 8, engine: trl}}}}
     - {{name: again, {LORA}, training: {{per_device_train_batch_size: 8, engine: trl}}}}
     - {{name: two, {LORA}, training: {{per_device_train_batch_size: 4, devices: 2}}}}
   dataset: [{{name: finance-qa, train: ROWS, test: TEST}}]
+exclude: [{{model: split, adapter: again}}, {{model: split, adapter: two}}]
 training: {{learning_rate: 5e-4, max_length: 512}}
 generation: {{max_new_tokens: 48}}
-evaluation: {{latency_prompts: 0, noise_examples: 0}}
+evaluation: {{latency_prompts: 2, noise_examples: 0}}
 """
 
 
@@ -59,19 +63,24 @@ def main() -> None:
         [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(out)], check=False
     )
     found: dict[str, object] = {}
-    cells = {(c.quantization, c.adapter): c for c in load_run(out).cells}
-    for (quantization, adapter), cell in cells.items():
-        name = f"{quantization} {adapter}"
+    cells = {(c.model, c.quantization, c.adapter): c for c in load_run(out).cells}
+    for (model, quantization, adapter), cell in cells.items():
+        name = f"{model} {quantization} {adapter}"
         print(name, cell.status, cell.reason or "", json.dumps(cell.timings))
         if cell.status != "ok":
             log = out / "cells" / cell.key / "cell.log"
             print(log.read_text()[-6000:] if log.is_file() else "no log")
             continue
-        names = ("eval_loss", "rougeL", "train_peak_vram_mib", "train_seconds")
+        names = ("eval_loss", "rougeL", "train_peak_vram_mib", "train_seconds", "latency_p50_ms")
         values = {n: v.value for n in names if (v := cell.value(n))}
-        found[name] = {"values": values, "training": cell.facts.get("trained", {}).get("training")}
-        if adapter not in ("base", "one") and cells[quantization, "one"].status == "ok":
-            mine = losses(out, cells[quantization, "one"].key)
+        loaded = {k: cell.facts["loaded"].get(k) for k in ("split_over", "peaks_mib")}
+        found[name] = {
+            "values": values, "training": cell.facts.get("trained", {}).get("training"),
+            "loaded": loaded, "decoding": cell.facts.get("decoding"),
+        }  # fmt: skip
+        first = cells["model", quantization, "one"]
+        if adapter != "base" and first is not cell and first.status == "ok":
+            mine = losses(out, first.key)
             found[name]["losses_from_one"] = apart(mine, losses(out, cell.key))  # type: ignore[index]
         print(name, json.dumps(found[name]), flush=True)
     (given.output / "devices.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -1,10 +1,12 @@
 """Which cells may train on several devices; `devices` in the plan and the fingerprint."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from harness.errors import HarnessError, SuiteError
 from harness.plan.cell import fingerprint
-from harness.plan.devices import devices_of
+from harness.plan.devices import cards_of, devices_of
 from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.report.plan_table import plan_lines
@@ -79,6 +81,33 @@ def test_the_plan_says_from_how_many_rows_a_step_learns(write_suite, tmp_path):
     lines = plan_lines(make_plan(path, tmp_path / "run"))
     assert "1 of the cells train on 2 devices each: a step learns from 24 rows" in lines
     assert not any("not the faster engine" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ({}, None),
+        ({"quantization": "nf4"}, None),
+        ({"training": "gradient_checkpointing: true"}, None),
+        ({"training": "devices: 2"}, "a copy of the model on each device"),
+        ({"training": "packing: true"}, "packing: not compared"),
+        ({"quantization": "int8"}, "quantization int8"),
+        ({"adapter": "peft_type: full"}, "only LoRA adapters that stay attached"),
+        ({"adapter": "config: {r: 4}, serve: merged"}, "only LoRA adapters that stay attached"),
+        ({"adapter": "config: {r: 4, use_dora: true}"}, "use_dora of the adapter"),
+        ({"dataset": "finance-labels, classify_by: head"}, "a classification head"),
+        ({"backend": "testing"}, 'the backend "testing" knows one device'),
+    ],
+)
+def test_a_model_lies_on_several_gpus_where_that_was_compared(write_suite, parts, reason):
+    entry = "{name: tiny-qwen2, card: {requires: {gpus: 2}}, like: tiny-qwen2}"
+    with pytest.raises(HarnessError) if reason else nullcontext() as error:
+        found = cells(write_suite, **{"model": entry, "training": "warmup_steps: 0", **parts})
+    if reason:
+        assert "requires.gpus: 2: " in str(error.value)
+        assert reason in str(error.value)
+    else:
+        assert [cards_of(cell) for cell in found.values()] == [2, 2]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "two", "true"])

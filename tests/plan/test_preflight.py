@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.plan.available import has_accelerator, unavailable_reason
+from harness.plan.available import has_accelerator, needed_gib, unavailable_reason
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, Site
 from harness.plan.memory import estimate
@@ -152,6 +152,26 @@ def test_what_a_far_machine_has_in_its_cache_is_not_looked_up_here(cells, monkey
     machines = (Machine("cpu", 8, 64.0, "", None, 0.0),)
     assert unavailable_reason(cell, Site(machines)) is not None
     assert unavailable_reason(cell, Site(machines, is_here=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("layers_on", "gpus", "share", "reason"),
+    [
+        (1, 4, 0.7, "needs"),
+        (2, 4, 0.7, None),  # an even part and a fifth of it
+        (2, 4, 0.5, "needs"),
+        (2, 1, 2.0, "its model lies on 2 GPUs (requires.gpus); a cell gets at most 1 GPU here"),
+    ],
+)
+def test_a_model_that_lies_on_several_gpus_needs_a_part_of_each(
+    cells, layers_on, gpus, share, reason
+):
+    cell = cells("tiny-qwen2")["none", "base"]
+    requires = cell.model.requires.model_copy(update={"gpus": layers_on})
+    cell = replace(cell, model=cell.model.model_copy(update={"requires": requires}))
+    card = Machine("cpu", 8, 64.0, "", "a card", share * needed_gib(cell))
+    found = unavailable_reason(cell, Site((card,), gpus=gpus))
+    assert found is None if reason is None else reason in found
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,9 @@ from harness.backends.base import (
     without_missing,
 )
 from harness.backends.hf.counters.energy import energy
-from harness.backends.hf.counters.memory import free, memory_peak, weights_mib
+from harness.backends.hf.counters.memory import free, memory_peak, peaks_on, weights_mib
 from harness.backends.hf.models.loading import census
+from harness.backends.hf.models.placing import lies_on
 from harness.backends.hf.tasks.control import ending_scores
 from harness.backends.hf.tasks.kind import TaskKind
 from harness.backends.hf.tasks.label_answers import LabelAnswers
@@ -78,17 +79,20 @@ class HFBackend:
             # the cell's own folder: one for temporary files would outlive a worker that is killed
             scratch = self._paths.checkpoints
             trained = kind.train(model, rows, scratch, checkpoints, tell=self._tell)
+        split = _split(model)
         seconds = trained.seconds - self._device.paused_seconds(trained.started)
         # of an interrupted training nobody counted the energy of the sittings before
         resumed = checkpoints is not None and checkpoints.found is not None
-        numbers = without_missing({"train_energy_j": None if resumed else used.joules})
+        # nor of any device but the first where the model lies on several
+        known = not resumed and not lies_on(model)
+        numbers = without_missing({"train_energy_j": used.joules if known else None})
         numbers |= {**peak.values, **kind.cost(model, facts, trained, seconds)}
         numbers |= kind.save(model, self._paths.adapter)
         del model
         free()  # the base is loaded anew for what is served
-        facts |= {"steps": trained.steps, "training": trained.how}
+        facts |= {"steps": trained.steps, "training": {**trained.how, **split}}
         if checkpoints:
-            facts["training"] = {**trained.how, **checkpoints.describe()}
+            facts["training"] = {**trained.how, **split, **checkpoints.describe()}
             facts["notes"] = checkpoints.notes
         return Training(numbers, {"trained": facts}, rows.audit, trained.log, seconds, trained.step)
 
@@ -117,7 +121,8 @@ class HFBackend:
         """Load a fresh base, with the saved adapter: what is scored is what ships."""
         with memory_peak("load") as peak:
             self._model = self._kind.served(self._paths.adapter)
-        facts = {"loaded": census(self.model), **self._kind.proof(self.model, probe)}
+        loaded = {**census(self.model), **_split(self.model)}
+        facts = {"loaded": loaded, **self._kind.proof(self.model, probe)}
         weights = weights_mib(self.model.requires_grad_(False))
         return BackendResult({**peak.values, "weights_mib": weights}, facts)
 
@@ -153,7 +158,16 @@ class HFBackend:
 
     def measure(self, test: Sequence[Example]) -> BackendResult:
         """Latency, throughput and memory of the loaded model."""
-        return self._kind.measure(self.model, test)
+        found = self._kind.measure(self.model, test)
+        if lies_on(self.model):  # the counter is one device's
+            found.numbers.pop("energy_j_per_1k_tokens", None)
+        return found
+
+
+def _split(model: PreTrainedModel) -> dict[str, object]:
+    """Over how many GPUs ``model`` lies, and the peak of each; nothing where it lies on one."""
+    found = lies_on(model)
+    return {"split_over": len(found), "peaks_mib": peaks_on(found)} if found else {}
 
 
 def open_backend(cell: Cell, paths: CellPaths, device: Device) -> HFBackend:

@@ -15,6 +15,7 @@ from typing import Any
 from harness.errors import DamagedFile, HarnessError
 from harness.plan.available import has_accelerator
 from harness.plan.devices import KEY as DEVICES
+from harness.plan.devices import on_each_gib
 from harness.plan.machine import Gpu, Machine
 from harness.plan.memory import CONTEXT_MIB
 from harness.results.paths import CellPaths, read_json, write_json
@@ -154,6 +155,8 @@ class Cards:
             return self.all
         needs = Requirement(**job.get("cell", {}).get("model", {}).get("requires", {}))
         size = _needed_gib(job) or 0.0
+        if needs.memory_gib is None:  # what a card asks for is of each device
+            size = on_each_gib(size, needs.gpus)
         fitting = [
             card
             for card in self.all
@@ -228,7 +231,9 @@ def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu
 
 
 def _devices(job: Mapping[str, Any]) -> int:
-    return int(job.get("cell", {}).get("training", {}).get(DEVICES, 1))
+    cell = job.get("cell", {})
+    split = int(cell.get("model", {}).get("requires", {}).get("gpus", 1))
+    return max(int(cell.get("training", {}).get(DEVICES, 1)), split)
 
 
 def _needed_gib(job: Mapping[str, Any]) -> float | None:

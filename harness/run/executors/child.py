@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
+from harness.errors import HarnessError
 from harness.extras import is_installed
-from harness.plan.machine import keep_one_gpu
+from harness.plan.machine import keep_gpus
 from harness.plugins import load_plugins
-from harness.results.paths import CellPaths
+from harness.results.paths import CellPaths, read_json
 from harness.run.executors.base import ending
 from harness.run.executors.fork_server import needs_training_stack
 from harness.run.executors.lifeline import follow_parent
@@ -91,9 +92,10 @@ def work(
     os.close(log)
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # where a hung cell hangs: see `limits`
     _say_what_was_not_preloaded()
+    several = _split_over(paths)
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    keep_one_gpu()
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(several) or gpu
+    keep_gpus(max(1, len(several)))
     try:
         run_again(main or {})
         outcome = _outcome(paths, pipe, threads)
@@ -123,6 +125,16 @@ def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
     run_cell(paths, PipedDevice(pipe))
     # without result.json the cell has not ended well, whatever was reported
     return ("done", "") if paths.result.is_file() else ("failed", NO_RESULT)
+
+
+def _split_over(paths: CellPaths) -> list[str]:
+    """The GPUs over which the layers of the cell's model are laid; none where they lie on one."""
+    try:
+        job = read_json(paths.cell)
+        split = job["cell"]["model"]["requires"].get("gpus", 1) > 1
+        return list(job.get("device", {}).get("ids", [])) if split else []
+    except (HarnessError, LookupError, TypeError, AttributeError):
+        return []  # the worker reads it again, and says what is wrong
 
 
 def _say_what_was_not_preloaded() -> None:

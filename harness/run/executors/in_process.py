@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.errors import HarnessError
-from harness.plan.machine import Machine, Site, keep_one_gpu, machine
+from harness.plan.machine import Machine, Site, keep_gpus, machine
 from harness.plugins import load_plugins
 from harness.run.executors.base import Event, Job, ending
 from harness.run.executors.child import NO_RESULT
@@ -93,4 +93,4 @@ def _own_one_gpu() -> None:
     if torch is not None and torch.cuda.is_initialized() and torch.cuda.device_count() > 1:
         hint = "Start again with CUDA_VISIBLE_DEVICES=0, or use the executor `local`."
         raise HarnessError("in_process: this process uses several GPUs already", hint=hint)
-    keep_one_gpu()
+    keep_gpus()

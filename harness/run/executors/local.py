@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -23,10 +23,11 @@ from harness.plan.machine import Machine, Site, gpus, machine
 from harness.results.paths import CellPaths
 from harness.run.executors import lifeline, stopping
 from harness.run.executors.base import Event, Job
-from harness.run.executors.cards import NO_ROOM, Card, Cards, Group, chosen_gpus, most_alike
+from harness.run.executors.cards import NO_ROOM, Cards, Group, chosen_gpus, most_alike
 from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
+from harness.run.executors.local_worker import Exclusivity, Worker, await_following
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
 from harness.run.executors.main_module import end_if_run_again, hidden_program, program
 
@@ -35,39 +36,6 @@ DRAIN_SECONDS = 1.0
 
 A stopped process launches nothing more, but some hundred launched kernels may still be waiting.
 """
-
-
-@dataclass(frozen=True)
-class Exclusivity:
-    """How alone a worker was while it measured."""
-
-    stopped: int = 0
-    """Other workers, all of them stopped before the first clock was read."""
-    running: int = 0
-    """Other workers that did not stop in time."""
-    others_cpu_seconds: float = 0.0
-    """Processor seconds that the others used in between; the clock's tick is 0.01 s."""
-    elsewhere: int = 0
-    """Workers on other GPUs, which went on."""
-
-
-@dataclass
-class _Worker:
-    key: str
-    paths: CellPaths
-    process: Any
-    pipe: Connection
-    card: Card
-    outcome: tuple[str, str] | None = None
-    """The end that it reported; passed on once the process has exited, so each cell ends once."""
-    pauses: list[tuple[float, float]] = field(default_factory=list)
-    stopped_at: float | None = None
-    follows: bool = False
-    """Whether it ends with the run by now: `follow_parent` is what a worker does first."""
-    shared: bool = False
-    """Whether another cell was ever on its card at the same time."""
-    watch: Watch = field(default_factory=lambda: Watch(0))
-    oom_before: int = 0
 
 
 class LocalExecutor:
@@ -97,7 +65,7 @@ class LocalExecutor:
         self._threads = threads or max(1, here.cores // self._cards.at_once)
         self._context: Any = None
         self._queue: deque[Job] = deque()
-        self._active: dict[Connection, _Worker] = {}
+        self._active: dict[Connection, Worker] = {}
         self._exclusivity: dict[str, Exclusivity] = {}
         self._alone: set[str] = set()
         self._limits = limits or Limits()
@@ -150,7 +118,7 @@ class LocalExecutor:
         with lifeline.held_interrupt(), hidden_program(), environment({**QUIET, **here}):
             process.start()
         theirs.close()
-        worker = _Worker(key, paths, process, ours, card, oom_before=oom_kills())
+        worker = Worker(key, paths, process, ours, card, oom_before=oom_kills())
         worker.watch = Watch(process.pid)
         self._active[ours] = worker
         together = [worker for worker in self._active.values() if worker.card is card]
@@ -167,7 +135,7 @@ class LocalExecutor:
             if worker.pipe.poll():
                 yield from self._hear(worker)
 
-    def _hear(self, worker: _Worker) -> Iterator[Event]:
+    def _hear(self, worker: Worker) -> Iterator[Event]:
         try:
             kind, text = worker.pipe.recv()
         except (EOFError, OSError):
@@ -188,7 +156,7 @@ class LocalExecutor:
         else:
             worker.outcome = (kind, text)
 
-    def _ended(self, worker: _Worker) -> Iterator[Event]:
+    def _ended(self, worker: Worker) -> Iterator[Event]:
         worker.process.join()
         del self._active[worker.pipe]
         group = worker.card.group
@@ -214,7 +182,7 @@ class LocalExecutor:
                 reason = died(worker.process.exitcode, oom_before=worker.oom_before)
                 yield self._failed(worker, reason)
 
-    def _failed(self, worker: _Worker, reason: str) -> Event:
+    def _failed(self, worker: Worker, reason: str) -> Event:
         """The end of the cell, or its next attempt where that may help."""
         if not is_worth_retrying(reason) or self._lost[worker.key] >= self._limits.retry:
             return Event(worker.key, "failed", reason)
@@ -234,21 +202,21 @@ class LocalExecutor:
                 worker.outcome = ("failed", reason)
                 end_with_trace(worker.process.pid)
 
-    def _members(self, group: Group) -> list[_Worker]:
+    def _members(self, group: Group) -> list[Worker]:
         return [worker for worker in self._active.values() if worker.card.group is group]
 
     def _grant(self, group: Group) -> None:
         """Give the device to the next that waits, once everyone else is stopped."""
         if group.measuring or not group.waiting:
             return
-        chosen: _Worker = group.waiting.popleft()
+        chosen: Worker = group.waiting.popleft()
         group.measuring = chosen
         self._resume(chosen)
         others = [worker for worker in self._members(group) if worker is not chosen]
         self._exclusivity[chosen.key] = self._stop(others)
         _answer(chosen, "go")
 
-    def _seen(self, measuring: _Worker) -> Exclusivity:
+    def _seen(self, measuring: Worker) -> Exclusivity:
         """How alone the measuring worker was until now."""
         group = measuring.card.group
         others = [w.process.pid for w in self._members(group) if w is not measuring]
@@ -268,10 +236,10 @@ class LocalExecutor:
         for worker in self._members(group):
             self._resume(worker)
 
-    def _stop(self, workers: Sequence[_Worker]) -> Exclusivity:
+    def _stop(self, workers: Sequence[Worker]) -> Exclusivity:
         """Stop ``workers`` and wait until they are; their processor seconds until then."""
         for worker in workers:
-            _await_following(worker)
+            await_following(worker)
         now = time.monotonic()
         for worker in workers:
             worker.stopped_at = worker.stopped_at or now
@@ -282,7 +250,7 @@ class LocalExecutor:
         running = 0 if stopped else sum(not stopping.is_stopped(pid) for pid in pids) or 1
         return Exclusivity(len(pids) - running, running, stopping.cpu_seconds(pids))
 
-    def _resume(self, worker: _Worker) -> None:
+    def _resume(self, worker: Worker) -> None:
         if worker.stopped_at is not None:
             worker.pauses.append((worker.stopped_at, time.monotonic()))
             worker.stopped_at = None
@@ -297,17 +265,6 @@ class LocalExecutor:
             self._active.clear()
 
 
-def _answer(worker: _Worker, said: object) -> None:
+def _answer(worker: Worker, said: object) -> None:
     with suppress(OSError):  # it died since it asked: that is heard next
         worker.pipe.send(said)
-
-
-def _await_following(worker: _Worker) -> None:
-    """Wait until ``worker`` ends with the run: stopped before that, it would outlive it for good.
-
-    It would hold the pipe that keeps the fork server alive, and the server would hold the worker.
-    """
-    if not worker.follows:
-        with suppress(EOFError, OSError):  # it died: whoever listens next hears so
-            worker.pipe.recv()  # the first thing that it says is that it follows
-        worker.follows = True

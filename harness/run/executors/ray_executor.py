@@ -19,7 +19,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.plan.available import machine_reason
 from harness.plan.cell import Cell, cell_of_record
-from harness.plan.devices import devices_of
+from harness.plan.devices import cards_of
 from harness.plan.machine import Machine, Site
 from harness.run.executors.base import Event, Job, Wanted
 from harness.run.executors.cards import CORES_PER_CELL, MOST_ON_A_CARD, SHARE
@@ -169,7 +169,7 @@ class RayExecutor:
     def _needs(self, cell: Cell, needs_gib: float | None) -> _Needs:
         """What the cell asks of a node."""
         fitting = [node for node in self._nodes if machine_reason(cell, node.machine) is None]
-        cards = [node for node in fitting if node.gpus >= devices_of(cell)]
+        cards = [node for node in fitting if node.gpus >= cards_of(cell)]
         # as on one machine: where there are cards, cells run on them
         found = _on_a_card(cell, cards, needs_gib) if cards else _on_processors(cell, fitting)
         if needs_gib is not None:
@@ -208,11 +208,11 @@ class _Needs:
 def _on_a_card(cell: Cell, cards: Sequence[Node], needs_gib: float | None) -> _Needs:
     per_card = min(node.cpus / node.gpus for node in cards)
     smallest = min(node.machine.gpu_memory_gib for node in cards)
-    part = float(devices_of(cell))
+    part = float(cards_of(cell))
     if part == 1 and not cell.is_measured and needs_gib is not None and smallest > 0:
         eighths = math.ceil(needs_gib / (SHARE * smallest) * MOST_ON_A_CARD)
         part = min(1.0, eighths / MOST_ON_A_CARD)
-    cores = max(1, min(CORES_PER_CELL * devices_of(cell), int(per_card * part)))
+    cores = max(1, min(CORES_PER_CELL * cards_of(cell), int(per_card * part)))
     beside = max(1, int(1 / part))
     return _Needs({"num_cpus": cores, "num_gpus": part}, Allowed(cores, beside))
 
@@ -220,4 +220,4 @@ def _on_a_card(cell: Cell, cards: Sequence[Node], needs_gib: float | None) -> _N
 def _on_processors(cell: Cell, fitting: Sequence[Node]) -> _Needs:
     """One processor, or all of the largest node's for a cell that measures: alone is alone."""
     cpus = max((node.cpus for node in fitting), default=1.0)
-    return _Needs({"num_cpus": cpus if cell.is_measured else min(cpus, devices_of(cell))})
+    return _Needs({"num_cpus": cpus if cell.is_measured else min(cpus, cards_of(cell))})

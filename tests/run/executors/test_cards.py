@@ -79,6 +79,18 @@ def test_a_worker_sees_its_card_alone(two_cards, scripted):
     assert [e.text for e in executor.run(jobs) if e.is_end] == [""]
 
 
+def test_a_worker_sees_the_cards_that_its_model_lies_on(two_cards, tmp_path, scripted):
+    alike = LISTED.replace("NVIDIA A100-SXM4-40GB", "NVIDIA H100 80GB HBM3")
+    (tmp_path / "bin" / "nvidia-smi").write_text(alike)
+    code = "assert os.environ['CUDA_VISIBLE_DEVICES'] == 'GPU-aaaa-1,GPU-bbbb-2', dict(os.environ)"
+    executor = LocalExecutor()
+    jobs = scripted(executor.machine())(code)
+    job = read_json(jobs[0][1].cell)
+    job["cell"]["model"]["requires"]["gpus"] = 2
+    write_json(jobs[0][1].cell, job)
+    assert [e.text for e in executor.run(jobs) if e.is_end] == [""]
+
+
 WRONG = {(2,): "no GPU 2 here", (0, 0): "named twice", (0, 7): "no GPU 7 here"}
 
 

@@ -19,7 +19,8 @@ from harness.plugins import load_plugins
 from harness.results.result import load_result, load_run
 from harness.run.executors.cards import Card, Group
 from harness.run.executors.limits import Limits
-from harness.run.executors.local import LocalExecutor, _Worker
+from harness.run.executors.local import LocalExecutor
+from harness.run.executors.local_worker import Worker
 from harness.run.executors.stopping import is_stopped, resume
 from harness.run.runner import run_suite
 
@@ -229,7 +230,7 @@ def test_a_worker_is_stopped_only_once_it_ends_with_the_run():
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=_late, args=(theirs,))
     process.start()
-    worker = _Worker("a", None, process, ours, None)
+    worker = Worker("a", None, process, ours, None)
     try:
         assert LocalExecutor(1, 1)._stop([worker]).stopped == 1
         assert worker.follows
@@ -256,7 +257,7 @@ def _workers(executor, **messages):
         process = multiprocessing.get_context("fork").Process(target=_says, args=(theirs, *said))
         process.start()
         theirs.close()
-        executor._active[ours] = _Worker(name, None, process, ours, card)
+        executor._active[ours] = Worker(name, None, process, ours, card)
     try:
         for pipe in executor._active:
             assert pipe.poll(PATIENCE)

@@ -46,13 +46,16 @@ def memory_peak(phase: str) -> Iterator[Peak]:
     peak = Peak()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+        devices = range(torch.cuda.device_count())
+        for number in devices:
+            torch.cuda.reset_peak_memory_stats(number)
         yield peak
         torch.cuda.synchronize()
-        peak.values[f"{phase}_vram_mib"] = torch.cuda.max_memory_allocated() / MIB
+        # of a model that lies on several devices all of them; this process has nothing on others
+        peak.values[f"{phase}_vram_mib"] = sum(map(torch.cuda.max_memory_allocated, devices)) / MIB
         if phase != "load":
             key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
-            peak.values[key] = torch.cuda.max_memory_reserved() / MIB
+            peak.values[key] = sum(map(torch.cuda.max_memory_reserved, devices)) / MIB
         return
     was_reset = _reset_resident_peak()
     yield peak
@@ -66,8 +69,15 @@ def device_memory() -> dict[str, float]:
     """What the driver says is used on the device now: contexts and other processes included."""
     if not torch.cuda.is_available():
         return {}
-    free_bytes, total = torch.cuda.mem_get_info()
-    return {"device_vram_mib": (total - free_bytes) / MIB}
+    count = range(torch.cuda.device_count())
+    used = [k for k in count if torch.cuda.memory_allocated(k)] or [torch.cuda.current_device()]
+    pairs = [torch.cuda.mem_get_info(number) for number in used]
+    return {"device_vram_mib": sum(total - free_bytes for free_bytes, total in pairs) / MIB}
+
+
+def peaks_on(devices: Iterable[int]) -> list[float]:
+    """The peak on each of ``devices`` since the phase began, in MiB."""
+    return [round(torch.cuda.max_memory_allocated(number) / MIB, 1) for number in devices]
 
 
 def held_by(tensors: Iterable[torch.Tensor]) -> float:

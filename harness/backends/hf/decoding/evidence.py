@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import GenerationConfig, PreTrainedModel
 
+from harness.backends.hf.models.placing import split_reason
 from harness.suite.schema import Options
 
 ENGINE_OPTIONS = frozenset(
@@ -51,6 +52,8 @@ def engine_reason(model: PreTrainedModel, config: GenerationConfig, options: Opt
     """Return why the engine cannot decode this; None if it can."""
     if config.do_sample:
         return "sampling"
+    if split := split_reason(model):
+        return split
     extra = sorted(k for k, v in options.items() if k not in ENGINE_OPTIONS and v is not None)
     if extra:
         return f"generation keys {', '.join(extra)}"

@@ -25,6 +25,7 @@ from harness.backends.hf.chat_template import chat_template
 from harness.backends.hf.models.adapters import add_peft, attach_adapter, check_source
 from harness.backends.hf.models.checkpoint import from_hub, load_fitting
 from harness.backends.hf.models.limits import check_end, usable_pad
+from harness.backends.hf.models.placing import placing_of
 from harness.backends.hf.models.quantization import (
     check_share,
     quantization_arguments,
@@ -39,11 +40,6 @@ from harness.suite.parts import Options
 
 PACK = 32
 """Outputs in a block of bitsandbytes' packed 4-bit CPU kernel (its `block_n`)."""
-
-
-def device() -> torch.device:
-    """The CUDA device if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_tokenizer(card: ModelCard) -> Any:
@@ -88,7 +84,7 @@ def load_model(
     kwargs: Options = {
         "dtype": _dtype(cell.model),
         "use_safetensors": True,
-        "device_map": {"": str(device())},
+        **placing_of(cell),
     }
     kwargs |= quantization_arguments(cell, kwargs["dtype"])
     if labels:

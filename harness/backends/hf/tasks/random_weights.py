@@ -25,7 +25,8 @@ from harness.backends.hf.counters.memory import device_memory, memory_peak
 from harness.backends.hf.decoding.decode import decode, fixed_length
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.latency.latency import generation_latency
-from harness.backends.hf.models.loading import add_adapter, device
+from harness.backends.hf.models.loading import add_adapter
+from harness.backends.hf.models.placing import device
 from harness.backends.hf.models.random import random_model
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.trained import Trained

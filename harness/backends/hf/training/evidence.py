@@ -16,6 +16,7 @@ from peft import LoraConfig
 from transformers import PreTrainedModel
 
 from harness.backends.hf.decoding.evidence import takes
+from harness.backends.hf.models.placing import split_reason
 from harness.suite.engine_keys import VALUES, trl_keys
 
 # Sorted, so that a diff shows which one came or went. Dense models alone: what a mixture of experts
@@ -53,7 +54,8 @@ def trl_reason(model: PreTrainedModel, options: Mapping[str, Any], arguments: An
         arguments: the `SFTConfig` that they make.
     """
     return (
-        _keys_reason(options, arguments)
+        split_reason(model)
+        or _keys_reason(options, arguments)
         or model_reason(model)
         or adapter_reason(model)
         or _together_reason(model, arguments)

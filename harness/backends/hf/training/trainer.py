@@ -148,7 +148,7 @@ def _by_engine(
 def _on_one_device(arguments: Any) -> Any:
     """``arguments`` for one device, also where this process sees more of them.
 
-    Workers see one (`keep_one_gpu`); a process that had initialized CUDA before, a notebook say,
+    Workers see one (`keep_gpus`); a process that had initialized CUDA before, a notebook say,
     may see all. The trainer would then use `DataParallel` and multiply the batch size.
     """
     if arguments.n_gpu > 1:

@@ -130,12 +130,12 @@ def test_cells_of_a_run_share_their_rows(write_suite, tmp_path):
     [(None, "0"), ("", ""), ("0", "0"), ("1,0", "1"), ("GPU-ab, GPU-cd", "GPU-ab"), ("-1", "-1")],
 )
 def test_a_worker_keeps_the_first_visible_gpu_alone(monkeypatch, visible, kept):
-    from harness.plan.machine import keep_one_gpu
+    from harness.plan.machine import keep_gpus
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    keep_one_gpu()
+    keep_gpus()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == kept
 
 
