@@ -46,6 +46,8 @@ class Checks:
     """Way of decoding → how it differs from one prompt at a time; None if it agrees."""
     decoded: dict[str, object] = field(default_factory=dict)
     """How it decoded last: engine or `generate`, why, batches."""
+    scored: dict[str, object] = field(default_factory=dict)
+    """How references were scored last: in flat batches or padded ones, and why."""
 
     def verdict(self, way: str, ask: Callable[[], str | None]) -> str | None:
         """Return how ``way`` differs, asked the first time only; None if it agrees."""

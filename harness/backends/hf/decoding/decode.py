@@ -99,11 +99,12 @@ def decode(
 
 
 def decoding_facts(model: PreTrainedModel) -> dict[str, object]:
-    """How ``model`` decoded last and what was found when its ways were tried; for the result."""
+    """How ``model`` decoded and scored last, and what was found when its ways were tried."""
     checks = checks_of(model)
     away = {way: found for way, found in checks.verdicts.items() if found}
     tried = {"differs": away} if away else {}
-    return {**checks.decoded, **tried, "checked": sorted(checks.verdicts)}
+    scored = {"likelihoods": checks.scored} if checks.scored else {}
+    return {**checks.decoded, **scored, **tried, "checked": sorted(checks.verdicts)}
 
 
 def fixed_length(new_tokens: int) -> dict[str, object]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.decoding.agreement import LONGEST, check_causal, checks_of, tolerance_of
 from harness.backends.hf.decoding.evidence import takes
+from harness.backends.hf.decoding.flat_likelihood import (
+    Likelihood,
+    flat_batch_of,
+    flat_order,
+    flat_reason,
+)
 from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.models.limits import check_context
 
@@ -17,31 +23,69 @@ LOGIT_BYTES = 512 * 1024**2
 """Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
 
 
-@dataclass(frozen=True)
-class Likelihood:
-    """Sums over the answer's tokens (the end-of-text token included), natural logarithms."""
-
-    nll: float
-    """Negative log-likelihood in nats."""
-    tokens: int
-    correct: int
-    """Tokens that the model ranks first."""
-    entropy: float
-    """Sum of the predictive entropies in nats."""
-
-
 @torch.inference_mode()
 def score_answers(
     model: PreTrainedModel, rows: Sequence[Encoded], *, pad: int, batch_size: int
 ) -> list[Likelihood]:
-    """The likelihood of each row's answer given its prompt, in length-sorted batches.
+    """The likelihood of each row's answer given its prompt.
 
-    Rows of different lengths share a batch, padded on the right, where some of them then have the
-    likelihood that they have alone; else a batch holds rows of one length.
+    Three ways, each used where some of the rows then have the likelihood that they have alone:
+    flat batches; batches of rows of different lengths, padded on the right; rows of one length.
     """
     check_context(model, map(_length, rows), "prompts with their references")
+    if not rows:
+        return []
+    reason = flat_reason(model, rows) or _differs_flat(model, rows)
+    checks_of(model).scored = (
+        {"engine": "padded", "reason": reason} if reason else {"engine": "flat"}
+    )
+    if reason:
+        return _padded(model, rows, pad, batch_size)
+    order, found = flat_order(rows), dict[int, Likelihood]()
+    while order:
+        chunk = _within_memory(model, rows, order[:batch_size])
+        order = order[len(chunk) :]
+        found.update(zip(chunk, flat_batch_of(model, [rows[i] for i in chunk]), strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+def _within_memory(model: PreTrainedModel, rows: Sequence[Encoded], order: list[int]) -> list[int]:
+    """The first of ``order``, one at least, whose answers' logits stay under `LOGIT_BYTES`."""
+    words = int(model.config.get_text_config().vocab_size)
+    totals = accumulate(len(rows[i].answer_ids) * words * 4 for i in order)
+    return order[: max(1, sum(total <= LOGIT_BYTES for total in totals))]
+
+
+def _differs_flat(model: PreTrainedModel, rows: Sequence[Encoded]) -> str | None:
+    """How flat batches differ from rows alone, asked once; None if they do not.
+
+    The rows are the shortest, a middle and the longest one, and one that shares its prompt with one
+    of these, if there is one: prompts are read once for all their answers.
+    """
+    ordered = sorted(rows, key=_length)
+    some = [ordered[k] for k in sorted({0, len(rows) // 2, len(rows) - 1})]
+    shared = any(a.prompt_ids == b.prompt_ids for a, b in pairwise(rows))
+
+    def ask() -> str | None:
+        check_causal(model, (some[0].prompt_ids + some[0].answer_ids)[:LONGEST])
+        beside = [r for r in rows if r.prompt_ids == some[0].prompt_ids and r is not some[0]][:1]
+        asked = [*some[:1], *beside, *some[1:]]
+        try:
+            found = flat_batch_of(model, asked)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
+        return _apart(model, found, asked)
+
+    return checks_of(model).verdict(f"flat rows{', shared prompts' if shared else ''}", ask)
+
+
+def _padded(
+    model: PreTrainedModel, rows: Sequence[Encoded], pad: int, batch_size: int
+) -> list[Likelihood]:
     order = sorted(range(len(rows)), key=lambda i: -_length(rows[i]))
-    mixed = not rows or _padding_agrees(model, [rows[i] for i in order], pad)
+    mixed = _padding_agrees(model, [rows[i] for i in order], pad)
     found: dict[int, Likelihood] = {}
     while order:
         size = min(batch_size, _affordable(model, [rows[i] for i in order[:batch_size]]))
@@ -65,8 +109,13 @@ def _padding_agrees(model: PreTrainedModel, ordered: Sequence[Encoded], pad: int
 
 def disagreement(model: PreTrainedModel, rows: list[Encoded], pad: int) -> str | None:
     """Return how the likelihoods of padded ``rows`` differ from those of each row alone."""
-    together = _batch(model, rows, pad)
-    single = [found for row in rows for found in _batch(model, [row], pad)]
+    return _apart(model, _batch(model, rows, pad), rows)
+
+
+def _apart(
+    model: PreTrainedModel, together: Sequence[Likelihood], rows: Sequence[Encoded]
+) -> str | None:
+    single = [found for row in rows for found in _batch(model, [row], pad=0)]
     away = max(abs(a.nll - b.nll) / b.tokens for a, b in zip(together, single, strict=True))
     return None if away <= tolerance_of(model) else f"{away:.2g} nats a token off"
 

@@ -96,13 +96,16 @@ def adapter_reason(model: PreTrainedModel) -> str | None:
     return None
 
 
-def model_reason(model: PreTrainedModel) -> str | None:
-    """Return why rows of ``model`` may not be laid end to end; None if they may."""
+def model_reason(model: PreTrainedModel, *, training: bool = True) -> str | None:
+    """Return why rows of ``model`` may not be laid end to end; None if they may.
+
+    Nothing is dropped out unless the model is ``training``.
+    """
     if model.config.model_type not in FLAT_TYPES:
         return f"the architecture {model.config.model_type} is not among those compared"
     settings = model.config.get_text_config(decoder=True)
     dropouts = [name for name in DROPOUTS if getattr(settings, name, 0)]
-    if dropouts:
+    if dropouts and training:
         return f"dropout of attention weights ({', '.join(dropouts)})"
     lost = [name for name in ("position_ids", "logits_to_keep") if not takes(model, name)]
     if lost:

@@ -1,4 +1,4 @@
-"""Causal attention within the rows of a flat batch: rows laid end to end, without padding.
+"""Attention within the rows of a flat batch: rows laid end to end, without padding.
 
 The function is registered with transformers' attention interface. A model that takes it from there
 needs no other change. It refuses every argument that it does not know, because an argument that is
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -37,6 +37,23 @@ class Segments:
     """At least the longest row's length; a constant of a captured step."""
     mask: torch.Tensor | None = field(default=None, repr=False)
     """Which token sees which, (tokens, tokens): for CUDA in float32, which has no such kernel."""
+    prefixes: tuple[tuple[int, int], ...] | None = None
+    """For each row the places that come before its own: several answers read one prompt."""
+    keys: Keys | None = None
+    """The same on the device."""
+    encoder: bool = False
+    """Whether each token sees its whole row, and not only what comes before it."""
+    drops_out: bool = False
+    """Whether attention may drop out weights: its masks then differ from those of padded rows."""
+
+
+class Keys(NamedTuple):
+    """The keys of rows with prefixes, for the variable-length kernel (CUDA)."""
+
+    at: torch.Tensor
+    """Their places in the batch, those of one row after the other."""
+    cumulative: torch.Tensor
+    """Where each row's begin and end among them, int32."""
 
 
 class UnknownAttention(RuntimeError):
@@ -86,52 +103,70 @@ def _attention(
     if segments is None:
         raise UnknownAttention("no flat batch is being read")
     # `is_causal` may be left out, as a keyword or as an attribute of the layer
-    causal = others.pop("is_causal", None)
-    if causal is False or getattr(module, "is_causal", True) is False:
-        raise UnknownAttention("its attention is not causal")
+    causal = {others.pop("is_causal", None), getattr(module, "is_causal", None)}
+    if segments.encoder in causal or (segments.encoder and False not in causal):
+        raise UnknownAttention(f"its attention is {'' if segments.encoder else 'not '}causal")
     extra = sorted(k for k, v in others.items() if v is not None and k not in HARMLESS)
-    if dropout:
+    if dropout and not segments.drops_out:
         extra.append("dropout")
     if sliding_window is not None and sliding_window < segments.longest:
         extra.append("sliding_window")
     if extra:
         raise UnknownAttention(f"its attention is given {', '.join(extra)}")
     if query.device.type != "cuda":
-        return _row_by_row(query, key, value, segments, scaling), None
+        return _row_by_row(query, key, value, segments, scaling, dropout), None
     if torch.is_autocast_enabled("cuda"):  # as it treats SDPA itself
         query, key, value = (t.to(torch.get_autocast_dtype("cuda")) for t in (query, key, value))
     if query.dtype in (torch.float16, torch.bfloat16):
-        return _variable_length(query, key, value, segments, scaling), None
+        return _variable_length(query, key, value, segments, scaling, dropout), None
+    if dropout or segments.prefixes is not None or segments.encoder:
+        raise UnknownAttention("its attention runs in float32 on CUDA")
     return _masked(query, key, value, segments, scaling), None
 
 
 def _row_by_row(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
-    scaling: float | None,
+    scaling: float | None, dropout: float,
 ) -> torch.Tensor:  # fmt: skip
     """One call a row: a mask over the whole batch would do the square of the batch's work."""
     grouped = query.shape[1] != key.shape[1]
-    rows = [
-        scaled_dot_product_attention(
-            query[:, :, start:end], key[:, :, start:end], value[:, :, start:end],
-            is_causal=True, scale=scaling, enable_gqa=grouped,
-        )
-        for start, end in pairwise(segments.bounds)
-        if start < end
-    ]  # fmt: skip
+    spans = list(pairwise(segments.bounds))
+    befores = segments.prefixes or [(0, 0)] * len(spans)
+    rows = []
+    for (start, end), (first, last) in zip(spans, befores, strict=True):
+        if start == end:
+            continue
+        k, v = key[:, :, start:end], value[:, :, start:end]
+        mask = None
+        if first < last:
+            k = torch.cat([key[:, :, first:last], k], dim=2)
+            v = torch.cat([value[:, :, first:last], v], dim=2)
+            # `is_causal` would count the queries from the first key on
+            mask = torch.ones(end - start, k.shape[2], dtype=torch.bool).tril(last - first)
+        rows.append(
+            scaled_dot_product_attention(
+                query[:, :, start:end], k, v, attn_mask=mask, dropout_p=dropout,
+                is_causal=mask is None and not segments.encoder, scale=scaling, enable_gqa=grouped,
+            )
+        )  # fmt: skip
     return torch.cat(rows, dim=2).transpose(1, 2)
 
 
 def _variable_length(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
-    scaling: float | None,
+    scaling: float | None, dropout: float,
 ) -> torch.Tensor:  # fmt: skip
     """FlashAttention's kernel for rows of different lengths, which PyTorch carries."""
     cu, longest = segments.cumulative, segments.longest
     # fewer key heads than query heads are shared by the kernel, with the same gradients as copies
     q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
+    cu_keys = cu
+    if segments.keys is not None:
+        # where there are more keys than queries, the kernel lets the last query see all of them
+        cu_keys = segments.keys.cumulative
+        k, v = k[segments.keys.at], v[segments.keys.at]
     found: torch.Tensor = torch.ops.aten._flash_attention_forward(
-        q, k, v, cu, cu, longest, longest, 0.0, True, False, scale=scaling
+        q, k, v, cu, cu_keys, longest, longest, dropout, not segments.encoder, False, scale=scaling
     )[0]
     return found[None]
 

@@ -1,0 +1,143 @@
+"""References scored in flat batches: the numbers of padded ones, for each option that is taken."""
+
+from dataclasses import astuple
+
+import pytest
+import torch
+from peft import IA3Config, LoraConfig, PromptTuningConfig, get_peft_model
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    FalconConfig,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    set_seed,
+)
+
+from harness.backends.hf.decoding import likelihood
+from harness.backends.hf.decoding.agreement import checks_of
+from harness.backends.hf.decoding.flat_likelihood import flat_batch_of, flat_order
+from harness.backends.hf.decoding.likelihood import score_answers
+from harness.backends.hf.encoding import Encoded
+
+SIZES = {
+    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
+}  # fmt: skip
+MODELS = {
+    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
+    "llama": LlamaConfig(**SIZES),
+    "window wider than a row": MistralConfig(**SIZES, sliding_window=48),
+    "window narrower than a row": MistralConfig(**SIZES, sliding_window=8),
+    "gemma3": Gemma3TextConfig(**SIZES, head_dim=8, sliding_window=48),
+    "learned positions, dropout": GPT2Config(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64
+    ),
+    "another architecture": FalconConfig(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
+    ),
+}
+LORA = {
+    "r": 4,
+    "target_modules": "all-linear",
+    "init_lora_weights": False,
+    "task_type": "CAUSAL_LM",
+}
+ADAPTERS = {
+    "lora": LoraConfig(**LORA), "dora": LoraConfig(**LORA, use_dora=True),
+    "ia3": IA3Config(task_type="CAUSAL_LM"),
+    "prompt tuning": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
+}  # fmt: skip
+FLAT = {
+    "qwen2": None, "llama": None, "window wider than a row": None, "gemma3": None,
+    "learned positions, dropout": None, "lora": None, "dora": None, "nf4": None,
+    "window narrower than a row": "its attention is given sliding_window",
+    "another architecture": "falcon is not among those compared",
+    "ia3": "adapter method ia3", "prompt tuning": "adapter method prompt_tuning",
+}  # fmt: skip
+"""Kind → what the reason says where it is scored in padded batches."""
+
+
+def model_of(kind, root):
+    set_seed(0)
+    if kind == "nf4":
+        options = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+        return AutoModelForCausalLM.from_pretrained(
+            root / "models" / "tiny" / "tiny-qwen2", quantization_config=options,
+            dtype=torch.float32,
+        ).eval()  # fmt: skip
+    config = MODELS.get(kind, MODELS["qwen2"])
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, 0.2)
+    if kind in ADAPTERS:
+        model = get_peft_model(model, ADAPTERS[kind])
+    return model.eval()
+
+
+def rows_of(prompts):
+    """``prompts`` prompts of 1 to 25 ids, of every third one three answers of 1 to 5 ids."""
+    draw = torch.Generator().manual_seed(1)
+
+    def ids(most):
+        size = int(torch.randint(1, most + 1, (1,), generator=draw))
+        return torch.randint(3, 96, (size,), generator=draw).tolist()
+
+    rows = []
+    for k in range(prompts):
+        prompt = ids(25)
+        rows += [Encoded(prompt, ids(5), False) for _ in range(1 if k % 3 else 3)]
+    return rows
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_flat_scores_are_those_of_rows_alone(kind, root):
+    model, rows = model_of(kind, root), rows_of(9)
+    found = score_answers(model, rows, pad=0, batch_size=4)
+    how, reason = checks_of(model).scored, FLAT[kind]
+    if reason is None:
+        assert how == {"engine": "flat"}
+    else:
+        assert reason in how["reason"]
+    with torch.inference_mode():
+        alone = [likelihood._batch(model, [row], 0)[0] for row in rows]
+    # on a CPU, bitsandbytes computes in bfloat16 whatever the model's type is
+    away = 1e-2 if kind == "nf4" else 1e-5
+    close = pytest.approx([x for one in alone for x in astuple(one)], rel=away, abs=away)
+    assert [x for one in found for x in astuple(one)] == close
+
+
+def test_a_prompt_is_read_once_for_all_its_answers(monkeypatch, root):
+    model = model_of("llama", root)
+    read = []
+    model.register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    labels = [Encoded([5, 6, 7, 8, 9], [label, label, 2], False) for label in (11, 12, 13)]
+    rows = [*labels, Encoded([4, 3], [10, 2], False)]
+    with torch.inference_mode():
+        flat_batch_of(model, [rows[i] for i in flat_order(rows)])
+    # nothing follows an answer's last token, so it is not read
+    assert read == [5 + 3 * 2 + 2 + 1]
+
+
+def test_a_mask_that_is_wrong_is_found_before_it_is_used(monkeypatch, root):
+    """Answers that read each other's tokens, and not the prompt's, score otherwise."""
+    model, rows = model_of("llama", root), rows_of(9)
+    wanted = score_answers(model, rows, pad=0, batch_size=4)
+    checks_of(model).verdicts.clear()
+    laid_out = likelihood.flat_batch_of.__globals__["_laid_out"]
+
+    def without_prompts(rows, device):
+        batch = laid_out(rows, device)
+        batch.segments.prefixes = None
+        return batch
+
+    monkeypatch.setitem(likelihood.flat_batch_of.__globals__, "_laid_out", without_prompts)
+    found = score_answers(model, rows, pad=0, batch_size=4)
+    assert "nats a token off" in checks_of(model).scored["reason"]
+    assert [s.nll for s in found] == pytest.approx([s.nll for s in wanted], rel=1e-5)
