@@ -89,26 +89,26 @@ class _Batch(NamedTuple):
 def _laid_out(rows: Sequence[Encoded], device: torch.device) -> _Batch:
     ids, positions, at = list[int](), list[int](), list[int]()
     spans: list[tuple[int, int]] = []
-    befores: list[tuple[int, int]] = []
+    prefixes: list[tuple[int, int]] = []
     prompt: tuple[int, int] = (0, 0)
     for k, row in enumerate(rows):
         if k == 0 or row.prompt_ids != rows[k - 1].prompt_ids:
             prompt = (len(ids), len(ids) + len(row.prompt_ids))
             spans.append(prompt)
-            befores.append((prompt[0], prompt[0]))
+            prefixes.append((prompt[0], prompt[0]))
             ids += row.prompt_ids
             positions += range(len(row.prompt_ids))
         start, read = len(ids), row.answer_ids[:-1]
         at += [prompt[1] - 1, *range(start, start + len(read))]
         if read:
             spans.append((start, start + len(read)))
-            befores.append(prompt)
+            prefixes.append(prompt)
             ids += read
             positions += range(len(row.prompt_ids), len(row.prompt_ids) + len(read))
     bounds = (0, *(end for _, end in spans))
-    longest = max(e - s + b - a for (s, e), (a, b) in zip(spans, befores, strict=True))
-    shared = any(a < b for a, b in befores)
-    segments = Segments(bounds, longest=longest, prefixes=tuple(befores) if shared else None)
+    longest = max(e - s + b - a for (s, e), (a, b) in zip(spans, prefixes, strict=True))
+    shared = any(a < b for a, b in prefixes)
+    segments = Segments(bounds, longest=longest, prefixes=tuple(prefixes) if shared else None)
     places = (torch.tensor(x, device=device) for x in (ids, positions, at))
     if device.type == "cuda":
         segments.cumulative = torch.tensor(bounds, dtype=torch.int32, device=device)

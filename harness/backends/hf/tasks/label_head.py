@@ -15,8 +15,8 @@ from harness.backends.hf.latency.latency import Latency, forward_latency, forwar
 from harness.backends.hf.tasks.label_record import label_record, text_ids
 from harness.backends.hf.tasks.pretrained import PretrainedTask
 from harness.backends.hf.training.checkpoints import Checkpoints
+from harness.backends.hf.training.label_trainer import train_labels
 from harness.backends.hf.training.trained import Trained
-from harness.backends.hf.training.trainer import train_labels
 from harness.datasets.example import Example
 from harness.metrics.prediction import Prediction
 from harness.suite.options import training_value

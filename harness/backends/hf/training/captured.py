@@ -21,8 +21,8 @@ import torch
 from harness.backends.hf.encoding import IGNORED
 from harness.backends.hf.training.buckets import ROUND_TO, size_for
 from harness.backends.hf.training.eager import EagerSteps
-from harness.backends.hf.training.flat_attention import Segments, reading
-from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch, learn
+from harness.backends.hf.training.flat_attention import Segments
+from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch
 
 WARM_UPS = 2
 """Passes before a capture: libraries make their workspaces and pick their kernels in the first."""
@@ -181,15 +181,11 @@ class CapturedSteps:
         if not ids.is_cuda:  # where tests compare a padded pass with one that is not
             inside.bounds = tuple(segments.cumulative.tolist())
         batch = FlatBatch(ids, positions, at, targets, inside)
-        with reading(inside):
-            share = graph.buffer[-1].float().reciprocal()
-            found = learn(self.eager.model, batch, share=share, half=self.eager.half)
-            found.loss.backward()
-        return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
+        return self.eager.run(batch, graph.buffer[-1].float().reciprocal())
 
     def _warm_up(self, graph: _Graph, rows: Sequence[Row]) -> torch.Tensor:
         """Run the pass of ``graph`` on ``rows``; their loss."""
-        self._fill(graph, rows, max(1, sum(row.learned for row in rows)))
+        self._fill(graph, rows, max(1, self.eager.objective.count(self.eager.model, [rows])))
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for _ in range(WARM_UPS):

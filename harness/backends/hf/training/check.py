@@ -48,7 +48,7 @@ def disagreement(
     rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
     some = _some(rows)
     training = model.training
-    _without_dropout(model)
+    without_dropout(model)
     try:
         wanted = _padded(model, some, half)
         found = _flat(model, some, half)
@@ -60,10 +60,10 @@ def disagreement(
         return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
     finally:
         model.train(training)
-    return _apart(found, wanted, TOLERANCE[rounded])
+    return apart(found, wanted, TOLERANCE[rounded])
 
 
-def _without_dropout(model: PreTrainedModel) -> None:
+def without_dropout(model: PreTrainedModel) -> None:
     """Put ``model`` in evaluation mode, but for layers that this would change.
 
     On a CPU, bitsandbytes packs the weights of a 4-bit layer anew when it is first called in
@@ -85,30 +85,31 @@ def _some(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:
     return some
 
 
-class _Pass(NamedTuple):
+class Pass(NamedTuple):
     """A loss a token and the gradients of the trained weights."""
 
     loss: float
     gradients: list[torch.Tensor]
 
 
-def _passed(model: PreTrainedModel, loss: torch.Tensor) -> _Pass:
+def passed(model: PreTrainedModel, loss: torch.Tensor) -> Pass:
+    """``loss`` and its gradients."""
     trained = [p for p in model.parameters() if p.requires_grad]
     found = torch.autograd.grad(loss, trained, allow_unused=True)
-    return _Pass(float(loss.detach()), [g.float() for g in found if g is not None])
+    return Pass(float(loss.detach()), [g.float() for g in found if g is not None])
 
 
 def _learned(rows: Sequence[Mapping[str, Any]]) -> int:
     return max(1, sum(row.learned for row in rows_of(rows)))
 
 
-def _flat(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
+def _flat(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> Pass:
     batch = flat_batch(rows_of(rows), model.device)
     with flat_attention(model), reading(batch.segments):
-        return _passed(model, learn(model, batch, share=1 / _learned(rows), half=half).loss)
+        return passed(model, learn(model, batch, share=1 / _learned(rows), half=half).loss)
 
 
-def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> _Pass:
+def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool) -> Pass:
     width = max(len(row["input_ids"]) for row in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
@@ -125,7 +126,7 @@ def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: boo
         logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten().to(device),
         ignore_index=IGNORED, reduction="sum",
     )  # fmt: skip
-    return _passed(model, nll / _learned(rows))
+    return passed(model, nll / _learned(rows))
 
 
 @torch.no_grad()
@@ -137,7 +138,8 @@ def _dry_run(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bo
         learn(model, batch, share=1.0, half=half)
 
 
-def _apart(found: _Pass, wanted: _Pass, tolerance: Tolerance) -> str | None:
+def apart(found: Pass, wanted: Pass, tolerance: Tolerance) -> str | None:
+    """Return how two passes differ by more than ``tolerance``; None if they do not."""
     away = abs(found.loss - wanted.loss)
     if not away <= tolerance.loss:  # NaN counts as away
         return f"the loss is {away:.2g} nats a token off"

@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.training.flat_attention import reading
-from harness.backends.hf.training.flat_batch import Row, flat_batch, learn
+from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch
+from harness.backends.hf.training.objective import Objective
 
 
 class Steps(Protocol):
@@ -20,7 +21,7 @@ class Steps(Protocol):
         """How steps run, for the result."""
 
     def learn(self, rows: Sequence[Row], count: int) -> torch.Tensor:
-        """Add the gradients of ``rows``, whose loss is divided by ``count`` tokens.
+        """Add the gradients of ``rows``, whose loss is divided by ``count``.
 
         Returns:
             Loss, mean entropy and token accuracy, on the device. The next call may overwrite it.
@@ -41,6 +42,7 @@ class EagerSteps:
     """Whether matrix products are autocast to bfloat16."""
     limit: float
     """The norm that gradients are clipped to; infinity for none."""
+    objective: Objective
     reason: str | None = None
     """Why steps are not captured, on a CUDA device."""
 
@@ -51,8 +53,12 @@ class EagerSteps:
     def learn(self, rows: Sequence[Row], count: int) -> torch.Tensor:
         """Add the gradients of ``rows``."""
         batch = flat_batch(rows, self.model.device)
+        return self.run(batch, 1 / count)
+
+    def run(self, batch: FlatBatch, share: torch.Tensor | float) -> torch.Tensor:
+        """Forward and back through ``batch``, whose loss is multiplied by ``share``."""
         with reading(batch.segments):  # the backward pass reads it too, under checkpointing
-            found = learn(self.model, batch, share=1 / count, half=self.half)
+            found = self.objective.learn(self.model, batch, share=share, half=self.half)
             found.loss.backward()
         return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
 

@@ -27,10 +27,10 @@ from harness.backends.hf.training.eager import EagerSteps, Steps
 from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import Row
+from harness.backends.hf.training.objective import TEXT, Objective
 from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog
 from harness.backends.hf.training.steps import (
     Step,
-    counts_first_label,
     optimizer_of,
     rates_of,
     steps_of,
@@ -59,6 +59,8 @@ class FlatTraining:
     """Where checkpoints are written, and the one to go on from, where the suite sets them."""
     tell: TellStep | None = None
     """Gets each record of the log when it is there, on CUDA some steps later."""
+    objective: Objective = TEXT
+    """What is learned from a row."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
     """The learning rate that each of its groups begins with."""
@@ -85,7 +87,7 @@ class FlatTraining:
         with flat_attention(model):
             maker = self._maker(steps)
             rates = rates_of(arguments, self._peaks, len(steps))
-            log = StepLog(steps, rates, self.rows, int(arguments.logging_steps), self.tell)
+            log = self._log(steps, rates)
             first, saves = self._resume(), saving_steps(steps, arguments)
             self._ends.append((first, time.monotonic()))
             for number in range(first, len(steps)):
@@ -109,6 +111,10 @@ class FlatTraining:
             parts=training_parts(model, self._optimizer, peak),
             how={"engine": "flat", **maker.describe()},
         )
+
+    def _log(self, steps: list[Step], rates: list[tuple[float, ...]]) -> StepLog:
+        every, tokens = int(self.arguments.logging_steps), self.objective.counts_tokens
+        return StepLog(steps, rates, self.rows, every, self.tell, counts_tokens=tokens)
 
     def _resume(self) -> int:
         """Put back the state of an interrupted sitting; the number of steps that it had done."""
@@ -148,9 +154,8 @@ class FlatTraining:
         trained = [p for p in self.model.parameters() if p.requires_grad]
         # without clipping the norm is noted all the same
         limit = float(self.arguments.max_grad_norm or "inf")
-        return EagerSteps(
-            self.model, trained, self._optimizer, bool(self.arguments.bf16), limit, reason
-        )
+        half = bool(self.arguments.bf16)
+        return EagerSteps(self.model, trained, self._optimizer, half, limit, self.objective, reason)
 
     def _captured(self, steps: list[Step]) -> CapturedSteps:
         groups = [[self.rows[i] for i in batch] for step in steps for batch in step.batches]
@@ -192,8 +197,7 @@ class FlatTraining:
             # generator, so that its masks are the trainer's where rows are equally long
             torch.empty((), dtype=torch.int64).random_()
         batches = [[self.rows[i] for i in batch] for batch in step.batches]
-        first = counts_first_label(self.model)
-        count = sum(row.learned + (first and row.first) for rows in batches for row in rows)
+        count = self.objective.count(self.model, batches)
         for rows in batches:
             numbers = maker.learn(rows, max(1, count))
             self._noted[number, LOSS] += numbers[LOSS]

@@ -8,7 +8,7 @@ architecture is therefore slow until somebody has compared it, and never wrong.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -55,14 +55,15 @@ def trl_reason(model: PreTrainedModel, options: Mapping[str, Any], arguments: An
     """
     return (
         split_reason(model)
-        or _keys_reason(options, arguments)
+        or keys_reason(options, arguments)
         or model_reason(model)
         or adapter_reason(model)
         or _together_reason(model, arguments)
     )
 
 
-def _keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
+def keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
+    """Return which training keys the engine does not follow; None if it follows all."""
     # as the trainer's class has read them: with its defaults, and names instead of enumerations
     read = {key: getattr(arguments, key, None) for key in VALUES}
     named = {key: getattr(value, "value", value) for key, value in read.items()}
@@ -77,8 +78,11 @@ def _keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
     return None
 
 
-def adapter_reason(model: PreTrainedModel) -> str | None:
-    """Return why the adapter of ``model`` is not one that the engine knows; None if it is."""
+def adapter_reason(model: PreTrainedModel, also: Collection[str] = ()) -> str | None:
+    """Return why the adapter of ``model`` is not one that the engine knows; None if it is.
+
+    It may set `LORA_FIELDS`, and ``also`` these.
+    """
     configs: Mapping[str, Any] = getattr(model, "peft_config", {})
     if len(configs) > 1:
         return "several adapters"
@@ -89,7 +93,7 @@ def adapter_reason(model: PreTrainedModel) -> str | None:
         extra = [
             name
             for name, value in vars(config).items()
-            if name not in LORA_FIELDS and value != getattr(usual, name, None)
+            if name not in LORA_FIELDS and name not in also and value != getattr(usual, name, None)
         ]
         if extra:
             return f"the adapter's {', '.join(sorted(extra))}"
@@ -110,6 +114,11 @@ def model_reason(model: PreTrainedModel, *, training: bool = True) -> str | None
     lost = [name for name in ("position_ids", "logits_to_keep") if not takes(model, name)]
     if lost:
         return f"its forward takes no {' and no '.join(lost)}"
+    return weights_reason(model)
+
+
+def weights_reason(model: PreTrainedModel) -> str | None:
+    """Return why weights of ``model`` are not of a kind that was compared; None if they are."""
     if model.dtype not in (torch.float32, torch.bfloat16):
         return f"weights in {str(model.dtype).removeprefix('torch.')}"
     if any(type(module).__name__ == "Linear8bitLt" for module in model.modules()):

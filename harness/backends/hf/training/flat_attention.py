@@ -119,9 +119,9 @@ def _attention(
         query, key, value = (t.to(torch.get_autocast_dtype("cuda")) for t in (query, key, value))
     if query.dtype in (torch.float16, torch.bfloat16):
         return _variable_length(query, key, value, segments, scaling, dropout), None
-    if dropout or segments.prefixes is not None or segments.encoder:
+    if segments.mask is None or segments.prefixes is not None:
         raise UnknownAttention("its attention runs in float32 on CUDA")
-    return _masked(query, key, value, segments, scaling), None
+    return _masked(query, key, value, segments, scaling, dropout), None
 
 
 def _row_by_row(
@@ -131,9 +131,9 @@ def _row_by_row(
     """One call a row: a mask over the whole batch would do the square of the batch's work."""
     grouped = query.shape[1] != key.shape[1]
     spans = list(pairwise(segments.bounds))
-    befores = segments.prefixes or [(0, 0)] * len(spans)
+    prefixes = segments.prefixes or [(0, 0)] * len(spans)
     rows = []
-    for (start, end), (first, last) in zip(spans, befores, strict=True):
+    for (start, end), (first, last) in zip(spans, prefixes, strict=True):
         if start == end:
             continue
         k, v = key[:, :, start:end], value[:, :, start:end]
@@ -173,20 +173,22 @@ def _variable_length(
 
 def _masked(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments,
-    scaling: float | None,
+    scaling: float | None, dropout: float,
 ) -> torch.Tensor:  # fmt: skip
     found: torch.Tensor = scaled_dot_product_attention(
-        query, key, value, attn_mask=segments.mask, scale=scaling,
+        query, key, value, attn_mask=segments.mask, dropout_p=dropout, scale=scaling,
         enable_gqa=query.shape[1] != key.shape[1],
     )  # fmt: skip
     return found.transpose(1, 2)
 
 
-def mask_of(cumulative: torch.Tensor, tokens: int) -> torch.Tensor:
+def mask_of(cumulative: torch.Tensor, tokens: int, *, encoder: bool = False) -> torch.Tensor:
     """Which token sees which, made on the device: (1, 1, tokens, tokens), True where it does."""
     places = torch.arange(tokens, device=cumulative.device)
     row = torch.bucketize(places, cumulative[1:].long(), right=True)
-    seen: torch.Tensor = (row[:, None] == row[None]) & (places[:, None] >= places[None])
+    seen: torch.Tensor = row[:, None] == row[None]
+    if not encoder:
+        seen = seen & (places[:, None] >= places[None])
     return seen[None, None]
 
 

@@ -25,6 +25,8 @@ class StepLog:
     every: int
     tell: TellStep | None = None
     """Gets each record when it is there."""
+    counts_tokens: bool = True
+    """Whether records hold what `SFTTrainer` adds: entropy, token accuracy, tokens read."""
     records: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,16 +59,18 @@ class StepLog:
     def _record(self, part: Sequence[Sequence[float]]) -> dict[str, float]:
         last = self.begin + self.every - 1
         weights = [len(step.batches) for step in self.steps[self.begin : last + 1]]
-        return {
+        record = {
             "loss": sum(row[LOSS] for row in part) / self.every,
             "grad_norm": part[-1][NORM],
             "learning_rate": self.rates[last][0],
-            "entropy": _mean([row[ENTROPY] for row in part], weights),
-            "mean_token_accuracy": _mean([row[ACCURACY] for row in part], weights),
-            "num_tokens": float(self._tokens[last]),
-            "epoch": self.steps[last].epoch,
-            "step": last + 1,
         }
+        if self.counts_tokens:
+            record |= {
+                "entropy": _mean([row[ENTROPY] for row in part], weights),
+                "mean_token_accuracy": _mean([row[ACCURACY] for row in part], weights),
+                "num_tokens": float(self._tokens[last]),
+            }
+        return {**record, "epoch": self.steps[last].epoch, "step": last + 1}
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:

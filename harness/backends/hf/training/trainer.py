@@ -1,4 +1,4 @@
-"""Fine-tuning: text by TRL's `SFTTrainer`, labels by transformers' `Trainer`."""
+"""Fine-tuning on text: by the harness's engine where that is known to be right, else by TRL."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import Any
 
 import torch
 from transformers import (
-    DataCollatorWithPadding,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
-    TrainingArguments,
 )
 from trl import SFTConfig, SFTTrainer
 
 from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import free
-from harness.backends.hf.decoding.heads import training_side
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.check import disagreement
@@ -34,7 +31,7 @@ from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trl_run import keeps_sums, run_trainer, telling
 from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
-from harness.suite.options import HARNESS_TRAINING_KEYS, trainer_keys
+from harness.suite.options import HARNESS_TRAINING_KEYS
 from harness.suite.parts import Options
 
 OWN = frozenset({"loraplus_lr_ratio", "engine", "unpack_4bit"})
@@ -52,7 +49,7 @@ def train_text(
     tell: TellStep | None = None,
 ) -> Trained:
     """``model``'s adapter trained on ``rows`` with the suite's `SFTConfig` keys."""
-    checkpoints = _usable(checkpoints, model, cell.training)
+    checkpoints = usable(checkpoints, model, cell.training)
     options = arguments_of(cell, model, scratch, checkpoints)
     tokens = rows.audit["tokens"]
     return train_rows(model, tokenizer, options, rows.rows, tokens, checkpoints, tell=tell)
@@ -79,7 +76,7 @@ def train_rows(
     if options.get("padding_free") and not options.get("packing"):
         options["max_length"] = None  # the rows are cut already; TRL takes no other value here
     in_float32(model)
-    arguments = _on_one_device(SFTConfig(**options))
+    arguments = on_one_device(SFTConfig(**options))
     ratio = own["loraplus_lr_ratio"]
     with unpacked(model, wanted=bool(own["unpack_4bit"])):
         reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
@@ -104,7 +101,7 @@ def train_rows(
         return run_trainer(trainer, model, tokens, reason, checkpoints)
 
 
-def _usable(
+def usable(
     checkpoints: Checkpoints | None, model: PreTrainedModel, training: Options
 ) -> Checkpoints | None:
     """``checkpoints``; None, with a note for the result, where ``model`` has no use for them."""
@@ -130,10 +127,15 @@ def _by_engine(
     reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
     if reason is not None:
         return reason
-    trained = [p for p in model.parameters() if p.requires_grad]
+    training.rows = rows_of(kept)
+    return within_memory(training, tokens)
+
+
+def within_memory(training: FlatTraining, tokens: int) -> Trained | str:
+    """Run ``training``; where memory is short, say so, and leave the model as it was."""
+    trained = [p for p in training.model.parameters() if p.requires_grad]
     before = [p.detach().to("cpu", copy=True) for p in trained if p.is_cuda]
     try:
-        training.rows = rows_of(kept)
         return training.run(tokens)
     except torch.OutOfMemoryError:
         # it holds the logits of all answer tokens, of which TRL holds a few
@@ -145,7 +147,7 @@ def _by_engine(
     return "the engine ran out of device memory"
 
 
-def _on_one_device(arguments: Any) -> Any:
+def on_one_device(arguments: Any) -> Any:
     """``arguments`` for one device, also where this process sees more of them.
 
     Workers see one (`keep_gpus`); a process that had initialized CUDA before, a notebook say,
@@ -180,44 +182,6 @@ class _Allocation(TrainerCallback):  # type: ignore[misc]
 def _callbacks(model: PreTrainedModel) -> list[TrainerCallback]:
     base = getattr(model, "base_model", None)
     return [_Allocation()] if hasattr(base, "update_and_allocate") else []
-
-
-def train_labels(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    cell: Cell,
-    rows: TrainingRows,
-    scratch: Path,
-    checkpoints: Checkpoints | None = None,
-    *,
-    tell: TellStep | None = None,
-) -> Trained:
-    """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
-    checkpoints = _usable(checkpoints, model, cell.training)
-    check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
-    tokenizer.padding_side = training_side(model)
-    known = trainer_keys()
-    options = {
-        k: v for k, v in arguments_of(cell, model, scratch, checkpoints).items() if k in known
-    }
-    trainer = Trainer(
-        model=model,
-        args=_on_one_device(TrainingArguments(**options)),
-        train_dataset=dataset_of(rows.rows),
-        data_collator=DataCollatorWithPadding(tokenizer),
-        callbacks=telling(tell),
-    )
-    # The loss of a head is a mean over its batch, whatever it is passed. Taken for a sum over all
-    # rows of a step, loss and gradients come out multiplied by the batches that are accumulated.
-    trainer.model_accepts_loss_kwargs = False
-    try:
-        in_float32(model)
-        if checkpoints:
-            checkpoints.look()
-        tokens = rows.audit["tokens"]
-        return run_trainer(trainer, model, tokens, "a classification head", checkpoints)
-    finally:
-        tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
 
 def arguments_of(

@@ -1,0 +1,118 @@
+"""Fine-tuning a head: by the harness's engine where that is known to be right, else `Trainer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+
+from harness.backends.base import TellStep
+from harness.backends.hf.decoding.heads import training_side
+from harness.backends.hf.encoding import TrainingRows
+from harness.backends.hf.models.limits import check_context
+from harness.backends.hf.training.checkpoints import Checkpoints
+from harness.backends.hf.training.engine import FlatTraining, in_float32
+from harness.backends.hf.training.head import LABELS, head_rows
+from harness.backends.hf.training.head_check import head_disagreement, trainer_reason
+from harness.backends.hf.training.row_store import dataset_of
+from harness.backends.hf.training.trained import Trained
+from harness.backends.hf.training.trainer import (
+    arguments_of,
+    on_one_device,
+    usable,
+    within_memory,
+)
+from harness.backends.hf.training.trl_run import run_trainer, telling
+from harness.plan.cell import Cell
+from harness.suite.options import trainer_keys
+from harness.suite.parts import Options
+
+
+def train_labels(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    cell: Cell,
+    rows: TrainingRows,
+    scratch: Path,
+    checkpoints: Checkpoints | None = None,
+    *,
+    tell: TellStep | None = None,
+) -> Trained:
+    """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
+    checkpoints = usable(checkpoints, model, cell.training)
+    known = trainer_keys()
+    options = {
+        k: v for k, v in arguments_of(cell, model, scratch, checkpoints).items() if k in known
+    }
+    engine = str(cell.training.get("engine", "auto"))
+    return train_head(model, tokenizer, options, rows, checkpoints, tell=tell, engine=engine)
+
+
+def train_head(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    options: Options,
+    rows: TrainingRows,
+    checkpoints: Checkpoints | None = None,
+    *,
+    tell: TellStep | None = None,
+    engine: str = "auto",
+) -> Trained:
+    """``model``'s adapter and head trained with the keys ``options`` of `TrainingArguments`."""
+    check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
+    in_float32(model)
+    arguments = on_one_device(TrainingArguments(**options))
+    reason = "the suite says `engine: trl`" if engine == "trl" else None
+    reason = reason or trainer_reason(model, options, arguments, rows.rows)
+    earlier = checkpoints.look() if checkpoints else None
+    if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
+        reason = reason or earlier.reason
+    if reason is None:
+        flat = FlatTraining(
+            model, [], arguments, checkpoints=checkpoints, tell=tell, objective=LABELS
+        )
+        found = _by_engine(flat, rows)
+        if isinstance(found, Trained):
+            return found
+        reason = found
+    if checkpoints and earlier and earlier.engine != "trl":
+        checkpoints.begin_anew(f"`Trainer` trains ({reason}), which cannot read it")
+    return _by_trainer(model, tokenizer, arguments, rows, reason, checkpoints, tell)
+
+
+def _by_engine(training: FlatTraining, rows: TrainingRows) -> Trained | str:
+    """Train by the harness's engine; where that cannot be, why not, and the model as it was."""
+    model, arguments = training.model, training.arguments
+    some = list(rows.rows)[: arguments.per_device_train_batch_size]
+    reason = head_disagreement(model, some, arguments)
+    if reason is not None:
+        return reason
+    training.rows = head_rows(rows.rows, model)
+    return within_memory(training, rows.audit["tokens"])
+
+
+def _by_trainer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, arguments: Any,
+    rows: TrainingRows, reason: str, checkpoints: Checkpoints | None, tell: TellStep | None,
+) -> Trained:  # fmt: skip
+    """Train by transformers' `Trainer`, because of ``reason``."""
+    tokenizer.padding_side = training_side(model)
+    try:
+        trainer = Trainer(
+            model=model, args=arguments, train_dataset=dataset_of(rows.rows),
+            data_collator=DataCollatorWithPadding(tokenizer), callbacks=telling(tell),
+        )  # fmt: skip
+        # The loss of a head is a mean over its batch, whatever it is passed. Taken for a sum over
+        # all rows of a step, loss and gradients come out multiplied by the batches that are
+        # accumulated.
+        trainer.model_accepts_loss_kwargs = False
+        return run_trainer(trainer, model, rows.audit["tokens"], reason, checkpoints)
+    finally:
+        tokenizer.padding_side = "right"  # as it is loaded, saved and asked

@@ -1,0 +1,171 @@
+"""A head trained by the engine against `Trainer`: the same losses and weights, option by option.
+
+A few cases run always, all of them by ``tox -e training``.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    CamembertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    RobertaConfig,
+    XLMRobertaConfig,
+    set_seed,
+)
+
+from harness.backends.hf.encoding import TrainingRows
+from harness.backends.hf.training.label_trainer import train_head
+
+WORDS, LABELS, ROWS, STEPS = 96, 3, 22, 5
+COMMON = {"vocab_size": WORDS, "num_labels": LABELS, "pad_token_id": 0}
+SIZES = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+}  # fmt: skip
+CALM = {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
+"""No dropout: its masks fall on other tokens where rows differ in length."""
+MODELS = {
+    "bert": BertConfig(**COMMON, **SIZES, **CALM),
+    "roberta": RobertaConfig(**{**COMMON, "pad_token_id": 1}, **SIZES, **CALM),
+    "xlm-roberta": XLMRobertaConfig(**{**COMMON, "pad_token_id": 1}, **SIZES, **CALM),
+    "camembert": CamembertConfig(**{**COMMON, "pad_token_id": 1}, **SIZES, **CALM),
+    "electra": ElectraConfig(**COMMON, **SIZES, **CALM, embedding_size=24),
+    "distilbert": DistilBertConfig(
+        **COMMON, dim=32, hidden_dim=48, n_layers=2, n_heads=4, max_position_embeddings=64,
+        attention_dropout=0.0, dropout=0.0, seq_classif_dropout=0.0,
+    ),
+    "qwen2": Qwen2Config(**COMMON, **SIZES, num_key_value_heads=2),
+    "llama": LlamaConfig(**COMMON, **SIZES),
+    "mistral": MistralConfig(**COMMON, **SIZES, num_key_value_heads=2, sliding_window=32),
+    "gemma3": Gemma3TextConfig(**COMMON, **SIZES, num_key_value_heads=2, head_dim=8),
+    "gpt2": GPT2Config(
+        **COMMON, n_embd=32, n_layer=2, n_head=4, n_positions=64, attn_pdrop=0.0, resid_pdrop=0.0,
+        embd_pdrop=0.0,
+    ),
+    "dropout": BertConfig(**COMMON, **SIZES),
+}  # fmt: skip
+
+
+@dataclass
+class Case:
+    """One option of the allow-list, and what it needs."""
+
+    training: dict = field(default_factory=dict)
+    adapter: dict | None = field(default_factory=dict)
+    """None for full fine-tuning."""
+    model: str = "bert"
+    ends: int | None = None
+    """The token that all rows end in."""
+
+
+CASES = {
+    **{
+        f"{name}, lora": Case(model=name)
+        for name in MODELS
+        if name not in ("dropout", "distilbert")
+    },
+    # "all-linear" would take half of its head too, which PEFT does not allow
+    "distilbert, lora": Case(adapter={"target_modules": ["q_lin", "v_lin"]}, model="distilbert"),
+    **{f"{name}, full": Case(model=name, adapter=None) for name in ("bert", "roberta", "qwen2")},
+    "rows end in padding": Case(model="llama", ends=0),
+    "dora": Case(adapter={"use_dora": True}),
+    "rslora": Case(adapter={"use_rslora": True}, model="qwen2"),
+    "accumulation": Case({"gradient_accumulation_steps": 3}),
+    "accumulation over an epoch's end": Case(
+        {"gradient_accumulation_steps": 4, "max_steps": -1, "num_train_epochs": 2}, model="qwen2"
+    ),
+    "several epochs": Case({"max_steps": 9}),
+    "sequential": Case({"train_sampling_strategy": "sequential"}),
+    "no clipping": Case({"max_grad_norm": 0.0}),
+    "tight clipping": Case({"max_grad_norm": 0.01}),
+    "decay": Case({"weight_decay": 0.3}, adapter=None),
+    "betas": Case({"adam_beta1": 0.7, "adam_beta2": 0.9, "adam_epsilon": 1e-4}),
+    "unfused": Case({"optim": "adamw_torch"}),
+    "cosine": Case({"lr_scheduler_type": "cosine", "warmup_steps": 2}),
+    "inverse root": Case({"lr_scheduler_type": "inverse_sqrt", "warmup_steps": 1}),
+    "checkpointing": Case({"gradient_checkpointing": True}),
+    "rarer logging": Case({"logging_steps": 2}),
+    "one row": Case({"per_device_train_batch_size": 1}, model="qwen2"),
+}
+SOME = (
+    "bert, lora", "roberta, full", "qwen2, lora", "rows end in padding", "distilbert, lora",
+    "accumulation over an epoch's end", "checkpointing",
+)  # fmt: skip
+"""Those that stand for the kinds."""
+
+
+def rows_of(ends):
+    draw = torch.Generator().manual_seed(3)
+    rows = []
+    for _ in range(ROWS):
+        size = int(torch.randint(5, 30, (1,), generator=draw))
+        ids = torch.randint(3, WORDS, (size,), generator=draw).tolist()
+        label = int(torch.randint(0, LABELS, (1,), generator=draw))
+        rows.append({"input_ids": ids + ([] if ends is None else [ends]), "labels": label})
+    return TrainingRows(rows, {"tokens": sum(len(row["input_ids"]) for row in rows)})
+
+
+def model_of(kind, adapter):
+    set_seed(0)
+    model = AutoModelForSequenceClassification.from_config(MODELS[kind], dtype=torch.float32)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, 0.1)
+    set_seed(1)
+    if adapter is None:
+        return model
+    options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **adapter}
+    return get_peft_model(model, LoraConfig(**options, task_type="SEQ_CLS"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(root):
+    return AutoTokenizer.from_pretrained(root / "models" / "tiny" / "tiny-qwen2")
+
+
+def trained(case, engine, tokenizer, folder, model=None, tell=None):
+    model = model or model_of(case.model, case.adapter)
+    pad = model.config.get_text_config().pad_token_id
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
+    options = {
+        "output_dir": str(folder), "use_cpu": True, "seed": 7, "data_seed": 7, "report_to": "none",
+        "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1, "bf16": False,
+        "gradient_checkpointing": False, "dataloader_pin_memory": False, "max_steps": STEPS,
+        "per_device_train_batch_size": 4, "learning_rate": 5e-3, **case.training,
+    }  # fmt: skip
+    done = train_head(model, tokenizer, options, rows_of(case.ends), tell=tell, engine=engine)
+    weights = torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad])
+    return done, weights
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in SOME else pytest.param(name, marks=pytest.mark.training) for name in CASES],
+)
+def test_the_engine_gives_the_losses_and_weights_of_trainer(name, tokenizer, tmp_path):
+    case = CASES[name]
+    wanted, right = trained(case, "trl", tokenizer, tmp_path / "a")
+    told = []
+    found, weights = trained(case, "auto", tokenizer, tmp_path / "b", tell=told.append)
+    assert (wanted.how["engine"], found.how) == ("trl", {"engine": "flat"})
+    assert (found.steps, found.tokens) == (wanted.steps, wanted.tokens)
+    assert [set(r) for r in found.log] == [set(r) for r in wanted.log]
+    for key in wanted.log[0]:
+        assert [r[key] for r in found.log] == pytest.approx(
+            [r[key] for r in wanted.log], rel=1e-3, abs=1e-4
+        ), key
+    assert float((weights - right).norm() / right.norm()) < 1e-3
+    assert found.parts == pytest.approx(wanted.parts)
+    assert told == found.log
