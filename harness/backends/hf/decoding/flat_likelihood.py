@@ -109,11 +109,11 @@ def _laid_out(rows: Sequence[Encoded], device: torch.device) -> _Batch:
     longest = max(e - s + b - a for (s, e), (a, b) in zip(spans, prefixes, strict=True))
     shared = any(a < b for a, b in prefixes)
     segments = Segments(bounds, longest=longest, prefixes=tuple(prefixes) if shared else None)
-    places = (torch.tensor(x, device=device) for x in (ids, positions, at))
+    places = [torch.tensor(x, device=device) for x in (ids, positions, at)]
     if device.type == "cuda":
         segments.cumulative = torch.tensor(bounds, dtype=torch.int32, device=device)
         segments.keys = _keys(segments, device) if shared else None
-    return _Batch(*places, segments)
+    return _Batch(places[0], places[1], places[2], segments)
 
 
 def _keys(segments: Segments, device: torch.device) -> Keys:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from harness.backends.hf.training.flat_attention import reading
 from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch
-from harness.backends.hf.training.objective import Objective
+from harness.backends.hf.training.objective import TEXT, Objective
 
 
 class Steps(Protocol):
@@ -42,9 +42,9 @@ class EagerSteps:
     """Whether matrix products are autocast to bfloat16."""
     limit: float
     """The norm that gradients are clipped to; infinity for none."""
-    objective: Objective
     reason: str | None = None
     """Why steps are not captured, on a CUDA device."""
+    objective: Objective = TEXT
 
     def describe(self) -> dict[str, object]:
         """How steps run, for the result."""

@@ -155,7 +155,7 @@ class FlatTraining:
         # without clipping the norm is noted all the same
         limit = float(self.arguments.max_grad_norm or "inf")
         half = bool(self.arguments.bf16)
-        return EagerSteps(self.model, trained, self._optimizer, half, limit, self.objective, reason)
+        return EagerSteps(self.model, trained, self._optimizer, half, limit, reason, self.objective)
 
     def _captured(self, steps: list[Step]) -> CapturedSteps:
         groups = [[self.rows[i] for i in batch] for step in steps for batch in step.batches]

@@ -88,7 +88,8 @@ def head_outputs(
     if kind in COUNTED_FROM_PAD:
         positions = positions + model.config.pad_token_id + 1
     if kind in ENCODERS and takes(body, "token_type_ids"):
-        # (GPT-2 takes them too, and embeds them as words.) The buffer of zeros that it would take is as long as the longest row alone
+        # the buffer of zeros that it would take is as long as the longest row alone (GPT-2 takes
+        # such ids too, and embeds them as words)
         more["token_type_ids"] = torch.zeros_like(batch.ids)
     hidden = body(
         input_ids=batch.ids,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoraConfig, get_peft_model
 from transformers import (
+    AlbertConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
@@ -26,6 +27,13 @@ from transformers import (
 )
 
 from harness.backends.hf.encoding import TrainingRows
+from harness.backends.hf.training import head_check
+from harness.backends.hf.training.captured import CapturedSteps
+from harness.backends.hf.training.eager import EagerSteps
+from harness.backends.hf.training.flat_attention import flat_attention, reading
+from harness.backends.hf.training.flat_batch import flat_batch
+from harness.backends.hf.training.head import LABELS as LABEL
+from harness.backends.hf.training.head import head_rows, learn_labels
 from harness.backends.hf.training.label_trainer import train_head
 
 WORDS, LABELS, ROWS, STEPS = 96, 3, 22, 5
@@ -55,6 +63,7 @@ MODELS = {
         embd_pdrop=0.0,
     ),
     "dropout": BertConfig(**COMMON, **SIZES),
+    "albert": AlbertConfig(**COMMON, **SIZES, embedding_size=24),
 }  # fmt: skip
 
 
@@ -74,7 +83,7 @@ CASES = {
     **{
         f"{name}, lora": Case(model=name)
         for name in MODELS
-        if name not in ("dropout", "distilbert")
+        if name not in ("dropout", "distilbert", "albert")
     },
     # "all-linear" would take half of its head too, which PEFT does not allow
     "distilbert, lora": Case(adapter={"target_modules": ["q_lin", "v_lin"]}, model="distilbert"),
@@ -169,3 +178,73 @@ def test_the_engine_gives_the_losses_and_weights_of_trainer(name, tokenizer, tmp
     assert float((weights - right).norm() / right.norm()) < 1e-3
     assert found.parts == pytest.approx(wanted.parts)
     assert told == found.log
+
+
+REFUSED = {
+    "another architecture": (lambda: model_of("albert", None), {}, "albert, which is not among those compared"),
+    "another adapter": (
+        lambda: get_peft_model(model_of("bert", None), IA3Config(task_type="SEQ_CLS")), {}, "ia3",
+    ),
+    "another key": (lambda: model_of("bert", {}), {"label_smoothing_factor": 0.1}, "label_smooth"),
+}  # fmt: skip
+
+
+def test_dropout_leaves_the_losses_within_its_own_noise(tokenizer, tmp_path):
+    """Masks fall on other tokens, those of attention too; the engine's repeat exactly."""
+    case = Case({"max_steps": 40, "learning_rate": 2e-3}, model="dropout", adapter=None)
+    wanted, _ = trained(case, "trl", tokenizer, tmp_path / "a")
+    found, _ = trained(case, "auto", tokenizer, tmp_path / "b")
+    again, _ = trained(case, "auto", tokenizer, tmp_path / "c")
+    assert found.how == {"engine": "flat"}
+    assert found.log == again.log
+    tails = [sum(r["loss"] for r in done.log[-10:]) / 10 for done in (found, wanted)]
+    assert tails[0] == pytest.approx(tails[1], abs=0.15)
+    assert found.log[0]["loss"] != pytest.approx(wanted.log[0]["loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bert", "qwen2"])
+def test_a_padded_pass_has_the_loss_and_gradients_of_the_rows(kind):
+    """What a captured step computes, here on a CPU: padding changes neither."""
+    model = model_of(kind, {})
+    weights = [p for p in model.parameters() if p.requires_grad]
+    steps = EagerSteps(model, weights, torch.optim.AdamW(weights), False, 1.0, objective=LABEL)
+    rows = head_rows(rows_of(None).rows, model)
+    captured = CapturedSteps(
+        steps, rows=8, longest=30, captures_update=True, dropout=False, _stream=None
+    )
+    graph = captured._buffers(192, [rows[:4], rows[4:10]])
+    captured._fill(graph, rows[4:10], 1)  # what a batch before it left there
+    captured._fill(graph, rows[:4], 2)
+    found = []
+    for run in (lambda: steps.learn(rows[:4], 2), lambda: captured._pass(graph)):
+        for weight in weights:
+            weight.grad = None
+        with flat_attention(model):
+            loss = float(run()[0])
+        found.append((loss, torch.cat([w.grad.flatten() for w in weights])))
+    (wanted, right), (padded, gradients) = found
+    assert padded == pytest.approx(wanted, abs=1e-5)
+    assert float((gradients - right).norm()) <= 1e-5 * float(right.norm())
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_was_not_compared_is_trained_by_trainer(name, tokenizer, tmp_path):
+    make, training, reason = REFUSED[name]
+    case = Case({"max_steps": 1, **training})
+    done, _ = trained(case, "auto", tokenizer, tmp_path, make())
+    assert done.how["engine"] == "trl"
+    assert reason in done.how["reason"]
+
+
+def test_rows_that_would_read_each_other_are_found_by_the_check(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(head_check, "_flat", lambda *given: _mixed(*given))
+    done, _ = trained(Case({"max_steps": 1}), "auto", tokenizer, tmp_path)
+    assert done.how["engine"] == "trl"
+    assert "off" in done.how["reason"]
+
+
+def _mixed(model, rows, half):
+    batch = flat_batch(head_rows(rows, model), model.device)
+    batch.segments.bounds = (0, batch.segments.bounds[-1])
+    with flat_attention(model), reading(batch.segments):
+        return head_check.passed(model, learn_labels(model, batch, share=1.0, half=half).loss)

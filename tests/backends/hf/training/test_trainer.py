@@ -144,7 +144,7 @@ def test_two_visible_gpus_neither_wrap_the_model_nor_double_the_batch(tmp_path, 
     import transformers
     import trl
 
-    from harness.backends.hf.training.trainer import _on_one_device
+    from harness.backends.hf.training.trainer import on_one_device
 
     options = {"output_dir": str(tmp_path), "use_cpu": True, "per_device_train_batch_size": 4}
     arguments = getattr(trl, kind, None) or getattr(transformers, kind)
@@ -152,5 +152,5 @@ def test_two_visible_gpus_neither_wrap_the_model_nor_double_the_batch(tmp_path, 
     assert arguments.n_gpu <= 1  # the device set-up has run
     arguments._n_gpu = 2  # what it finds on a machine with two
     assert arguments.train_batch_size == 8
-    assert _on_one_device(arguments).train_batch_size == 4
+    assert on_one_device(arguments).train_batch_size == 4
     assert arguments.parallel_mode.value == "not_parallel"
