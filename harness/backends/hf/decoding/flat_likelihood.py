@@ -17,10 +17,14 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.encoding import Encoded
+from harness.backends.hf.models.placing import split_reason
 from harness.backends.hf.training.evidence import adapter_reason, model_reason
 from harness.backends.hf.training.flat_attention import Keys, Segments, flat_attention, reading
 
 AT_A_TIME = 256
+"""Tokens whose probabilities are held together in float32."""
+LEAST = -1e4
+"""A logarithm whose probability is 0 in float32."""
 """Tokens whose probabilities are held together in float32."""
 
 
@@ -45,7 +49,7 @@ def flat_reason(model: PreTrainedModel, rows: Sequence[Encoded]) -> str | None:
         return "float32 on CUDA, where attention has no kernel for rows of different lengths"
     if not all(row.prompt_ids and row.answer_ids for row in rows):
         return "an empty prompt or reference"
-    return model_reason(model, training=False) or adapter_reason(model)
+    return split_reason(model) or model_reason(model, training=False) or adapter_reason(model)
 
 
 def flat_order(rows: Sequence[Encoded]) -> list[int]:
@@ -135,7 +139,7 @@ def _of_tokens(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         log_probs = logits[part].float().log_softmax(-1)
         nll = -log_probs.gather(1, targets[part, None])[:, 0]
         correct = log_probs.argmax(-1) == targets[part]
-        # not p·log p: a vocabulary may be padded with -inf
-        entropy = torch.special.entr(log_probs.exp()).sum(-1)
+        # a vocabulary may be padded with -inf, and 0 times that is no number
+        entropy = -(log_probs.exp() * log_probs.clamp(min=LEAST)).sum(-1)
         found.append(torch.stack([nll, correct.float(), entropy]))
     return torch.cat(found, 1).double().cpu()

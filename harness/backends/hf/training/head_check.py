@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from harness.backends.hf.models.placing import split_reason
 from harness.backends.hf.training.check import (
     LONGEST,
     TOLERANCE,
@@ -52,7 +53,12 @@ def trainer_reason(
         arguments: the `TrainingArguments` that they make.
         rows: what it learns.
     """
-    reason = keys_reason(options, arguments) or _head_reason(model) or weights_reason(model)
+    reason = (
+        split_reason(model)
+        or keys_reason(options, arguments)
+        or _head_reason(model)
+        or weights_reason(model)
+    )
     if reason or _has_odd_row(model, rows):
         return reason or "a row that is empty or holds the padding token"
     return adapter_reason(model, also={"modules_to_save"}) or _update_reason(model, arguments)

@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, Qwen2Config, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.training.checkpoints import SEAL, Checkpoints, unresumable_reason
-from harness.backends.hf.training.trainer import _usable, train_rows
+from harness.backends.hf.training.trainer import train_rows, usable
 
 SIZES = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -107,7 +107,7 @@ class Training:
         """Train on; what it left, its weights and its checkpoints."""
         checkpoints = Checkpoints(self.folder, inputs)
         model = model_of(self.adapter)
-        assert _usable(checkpoints, model, self.keys) is checkpoints
+        assert usable(checkpoints, model, self.keys) is checkpoints
         options = {
             "output_dir": str(self.folder), "use_cpu": True, "seed": 7, "data_seed": 7,
             "report_to": "none", "disable_tqdm": True, "logging_steps": 1, "bf16": False,
