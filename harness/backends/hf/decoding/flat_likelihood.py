@@ -25,7 +25,6 @@ AT_A_TIME = 256
 """Tokens whose probabilities are held together in float32."""
 LEAST = -1e4
 """A logarithm whose probability is 0 in float32."""
-"""Tokens whose probabilities are held together in float32."""
 
 
 @dataclass(frozen=True)
