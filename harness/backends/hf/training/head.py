@@ -81,7 +81,7 @@ def head_outputs(
     body, device, kind = body_of(model), batch.ids.device, model.config.model_type
     segments, positions, more = batch.segments, batch.positions, dict[str, Any]()
     segments.encoder, segments.drops_out = kind in ENCODERS, True
-    if device.type == "cuda" and not half and model.dtype is torch.float32:
+    if masked(model, half=half):
         assert segments.cumulative is not None
         tokens = batch.ids.shape[1]
         segments.mask = mask_of(segments.cumulative, tokens, encoder=segments.encoder)
@@ -101,6 +101,11 @@ def head_outputs(
     read = hidden[0, batch.at][:, None]
     with _answering(body, read):
         return head_model(model)(input_ids=batch.ids[0, batch.at][:, None], labels=labels)
+
+
+def masked(model: PreTrainedModel, *, half: bool) -> bool:
+    """Whether attention over rows end to end needs a mask: its kernel knows 16 bits alone."""
+    return bool(model.device.type == "cuda" and not half and model.dtype is torch.float32)
 
 
 @contextmanager

@@ -36,8 +36,11 @@ from harness.backends.hf.training.head import (
     head_model,
     head_rows,
     learn_labels,
+    masked,
 )
 
+MASKED_TOKENS = 4096
+"""The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
 Rows = Sequence[Mapping[str, Any]]
 """Rows of ``input_ids`` and ``labels``, the index of a label."""
 
@@ -53,15 +56,19 @@ def trainer_reason(
         arguments: the `TrainingArguments` that they make.
         rows: what it learns.
     """
-    reason = (
-        split_reason(model)
-        or keys_reason(options, arguments)
-        or _head_reason(model)
-        or weights_reason(model)
+    return (
+        keys_reason(options, arguments)
+        or flat_head_reason(model, [row["input_ids"] for row in rows])
+        or _together_reason(model, arguments, max(len(row["input_ids"]) for row in rows))
     )
-    if reason or _has_odd_row(model, rows):
-        return reason or "a row that is empty or holds the padding token"
-    return adapter_reason(model, also={"modules_to_save"}) or _update_reason(model, arguments)
+
+
+def flat_head_reason(model: PreTrainedModel, texts: Sequence[Sequence[int]]) -> str | None:
+    """Return why the ids of ``texts`` may not be laid end to end; None if they may."""
+    reason = split_reason(model) or _head_reason(model) or weights_reason(model)
+    if reason or _has_odd_text(model, texts):
+        return reason or "a text that is empty or holds the padding token"
+    return adapter_reason(model, also={"modules_to_save"})
 
 
 def _head_reason(model: PreTrainedModel) -> str | None:
@@ -84,17 +91,21 @@ def _head_reason(model: PreTrainedModel) -> str | None:
     return None
 
 
-def _has_odd_row(model: PreTrainedModel, rows: Rows) -> bool:
-    """Whether a row is empty, or holds padding where positions are counted without it."""
+def _has_odd_text(model: PreTrainedModel, texts: Sequence[Sequence[int]]) -> bool:
+    """Whether a text is empty, or holds padding where positions are counted without it."""
     pad = model.config.get_text_config().pad_token_id
     counted = model.config.model_type in COUNTED_FROM_PAD
-    return any(not row["input_ids"] or (counted and pad in row["input_ids"]) for row in rows)
+    return any(not ids or (counted and pad in ids) for ids in texts)
 
 
-def _update_reason(model: PreTrainedModel, arguments: Any) -> str | None:
+def _together_reason(model: PreTrainedModel, arguments: Any, longest: int) -> str | None:
+    """What is known each by itself but not together."""
     optim = str(getattr(arguments.optim, "value", arguments.optim))
     if model.device.type == "cuda" and not optim.startswith("adamw_torch"):
         return f"optim {optim} on CUDA, which cannot be captured"
+    tokens = longest * arguments.per_device_train_batch_size
+    if masked(model, half=bool(arguments.bf16)) and tokens > MASKED_TOKENS:
+        return f"float32 on CUDA in batches of up to {tokens} tokens, where attention needs a mask"
     if "8bit" in optim and any(
         module.weight.requires_grad
         for module in model.modules()
