@@ -45,6 +45,8 @@ def memory_peak(phase: str) -> Iterator[Peak]:
     """Measure the peak of the enclosed ``phase`` (`load`, `infer_peak`, `train_peak`)."""
     peak = Peak()
     if torch.cuda.is_available():
+        # by its number a device cannot be asked before CUDA has begun
+        torch.cuda.init()
         torch.cuda.empty_cache()
         devices = range(torch.cuda.device_count())
         for number in devices:
