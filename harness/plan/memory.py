@@ -20,7 +20,8 @@ from harness.plan.architecture import (
     trainable_params,
 )
 from harness.plan.cell import Cell
-from harness.suite.options import training_value
+from harness.suite.engine_keys import trl_keys
+from harness.suite.options import FULL, training_value
 
 MIB = 1024**2
 CONTEXT_MIB = 600
@@ -29,6 +30,7 @@ PROMPT_TOKENS = 512
 """Assumed tokens of a test prompt without `max_length`: prompts are not cut, and few are longer."""
 LONGEST_ROW = 1024
 """Assumed tokens of a training row with `max_length: null`, which cuts none."""
+CHECKPOINTING = "gradient_checkpointing"
 CARDS_GIB = (8, 12, 16, 24, 48, 80)
 LORA_INPUT = 5
 """Bytes kept per input of an adapted layer: a float32 copy after dropout (4) and its mask (1)."""
@@ -38,6 +40,13 @@ BASE = {"hidden": 9.0, "intermediate": 1.8, "keys": 2.0}
 Fitted, like the two below, to the runs in `reports/geometry`."""
 INT8_EXTRA = {"hidden": 5.0, "intermediate": 3.7}
 """Further bytes per token and layer that 8-bit layers keep."""
+FUSED = ("llama", "mistral", "qwen2", "qwen3")
+"""Families whose small operations the training engine fuses (`backends/hf/training/fused.py`)."""
+READS = {
+    **dict.fromkeys(("q_proj", "k_proj", "v_proj"), "norm"), "o_proj": "attention",
+    **dict.fromkeys(("gate_proj", "up_proj"), "second norm"), "down_proj": "gate",
+}  # fmt: skip
+"""Linear layer of those families → what it reads; the result of attention is kept in any case."""
 LOGIT_BYTES = 1.2
 """Bytes per token and vocabulary entry; below 4 because the loss is computed in chunks."""
 
@@ -78,17 +87,22 @@ def estimate(cell: Cell) -> Estimate | None:
     weights = model_bytes(shape, cell.quantization_config, cell.model.dtype)
     adapter = 0 if cell.is_baseline else trainable_params(shape, cell.adapter_config)
     if adapter is None:
-        adapter = shape.parameters if cell.adapter_config.get("peft_type") == "full" else 0
+        adapter = shape.parameters if cell.adapter_config.get("peft_type") == FULL else 0
     parts = {"weights": float(weights), "adapter": 4.0 * adapter}
     parts["cache"] = _cache(shape, cell, wide)
     parts["decoding"] = _decoding(shape, cell, wide, adapted=adapter > 0)
     training = None
     if not cell.is_baseline and "source" not in cell.adapter_config:
         parts["gradients"] = 4.0 * adapter
+        # of an adapter that is fused: its weights in 16 bits, with gradients of their own
+        parts["copies"] = 4.0 * adapter if _is_fused(shape, cell) else 0.0
         parts["optimizer"] = _optimizer_bytes(cell) * adapter
+        if cell.adapter_config.get("peft_type") == FULL and cell.training.get(CHECKPOINTING):
+            # trained weights are in float32; those in 16 bits are copies, then made layer by layer
+            parts["weights"] /= shape.layers
         parts["activations"] = _activations(shape, cell)
         parts["unpacked"] = _unpacked(shape, cell, wide)
-        kept = ("weights", "unpacked", "adapter", "gradients", "optimizer", "activations")
+        kept = ("weights", "unpacked", "adapter", "copies", "gradients", "optimizer", "activations")
         training = sum(parts[name] for name in kept) / MIB
     inference = sum(parts[name] for name in ("adapter", "cache", "decoding"))
     unpacked = float(model_bytes(shape, {}, cell.model.dtype))
@@ -126,9 +140,9 @@ def _decoding(shape: Shape, cell: Cell, wide: int, *, adapted: bool) -> float:
 
 
 def _activations(shape: Shape, cell: Cell) -> float:
-    options = cell.training
-    rows = int(training_value(options, "per_device_train_batch_size"))
-    tokens = rows * int(training_value(options, "max_length") or LONGEST_ROW)
+    tokens = _tokens_a_batch(cell)
+    if _is_fused(shape, cell):
+        return _fused(shape, cell, tokens)
     keys = shape.kv_heads * shape.head_size
     layer = BASE["hidden"] * shape.hidden + BASE["intermediate"] * shape.intermediate
     layer += BASE["keys"] * keys
@@ -138,9 +152,53 @@ def _activations(shape: Shape, cell: Cell) -> float:
         layer += INT8_EXTRA["intermediate"] * shape.intermediate
     logits = 0.0 if shape.is_encoder else LOGIT_BYTES * tokens * shape.vocabulary
     # with checkpointing one layer is alive at a time, plus every layer's input in 16 bits
-    if options.get("gradient_checkpointing"):
+    if cell.training.get(CHECKPOINTING):
         return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
     return tokens * layer * shape.layers + logits
+
+
+def _tokens_a_batch(cell: Cell) -> int:
+    options = cell.training
+    rows = int(training_value(options, "per_device_train_batch_size"))
+    return rows * int(training_value(options, "max_length") or LONGEST_ROW)
+
+
+def _is_fused(shape: Shape, cell: Cell) -> bool:
+    """Whether the harness's engine trains it on CUDA, with the model's small operations fused."""
+    options, adapter = cell.training, cell.adapter_config
+    by_engine = options.get("engine") != "trl" and trl_keys(options) is None
+    by_engine = by_engine and cell.task.answered_by != "head"
+    fast = str(options.get("optim", "adamw_torch")).startswith("adamw_torch")
+    half = cell.model.dtype == "bfloat16" and options.get("bf16", True) is True
+    plain = adapter.get("peft_type", "lora") == "lora" and not adapter.get("use_dora")
+    packed = cell.quantization_config.get("load_in_8bit")
+    return by_engine and fast and half and plain and not packed and shape.family in FUSED
+
+
+def _fused(shape: Shape, cell: Cell, tokens: int) -> float:
+    """What one flat batch keeps between its passes, in bfloat16, and the most held for a moment."""
+    wide, options, adapted = 2, cell.training, targets(shape, cell.adapter_config)
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    # inputs of the norms; of attention its inputs, result and one sum a head; of the gate its two
+    kept = wide * (2 * shape.hidden + 2 * queries + 2 * keys + 2 * shape.intermediate)
+    kept += 4 * shape.heads
+    # inputs of adapters, once where several read the same, and what they make of them
+    readers = {READS[linear.name]: linear.inputs for linear in adapted}
+    if cell.adapter_config.get("lora_dropout"):
+        # every adapter keeps what it was given of its input, and where that was dropped
+        kept += (wide + 1) * sum(linear.inputs for linear in adapted)
+    else:
+        kept += wide * sum(size for name, size in readers.items() if name != "attention")
+    kept += wide * int(cell.adapter_config.get("r", 8)) * len(adapted)
+    logits = wide * tokens * shape.vocabulary
+    # in the pass back through one block: gradients of the gate's inputs, output and the sum
+    back = tokens * wide * (3 * shape.intermediate + 2 * shape.hidden)
+    if cell.quantization_config.get("load_in_4bit") and not options.get("unpack_4bit"):
+        back += wide * max(linear.weights for linear in shape.linears)
+    if options.get(CHECKPOINTING):
+        every = wide * shape.hidden * shape.layers * tokens
+        return every + max(logits, tokens * kept + back)
+    return tokens * kept * shape.layers + max(logits, back)
 
 
 def _unpacked(shape: Shape, cell: Cell, wide: int) -> float:

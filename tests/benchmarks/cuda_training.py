@@ -23,6 +23,7 @@ import torch
 import transformers
 import trl
 from peft import LoraConfig, get_peft_model
+from training_profile import STEPS, Recorder, profile_lines
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, set_seed
 
 from harness.backends.hf.counters.ceilings import multiplied_params, training_share
@@ -109,7 +110,7 @@ def pretrained(folder, change):
     return adapted(model, 8, change.get("dropout", 0.0), **adapter)
 
 
-def trained(model, rows, steps, engine, **training):
+def trained(model, rows, steps, engine, tell=None, **training):
     """One training by the product; its losses, seconds and how it went."""
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny/tiny-qwen2")
     half = training.pop("half", CUDA)
@@ -126,7 +127,7 @@ def trained(model, rows, steps, engine, **training):
             torch.cuda.reset_peak_memory_stats()
         began = time.perf_counter()
         tokens = sum(len(row["input_ids"]) for row in rows)
-        done = train_rows(model, tokenizer, options, rows, tokens)
+        done = train_rows(model, tokenizer, options, rows, tokens, tell=tell)
         synchronize()
     whole = time.perf_counter() - began
     facts = census(model)
@@ -143,13 +144,17 @@ def trained(model, rows, steps, engine, **training):
     }  # fmt: skip
 
 
-def side_by_side(title, make, rows, steps, **training):
+def side_by_side(title, make, rows, steps, profiled=False, **training):
     """Both engines from the same weights; None where one of them fails."""
     found = {}
     for engine, count in (("trl", steps[0]), ("auto", steps[1])):
         model = make()
         try:
             found[engine] = trained(model, rows, count, engine, **training)
+            if profiled:
+                recorder = Recorder()
+                trained(model, rows[: STEPS * ROWS], STEPS, engine, recorder, **training)
+                found[engine]["profile"] = recorder.summary()
         except Exception:
             print(f"!! {title} {engine}", traceback.format_exc(), sep="\n", flush=True)
         del model
@@ -208,6 +213,7 @@ def main():
     arguments.add_argument("--checks", type=Path, help="a pretrained model's folder")
     arguments.add_argument("--only", default="", help="checks, separated by semicolons")
     arguments.add_argument("--check-steps", type=int, default=16)
+    arguments.add_argument("--profile", action="store_true", help="where a step goes, on CUDA")
     options = arguments.parse_args()
     print(machine(), flush=True)
     if options.checks:
@@ -221,7 +227,7 @@ def main():
             training = {**training, "lr_scheduler_type": "constant_with_warmup"}
         found = side_by_side(
             title, lambda name=name: geometry(name, options.dropout), rows,
-            (options.trl_steps or options.steps, options.steps), **training,
+            (options.trl_steps or options.steps, options.steps), options.profile, **training,
         )  # fmt: skip
         table += [found] if found else []
     if options.output and table:
@@ -253,7 +259,20 @@ def write(folder, table, options):
         for row in table
     ]  # fmt: skip
     lines = ["# Training on CUDA", "", *(f"- {key}: {value}" for key, value in facts.items()), ""]
-    text = "\n".join([*lines, *markdown_table(columns, rows), ""])
+    lines += [*markdown_table(columns, rows), ""]
+    for row in table:
+        before, after = row["trl"].get("profile"), row["engine"].get("profile")
+        if before and after:
+            columns = (
+                "kernels",
+                "SFTTrainer, ms a step",
+                "launches",
+                "engine, ms a step",
+                "launches ",
+            )
+            lines += [f"## Where a step goes: {row['title']}", ""]
+            lines += [*markdown_table(columns, profile_lines(before, after)), ""]
+    text = "\n".join(lines)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cuda_training.md").write_text(text, encoding="utf-8")
     data = json.dumps({"facts": facts, "rows": table}, indent=1) + "\n"

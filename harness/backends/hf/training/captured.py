@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 
@@ -29,6 +30,12 @@ WARM_UPS = 2
 LOSS_APART = {False: 0.02, True: 0.2}
 """Nats by which a replay may differ from the same pass before it, without and with dropout, whose
 masks differ. Rounding alone gave at most 0.001."""
+
+
+@cache
+def _stream_of(device: int) -> torch.cuda.Stream:
+    """One for all captures on ``device``: cuBLAS keeps 64 MiB for each stream that it has seen."""
+    return torch.cuda.Stream(device)
 
 
 class CannotCapture(RuntimeError):
@@ -67,7 +74,9 @@ class CapturedSteps:
     _update: torch.cuda.CUDAGraph | None = None
     _norm: torch.Tensor | None = None
     _rates: list[torch.Tensor] = field(default_factory=list)
-    _stream: torch.cuda.Stream = field(default_factory=lambda: torch.cuda.Stream())
+    _stream: torch.cuda.Stream = field(
+        default_factory=lambda: _stream_of(torch.cuda.current_device())
+    )
 
     def capture(self, samples: Mapping[int, Sequence[Sequence[Row]]]) -> None:
         """Capture a step for each size of ``samples``, the batches that it will serve.
@@ -80,12 +89,14 @@ class CapturedSteps:
         try:
             self._prepare()
             pool, losses = None, dict[int, torch.Tensor]()
-            for size, batches in samples.items():
-                self._graphs[size] = self._buffers(size, batches)
-                losses[size] = self._warm_up(self._graphs[size], batches[0])
+            # the largest first, here and below: the smaller fit into its memory
+            descending = sorted(samples, reverse=True)
+            for size in descending:
+                self._graphs[size] = self._buffers(size, samples[size])
+                losses[size] = self._warm_up(self._graphs[size], samples[size][0])
             # what the warm-ups held is for the pool of the graphs, or both would be reserved
             torch.cuda.empty_cache()
-            for size in sorted(samples, reverse=True):  # the smaller fit into the largest's memory
+            for size in descending:
                 pool = self._captured(self._graphs[size], losses[size], pool)
             if self.captures_update:
                 self._capture_update(pool)
@@ -104,6 +115,7 @@ class CapturedSteps:
         """The sizes and what capturing them took, for the result."""
         return {
             "captured": True,
+            **self.eager.fused.describe(),
             "captured_sizes": sorted(self._graphs),
             "capture_seconds": round(self.seconds, 3),
         }

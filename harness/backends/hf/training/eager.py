@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from harness.backends.hf.training.flat_attention import reading
 from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch
+from harness.backends.hf.training.fused import Fused
 from harness.backends.hf.training.objective import TEXT, Objective
 
 
@@ -42,13 +43,16 @@ class EagerSteps:
     """Whether matrix products are autocast to bfloat16."""
     limit: float
     """The norm that gradients are clipped to; infinity for none."""
+    fused: Fused
+    """What of the model is replaced while it trains."""
     reason: str | None = None
     """Why steps are not captured, on a CUDA device."""
     objective: Objective = TEXT
 
     def describe(self) -> dict[str, object]:
         """How steps run, for the result."""
-        return {"captured": False, "eager_reason": self.reason} if self.reason else {}
+        reason = {"captured": False, "eager_reason": self.reason} if self.reason else {}
+        return {**reason, **self.fused.describe()}
 
     def learn(self, rows: Sequence[Row], count: int) -> torch.Tensor:
         """Add the gradients of ``rows``."""
@@ -57,9 +61,13 @@ class EagerSteps:
 
     def run(self, batch: FlatBatch, share: torch.Tensor | float) -> torch.Tensor:
         """Forward and back through ``batch``, whose loss is multiplied by ``share``."""
+        self.fused.copies.begin()
         with reading(batch.segments):  # the backward pass reads it too, under checkpointing
-            found = self.objective.learn(self.model, batch, share=share, half=self.half)
+            found = self.objective.learn(
+                self.model, batch, share=share, half=self.half, kernel=self.fused.loss
+            )
             found.loss.backward()
+        self.fused.copies.end()
         return torch.stack([found.loss.detach(), found.entropy, found.accuracy])
 
     def update(self, rates: Sequence[float]) -> torch.Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,7 @@ from harness.backends.hf.training.eager import EagerSteps, Steps
 from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import Row
+from harness.backends.hf.training.fused import Fused, fused
 from harness.backends.hf.training.objective import TEXT, Objective
 from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog
 from harness.backends.hf.training.steps import (
@@ -55,15 +57,20 @@ class FlatTraining:
     """LoRA+'s ratio of learning rates."""
     capture: bool = True
     """Whether steps are captured, on a CUDA device, where they can be."""
+    fuse: bool = True
+    """Whether the model's small operations are fused, where they can be, on a CUDA device."""
     checkpoints: Checkpoints | None = None
     """Where checkpoints are written, and the one to go on from, where the suite sets them."""
     tell: TellStep | None = None
     """Gets each record of the log when it is there, on CUDA some steps later."""
     objective: Objective = TEXT
     """What is learned from a row."""
+    unfused_reason: str | None = None
+    """Why they are not: what the cell's check found."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
     """The learning rate that each of its groups begins with."""
+    _fused: Fused = field(init=False)
     _noted: torch.Tensor = field(init=False)
     """The numbers of each step, on the device."""
     _ends: list[tuple[int, float]] = field(init=False, default_factory=list)
@@ -84,7 +91,7 @@ class FlatTraining:
         model.train()
         synchronize()
         started = time.monotonic()
-        with flat_attention(model):
+        with flat_attention(model), self._fusing() as self._fused:
             maker = self._maker(steps)
             rates = rates_of(arguments, self._peaks, len(steps))
             log = self._log(steps, rates)
@@ -109,12 +116,24 @@ class FlatTraining:
             started=started,
             step=self._median(),
             parts=training_parts(model, self._optimizer, peak),
-            how={"engine": "flat", **maker.describe()},
+            how={"engine": "flat", **maker.describe(), **self._unfused()},
         )
 
     def _log(self, steps: list[Step], rates: list[tuple[float, ...]]) -> StepLog:
         every, tokens = int(self.arguments.logging_steps), self.objective.counts_tokens
         return StepLog(steps, rates, self.rows, every, self.tell, counts_tokens=tokens)
+
+    def _unfused(self) -> dict[str, object]:
+        return {"unfused_reason": self.unfused_reason} if self.unfused_reason else {}
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the model's small operations are to be fused."""
+        wanted = self.fuse and self.model.device.type == "cuda"
+        return wanted and self.unfused_reason is None
+
+    def _fusing(self) -> AbstractContextManager[Fused]:
+        return fused(self.model, half=bool(self.arguments.bf16), wanted=self.fuses)
 
     def _resume(self) -> int:
         """Put back the state of an interrupted sitting; the number of steps that it had done."""
@@ -155,7 +174,9 @@ class FlatTraining:
         # without clipping the norm is noted all the same
         limit = float(self.arguments.max_grad_norm or "inf")
         half = bool(self.arguments.bf16)
-        return EagerSteps(self.model, trained, self._optimizer, half, limit, reason, self.objective)
+        return EagerSteps(
+            self.model, trained, self._optimizer, half, limit, self._fused, reason, self.objective
+        )
 
     def _captured(self, steps: list[Step]) -> CapturedSteps:
         groups = [[self.rows[i] for i in batch] for step in steps for batch in step.batches]
@@ -181,9 +202,6 @@ class FlatTraining:
     def _eager_reason(self, steps: list[Step]) -> str | None:
         if not self.capture:
             return "capturing is turned off"
-        if self.checkpoints is not None:
-            # replays read the optimizer's state at fixed addresses, which loading it would move
-            return "checkpoints, which captured steps are not tried with"
         if len(steps) < WORTH_CAPTURING:
             return f"{len(steps)} steps, too few for a capture to pay"
         if self.arguments.gradient_checkpointing and _drops_out(self.model):

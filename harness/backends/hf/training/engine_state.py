@@ -53,9 +53,23 @@ def load_state(
     for name, parameter in _trained(model):
         parameter.copy_(weights[name])
     rest = torch.load(folder / REST, weights_only=True, map_location="cpu")
-    optimizer.load_state_dict(rest["optimizer"])
+    _load_optimizer(optimizer, rest["optimizer"])
     noted.copy_(rest["noted"])
     set_random_state(rest["random"])
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Put the moments back: where they are, if there are any, as captured steps read them there.
+
+    The learning rate is not among them: it is set before each step.
+    """
+    if not optimizer.state:
+        optimizer.load_state_dict(saved)
+        return
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, values in saved["state"].items():
+        for name, value in values.items():
+            optimizer.state[parameters[number]][name].copy_(value)
 
 
 def _trained(model: PreTrainedModel) -> list[tuple[str, torch.nn.Parameter]]:

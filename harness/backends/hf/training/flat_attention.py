@@ -159,7 +159,8 @@ def _variable_length(
     """FlashAttention's kernel for rows of different lengths, which PyTorch carries."""
     cu, longest = segments.cumulative, segments.longest
     # fewer key heads than query heads are shared by the kernel, with the same gradients as copies
-    q, k, v = (t[0].transpose(0, 1).contiguous() for t in (query, key, value))
+    # squeezed, not indexed, whose gradient is copied into zeros
+    q, k, v = (t.squeeze(0).transpose(0, 1).contiguous() for t in (query, key, value))
     cu_keys = cu
     if segments.keys is not None:
         # where there are more keys than queries, the kernel lets the last query see all of them

@@ -77,8 +77,9 @@ def _on_device(batch: FlatBatch, device: torch.device) -> FlatBatch:
 
 
 def learn(
-    model: PreTrainedModel, batch: FlatBatch, *, share: torch.Tensor | float, half: bool
-) -> Learned:
+    model: PreTrainedModel, batch: FlatBatch, *, share: torch.Tensor | float, half: bool,
+    kernel: bool = False,
+) -> Learned:  # fmt: skip
     """Run ``model`` over ``batch``; the caller goes back through the result inside `reading`.
 
     Args:
@@ -86,6 +87,7 @@ def learn(
         batch: the rows.
         share: what the summed loss is multiplied by: one over the number of learned tokens.
         half: whether matrix products are autocast to bfloat16.
+        kernel: whether a kernel computes the loss: see `token_loss`.
     """
     device = batch.ids.device
     if device.type == "cuda" and not half and model.dtype is torch.float32:
@@ -100,5 +102,6 @@ def learn(
             attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),
             use_cache=False,
             logits_to_keep=batch.at,
-        ).logits[0]
-    return token_loss(logits, batch.targets, torch.as_tensor(share, device=device))
+        ).logits.squeeze(0)  # indexing would copy the gradient into zeros
+    factor = torch.as_tensor(share, dtype=torch.float32, device=device)
+    return token_loss(logits, batch.targets, factor, kernel=kernel)

@@ -75,8 +75,9 @@ def train_head(
     if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
         reason = reason or earlier.reason
     if reason is None:
+        # no check compares fused operations under a head
         flat = FlatTraining(
-            model, [], arguments, checkpoints=checkpoints, tell=tell, objective=LABELS
+            model, [], arguments, fuse=False, checkpoints=checkpoints, tell=tell, objective=LABELS
         )
         found = _by_engine(flat, rows)
         if isinstance(found, Trained):

@@ -28,8 +28,12 @@ class Learn(Protocol):
         *,
         share: torch.Tensor | float,
         half: bool,
+        kernel: bool = False,
     ) -> Learned:
-        """The loss of ``batch`` times ``share``, matrix products in bfloat16 if ``half``."""
+        """The loss of ``batch`` times ``share``, matrix products in bfloat16 if ``half``.
+
+        With ``kernel`` by one kernel, where there is one.
+        """
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,20 @@ class Learned(NamedTuple):
     """Share of them that the model ranks first."""
 
 
-def token_loss(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> Learned:
+def token_loss(
+    logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor, *, kernel: bool = False
+) -> Learned:
     """Negative log-likelihood of ``targets`` under ``logits``, with statistics.
 
     Args:
         logits: Shape (tokens, vocabulary).
         targets: An id for each of them, or `IGNORED`.
         share: What the sum is multiplied by.
+        kernel: Whether one kernel does it and writes over ``logits``, which nobody else may need:
+            the model must end in a linear layer.
     """
-    return Learned(*_TokenLoss.apply(logits, targets, share))
+    kind = _KernelLoss if kernel else _TokenLoss
+    return Learned(*kind.apply(logits, targets, share))
 
 
 class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
@@ -75,3 +80,21 @@ class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
         """Scale what the forward pass made; it is used once."""
         gradient, ctx.gradient = ctx.gradient, None
         return gradient.mul_(loss) if gradient is not None else None, None, None
+
+
+class _KernelLoss(_TokenLoss):
+    """The same by a kernel, CUDA alone; the logits become their gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Go through the tokens once."""
+        from harness.backends.hf.training.kernels import loss_in_place
+
+        ctx.gradient = logits if logits.is_contiguous() else logits.contiguous()
+        numbers = loss_in_place(ctx.gradient, targets, share.float()).sum(0)
+        count = (targets != IGNORED).sum().clamp(min=1)
+        loss, entropy, accuracy = numbers[0] * share, numbers[1] / count, numbers[2] / count
+        ctx.mark_non_differentiable(entropy, accuracy)
+        return loss, entropy, accuracy

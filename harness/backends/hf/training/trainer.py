@@ -19,7 +19,7 @@ from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import free
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
-from harness.backends.hf.training.check import disagreement
+from harness.backends.hf.training.check import disagreement, fused_disagreement
 from harness.backends.hf.training.checkpoints import Checkpoints, unresumable_reason
 from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.evidence import trl_reason
@@ -124,9 +124,12 @@ def _by_engine(
     kept = kept_rows(rows, arguments)
     if not kept:
         return "no row has a token to learn"
-    reason = disagreement(model, kept[: arguments.per_device_train_batch_size], arguments)
+    some = kept[: arguments.per_device_train_batch_size]
+    reason = disagreement(model, some, arguments)
     if reason is not None:
         return reason
+    if training.fuses:
+        training.unfused_reason = fused_disagreement(model, some, arguments)
     training.rows = rows_of(kept)
     return within_memory(training, tokens)
 

@@ -31,14 +31,14 @@ def unpacked(model: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
     layers = four_bit_layers(model) if wanted else []
     try:
         for layer in layers:
-            layer.forward = _Unpacked(layer)
+            layer.forward = Unpacked(layer)
         yield
     finally:
         for layer in layers:
             layer.__dict__.pop("forward", None)  # the method of its class comes back
 
 
-class _Unpacked:
+class Unpacked:
     """What `Linear4bit.forward` does, with the weight unpacked at the first call."""
 
     def __init__(self, layer: Any) -> None:
@@ -46,18 +46,23 @@ class _Unpacked:
         self._weight: torch.Tensor | None = None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's output."""
         layer = self._layer
-        if self._weight is None:
-            if not layer.compute_type_is_set:  # that of the first input, as bitsandbytes has it
-                layer.set_compute_type(x)
-                layer.compute_type_is_set = True
-            self._weight = self._unpack(layer.compute_dtype or x.dtype)
-        weight = self._weight
+        if self._weight is None and not layer.compute_type_is_set:
+            layer.set_compute_type(x)  # that of the first input, as bitsandbytes has it
+            layer.compute_type_is_set = True
+        weight = self.weight(layer.compute_dtype or x.dtype)
         bias = None if layer.bias is None else layer.bias.to(weight.dtype)
         # bitsandbytes computes in the layer's type whatever autocast says
         with torch.autocast(x.device.type, enabled=False):
             found: torch.Tensor = linear(x.to(weight.dtype), weight, bias).to(x.dtype)
         return found
+
+    def weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """The unpacked weight: in ``dtype`` if this is the first call, else as it was then."""
+        if self._weight is None:
+            self._weight = self._unpack(dtype)
+        return self._weight
 
     @torch.no_grad()
     def _unpack(self, dtype: torch.dtype) -> torch.Tensor:

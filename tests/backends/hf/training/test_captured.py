@@ -9,10 +9,13 @@ from trl import SFTConfig
 
 from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
 from harness.backends.hf.training.captured import CapturedSteps
+from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.engine import FlatTraining, in_float32
 from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import rows_of
+from harness.backends.hf.training.fused import Fused
+from harness.backends.hf.training.fused_lora import Copies
 from harness.backends.hf.training.token_loss import AT_A_TIME, token_loss
 
 CONFIG = LlamaConfig(
@@ -27,7 +30,8 @@ def eager():
     lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     model = get_peft_model(model, lora).train()
     trained = [p for p in model.parameters() if p.requires_grad]
-    return EagerSteps(model, trained, torch.optim.AdamW(trained), False, 1.0)
+    plain = Fused(Copies(torch.float32))
+    return EagerSteps(model, trained, torch.optim.AdamW(trained), False, 1.0, plain)
 
 
 def rows(lengths, learned=True):
@@ -112,32 +116,56 @@ def test_the_loss_in_parts_is_cross_entropy_with_its_gradient(tokens):
 CHANGES = {
     "lora": {}, "dropout": {"dropout": 0.1}, "accumulation": {"gradient_accumulation_steps": 2},
     "checkpointing": {"gradient_checkpointing": True}, "unclipped": {"max_grad_norm": 0.0},
-    "lora+": {"ratio": 8.0}, "decay": {"weight_decay": 0.3},
+    "lora+": {"ratio": 8.0, "learning_rate": 1e-3}, "decay": {"weight_decay": 0.3},
 }  # fmt: skip
 
 
-def run_on_cuda(capture, *, dropout=0.0, ratio=None, **options):
+def run_on_cuda(capture, *, fuse=True, dropout=0.0, ratio=None, checkpoints=None, **options):
     set_seed(0)
     model = AutoModelForCausalLM.from_config(CONFIG, dtype=torch.bfloat16).to("cuda")
     lora = LoraConfig(r=4, target_modules="all-linear", lora_dropout=dropout)
     model = get_peft_model(model, lora)
     in_float32(model)
     arguments = SFTConfig(
-        output_dir="unused", save_strategy="no", bf16=True, max_steps=30, learning_rate=1e-2,
-        logging_steps=1, per_device_train_batch_size=3,
-        **{"gradient_checkpointing": False, **options},
+        output_dir="unused", bf16=True, max_steps=30, logging_steps=1,
+        per_device_train_batch_size=3,
+        **{
+            "save_strategy": "no", "gradient_checkpointing": False, "learning_rate": 1e-2,
+            **options,
+        },
     )  # fmt: skip
     made = rows([7 + k % 23 for k in range(60)])
-    done = FlatTraining(model, made, arguments, ratio, capture=capture).run(100)
+    done = FlatTraining(
+        model, made, arguments, ratio, capture=capture, fuse=fuse, checkpoints=checkpoints
+    ).run(100)
     assert done.how["captured"] is capture, done.how
+    assert ("fused" in done.how) is fuse, done.how
     return [record["loss"] for record in done.log]
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", CHANGES)
-def test_captured_steps_give_the_losses_of_eager_ones(name):
-    eager_losses = run_on_cuda(False, **CHANGES[name])
+def test_captured_and_fused_steps_give_the_losses_of_plain_ones(name):
+    eager_losses = run_on_cuda(False, fuse=False, **CHANGES[name])
     captured = run_on_cuda(True, **CHANGES[name])
     assert captured == pytest.approx(eager_losses, abs=0.05 if name == "dropout" else 0.02)
     if name == "dropout":  # masks are drawn anew at each replay
         assert captured != run_on_cuda(True, dropout=0.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_captured_steps_go_on_from_a_checkpoint(tmp_path, dropout):
+    def sit():
+        checkpoints = Checkpoints(tmp_path, "these")
+        found = checkpoints.look()
+        losses = run_on_cuda(
+            True, dropout=dropout, checkpoints=checkpoints, save_strategy="steps", save_steps=20
+        )
+        return found, losses
+
+    (none, whole), (found, resumed) = sit(), sit()
+    assert none is None
+    assert found.step == 20
+    assert resumed[:20] == whole[:20]  # as they were noted
+    assert resumed[20:] == pytest.approx(whole[20:], abs=0.02)

@@ -24,6 +24,7 @@ from transformers import AutoTokenizer, Qwen2Config, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.training.checkpoints import SEAL, Checkpoints, unresumable_reason
+from harness.backends.hf.training.engine_state import load_state, save_state
 from harness.backends.hf.training.trainer import train_rows, usable
 
 SIZES = {
@@ -259,3 +260,22 @@ def test_trl_does_not_read_what_the_engine_wrote(tokenizer, tmp_path):
 def test_an_order_that_depends_on_more_than_the_seed_is_not_resumed():
     keys = {"train_sampling_strategy": "group_by_length"}
     assert "another order" in unresumable_reason(model_of(LORA), keys)
+
+
+def test_the_optimizers_state_is_put_back_where_it_is(tmp_path):
+    """Captured steps read it at fixed addresses."""
+    saved, other = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+    optimizers = [torch.optim.AdamW(model.parameters()) for model in (saved, other)]
+    for model, optimizer in zip((saved, other), optimizers, strict=True):
+        model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+    save_state(tmp_path, saved, optimizers[0], torch.zeros(2, 4))
+    states = [optimizers[1].state[p] for p in other.parameters()]
+    places = [value.data_ptr() for state in states for value in state.values()]
+    load_state(tmp_path, other, optimizers[1], torch.ones(2, 4))
+    states = [optimizers[1].state[p] for p in other.parameters()]
+    assert [value.data_ptr() for state in states for value in state.values()] == places
+    for one, two in zip(saved.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
+        for name, value in optimizers[0].state[one].items():
+            assert torch.equal(value, optimizers[1].state[two][name])

@@ -1,0 +1,137 @@
+"""A step with the model's small operations fused gives what the step without gives."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, set_seed
+from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+
+from harness.backends.hf.training.check import disagreement, fused_disagreement
+from harness.backends.hf.training.eager import EagerSteps
+from harness.backends.hf.training.engine import in_float32
+from harness.backends.hf.training.flat_attention import flat_attention
+from harness.backends.hf.training.flat_batch import rows_of
+from harness.backends.hf.training.fused import fused
+from harness.backends.hf.training.unpacked import unpacked
+
+CONFIG = LlamaConfig(
+    vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+    num_attention_heads=2, num_key_value_heads=1, attention_bias=True,
+)  # fmt: skip
+LORA = {"r": 4, "lora_alpha": 12, "target_modules": "all-linear", "init_lora_weights": False}
+
+
+def adapted(*, dtype=torch.float32, **lora):
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIG, dtype=dtype)
+    model = get_peft_model(model, LoraConfig(**{**LORA, **lora})).train()
+    in_float32(model)
+    return model
+
+
+def in_four_bits():
+    bnb = pytest.importorskip("bitsandbytes")
+    set_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIG, dtype=torch.float32).requires_grad_(False)
+    for parent in [m for m in model.modules() if "Attention" in type(m).__name__]:
+        for name, child in list(parent.named_children()):
+            layer = bnb.nn.Linear4bit(32, child.out_features, bias=True, quant_type="nf4")
+            layer.weight = bnb.nn.Params4bit(child.weight.data, quant_type="nf4")
+            layer.bias = child.bias
+            setattr(parent, name, layer.to("cpu"))
+    lora = LoraConfig(**{**LORA, "target_modules": ["q_proj", "v_proj"]})
+    model = get_peft_model(model, lora).train()
+    in_float32(model)
+    return model
+
+
+def raw(lengths):
+    draw = torch.Generator().manual_seed(1)
+    made = [torch.randint(3, 60, (n,), generator=draw).tolist() for n in lengths]
+    return [{"input_ids": ids, "labels": [-100] * (n := len(ids) // 2) + ids[n:]} for ids in made]
+
+
+def step(model, *, half=False, wanted=True, passes=1, checkpointed=False):
+    """Numbers, gradients and how many layers were replaced."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.grad = None
+    if checkpointed:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    with flat_attention(model), fused(model, half=half, wanted=wanted) as replaced:
+        steps = EagerSteps(model, trained, torch.optim.AdamW(trained), half, 1.0, replaced)
+        for _ in range(passes):
+            numbers = steps.learn(rows_of(raw([7, 12, 5])), 13)
+    assert not any("forward" in vars(m) for m in model.modules())
+    gradients = [p.grad for p in trained]
+    return numbers, torch.cat([g.flatten() for g in gradients]), replaced.counts["adapters"]
+
+
+@pytest.mark.parametrize("options", [{}, {"passes": 2}, {"checkpointed": True}], ids=str)
+def test_adapters_give_the_same_loss_and_gradients(options):
+    model = adapted()
+    wanted, right, none = step(model, wanted=False, **options)
+    found, gradients, count = step(model, **options)
+    assert (none, count) == (0, 14)
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    torch.testing.assert_close(gradients, right, rtol=1e-4, atol=1e-6)
+
+
+def test_in_16_bits_they_round_no_worse_than_the_model_itself():
+    model = adapted(dtype=torch.bfloat16)
+    _, found, count = step(model, half=True)
+    _, plain, _ = step(model, half=True, wanted=False)
+    _, right, _ = step(model.float(), wanted=False)
+    assert count == 14
+    assert found.dtype is torch.float32
+    away, usual = (float((g - right).norm() / right.norm()) for g in (found, plain))
+    assert away < 1.2 * usual < 0.15, (away, usual)
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["each pass", "unpacked once"])
+def test_they_do_over_4_bit_weights(once):
+    model = in_four_bits()
+    with unpacked(model, wanted=once):
+        wanted, right, _ = step_of_packed(model, wanted=False)
+        found, gradients, count = step_of_packed(model, wanted=True)
+    assert count == 4
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    torch.testing.assert_close(gradients, right, rtol=1e-4, atol=1e-6)
+
+
+def step_of_packed(model, wanted):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.grad = None
+    with flat_attention(model), fused(model, half=False, wanted=wanted) as replaced:
+        steps = EagerSteps(model, trained, torch.optim.AdamW(trained), False, 1.0, replaced)
+        numbers = steps.learn(rows_of(raw([7, 12, 5])), 13)
+    return numbers, torch.cat([p.grad.flatten() for p in trained]), replaced.counts["adapters"]
+
+
+def test_dropout_is_before_the_adapter_alone():
+    model = adapted(lora_dropout=0.5)
+    losses = []
+    for wanted in (False, True):
+        set_seed(3)
+        numbers, gradients, _ = step(model, wanted=wanted)
+        losses.append((numbers.tolist(), gradients))
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-5)
+    torch.testing.assert_close(losses[0][1], losses[1][1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lora", "count"), [({"use_dora": True}, 0), ({"lora_bias": True}, 0), ({"bias": "all"}, 6)]
+)
+def test_layers_that_are_more_than_plain_lora_are_left_alone(lora, count):
+    _, _, replaced = step(adapted(**lora))
+    assert replaced == count
+
+
+def test_the_check_compares_a_new_adapter_though_half_of_it_is_zero():
+    model = adapted(init_lora_weights=True)
+    arguments = type("Arguments", (), {"bf16": False, "tf32": False})
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    for check in (disagreement, fused_disagreement):
+        assert check(model, raw([7, 12, 5]), arguments) is None
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
