@@ -58,6 +58,8 @@ class Decision:
     reuse: Mapping[str, str] = field(default_factory=dict)
     """Stage → the folder under ``cells/`` of an earlier cell that has done it."""
     hardware: str = ""
+    max_vram_gib: float | None = None
+    """What the user lets a cell need."""
     measured_in: MeasuredIn | None = None
     """The cell that measures speed in this one's place; None if it does so itself, or none does."""
     trained_in: str | None = None
@@ -110,6 +112,7 @@ class Decision:
             "environment": asdict(environment),
             "hardware": self.hardware,
             "needs_gib": self.needs_gib,
+            "max_vram_gib": self.max_vram_gib,
             # offered, not promised: a worker uses what has the fingerprint that it looks for
             "reuse": {**({"train": self.trained_in} if self.trained_in else {}), **self.reuse},
         }
@@ -132,7 +135,8 @@ def preflight(
     # again whether what an earlier cell did can be used
     earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
     alike = _Alike(where, max_vram_gib)
-    return _with_trainers([_decide(cell, alike, earlier) for cell in cells])
+    decisions = [_decide(cell, alike, earlier) for cell in cells]
+    return _with_trainers([replace(d, max_vram_gib=max_vram_gib) for d in decisions])
 
 
 def _with_trainers(decisions: list[Decision]) -> list[Decision]:

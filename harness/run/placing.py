@@ -1,7 +1,8 @@
-"""Which device a stage ran on, and what cannot be measured on one that several cells share."""
+"""Which device a stage runs on, what it may take, and what a shared one cannot measure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,3 +24,16 @@ def placed(record: StageRecord, job: Mapping[str, Any]) -> StageRecord:
         return replace(record, facts=facts)
     numbers = {k: v for k, v in record.numbers.items() if k not in OF_THE_WHOLE_CARD}
     return replace(record, facts=facts, numbers=numbers)
+
+
+def answering_gib(job: Mapping[str, Any]) -> float:
+    """Device memory that the cell of ``job`` may take while it answers.
+
+    What the plan expects of it, which its place was chosen by; more only where it is known to have
+    the device to itself, up to `--max-vram`.
+    """
+    device = job.get("device")
+    if device is None or device["cells_at_once"] > 1:
+        return float(job.get("needs_gib") or 0.0)
+    limit = job.get("max_vram_gib")
+    return math.inf if limit is None else float(limit)

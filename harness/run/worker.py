@@ -45,7 +45,7 @@ from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
 from harness.run.lm_eval_cell import answers_of_task
 from harness.run.outcome import outcome_of
-from harness.run.placing import placed
+from harness.run.placing import answering_gib, placed
 from harness.run.repeats import repeats_of
 from harness.run.story import Story, read_answers, write_answers
 from harness.run.tracking import finished, tracked
@@ -188,7 +188,8 @@ def _answers(story: Story, backend: AnsweringBackend) -> Answers:
     if story.cell.task.task == "lm_eval":
         return answers_of_task(story, backend)
     evaluation = story.cell.evaluation
-    asking = Asking(evaluation.batch_size, evaluation.sampling_seed)
+    memory = answering_gib(story.job)
+    asking = Asking(evaluation.batch_size, evaluation.sampling_seed, memory_gib=memory)
     return backend.predict(story.splits.test, asking)
 
 
@@ -205,7 +206,12 @@ def _repeat(story: Story, backend: AnsweringBackend) -> None:
     )
     for repeat in repeats:
         # sampled answers are drawn with another seed: the same one would only repeat itself
-        asking = Asking(repeat.batch_size, evaluation.sampling_seed + 1, likelihoods=False)
+        asking = Asking(
+            repeat.batch_size,
+            evaluation.sampling_seed + 1,
+            likelihoods=False,
+            memory_gib=answering_gib(story.job),
+        )
         test = story.splits.test[: repeat.examples]
         story.repeats[repeat.name] = backend.predict(test, asking).records
 

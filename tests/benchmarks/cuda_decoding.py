@@ -4,7 +4,8 @@
 
 Random weights of Qwen2-0.5B's geometry, 128-token prompts, 128 new tokens, greedy, LoRA of rank 8 on
 all linear layers. Both sides decode the same prompts in the same run; captures are counted.
-`--real FOLDER` adds a pretrained model's answers (`real_model.py`).
+`--real FOLDER` adds a pretrained model's answers (`real_model.py`). `--packed` measures int8 with its
+outlier threshold and a 7B model in NF4 instead, and adds them to the page that is there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from real_model import VARIANTS as VARIANTS_OF_REAL
 from real_model import checked
 from transformers import set_seed
 
-from harness.backends.hf.counters.memory import synchronize
+from harness.backends.hf.counters.memory import memory_peak, synchronize
+from harness.backends.hf.decoding.copies import FROM_ROWS, Copies
 from harness.backends.hf.decoding.engine import Engine
 from harness.backends.hf.models.random import random_model
 from harness.plan.expand import expand
@@ -37,19 +39,29 @@ VARIANTS = {
     "bf16": {}, "nf4": QUANTIZATIONS["nf4"],
     "int8, threshold 0": {"load_in_8bit": True, "llm_int8_threshold": 0.0},
 }  # fmt: skip
+PACKED = {
+    "Qwen2-0.5B, int8, threshold 6, r8": (
+        "qwen2-0.5b-instruct", QUANTIZATIONS["int8"], 8, {1: 1, 16: 32, 64: 64},
+    ),
+    "Mistral-7B, NF4, r64": ("mistral-7b-v0.1", QUANTIZATIONS["nf4"], 64, {16: 16, 64: 128}),
+}  # fmt: skip
+"""Name → model card, quantization, rank, batch size → prompts."""
+CUDA = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CUDA else "cpu")
 
 
-def model_of(options, *, merged=False):
+def model_of(options, *, merged=False, card="qwen2-0.5b-instruct", rank=8):
     set_seed(0)
     path = ROOT / "suites" / "finance.yaml"
     cell = expand(load_suite(path), path)[0]
-    card = find_model_card("qwen2-0.5b-instruct", [ROOT / "models"])
+    card = find_model_card(card, [ROOT / "models"])
     card = card.model_copy(update={"weights": "random"})
-    model = random_model(
-        replace(cell, model=card, quantization_config=options), torch.device("cuda")
-    )
+    if card.architecture is None:  # the tiny model of a dry run
+        config = json.loads((ROOT / "models/tiny/tiny-qwen2/config.json").read_text())
+        card = card.model_copy(update={"architecture": config})
+    model = random_model(replace(cell, model=card, quantization_config=options), DEVICE)
     config = LoraConfig(
-        r=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+        r=rank, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
     )
     model = get_peft_model(model, config).eval()
     return model.merge_and_unload() if merged else model
@@ -61,24 +73,30 @@ def prompts(count):
 
 
 @torch.inference_mode()
-def by_generate(model, rows, size):
+def by_generate(model, rows, size, new=TOKENS):
     found = []
     for first in range(0, len(rows), size):
-        ids = torch.tensor(rows[first : first + size], device="cuda")
+        ids = torch.tensor(rows[first : first + size], device=DEVICE)
         out = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, pad_token_id=0,
-            eos_token_id=1, max_new_tokens=TOKENS, min_new_tokens=TOKENS,
+            eos_token_id=1, max_new_tokens=new, min_new_tokens=new,
         )  # fmt: skip
-        found += out[:, TOKENS:].tolist()
+        found += out[:, ids.shape[1] :].tolist()
     return found
 
 
-def by_engine(model, rows, size):
-    engine = Engine(model, pad=0, ends=[1], capture=True)
+def by_engine(model, rows, size, new=TOKENS):
+    """As the product decodes; copies of 4-bit weights are made anew and count."""
+    engine = Engine(model, pad=0, ends=[1], capture=CUDA)
+    copies = Copies(engine)
+    if CUDA and size >= FROM_ROWS and getattr(model, "is_loaded_in_4bit", False):
+        copies.make(torch.bfloat16)
+        assert "copies_mib" in copies.describe(), copies.describe()
     found = []
     for first in range(0, len(rows), size):
-        found += engine.decode(rows[first : first + size], TOKENS, TOKENS)
-    assert engine.capture, engine.reason
+        found += engine.decode(rows[first : first + size], new, new)
+    assert engine.capture == CUDA, engine.reason
+    copies.release()
     return found
 
 
@@ -88,7 +106,7 @@ def speed(decode, model, rows, size):
     started = time.perf_counter()
     found = decode(model, rows, size)
     synchronize()
-    return len(rows) * TOKENS / (time.perf_counter() - started), found
+    return sum(map(len, found)) / (time.perf_counter() - started), found
 
 
 def agreement(a, b):
@@ -96,7 +114,7 @@ def agreement(a, b):
     before = 0
     for x, y in zip(a, b, strict=False):
         before += next((k for k, (p, q) in enumerate(zip(x, y, strict=True)) if p != q), len(x))
-    return before / (min(len(a), len(b)) * TOKENS)
+    return before / sum(map(len, a[: len(b)]))
 
 
 def measured(name, model, sizes, total, exact=()):
@@ -133,7 +151,11 @@ def main():
     parser.add_argument("--real", type=Path, help="folder of a pretrained model")
     parser.add_argument("--only-real", action="store_true", help="leave the random weights out")
     parser.add_argument("--tokens", type=int, default=64, help="of each real answer")
+    parser.add_argument("--packed", action="store_true", help="packed weights alone")
     options = parser.parse_args()
+    if options.packed:
+        add_packed(options.output)
+        return
     real = []
     if options.real:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -157,6 +179,74 @@ def main():
     record = {"about": about, "decoding": records, "real": real}
     (options.output / "cuda_decoding.json").write_text(json.dumps(record, indent=1) + "\n")
     (options.output / "cuda_decoding.md").write_text(page(about, records, real))
+
+
+def add_packed(output):
+    """Measure `PACKED` and write it into the record and page in ``output``."""
+    path = output / "cuda_decoding.json"
+    record = json.loads(path.read_text()) if path.exists() else {"about": {}, "decoding": []}
+    record["about_packed"] = {
+        "device": machine().gpu or "CPU", "torch": torch.__version__,
+        "transformers": __import__("transformers").__version__,
+        "bitsandbytes": __import__("bitsandbytes").__version__,
+        "command": "python tests/benchmarks/cuda_decoding.py -o reports/benchmarks --packed",
+    }  # fmt: skip
+    record["packed"] = []
+    for name, (card, quantization, rank, sizes) in PACKED.items():
+        model = model_of(quantization, card=card if CUDA else "tiny-qwen2", rank=rank)
+        for size, count in sizes.items():
+            record["packed"].append(packed(name, model, size, count))
+            print(json.dumps(record["packed"][-1]), flush=True)
+            # written at once: a later size that fails does not take the earlier ones with it
+            output.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(record, indent=1) + "\n")
+        del model
+        if CUDA:
+            torch.cuda.empty_cache()
+    section = "\n".join(packed_section(record["about_packed"], record["packed"])) + "\n"
+    (output / "cuda_decoding_packed.md").write_text(section)
+
+
+def packed(name, model, size, count):
+    """Both sides on ``count`` prompts, and the peak that the product reports of the engine's."""
+    new = TOKENS if CUDA else 4
+    rows = prompts(count)
+    by_generate(model, rows[:2], 2, 4)
+    by_engine(model, rows[:size], size, 4)  # kernels are compiled once a process, for its rows
+    with memory_peak("generate") as slow_peak:
+        slow, a = speed(lambda *some: by_generate(*some, new), model, rows, size)
+    with memory_peak("engine") as fast_peak:
+        fast, b = speed(lambda *some: by_engine(*some, new), model, rows, size)
+    return {
+        "variant": name, "batch": size, "prompts": count, "new_tokens": new,
+        "generate_tokens_per_s": slow, "engine_tokens_per_s": fast, "ratio": fast / slow,
+        "prefix_of_each_other": agreement(a, b),
+        "generate_peak_mib": slow_peak.values.get("generate_vram_mib"),
+        "engine_peak_mib": fast_peak.values.get("engine_vram_mib"),
+    }  # fmt: skip
+
+
+def packed_section(about, records):
+    columns = (
+        "variant", "batch", "prompts", "generate, tokens/s", "engine, tokens/s", "ratio",
+        "equal to each other", "generate, peak MiB", "engine, peak MiB without copies",
+    )  # fmt: skip
+    rows = [
+        (
+            r["variant"], str(r["batch"]), str(r["prompts"]), f"{r['generate_tokens_per_s']:,.0f}",
+            f"{r['engine_tokens_per_s']:,.0f}", f"{r['ratio']:.1f}",
+            f"{r['prefix_of_each_other']:.1%}",
+            *(f"{r[key] or 0:,.0f}" for key in ("generate_peak_mib", "engine_peak_mib")),
+        )
+        for r in records
+    ]  # fmt: skip
+    said = (
+        f"Random weights on one {about['device']}, torch {about['torch']}, transformers"
+        f" {about['transformers']}, bitsandbytes {about['bitsandbytes']}: {TOKENS} prompt tokens,"
+        " 128 new ones, LoRA on all linear layers, unmerged; captures and copies count"
+        f" (`{about['command']}`)."
+    )
+    return ["", "## Packed weights", "", said, "", *markdown_table(columns, rows)]
 
 
 def with_random_weights(options):

@@ -8,7 +8,7 @@ per phase, and beside it what was reserved and what the driver says of the whole
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,74 @@ class Peak:
     """The memory peak of a phase, in MiB; filled when the phase ends."""
 
     values: dict[str, float] = field(default_factory=dict)
+
+
+class Aside:
+    """Device memory that peaks do not count: what is faster with it would be possible without.
+
+    A peak with it is not a peak without it plus its size, since the two need not fall together.
+    Hence the allocator's peak is read, and begun anew, when the memory is taken and when it is
+    released, and its size is subtracted in between alone.
+    """
+
+    def __init__(self, count: int, dtype: torch.dtype, device: torch.device) -> None:
+        cuda = device.type == "cuda"
+        if cuda:
+            # cached memory is given back first: the size of what comes is then that of this piece
+            torch.cuda.empty_cache()
+            _fold()
+        before = _held()
+        self.room = torch.empty(count, dtype=dtype, device=device)
+        """Its elements."""
+        self._size = [now - then for now, then in zip(_held(), before, strict=True)]
+        if cuda:
+            _ASIDE.append(self)
+
+    @property
+    def size(self) -> list[int]:
+        """Bytes that were allocated and reserved for it."""
+        return self._size
+
+    def release(self) -> None:
+        """Give the memory back to the device, whoever still refers to it."""
+        cuda = self.room.device.type == "cuda"
+        if cuda:
+            _fold()
+            _ASIDE.remove(self)
+        self.room.untyped_storage().resize_(0)
+        if cuda:
+            torch.cuda.empty_cache()
+            _begin_anew()
+
+
+_ASIDE: list[Aside] = []
+_SO_FAR: list[list[int]] = []
+"""Of each phase that is being measured: bytes allocated and reserved at its peak until `_fold`."""
+
+
+def _held() -> list[int]:
+    """Bytes allocated and reserved now."""
+    if not torch.cuda.is_available():
+        return [0, 0]
+    return [_over_devices(torch.cuda.memory_allocated), _over_devices(torch.cuda.memory_reserved)]
+
+
+def _fold() -> None:
+    """Take the allocator's peaks over into the phases', without what was set aside; begin anew."""
+    most = map(_over_devices, (torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved))
+    own = [peak - sum(one.size[k] for one in _ASIDE) for k, peak in enumerate(most)]
+    for peaks in _SO_FAR:
+        peaks[:] = [max(then, now) for then, now in zip(peaks, own, strict=True)]
+    _begin_anew()
+
+
+def _over_devices(counter: Callable[[int], int]) -> int:
+    return sum(map(counter, range(torch.cuda.device_count())))
+
+
+def _begin_anew() -> None:
+    for number in range(torch.cuda.device_count()):
+        torch.cuda.reset_peak_memory_stats(number)
 
 
 def synchronize() -> None:
@@ -48,16 +116,19 @@ def memory_peak(phase: str) -> Iterator[Peak]:
         # by its number a device cannot be asked before CUDA has begun
         torch.cuda.init()
         torch.cuda.empty_cache()
-        devices = range(torch.cuda.device_count())
-        for number in devices:
-            torch.cuda.reset_peak_memory_stats(number)
-        yield peak
-        torch.cuda.synchronize()
-        # of a model that lies on several devices all of them; this process has nothing on others
-        peak.values[f"{phase}_vram_mib"] = sum(map(torch.cuda.max_memory_allocated, devices)) / MIB
+        _begin_anew()
+        highest = [0, 0]
+        _SO_FAR.append(highest)
+        try:
+            yield peak
+            synchronize()
+            _fold()
+        finally:
+            _SO_FAR.pop()
+        peak.values[f"{phase}_vram_mib"] = highest[0] / MIB
         if phase != "load":
             key = f"{phase.removesuffix('_peak')}_reserved_vram_mib"
-            peak.values[key] = sum(map(torch.cuda.max_memory_reserved, devices)) / MIB
+            peak.values[key] = highest[1] / MIB
         return
     was_reset = _reset_resident_peak()
     yield peak

@@ -9,22 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from harness.backends.hf.decoding.agreement import checks_of
-from harness.backends.hf.decoding.ways import DecodedAnswer, way_of
+from harness.backends.hf.decoding.copies import Copies, copies_for
+from harness.backends.hf.decoding.fitting import fitting_batch
+from harness.backends.hf.decoding.ways import ByEngine, ByGenerate, DecodedAnswer, way_of
 from harness.backends.hf.models.limits import check_context
 from harness.suite.schema import Options
-
-MEMORY_SHARE = 0.6
-"""Share of the free device memory that a batch may plan for.
-
-The rest covers what the estimate leaves out, such as workspaces and fragmentation. If memory still
-runs out, the batch is halved.
-"""
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,13 @@ def decode(
     options: Options,
     batch_size: int,
     seed: int = 0,
+    memory_gib: float = 0.0,
 ) -> Decoded:
     """The answer to each prompt; greedy unless ``options`` say `do_sample`.
 
     Batches are formed by prompt length, longest first, so their composition depends on the
-    prompts and the batch size alone.
+    prompts and the batch size alone. ``memory_gib`` is what the process may take of the device for
+    copies of packed weights; without it, what is decoded is what is served.
 
     Raises:
         HarnessError: a prompt and its answer do not fit the context, or the model is an encoder.
@@ -70,11 +66,23 @@ def decode(
     new = int(options.get("max_new_tokens") or 1)
     check_context(model, (len(prompt) + new for prompt in prompts), "prompts with their answers")
     way = way_of(model, tokenizer, options, prompts)
+    length = longest + way.max_new_tokens
+    size = fitting_batch(model, length, batch_size)
+    set_seed(seed)
+    with copies_for(way, min(size, len(prompts)), length=length, memory_gib=memory_gib) as copies:
+        found = _in_batches(way, prompts, size, copies)
+        how = {**way.describe(), **copies.describe(), **found.how}
+    checks_of(model).decoded = how
+    return replace(found, how=how)
+
+
+def _in_batches(
+    way: ByEngine | ByGenerate, prompts: Sequence[list[int]], size: int, copies: Copies
+) -> Decoded:
+    """The answers, the longest prompts first, in batches of ``size`` or of what fits in memory."""
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    size = fitting_batch(model, longest + way.max_new_tokens, batch_size)
     answers: dict[int, DecodedAnswer] = {}
     halvings = 0
-    set_seed(seed)
     started = time.perf_counter()
     while order:
         chunk = order[: way.fitting([len(prompts[i]) for i in order[:size]])]
@@ -82,6 +90,8 @@ def decode(
         try:
             found = way.batch([prompts[i] for i in chunk])
         except torch.OutOfMemoryError:
+            if copies.release("memory ran out with a copy"):
+                continue
             if len(chunk) == 1:
                 raise
             halvings, size = halvings + 1, len(chunk) // 2
@@ -93,8 +103,7 @@ def decode(
         order = order[len(chunk) :]
     seconds = time.perf_counter() - started
     ordered = [answers[i] for i in range(len(prompts))]
-    how = {**way.describe(), "batch_size": size, "out_of_memory_halvings": halvings}
-    checks_of(model).decoded = how
+    how: dict[str, object] = {"batch_size": size, "out_of_memory_halvings": halvings}
     return Decoded(ordered, seconds, sum(answer.new_tokens for answer in ordered), how)
 
 
@@ -110,30 +119,3 @@ def decoding_facts(model: PreTrainedModel) -> dict[str, object]:
 def fixed_length(new_tokens: int) -> dict[str, object]:
     """Generation options of greedy answers of ``new_tokens`` tokens, whatever ends them."""
     return {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": False}
-
-
-def fitting_batch(model: PreTrainedModel, length: int, wanted: int) -> int:
-    """``wanted`` rows, or the fewer whose cache and logits fit in the device's free memory."""
-    if model.device.type != "cuda":
-        return wanted
-    config = model.config.get_text_config(decoder=True)
-    row = 2 * _cache_bytes(config) * length + 8 * config.vocab_size
-    row += 64 * length * config.hidden_size
-    free, _ = torch.cuda.mem_get_info()
-    free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return max(1, min(wanted, int(MEMORY_SHARE * free / row)))
-
-
-def _cache_bytes(config: Any) -> int:
-    """Bytes of a token's keys and values in 16 bits; of full heads where they are not declared.
-
-    Configurations whose layers differ raise an error of their own class when such a number is
-    read (Gemma 4), in some versions a `RuntimeError`: it is only an estimate, so any of them
-    means full heads.
-    """
-    try:
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return int(4 * config.num_hidden_layers * heads * size)
-    except Exception:
-        return int(4 * config.num_hidden_layers * config.hidden_size)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +17,8 @@ from transformers import PreTrainedModel
 
 from harness.backends.hf.counters.memory import held_by, synchronize
 from harness.backends.hf.decoding.cache import FixedCache, State
-from harness.backends.hf.decoding.fusing import Fusing, fusing_of
+from harness.backends.hf.decoding.capture import captured
+from harness.backends.hf.decoding.fusing import Forwards, Fusing, fusing_of
 from harness.backends.hf.decoding.masks import (
     additive,
     advance,
@@ -146,7 +146,8 @@ class Engine:
         ids, there = padded(prompts, self.pad, self.model.device)
         cache = FixedCache(ids.shape[1], ids.shape[1] - there.sum(-1))
         masks = prompt_masks(there, self._windows)
-        return self._call(ids, masks, positions_of(there), cache)
+        with self.fusing.reading() if self.fusing else nullcontext():
+            return self._call(ids, masks, positions_of(there), cache)
 
     @torch.inference_mode()
     def timed(self, prompt: Sequence[int], new_tokens: int) -> Timing:
@@ -164,6 +165,18 @@ class Engine:
             step()
         synchronize()
         return Timing(first, (time.perf_counter() - started) / max(1, new_tokens - 2))
+
+    def use(self, kind: str, forwards: Forwards) -> None:
+        """Run ``forwards`` in place of modules in every step from now on."""
+        self._kept = None  # it was captured without them
+        self.fusing = self.fusing or Fusing()
+        self.fusing.take(kind, forwards)
+
+    def leave(self, kind: str, forwards: Forwards) -> None:
+        """Run the modules themselves again."""
+        self._kept = None
+        if self.fusing:
+            self.fusing.drop(kind, forwards)
 
     def describe(self) -> dict[str, object]:
         """How steps were run, for the result."""
@@ -189,7 +202,8 @@ class Engine:
         kept = self._fitting((len(prompts), max_new, length), min_new)
         cache = kept.cache if kept else FixedCache(length, start)
         cache.refill(start)
-        logits = self._call(ids, prompt_masks(there, self._windows), positions, cache)
+        with self.fusing.reading() if self.fusing else nullcontext():
+            logits = self._call(ids, prompt_masks(there, self._windows), positions, cache)
         self.cache_mib = max(self.cache_mib, held_by([*cache.keys, *cache.values]))
         cache.filled, cache.fused = True, bool(self.fusing and self.fusing.configs)
         state = State(
@@ -254,41 +268,16 @@ class Engine:
     def _stepper(self, state: State, min_new: int) -> Callable[[], None]:
         """What makes one step: a replayed graph, or the step itself."""
         if self.capture and (self._kept is None or self._kept.state is not state):
-            graph = self._captured(state, min_new)
-            self._kept = None if graph is None else _Graph(state, min_new, graph)
+            graph = captured(lambda: self._one(state, min_new), state)
+            if isinstance(graph, str):
+                self.capture, self.reason, self._kept = False, graph, None
+            else:
+                self.captures += 1
+                self._kept = _Graph(state, min_new, graph)
         if self._kept is None:
             return lambda: self._one(state, min_new)
         replay: Callable[[], None] = self._kept.graph.replay
         return replay
-
-    def _captured(self, state: State, min_new: int) -> torch.cuda.CUDAGraph | None:
-        """A graph of one step; None, and no further try, where it cannot be captured.
-
-        The step before a capture, for lazily made workspaces, is taken back: it writes what the
-        first replay writes again.
-        """
-        before = [tensor.clone() for tensor in state.moving()]
-        try:
-            stream = _side_stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                self._one(state, min_new)
-                state.load(before)
-            torch.cuda.current_stream().wait_stream(stream)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=stream):
-                self._one(state, min_new)
-        except torch.OutOfMemoryError:
-            raise  # the caller takes a smaller batch
-        except RuntimeError as error:
-            self.capture = False
-            self.reason = f"a step cannot be captured: {str(error).splitlines()[0][:120]}"
-            torch.cuda.synchronize()
-            state.load(before)
-            return None
-        state.load(before)
-        self.captures += 1
-        return graph
 
     def _retire(
         self, state: State, rows: list[int], live: torch.Tensor, found: dict[int, list[int]]
@@ -309,9 +298,3 @@ class Engine:
             tokens = out[place][:made]
             stop = next((k for k, token in enumerate(tokens) if token in ends), None)
             found[rows[place]] = tokens if stop is None else tokens[: stop + 1]
-
-
-@cache
-def _side_stream() -> torch.cuda.Stream:
-    """One for all captures: a stream keeps some 32 MiB of cuBLAS's workspace for itself."""
-    return torch.cuda.Stream()

@@ -1,8 +1,9 @@
-"""A decode step with fewer launches: kernels in place of a model's norms, adapters and attention.
+"""What a decode step does in place of a model's modules: with fewer launches, in fixed shapes.
 
-At decode time a GPU waits for launches, not for arithmetic. On Llama, Mistral and Qwen models the
-modules' `forward` is replaced while a step runs, and put back after it: training, prefill and
-`generate` never see the kernels. Whatever is not listed here runs as it is.
+At decode time a GPU waits for launches, not for arithmetic. On Llama, Mistral and Qwen models
+kernels take the place of norms, adapters and attention, and on all models int8 layers look for
+their outliers on the device. The modules' `forward` is replaced while a step runs, and put back
+after it: training, prefill and `generate` never see it. Whatever is not listed here runs as it is.
 """
 
 from __future__ import annotations
@@ -20,20 +21,25 @@ import torch
 from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from harness.backends.hf.decoding.fused_adapters import fused_adapters
+from harness.backends.hf.decoding.mixed_int8 import mixed_int8
+
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norms, rotary embedding and attention are the ones replaced."""
-SHARED_INPUTS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-"""Layers of one parent that read the same tensor."""
-MAX_RANK = 64
 ATTENTION = "harness_decode"
+
+Forwards = dict[torch.nn.Module, Callable[..., torch.Tensor]]
+"""Module → what it does in a step."""
 
 
 @dataclass
 class Fusing:
     """What is replaced in one model."""
 
-    forwards: dict[Any, Callable[..., torch.Tensor]] = field(default_factory=dict)
+    forwards: Forwards = field(default_factory=dict)
     """Module → what it does in a step."""
+    of_prompts: Forwards = field(default_factory=dict)
+    """Those of them that take whole prompts too."""
     configs: list[Any] = field(default_factory=list)
     """Configurations that name the attention function."""
     sources: list[Any] = field(default_factory=list)
@@ -41,44 +47,76 @@ class Fusing:
     counts: Counter[str] = field(default_factory=Counter)
     """Kind → how many were replaced."""
 
+    def take(self, kind: str, forwards: Forwards, *, prompts: bool = False) -> None:
+        """Replace ``forwards`` too, counted as ``kind``; while prompts are read as well, or not."""
+        self.forwards |= forwards
+        self.of_prompts |= forwards if prompts else {}
+        if forwards:
+            self.counts[kind] += len(forwards)
+
+    def drop(self, kind: str, forwards: Forwards) -> None:
+        """Replace ``forwards`` no more."""
+        for module in forwards:
+            del self.forwards[module]
+        self.counts.pop(kind, None)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read prompts inside with the kernels that take them."""
+        with _replaced(self.of_prompts):
+            yield
+
     @contextmanager
     def on(self) -> Iterator[None]:
         """Run what is inside with the kernels."""
-        from harness.backends.hf.decoding import kernels
-
-        before = [(module, vars(module).get("forward")) for module in self.forwards]
         names = [config._attn_implementation for config in self.configs]
         rotary = [source.apply_rotary_pos_emb for source in self.sources]
         try:
-            for module, forward in self.forwards.items():
-                module.forward = forward
             for config in self.configs:
                 config._attn_implementation = ATTENTION
             for source in self.sources:
-                source.apply_rotary_pos_emb = kernels.rotate
-            yield
+                source.apply_rotary_pos_emb = _rotate
+            with _replaced(self.forwards):
+                yield
         finally:
-            for module, forward in before:
-                if forward is None:
-                    del module.forward
-                else:
-                    module.forward = forward
             for config, name in zip(self.configs, names, strict=True):
                 config._attn_implementation = name
             for source, function in zip(self.sources, rotary, strict=True):
                 source.apply_rotary_pos_emb = function
 
 
+@contextmanager
+def _replaced(forwards: Forwards) -> Iterator[None]:
+    """Run ``forwards`` in place of their modules' own inside."""
+    before = [(module, vars(module).get("forward")) for module in forwards]
+    try:
+        for module, forward in forwards.items():
+            module.forward = forward
+        yield
+    finally:
+        for module, own in before:
+            if own is None:
+                del module.forward
+            else:
+                module.forward = own
+
+
 def fusing_of(model: PreTrainedModel) -> Fusing | None:
-    """What can be replaced in ``model``; None where nothing can, or where kernels do not build."""
-    if model.config.get_text_config().model_type not in FAMILIES or not _kernels_build():
-        return None
-    found = Fusing()
+    """What is replaced in ``model`` on a CUDA device; None where nothing can be."""
+    kernels, found = _kernels_build(), Fusing()
+    name = "int8" if kernels else "int8 by PyTorch"
+    found.take(name, mixed_int8(model, kernels=kernels))
+    if kernels and model.config.get_text_config().model_type in FAMILIES:
+        _of_family(model, found)
+    return found if found.forwards or found.configs else None
+
+
+def _of_family(model: PreTrainedModel, found: Fusing) -> None:
+    """Norms, adapters and attention."""
     for parent in model.modules():
-        _adapters(parent, found)
+        found.take("adapters", fused_adapters(parent), prompts=True)
         if _is_norm(parent):
-            found.forwards[parent] = _norm(parent)
-            found.counts["norms"] += 1
+            found.take("norms", {parent: _norm(parent)}, prompts=True)
         elif _is_attention(parent):
             found.counts["attention"] += 1
             source = sys.modules[type(parent).__module__]
@@ -88,7 +126,6 @@ def fusing_of(model: PreTrainedModel) -> Fusing | None:
                 found.configs.append(parent.config)
     if found.configs:
         ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
-    return found
 
 
 _built: list[bool] = []
@@ -120,13 +157,19 @@ def _is_norm(module: torch.nn.Module) -> bool:
     return type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")
 
 
-def _norm(module: torch.nn.Module) -> Callable[..., torch.Tensor]:
+def _norm(module: Any) -> Callable[..., torch.Tensor]:
     from harness.backends.hf.decoding import kernels
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return kernels.rms_norm(x, module.weight, module.variance_epsilon)
 
     return forward
+
+
+def _rotate(*args: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    from harness.backends.hf.decoding import kernels
+
+    return kernels.rotate(*args)
 
 
 def _is_attention(module: torch.nn.Module) -> bool:
@@ -144,84 +187,3 @@ def _attention(
         query, key, value, decode_cache, module.layer_idx, scale=scaling, window=sliding_window
     )
     return out, None
-
-
-@dataclass
-class _Group:
-    """Adapters that read the same tensor: their inner products are made once."""
-
-    weight: torch.Tensor
-    """Shape (adapters, rank, inputs)."""
-    x: torch.Tensor | None = None
-    inner: torch.Tensor | None = None
-
-    def of(self, x: torch.Tensor) -> torch.Tensor:
-        from harness.backends.hf.decoding import kernels
-
-        if x is not self.x or self.inner is None:
-            self.x, self.inner = x, kernels.adapter_down(x, self.weight)
-        return self.inner
-
-    def forget(self) -> None:
-        self.x = self.inner = None
-
-
-def _adapters(parent: torch.nn.Module, found: Fusing) -> None:
-    """Replace the plain LoRA layers among ``parent``'s children."""
-    children = {name: child for name, child in parent.named_children() if _is_plain_lora(child)}
-    for names in SHARED_INPUTS:
-        group = [children[name] for name in names if name in children]
-        if len(group) == len(names) and len({_shape(child) for child in group}) == 1:
-            _fuse(group, found)
-            for name in names:
-                del children[name]
-    for child in children.values():
-        _fuse([child], found)
-
-
-def _fuse(layers: list[Any], found: Fusing) -> None:
-    name = layers[0].active_adapters[0]
-    group = _Group(torch.stack([layer.lora_A[name].weight.detach() for layer in layers]))
-    for member, layer in enumerate(layers):
-        found.forwards[layer] = _lora(layer, group, member, last=member == len(layers) - 1)
-    found.counts["adapters"] += len(layers)
-
-
-def _lora(
-    layer: torch.nn.Module, group: _Group, member: int, *, last: bool
-) -> Callable[..., torch.Tensor]:
-    from harness.backends.hf.decoding import kernels
-
-    name = layer.active_adapters[0]
-    weight = layer.lora_B[name].weight.detach()
-    scaling = float(layer.scaling[name])
-    # PEFT's quantized layers round the adapter's output first, its plain ones add in float32
-    rounded = type(layer).__name__ != "Linear"
-
-    def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        inner = group.of(x)
-        result = layer.base_layer(x).contiguous()
-        if last:
-            group.forget()
-        return kernels.adapter_up(result, inner, member, weight, scaling=scaling, rounded=rounded)
-
-    return forward
-
-
-def _shape(layer: torch.nn.Module) -> tuple[int, ...]:
-    return tuple(layer.lora_A[layer.active_adapters[0]].weight.shape)
-
-
-def _is_plain_lora(layer: torch.nn.Module) -> bool:
-    """Whether ``layer`` is one float32 LoRA adapter on a linear layer, as PEFT first had it."""
-    if type(layer).__name__ not in ("Linear", "Linear4bit", "Linear8bitLt"):
-        return False
-    if not hasattr(layer, "lora_A") or layer.merged or layer.disable_adapters or layer.training:
-        return False
-    active = layer.active_adapters
-    if len(active) != 1 or active[0] not in layer.lora_A or active[0] in layer.lora_variant:
-        return False
-    down, up = layer.lora_A[active[0]], layer.lora_B[active[0]]
-    plain = down.bias is None and up.bias is None
-    wide = down.weight.dtype == up.weight.dtype == torch.float32
-    return plain and wide and down.weight.shape[0] <= MAX_RANK and up.weight.is_contiguous()

@@ -1,4 +1,4 @@
-"""Triton kernels of one decode step: norm, rotary embedding, adapter, attention.
+"""Triton kernels of one decode step: norm, rotary embedding, attention.
 
 Each replaces a chain of small PyTorch operations by one launch and rounds where that chain rounds,
 so that float32 results differ by the order of sums alone. Imported on a CUDA device only.
@@ -12,21 +12,13 @@ import torch
 import triton
 import triton.language as tl
 
-ROWS = 16
-"""Rows of a tile: the least that a matrix instruction takes."""
-CHUNK, CHUNKS = 256, 8
-"""Least input features that one program of `adapter_down` sums; most programs of a row."""
-INNER = 128
-"""Input features of one product in `adapter_down`."""
-OUTER = 128
-"""Output features of a tile of `adapter_up`."""
 COLUMNS = 64
 """Cached columns that attention reads at a time."""
 
 
 @triton.jit
 def _rms_norm(x, weight, out, columns, eps, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    row = tl.program_id(0)
+    row = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
     there = at < columns
     value = tl.load(x + row * columns + at, mask=there, other=0.0)
@@ -96,106 +88,6 @@ def rotate(
         BLOCK=triton.next_power_of_2(size),
     )  # fmt: skip
     return new_query, new_key
-
-
-@triton.jit(do_not_specialize=["rows"])
-def _down(  # type: ignore[no-untyped-def]
-    x, weight, out, rows, inputs, chunk, rank, RANK: tl.constexpr, ROWS: tl.constexpr,
-    INNER: tl.constexpr,
-):  # fmt: skip
-    part, member = tl.program_id(1), tl.program_id(2)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    column = tl.arange(0, RANK)
-    total = tl.zeros((ROWS, RANK), dtype=tl.float32)
-    for begin in range(part * chunk, part * chunk + chunk, INNER):
-        at = begin + tl.arange(0, INNER)
-        there = at < inputs
-        left = tl.load(
-            x + row[:, None] * inputs + at[None, :],
-            mask=(row < rows)[:, None] & there[None, :], other=0.0,
-        ).to(tl.float32)  # fmt: skip
-        right = tl.load(
-            weight + (member * rank + column)[None, :] * inputs + at[:, None],
-            mask=(column < rank)[None, :] & there[:, None], other=0.0,
-        )  # fmt: skip
-        total += tl.dot(left, right, input_precision="ieee")
-    place = (part * tl.num_programs(2) + member) * rows + row
-    tl.store(
-        out + place[:, None] * rank + column[None, :], total,
-        mask=(row < rows)[:, None] & (column < rank)[None, :],
-    )  # fmt: skip
-
-
-def adapter_down(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """The inner products of several adapters that share an input, as parts still to be summed.
-
-    Args:
-        x: Shape (rows, ..., inputs).
-        weight: float32, shape (adapters, rank, inputs).
-
-    Returns:
-        float32, shape (parts, adapters, rows, rank).
-    """
-    members, rank, inputs = weight.shape
-    x = x.reshape(-1, inputs).contiguous()
-    rows = x.shape[0]
-    chunk = triton.cdiv(max(CHUNK, triton.cdiv(inputs, CHUNKS)), INNER) * INNER
-    parts = triton.cdiv(inputs, chunk)
-    out = torch.empty(parts, members, rows, rank, dtype=torch.float32, device=x.device)
-    _down[(triton.cdiv(rows, ROWS), parts, members)](
-        x, weight, out, rows, inputs, chunk, rank, RANK=max(16, triton.next_power_of_2(rank)),
-        ROWS=ROWS, INNER=INNER,
-    )  # fmt: skip
-    return out
-
-
-@triton.jit(do_not_specialize=["rows", "parts", "members", "member"])
-def _up(  # type: ignore[no-untyped-def]
-    result, inner, weight, rows, outputs, rank, parts, members, member, scaling,
-    ROUND: tl.constexpr, RANK: tl.constexpr, ROWS: tl.constexpr, OUTER: tl.constexpr,
-):  # fmt: skip
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    at = tl.program_id(1) * OUTER + tl.arange(0, OUTER)
-    column = tl.arange(0, RANK)
-    there = (row < rows)[:, None] & (column < rank)[None, :]
-    total = tl.zeros((ROWS, RANK), dtype=tl.float32)
-    for part in range(parts):
-        place = (part * members + member) * rows + row
-        total += tl.load(inner + place[:, None] * rank + column[None, :], mask=there, other=0.0)
-    right = tl.load(
-        weight + at[None, :] * rank + column[:, None],
-        mask=(at < outputs)[None, :] & (column < rank)[:, None], other=0.0,
-    )  # fmt: skip
-    delta = tl.dot(total, right, input_precision="ieee") * scaling
-    where = result + row[:, None] * outputs + at[None, :]
-    inside = (row < rows)[:, None] & (at < outputs)[None, :]
-    value = tl.load(where, mask=inside, other=0.0)
-    if ROUND:
-        delta = delta.to(value.dtype).to(tl.float32)
-    tl.store(where, (value.to(tl.float32) + delta).to(value.dtype), mask=inside)
-
-
-def adapter_up(
-    result: torch.Tensor, inner: torch.Tensor, member: int, weight: torch.Tensor, *,
-    scaling: float, rounded: bool,
-) -> torch.Tensor:  # fmt: skip
-    """Add an adapter's output to that of the frozen layer, in place.
-
-    Args:
-        result: Shape (rows, ..., outputs), contiguous.
-        inner: What `adapter_down` gave.
-        member: The adapter's place in it.
-        weight: float32, shape (outputs, rank).
-        scaling: What the adapter's output is multiplied by.
-        rounded: Whether that output takes the result's dtype before it is added.
-    """
-    parts, members, rows, rank = inner.shape
-    outputs = weight.shape[0]
-    _up[(triton.cdiv(rows, ROWS), triton.cdiv(outputs, OUTER))](
-        result, inner, weight, rows, outputs, rank, parts, members, member, scaling,
-        ROUND=rounded, RANK=max(16, triton.next_power_of_2(rank)), ROWS=ROWS, OUTER=OUTER,
-    )  # fmt: skip
-    return result
 
 
 @triton.jit

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 
 import torch
@@ -29,6 +30,7 @@ from harness.backends.hf.decoding.agreement import (
 from harness.backends.hf.decoding.engine import Engine
 from harness.backends.hf.decoding.evidence import engine_reason, padding_reason
 from harness.backends.hf.decoding.masks import padded
+from harness.backends.hf.decoding.mixed_int8 import uncapturable
 from harness.backends.hf.stop_tokens import loaded_stops, without_end
 from harness.suite.schema import Options
 
@@ -60,13 +62,13 @@ def way_of(
         HarnessError: the model is an encoder.
     """
     config = _config(model, tokenizer, options)
-    trial = _Trial(model, config.pad_token_id, sample_of(prompts) if prompts else [])
+    trial = Trial(model, config.pad_token_id, sample_of(prompts) if prompts else [])
     reason = engine_reason(model, config, options)
     if reason is None:
         engine = engine_of(model, config)
         reason = trial.engine(engine)
         if reason is None:
-            return ByEngine(engine, tokenizer, config)
+            return ByEngine(engine, tokenizer, config, trial)
     unpadded = padding_reason(model) or trial.padded()
     if unpadded is None:
         return ByGenerate(model, tokenizer, config, reason, "padded")
@@ -87,28 +89,36 @@ def engine_for(
 
 def engine_of(model: PreTrainedModel, config: GenerationConfig) -> Engine:
     """Return an engine for ``model``, with captured steps if that is possible."""
-    reason = _eager_reason(model)
+    reason = uncapturable(model)
     capture = model.device.type == "cuda" and reason is None
     return Engine(model, config.pad_token_id, _ends(config), capture, reason)
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """Some prompts, decoded in several ways when a model is first used."""
 
     model: PreTrainedModel
     pad: int
     prompts: list[list[int]]
 
-    def engine(self, engine: Engine) -> str | None:
-        """How the engine's answers differ from one prompt at a time; None if they agree."""
+    def engine(self, engine: Engine, name: str = "engine") -> str | None:
+        """How the engine's answers differ from one prompt at a time; None if they agree.
+
+        What is found is kept as the verdict on ``name``.
+        """
 
         def decode() -> list[Step]:
             logits = engine.first_logits(self.prompts)
             tokens = engine.decode(self.prompts, TOKENS)
             return [Step(made, row[None]) for made, row in zip(tokens, logits, strict=True)]
 
-        return self._verdict("engine", self.prompts, decode)
+        return self._verdict(name, self.prompts, decode)
+
+    @cached_property
+    def _alone(self) -> list[Step]:
+        """The prompts one at a time: several ways may be held against them."""
+        return alone(self.model, self.prompts, self.pad)
 
     def padded(self) -> str | None:
         """How answers of left-padded batches differ; None if they agree."""
@@ -132,7 +142,7 @@ class _Trial:
 
         def ask() -> str | None:
             check_causal(self.model, rows[-1])
-            wanted = alone(self.model, rows, self.pad)
+            wanted = self._alone if rows is self.prompts else alone(self.model, rows, self.pad)
             return disagreement(wanted, decode, tolerance_of(self.model))
 
         return checks_of(self.model).verdict(way, ask)
@@ -155,15 +165,6 @@ def _ends(config: GenerationConfig) -> list[int]:
     return list(ends) if isinstance(ends, list) else [ends]
 
 
-def _eager_reason(model: PreTrainedModel) -> str | None:
-    """Return why a step cannot be captured in a graph, as far as is known before trying."""
-    for module in model.modules():
-        state = getattr(module, "state", None)
-        if type(module).__name__ == "Linear8bitLt" and getattr(state, "threshold", 0) > 0:
-            return "int8 looks for outliers on the host (llm_int8_threshold above 0)"
-    return None
-
-
 @dataclass(frozen=True)
 class ByEngine:
     """Left-padded batches through `decoding.engine`."""
@@ -171,6 +172,8 @@ class ByEngine:
     engine: Engine
     tokenizer: PreTrainedTokenizerBase
     config: GenerationConfig
+    trial: Trial
+    """Its agreement with one prompt at a time."""
 
     @property
     def max_new_tokens(self) -> int:

@@ -28,6 +28,20 @@ def kernels():
     return kernels
 
 
+@pytest.fixture(scope="module")
+def adapter_kernels():
+    from harness.backends.hf.decoding import adapter_kernels
+
+    return adapter_kernels
+
+
+@pytest.fixture(scope="module")
+def int8_kernels():
+    from harness.backends.hf.decoding import int8_kernels
+
+    return int8_kernels
+
+
 def random(*shape, dtype=torch.float32):
     generator = torch.Generator().manual_seed(sum(shape))
     return torch.randn(*shape, generator=generator).to(DEVICE, dtype)
@@ -64,17 +78,56 @@ def test_the_rotary_embedding(kernels, dtype, size):
 
 
 @pytest.mark.parametrize("rounded", [False, True])
-@pytest.mark.parametrize(("rows", "inputs", "outputs", "rank"), [(3, 64, 48, 4), (33, 896, 130, 8)])
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs", "rank"), [(3, 64, 48, 4), (33, 896, 130, 8), (600, 64, 48, 8)]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_an_adapter(kernels, dtype, rows, inputs, outputs, rank, rounded):
+def test_adapters_that_share_an_input(adapter_kernels, dtype, rows, inputs, outputs, rank, rounded):
     x, down = random(rows, 1, inputs, dtype=dtype), random(3, rank, inputs) / 8
-    up, frozen = random(outputs, rank) / 8, random(rows, 1, outputs, dtype=dtype)
-    inner = kernels.adapter_down(x, down)
-    for member in range(3):
-        delta = x.float() @ down[member].T @ up.T * 1.7
-        wanted = (frozen + (delta.to(dtype) if rounded else delta)).to(dtype)
-        found = kernels.adapter_up(frozen.clone(), inner, member, up, scaling=1.7, rounded=rounded)
-        torch.testing.assert_close(found, wanted, rtol=4 * NEAR[dtype], atol=4 * NEAR[dtype])
+    sizes = (outputs, 2 * outputs + 1, 5)
+    ups = [adapter_kernels.Up(random(size, rank) / 8, 1.0 + k) for k, size in enumerate(sizes)]
+    whole = random(rows, 1, sum(sizes), dtype=dtype)
+    for count in (1, 2, 3):
+        inner = adapter_kernels.adapter_down(x, down[:count].contiguous())
+        found = whole.clone().split(sizes, -1)[:count]  # parts of one tensor
+        if count == 1:
+            found = [found[0].contiguous()]
+        frozen = [part.clone() for part in found]
+        adapter_kernels.adapter_up(found, inner, ups[:count], rounded=rounded)
+        for k in range(count):
+            delta = x.float() @ down[k].T @ ups[k].weight.T * ups[k].scaling
+            wanted = (frozen[k] + (delta.to(dtype) if rounded else delta)).to(dtype)
+            near = 8 * NEAR[dtype]
+            torch.testing.assert_close(found[k], wanted, rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("outliers", [0, 3])
+@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs"), [(1, 200, 48), (5, 896, 130), (70, 200, 64)]
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_int8_with_outliers(int8_kernels, dtype, rows, inputs, outputs, bias, outliers):
+    from bitsandbytes.nn import Int8Params, Linear8bitLt
+
+    layer = Linear8bitLt(inputs, outputs, bias=bias, has_fp16_weights=False, threshold=6.0)
+    weight = (random(outputs, inputs) / 8).half().cpu()
+    layer.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False).to(DEVICE)
+    if bias:
+        layer.bias = torch.nn.Parameter(random(outputs, dtype=dtype), requires_grad=False)
+    x = random(rows, 1, inputs)
+    for k in range(outliers):
+        x[k % rows, 0, 7 * k] = 9.5 * (-1) ** k
+    x = x.to(dtype)
+    with torch.inference_mode():
+        wanted = layer.eval()(x.clone()).float()
+    for tiles in (int8_kernels.TILES, int8_kernels.Tiles(split=2)):
+        state, split = layer.state, int8_kernels.int8_rows(x, 6.0)
+        found = int8_kernels.int8_linear(split, state.CB, state.SCB, layer.bias, tiles)
+        away = (found.view_as(wanted).float() - wanted).abs()
+        # an input that lies between two whole numbers may take the other one: one step of the row
+        assert away.max() <= 0.02 * wanted.std() + 2 * NEAR[dtype] * wanted.abs().max()
+        assert away.mean() <= 1e-3 * wanted.std() + NEAR[dtype] * wanted.abs().mean()
 
 
 @pytest.mark.parametrize("window", [None, 5])
