@@ -39,9 +39,9 @@ training:
   warmup_steps: 10
   max_length: 512
 generation: {max_new_tokens: TOKENS}
-evaluation: {batch_size: 32}
+evaluation: {batch_size: 32, latency_prompts: 4}
 """
-FULL = {"TRAIN": "480", "TEST": "160", "TOKENS": "128"}
+FULL = {"TRAIN": "480", "TEST": "96", "TOKENS": "128"}
 TINY = {"TRAIN": "16", "TEST": "4", "TOKENS": "4"}
 
 

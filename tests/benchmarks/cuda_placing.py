@@ -37,13 +37,16 @@ generation: {max_new_tokens: TOKENS}
 evaluation: {batch_size: 32, latency_prompts: LATENCY, latency_new_tokens: 32}
 """
 """26 cells."""
-WAYS = {
-    "one": ["--devices", "0", "--workers", "1"],
-    "packed": ["--devices", "0"],
-    "two": ["--devices", "0,1", "--workers", "2"],
-    "two-packed": ["--devices", "0,1"],
-}
+WAYS = {"one": (1, 1), "packed": (1, None), "two": (2, 2), "two-packed": (2, None)}
+"""How many GPUs, of those that can be seen, and how many workers."""
 BACKEND: list[str] = []
+
+
+def words_of(way: str, numbers: list[int]) -> list[str]:
+    """The options of `harness run`; GPUs have the ``numbers`` of `nvidia-smi`."""
+    count, workers = WAYS[way]
+    devices = ["--devices", ",".join(map(str, numbers[:count]))] if numbers else []
+    return [*devices, *(["--workers", str(workers)] if workers and numbers else [])]
 
 
 def timed(suite: Path, out: Path, way: list[str], backend: list[str]) -> float:
@@ -97,7 +100,7 @@ def main() -> None:
     given = parser.parse_args()
     there = gpus()
     ways = given.only.split(",") if given.only else [
-        way for way, words in WAYS.items() if len(there) > 1 or "0,1" not in words
+        way for way, (count, _) in WAYS.items() if count <= max(1, len(there))
     ]  # fmt: skip
     backend = ["--backend", given.backend] if given.backend else []
     found: dict[str, object] = {"gpus": [gpu.name for gpu in there], "rows": given.rows, "ways": {}}
@@ -110,7 +113,7 @@ def main() -> None:
         seen = {}
         for way in ways:
             out = Path(folder) / way
-            words = [] if given.backend and not there else WAYS[way]
+            words = words_of(way, [gpu.index for gpu in there])
             seconds = timed(suite, out, words, backend)
             seen[way] = answers(out)
             first = seen[ways[0]]

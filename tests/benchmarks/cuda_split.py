@@ -50,8 +50,9 @@ def trained(model, tokenizer, rows, nf4):
             logging_steps=1, gradient_checkpointing=False, report_to="none", save_strategy="no",
             disable_tqdm=True, seed=0, completion_only_loss=True, max_length=512,
         )  # fmt: skip
-        print("n_gpu", arguments.n_gpu, "hf_device_map", set(model.hf_device_map.values()))
-        if arguments.n_gpu > 1 and len(set(model.hf_device_map.values())) == 1:
+        places = set((getattr(model, "hf_device_map", None) or {}).values())
+        print("n_gpu", arguments.n_gpu, "lies on", places)
+        if arguments.n_gpu > 1:
             arguments._n_gpu = 1
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=Dataset.from_list(rows),
@@ -77,7 +78,7 @@ def main(folder, place):
     rows = [json.loads(line) for line in Path(place).read_text(encoding="utf-8").splitlines()]
     layers = json.loads(Path(folder, "config.json").read_text())["num_hidden_layers"]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    places = {"one": {"": 0}, "halves": halves(layers), "auto": "auto", "balanced": "balanced"}
+    places = {"one": {"": 0}, "halves": halves(layers), "balanced": "balanced"}
     for nf4 in (False, True):
         found = {}
         for name, device_map in places.items():

@@ -205,15 +205,18 @@ class LocalExecutor:
     def _members(self, group: Group) -> list[Worker]:
         return [worker for worker in self._active.values() if worker.card.group is group]
 
-    def _grant(self, group: Group) -> None:
-        """Give the device to the next that waits, once everyone else is stopped."""
+    def _grant(self, group: Group, after: Worker | None = None) -> None:
+        """Give the device to the next that waits, once everyone else is stopped.
+
+        ``after`` is the worker that measured until now: the device has done its work.
+        """
         if group.measuring or not group.waiting:
             return
         chosen: Worker = group.waiting.popleft()
         group.measuring = chosen
         self._resume(chosen)
         others = [worker for worker in self._members(group) if worker is not chosen]
-        self._exclusivity[chosen.key] = self._stop(others)
+        self._exclusivity[chosen.key] = self._stop(others, idle=after)
         _answer(chosen, "go")
 
     def _seen(self, measuring: Worker) -> Exclusivity:
@@ -229,23 +232,28 @@ class LocalExecutor:
         )
 
     def _release(self, group: Group) -> None:
-        group.measuring = None
+        measured, group.measuring = group.measuring, None
         if group.waiting:
-            self._grant(group)
+            self._grant(group, after=measured)
             return
         for worker in self._members(group):
             self._resume(worker)
 
-    def _stop(self, workers: Sequence[Worker]) -> Exclusivity:
-        """Stop ``workers`` and wait until they are; their processor seconds until then."""
+    def _stop(self, workers: Sequence[Worker], *, idle: Worker | None = None) -> Exclusivity:
+        """Stop ``workers`` and wait until they are; their processor seconds until then.
+
+        Of those that are stopped already, and of the one that is ``idle``, nothing is left that a
+        GPU would have to finish.
+        """
         for worker in workers:
             await_following(worker)
+        busy = any(worker.stopped_at is None and worker is not idle for worker in workers)
         now = time.monotonic()
         for worker in workers:
             worker.stopped_at = worker.stopped_at or now
         pids = [worker.process.pid for worker in workers]
         stopped = stopping.stop(pids)
-        if pids and machine().gpu:
+        if busy and machine().gpu:
             time.sleep(DRAIN_SECONDS)
         running = 0 if stopped else sum(not stopping.is_stopped(pid) for pid in pids) or 1
         return Exclusivity(len(pids) - running, running, stopping.cpu_seconds(pids))
