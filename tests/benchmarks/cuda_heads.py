@@ -182,11 +182,16 @@ def scored_rows(kind, count):
 
 
 def likelihoods(folder, arguments):
-    for kind, dtype in (("references", "bfloat16"), ("labels", "bfloat16"), ("labels", "float32")):
+    for kind, dtype in (("references", "bfloat16"), ("labels", "bfloat16")):
         try:
+            rows = scored_rows(kind, arguments.scored)
+            exact = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            with torch.inference_mode():
+                truth = likelihood._padded(exact.to(DEVICE).eval(), rows, 0, 64)
+            del exact
+            free()
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
             model = model.to(DEVICE).eval()
-            rows = scored_rows(kind, arguments.scored)
             found = {}
             for way in ("padded", "flat", "padded", "flat"):
                 synchronize()
@@ -200,11 +205,18 @@ def likelihoods(folder, arguments):
                 found[way] = (time.perf_counter() - began, processor() - used, scores)
             a, b = found["padded"], found["flat"]
             apart = [abs(x.nll - y.nll) / x.tokens for x, y in zip(a[2], b[2], strict=True)]
+            off = [
+                math.sqrt(
+                    sum((t.nll - s.nll) ** 2 for t, s in zip(truth, x[2], strict=True)) / len(rows)
+                )
+                for x in (a, b)
+            ]
             totals = [sum(s.nll for s in x[2]) / sum(s.tokens for s in x[2]) for x in (a, b)]
             print(
                 f"{kind} {dtype}, {len(rows)} rows: {a[0] / b[0]:.2f} times; {a[0]:.3f} s ->"
                 f" {b[0]:.3f} s; processor {a[1]:.3f} -> {b[1]:.3f} s; a row apart at most"
                 f" {max(apart):.2g} nats a token, mean loss {totals[0]:.6f} / {totals[1]:.6f};"
+                f" from float32, root mean square of a row: {off[0]:.4f} / {off[1]:.4f} nats;"
                 f" {checks_of(model).scored} {checks_of(model).verdicts}",
                 flush=True,
             )

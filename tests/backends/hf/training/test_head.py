@@ -32,6 +32,8 @@ from harness.backends.hf.training.captured import CapturedSteps
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.flat_attention import flat_attention, reading
 from harness.backends.hf.training.flat_batch import flat_batch
+from harness.backends.hf.training.fused import Fused
+from harness.backends.hf.training.fused_lora import Copies
 from harness.backends.hf.training.head import LABELS as LABEL
 from harness.backends.hf.training.head import head_rows, learn_labels
 from harness.backends.hf.training.label_trainer import train_head
@@ -207,7 +209,8 @@ def test_a_padded_pass_has_the_loss_and_gradients_of_the_rows(kind):
     """What a captured step computes, here on a CPU: padding changes neither."""
     model = model_of(kind, {})
     weights = [p for p in model.parameters() if p.requires_grad]
-    steps = EagerSteps(model, weights, torch.optim.AdamW(weights), False, 1.0, objective=LABEL)
+    plain, update = Fused(Copies(torch.float32)), torch.optim.AdamW(weights)
+    steps = EagerSteps(model, weights, update, False, 1.0, plain, objective=LABEL)
     rows = head_rows(rows_of(None).rows, model)
     captured = CapturedSteps(
         steps, rows=8, longest=30, captures_update=True, dropout=False, _stream=None
