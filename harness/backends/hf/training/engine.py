@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -40,7 +40,10 @@ from harness.backends.hf.training.steps import (
 from harness.backends.hf.training.trained import Trained
 
 LOOK_EVERY = 8
-"""Steps between looks at the device's numbers on CUDA: a look waits for it."""
+"""Steps between looks at the device's numbers on CUDA, at most: a look waits for it."""
+AHEAD_SECONDS = 0.5
+"""Seconds of steps that the host launches ahead of the device. When this cell is stopped so that
+another can be timed, the device still does them: the executor waits for them (`DRAIN_SECONDS`)."""
 WORTH_CAPTURING = 10
 """Steps below which a capture, which takes some four eager steps, does not pay."""
 
@@ -224,7 +227,8 @@ class FlatTraining:
 
     def _look(self, log: StepLog, done: int, *, last: bool) -> None:
         """Note the time and the log, where the device need not wait; stop at a loss of NaN."""
-        if self.model.device.type == "cuda" and not last and done % LOOK_EVERY:
+        ahead = done - self._ends[-1][0]
+        if self.model.device.type == "cuda" and not last and ahead < steps_ahead(self._ends):
             return
         since = self._ends[-1][0]
         begin = min(since, log.begin)  # of a resumed training all that it had noted before
@@ -240,6 +244,19 @@ class FlatTraining:
         ends = self._ends[1:] if len(self._ends) > 2 else self._ends
         gaps = [(b - a) / (j - i) for (i, a), (j, b) in pairwise(ends)]
         return statistics.median(gaps) if gaps and ends[-1][0] > 1 else 0.0
+
+
+def steps_ahead(ends: Sequence[tuple[int, float]]) -> int:
+    """How many steps to launch before the next look at the device.
+
+    Args:
+        ends: Numbers of steps, and the times at which they had ended.
+    """
+    if len(ends) < 2:
+        return 1  # how long a step takes is not known yet
+    (first, began), (last, ended) = ends[-2:]
+    each = (ended - began) / (last - first)
+    return LOOK_EVERY if each * LOOK_EVERY <= AHEAD_SECONDS else max(1, int(AHEAD_SECONDS / each))
 
 
 def in_float32(model: PreTrainedModel) -> None:

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.integrations import rewrite_logs
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
+from harness.backends.hf.training.engine import steps_ahead
 from harness.backends.hf.training.trainer import train_rows
 from harness.trackers.scalars import step_numbers
 
@@ -211,6 +212,20 @@ def test_unpacked_weights_give_the_numbers_of_packed_ones(tokenizer, tmp_path):
     unpacked, _ = trained(case[True], "auto", tokenizer, tmp_path / "b")
     losses = [[record["loss"] for record in done.log] for done in (packed, unpacked)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([(0, 10.0)], 1),  # nothing is known yet
+        ([(0, 10.0), (1, 10.02)], 8),
+        ([(0, 10.0), (1, 10.0)], 8),
+        ([(0, 10.0), (1, 15.0), (3, 15.2)], 5),  # the last steps count
+        ([(0, 10.0), (2, 12.0)], 1),  # never less than one
+    ],
+)
+def test_few_slow_steps_are_launched_ahead_and_no_more_than_eight_fast_ones(ends, expected):
+    assert steps_ahead(ends) == expected
 
 
 @pytest.mark.parametrize("engine", ["trl", "auto"])
