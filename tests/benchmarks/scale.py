@@ -123,6 +123,8 @@ def scheduled(cells: int, nodes: int, cpus: int) -> dict[str, object]:
 
 def page(found: list[dict]) -> str:
     """The measurements in Markdown, the hardware of each named."""
+    from placing_report import section
+
     runs = [one for one in found if one["what"] == "run"]
     lines = [
         "# Scale: scheduling and planning",
@@ -164,6 +166,7 @@ def page(found: list[dict]) -> str:
             f" {one['peak_mib']:.0f} | {_name(one)} | {_load(one)} |"
         )
     lines += _reports([one for one in found if one["what"] == "report"])
+    lines += section(found)
     return "\n".join(lines) + "\n"
 
 
