@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.plan.devices import devices_of, rows_a_step
+from harness.plan.devices import devices_of, gpus_of, rows_a_step
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision
 from harness.report.section import MISSING
@@ -119,6 +119,16 @@ def _training(plan: Plan) -> list[str]:
     lines = [
         f"{cells} of the cells train on {count} devices each: a step learns from {rows} rows"
         for (count, rows), cells in several.items()
+    ]
+    split = Counter(
+        gpus_of(each.cell)
+        for each in plan.decisions
+        if each.action == "run" and gpus_of(each.cell) > 1
+    )
+    lines += [
+        f"{cells} of the cells ask for {count} GPUs for their model (requires.gpus): TRL trains,"
+        " `generate` answers"
+        for count, cells in split.items()
     ]
     return lines + [
         f"{count} of the cells train by TRL, not the faster engine: {reason}"

@@ -110,6 +110,14 @@ def test_a_model_lies_on_several_gpus_where_that_was_compared(write_suite, parts
         assert [cards_of(cell) for cell in found.values()] == [2, 2]
 
 
+def test_the_plan_says_whose_model_lies_on_several_gpus(write_suite, tmp_path):
+    entry = "{name: tiny-qwen2, card: {requires: {gpus: 2}}, like: tiny-qwen2}"
+    path = write_suite(SUITE.format(**{**USUAL, "model": entry, "training": "warmup_steps: 0"}))
+    lines = plan_lines(make_plan(path, tmp_path / "run"))
+    said = "2 of the cells ask for 2 GPUs for their model (requires.gpus): TRL trains"
+    assert any(line.startswith(said) for line in lines)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "two", "true"])
 def test_a_number_of_devices_is_a_whole_one_above_nought(write_suite, value):
     with pytest.raises(SuiteError, match="devices"):
