@@ -99,11 +99,12 @@ def trained(case, engine, folder, rows, steps):
             "bf16": case["dtype"] == "bfloat16", "dataloader_pin_memory": CUDA, "max_steps": steps,
             "per_device_train_batch_size": case.get("batch", 16), "learning_rate": 1e-3,
             "lr_scheduler_type": "cosine", "warmup_steps": 4, **case.get("training", {}),
+            "engine": engine,
         }  # fmt: skip
         if CUDA:
             torch.cuda.reset_peak_memory_stats()
         began, used = time.perf_counter(), processor()
-        done = train_head(model, tokenizer, options, rows, engine=engine)
+        done = train_head(model, tokenizer, options, rows)
         synchronize()
     found = {
         "seconds": round(done.seconds, 3), "step_ms": round(1000 * done.step, 2),

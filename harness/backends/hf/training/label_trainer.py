@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import torch
 from transformers import (
     DataCollatorWithPadding,
     PreTrainedModel,
@@ -24,12 +24,15 @@ from harness.backends.hf.training.head_check import head_disagreement, trainer_r
 from harness.backends.hf.training.row_store import dataset_of
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trainer import (
+    OWN,
     arguments_of,
+    loraplus,
     on_one_device,
     usable,
     within_memory,
 )
 from harness.backends.hf.training.trl_run import run_trainer, telling
+from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
 from harness.suite.options import trainer_keys
 from harness.suite.parts import Options
@@ -47,12 +50,11 @@ def train_labels(
 ) -> Trained:
     """``model``'s adapter and head trained on ``rows`` of ``input_ids`` and ``labels``."""
     checkpoints = usable(checkpoints, model, cell.training)
-    known = trainer_keys()
+    known = trainer_keys() | OWN
     options = {
         k: v for k, v in arguments_of(cell, model, scratch, checkpoints).items() if k in known
     }
-    engine = str(cell.training.get("engine", "auto"))
-    return train_head(model, tokenizer, options, rows, checkpoints, tell=tell, engine=engine)
+    return train_head(model, tokenizer, options, rows, checkpoints, tell=tell)
 
 
 def train_head(
@@ -63,29 +65,37 @@ def train_head(
     checkpoints: Checkpoints | None = None,
     *,
     tell: TellStep | None = None,
-    engine: str = "auto",
 ) -> Trained:
-    """``model``'s adapter and head trained with the keys ``options`` of `TrainingArguments`."""
+    """``model``'s adapter and head trained with ``options``: those of `Trainer`, and `OWN`."""
     check_context(model, (len(row["input_ids"]) for row in rows.rows), "training rows")
+    own = {key: options.pop(key, None) for key in OWN}
     in_float32(model)
     arguments = on_one_device(TrainingArguments(**options))
-    reason = "the suite says `engine: trl`" if engine == "trl" else None
-    reason = reason or trainer_reason(model, options, arguments, rows.rows)
-    earlier = checkpoints.look() if checkpoints else None
-    if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
-        reason = reason or earlier.reason
-    if reason is None:
-        # no check compares fused operations under a head
-        flat = FlatTraining(
-            model, [], arguments, fuse=False, checkpoints=checkpoints, tell=tell, objective=LABELS
-        )
-        found = _by_engine(flat, rows)
-        if isinstance(found, Trained):
-            return found
-        reason = found
-    if checkpoints and earlier and earlier.engine != "trl":
-        checkpoints.begin_anew(f"`Trainer` trains ({reason}), which cannot read it")
-    return _by_trainer(model, tokenizer, arguments, rows, reason, checkpoints, tell)
+    ratio = own["loraplus_lr_ratio"]
+    with unpacked(model, wanted=bool(own["unpack_4bit"])):
+        reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
+        reason = reason or trainer_reason(model, options, arguments, rows.rows)
+        earlier = checkpoints.look() if checkpoints else None
+        if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
+            reason = reason or earlier.reason
+        if reason is None:
+            # no check compares fused operations under a head
+            flat = FlatTraining(
+                model, [], arguments, ratio, fuse=False, checkpoints=checkpoints, tell=tell,
+                objective=LABELS,
+            )  # fmt: skip
+            found = _by_engine(flat, rows)
+            if isinstance(found, Trained):
+                return found
+            reason = found
+        if checkpoints and earlier and earlier.engine != "trl":
+            checkpoints.begin_anew(f"`Trainer` trains ({reason}), which cannot read it")
+        optimizer = loraplus(model, arguments, ratio) if ratio else None
+        trainer = _trainer(model, tokenizer, arguments, rows, optimizer, tell)
+        try:
+            return run_trainer(trainer, model, rows.audit["tokens"], reason, checkpoints)
+        finally:
+            tokenizer.padding_side = "right"  # as it is loaded, saved and asked
 
 
 def _by_engine(training: FlatTraining, rows: TrainingRows) -> Trained | str:
@@ -99,21 +109,18 @@ def _by_engine(training: FlatTraining, rows: TrainingRows) -> Trained | str:
     return within_memory(training, rows.audit["tokens"])
 
 
-def _by_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, arguments: Any,
-    rows: TrainingRows, reason: str, checkpoints: Checkpoints | None, tell: TellStep | None,
-) -> Trained:  # fmt: skip
-    """Train by transformers' `Trainer`, because of ``reason``."""
+def _trainer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, arguments: TrainingArguments,
+    rows: TrainingRows, optimizer: torch.optim.Optimizer | None, tell: TellStep | None,
+) -> Trainer:  # fmt: skip
+    """Transformers' `Trainer`, for which ``tokenizer`` pads on the side that the head needs."""
     tokenizer.padding_side = training_side(model)
-    try:
-        trainer = Trainer(
-            model=model, args=arguments, train_dataset=dataset_of(rows.rows),
-            data_collator=DataCollatorWithPadding(tokenizer), callbacks=telling(tell),
-        )  # fmt: skip
-        # The loss of a head is a mean over its batch, whatever it is passed. Taken for a sum over
-        # all rows of a step, loss and gradients come out multiplied by the batches that are
-        # accumulated.
-        trainer.model_accepts_loss_kwargs = False
-        return run_trainer(trainer, model, rows.audit["tokens"], reason, checkpoints)
-    finally:
-        tokenizer.padding_side = "right"  # as it is loaded, saved and asked
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=dataset_of(rows.rows),
+        data_collator=DataCollatorWithPadding(tokenizer), callbacks=telling(tell),
+        optimizers=(optimizer, None),
+    )  # fmt: skip
+    # The loss of a head is a mean over its batch, whatever it is passed. Taken for a sum over all
+    # rows of a step, loss and gradients come out multiplied by the batches that are accumulated.
+    trainer.model_accepts_loss_kwargs = False
+    return trainer

@@ -95,7 +95,7 @@ def train_rows(
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=dataset_of(rows),
             processing_class=tokenizer, callbacks=[*_callbacks(model), *telling(tell)],
-            optimizers=(_loraplus(model, arguments, ratio) if ratio else None, None),
+            optimizers=(loraplus(model, arguments, ratio) if ratio else None, None),
         )  # fmt: skip
         in_float32(model)  # again: TRL halves them when quantized
         return run_trainer(trainer, model, tokens, reason, checkpoints)
@@ -161,7 +161,7 @@ def on_one_device(arguments: Any) -> Any:
     return arguments
 
 
-def _loraplus(model: PreTrainedModel, arguments: SFTConfig, ratio: float) -> torch.optim.Optimizer:
+def loraplus(model: PreTrainedModel, arguments: Any, ratio: float) -> torch.optim.Optimizer:
     """The suite's optimizer with LoRA+'s two learning rates."""
     from peft.optimizers import create_loraplus_optimizer
 
