@@ -7,6 +7,7 @@ run took beyond their estimates. A cell without an estimate gets a card to itsel
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -226,7 +227,11 @@ def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu
     if missing or len(set(numbers)) != len(numbers):
         there = ", ".join(map(str, by_number)) or "none"
         what = f"no GPU {', '.join(missing)} here" if missing else "a GPU is named twice"
-        raise HarnessError(f"--devices: {what}", hint=f"`nvidia-smi -L` lists them: {there}.")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        lists = "`nvidia-smi -L` lists them" if visible is None else (
+            f"Numbers are those of `nvidia-smi`; CUDA_VISIBLE_DEVICES={visible} leaves"
+        )  # fmt: skip
+        raise HarnessError(f"--devices: {what}", hint=f"{lists}: {there}.")
     return [by_number[number] for number in numbers]
 
 

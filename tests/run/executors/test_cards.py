@@ -100,6 +100,13 @@ def test_a_device_that_is_not_there_is_refused(two_cards, numbers):
         executor_of("local", devices=numbers)
 
 
+def test_what_hides_a_device_is_named(two_cards, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(HarnessError, match="no GPU 0 here") as error:
+        executor_of("local", devices=(0,))
+    assert "CUDA_VISIBLE_DEVICES=1 leaves: 1." in str(error.value.hint)
+
+
 @pytest.mark.parametrize("option", [{"devices": (0,)}, {"address": "auto"}])
 def test_an_option_without_an_effect_is_refused(option):
     with pytest.raises(HarnessError, match="no effect on the executor in_process"):
