@@ -131,10 +131,6 @@ def _refusal(cell: Cell) -> str | None:
         return f'the backend "{trainer}" trains on one device'
     if cell.model.weights == "random":
         return "a model of random weights is measured on one device"
-    if cell.task.answered_by == "head":
-        # measured: its loss, a mean over the batch, comes out multiplied by the processes, and so
-        # do its gradients (transformers takes it for a sum over all tokens and corrects for that)
-        return "the trainer multiplies the loss of a classification head by the processes"
     return _training_refusal(cell) or _adapter_refusal(cell)
 
 

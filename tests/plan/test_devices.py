@@ -64,7 +64,6 @@ def test_one_device_is_what_a_suite_without_the_key_means(write_suite):
         ({"adapter": "peft_type: ia3, config: {}"}, "peft_type ia3"),
         ({"adapter": "config: {r: 4, use_dora: true}"}, "use_dora of the adapter"),
         ({"adapter": "config: {r: 4, init_lora_weights: pissa}"}, "init_lora_weights pissa"),
-        ({"dataset": "finance-labels, classify_by: head"}, "classification head"),
         ({"quantization": "int8"}, "quantization int8"),
         ({"backend": "testing"}, 'backend "testing" trains on one device'),
     ],

@@ -42,6 +42,11 @@ CASES = {
         f"loraplus_lr_ratio: 4.0, train_sampling_strategy: sequential, lr_scheduler_type: cosine, {LONGER}",
     ),
     "full": ("none", "peft_type: full", "ru-calculations", LONGER),
+    "labels by a head": ("none", LORA, "finance-labels, classify_by: head", LONGER),
+    "labels by a head, all weights": (
+        "none", "peft_type: full", "finance-labels, classify_by: head", LONGER
+    ),
+    "labels by a head, 4 bits": ("nf4", LORA, "finance-labels, classify_by: head", ""),
     "labels as answers": ("none", LORA, "finance-labels, classify_by: likelihood", LONGER),
 }  # fmt: skip
 SUITE = """\
