@@ -184,11 +184,7 @@ def _fused(shape: Shape, cell: Cell, tokens: int) -> float:
     kept += 4 * shape.heads
     # inputs of adapters, once where several read the same, and what they make of them
     readers = {READS[linear.name]: linear.inputs for linear in adapted}
-    if cell.adapter_config.get("lora_dropout"):
-        # every adapter keeps what it was given of its input, and where that was dropped
-        kept += (wide + 1) * sum(linear.inputs for linear in adapted)
-    else:
-        kept += wide * sum(size for name, size in readers.items() if name != "attention")
+    kept += wide * sum(size for name, size in readers.items() if name != "attention")
     kept += wide * int(cell.adapter_config.get("r", 8)) * len(adapted)
     logits = wide * tokens * shape.vocabulary
     # in the pass back through one block: gradients of the gate's inputs, output and the sum

@@ -89,16 +89,18 @@ class FlatTraining:
         set_seed(arguments.seed)
         steps = steps_of(len(self.rows), arguments)
         self._noted = torch.zeros(len(steps), 4, device=model.device)
-        if arguments.gradient_checkpointing:
-            _checkpoint(model, keep_random=_drops_out(model))
         model.train()
         synchronize()
         started = time.monotonic()
         with flat_attention(model), self._fusing() as self._fused:
+            if arguments.gradient_checkpointing:
+                _checkpoint(model, keep_random=not self._fused.draws(model))
             maker = self._maker(steps)
             rates = rates_of(arguments, self._peaks, len(steps))
             log = self._log(steps, rates)
             first, saves = self._resume(), saving_steps(steps, arguments)
+            passes = sum(len(step.batches) for step in steps[:first])
+            self._fused.copies.reseed(int(arguments.seed), passes)
             self._ends.append((first, time.monotonic()))
             for number in range(first, len(steps)):
                 done = number + 1
@@ -207,7 +209,7 @@ class FlatTraining:
             return "capturing is turned off"
         if len(steps) < WORTH_CAPTURING:
             return f"{len(steps)} steps, too few for a capture to pay"
-        if self.arguments.gradient_checkpointing and _drops_out(self.model):
+        if self.arguments.gradient_checkpointing and not self._fused.draws(self.model):
             # the masks of the forward pass are drawn again from a state kept on the host
             return "checkpointing with dropout"
         return None

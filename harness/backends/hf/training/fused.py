@@ -23,6 +23,8 @@ from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_l
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norm, rotary embedding, gated activation and logits are those replaced."""
+DRAWS_MASKS = False
+"""Whether adapters draw their dropout from counted numbers: not tried on a card yet."""
 SHARED_INPUTS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that read the same tensor, in the order in which those families call them.
 """
@@ -41,6 +43,11 @@ class Fused:
     """Whether the loss is computed by a kernel, over the logits."""
     counts: Counter[str] = field(default_factory=Counter)
     """Kind → how many were replaced."""
+
+    def draws(self, model: PreTrainedModel) -> bool:
+        """Whether all dropout of ``model`` is drawn by its fused adapters."""
+        drops = [m for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+        return len(drops) == self.copies.masks
 
     def describe(self) -> dict[str, object]:
         """What was replaced, for the result."""
@@ -78,6 +85,8 @@ def fused(model: PreTrainedModel, *, half: bool, wanted: bool) -> Iterator[Fused
 
 def _found(model: PreTrainedModel, half: bool) -> Fused:
     found = Fused(Copies(torch.bfloat16 if half else torch.float32))
+    if DRAWS_MASKS and half and model.device.type == "cuda" and _has_triton():
+        found.copies.seed = torch.zeros(1, dtype=torch.long, device=model.device)
     if not half and model.dtype is not torch.float32:
         return found  # adapters are then multiplied in float32, and their layers are not
     if model.config.model_type in FAMILIES:
@@ -102,7 +111,11 @@ def _add_groups(parent: torch.nn.Module, found: Fused) -> None:
 
 def _has_kernels(model: PreTrainedModel) -> bool:
     known = model.config.model_type in FAMILIES and model.dtype is torch.bfloat16
-    return known and model.device.type == "cuda" and importlib.util.find_spec("triton") is not None
+    return known and model.device.type == "cuda" and _has_triton()
+
+
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 def _add_kernels(model: PreTrainedModel, found: Fused) -> None:

@@ -7,6 +7,7 @@ adding are part of the products. The adapters' weights are cast once a pass, all
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,27 @@ from torch.nn.functional import linear
 from harness.backends.hf.training.unpacked import Unpacked
 
 UNPACK = False
+"""Whether 4-bit weights are unpacked by a kernel of this package: not tried on a card yet."""
+SEEDS = 2**32
+"""How many there are of the whole numbers that masks are drawn from."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The dropout of one adapter, drawn anew wherever it is needed, in place of being kept.
+
+    Under checkpointing the forward pass runs again in the pass back, and finds the same mask.
+    """
+
+    seed: torch.Tensor
+    number: int
+    dropout: Any
+
+    def drop(self, x: torch.Tensor, add_to: torch.Tensor | None = None) -> torch.Tensor:
+        """``x`` with some of it dropped, added to ``add_to`` if that is given."""
+        from harness.backends.hf.training.kernels import drop
+
+        return drop(x, self.seed, self.number, float(self.dropout.p), add_to)
 
 
 @dataclass
@@ -31,6 +53,10 @@ class Copies:
     """Their values, each a part of a tensor that `of` gave."""
     gradients: list[torch.Tensor] = field(default_factory=list)
     """Their gradients, likewise."""
+    seed: torch.Tensor | None = None
+    """What the masks of a pass are drawn from, on a CUDA device; without it PyTorch draws them."""
+    masks: int = 0
+    """How many layers draw one."""
 
     def of(self, *owners: torch.nn.Parameter) -> torch.Tensor:
         """A copy of ``owners``, one below the other; it gets their gradients."""
@@ -46,9 +72,25 @@ class Copies:
     @torch.no_grad()
     def begin(self) -> None:
         """Before a pass: read the weights, forget the gradients. At fixed addresses: captured."""
+        if self.seed is not None:
+            self.seed += 1
         if self.owners:
             torch._foreach_copy_(self.copies, self.owners)
             torch._foreach_zero_(self.gradients)
+
+    def reseed(self, seed: int, passes: int) -> None:
+        """Let masks be those of a training with ``seed`` that has made so many ``passes``."""
+        if self.seed is not None:
+            begin = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4])
+            self.seed.fill_((begin + passes) % SEEDS)
+
+    def mask(self, dropout: Any) -> Mask | None:
+        """The masks of a layer; None where it drops nothing."""
+        assert self.seed is not None
+        if not _rate(dropout):
+            return None
+        self.masks += 1
+        return Mask(self.seed, self.masks, dropout)
 
     @torch.no_grad()
     def end(self) -> None:
@@ -76,12 +118,14 @@ def fused_lora(layer: Any, copies: Copies) -> Forward | None:
     down, up, base, scaling, dropout = _parts(layer)
     down, up, dtype = copies.of(down), copies.of(up), copies.dtype
     gradients = (down.grad, up.grad)
+    mask = None if copies.seed is None else copies.mask(dropout)
 
     def forward(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         x = x.to(dtype)
         drops = _rate(dropout) > 0 and dropout.training
-        dropped = dropout(x) if drops else None
-        (found,) = _Lora.apply(x, dropped, down, (base,), (scaling,), gradients, up)
+        dropped = dropout(x) if drops and mask is None else None
+        masks = (mask,) if drops and mask is not None else ()
+        (found,) = _Lora.apply(x, dropped, masks, down, (base,), (scaling,), gradients, up)
         return found  # type: ignore[no-any-return]
 
     return forward
@@ -92,8 +136,10 @@ def fused_group(layers: Sequence[Any], copies: Copies) -> list[Forward] | None:
     if not all(_is_plain(layer, copies.dtype) for layer in layers):
         return None
     parts = [_parts(layer) for layer in layers]
-    if any(_rate(dropout) > 0 for *_, dropout in parts):  # each has a mask of its own
+    drops = any(_rate(dropout) > 0 for *_, dropout in parts)
+    if drops and (copies.seed is None or not all(_rate(dropout) for *_, dropout in parts)):
         return None
+    own = tuple(copies.mask(dropout) for *_, dropout in parts) if drops else ()
     down = copies.of(*(down for down, *_ in parts))
     ups = [copies.of(up) for _, up, *_ in parts]
     bases, scalings = tuple(p[2] for p in parts), tuple(p[3] for p in parts)
@@ -101,7 +147,9 @@ def fused_group(layers: Sequence[Any], copies: Copies) -> list[Forward] | None:
     kept: list[Any] = [None, ()]
 
     def first(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        found = _Lora.apply(x.to(copies.dtype), None, down, bases, scalings, gradients, *ups)
+        masks = own if drops and parts[0][-1].training else ()
+        x16 = x.to(copies.dtype)
+        found = _Lora.apply(x16, None, masks, down, bases, scalings, gradients, *ups)
         kept[:] = [x, list(found[1:])]
         return found[0]  # type: ignore[no-any-return]
 
@@ -177,27 +225,33 @@ class _Lora(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, dropped: torch.Tensor | None, down: torch.Tensor,
-        bases: Sequence[Any], scalings: Sequence[float], gradients: Sequence[torch.Tensor],
-        *ups: torch.Tensor,
+        ctx: Any, x: torch.Tensor, dropped: torch.Tensor | None, masks: Sequence[Mask],
+        down: torch.Tensor, bases: Sequence[Any], scalings: Sequence[float],
+        gradients: Sequence[torch.Tensor], *ups: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         """Both paths of each layer; ``down`` holds their A, one below the other.
 
+        What dropout leaves of x is ``dropped``, or is made by ``masks``, one for each layer.
         The pass back adds to ``gradients``, of ``down`` and ``ups``, in the products themselves.
         """
         flat = x.reshape(-1, x.shape[-1])
         lower = flat if dropped is None else dropped.reshape(flat.shape)
         found = []
         with torch.autocast(x.device.type, enabled=False):
-            inner = lower @ down.t()
-            parts = inner.split([up.shape[1] for up in ups], dim=1)
+            ranks = [up.shape[1] for up in ups]
+            if masks:
+                pairs = zip(masks, down.split(ranks), strict=True)
+                inner = torch.cat([mask.drop(lower) @ a.t() for mask, a in pairs], dim=1)
+            else:
+                inner = lower @ down.t()
+            parts = inner.split(ranks, dim=1)
             for base, scaling, up, part in zip(bases, scalings, ups, parts, strict=True):
                 bias = None if base.bias is None else base.bias.to(x.dtype)
                 out = linear(flat, _weight(base, x.dtype), bias)
                 found.append(out.addmm_(part, up.t(), alpha=scaling).view(*x.shape[:-1], -1))
         ctx.save_for_backward(lower, inner, down, *ups)
         ctx.bases, ctx.scalings, ctx.apart = bases, scalings, dropped is not None
-        ctx.of_down, *ctx.of_ups = gradients
+        ctx.masks, (ctx.of_down, *ctx.of_ups) = masks, gradients
         return tuple(found)
 
     @staticmethod
@@ -218,10 +272,22 @@ class _Lora(torch.autograd.Function):  # type: ignore[misc]
                 weight = _weight(base, above.dtype)
                 of_x = above @ weight if of_x is None else of_x.addmm_(above, weight)
         shape = (*gradients[0].shape[:-1], lower.shape[-1])
+        if ctx.masks:
+            for mask, a, of_a, of_part in zip(
+                ctx.masks, down.split(ranks), ctx.of_down.split(ranks), of_inner.split(ranks, 1),
+                strict=True,
+            ):  # fmt: skip
+                of_a.addmm_(of_part.t(), mask.drop(lower))
+                if of_x is not None:
+                    mask.drop(of_part @ a, add_to=of_x)
+            return _viewed(of_x, shape), *[None] * (6 + len(ups))
         ctx.of_down.addmm_(of_inner.t(), lower)
         if ctx.apart:
             of_dropped = (of_inner @ down).view(shape)
         elif of_x is not None:
             of_x.addmm_(of_inner, down)
-        of_x = None if of_x is None else of_x.view(shape)
-        return of_x, of_dropped, *[None] * (4 + len(ups))
+        return _viewed(of_x, shape), of_dropped, *[None] * (5 + len(ups))
+
+
+def _viewed(x: torch.Tensor | None, shape: Sequence[int]) -> torch.Tensor | None:
+    return None if x is None else x.view(*shape)

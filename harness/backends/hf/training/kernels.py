@@ -276,3 +276,41 @@ def unpack(packed: torch.Tensor, state: Any, dtype: torch.dtype) -> torch.Tensor
         INSIDE=state.blocksize, SECOND=second.blocksize, BLOCK=WIDTH,
     )  # fmt: skip
     return out
+
+
+@triton.jit(do_not_specialize=["layer"])
+def _drop(  # type: ignore[no-untyped-def]
+    x, out, seed, layer, size, RATE: tl.constexpr, ADD: tl.constexpr, BLOCK: tl.constexpr
+):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = at < size
+    # the pass in the low half of the key, the layer in the high one
+    key = tl.load(seed) + layer.to(tl.int64) * 4294967296
+    value = tl.load(x + at, mask=there, other=0.0).to(tl.float32) * (1 / (1 - RATE))
+    value = tl.where(tl.rand(key, at) >= RATE, value, 0.0)
+    if ADD:
+        # rounded as it would be before it is added
+        value = value.to(out.dtype.element_ty).to(tl.float32)
+        value += tl.load(out + at, mask=there, other=0.0).to(tl.float32)
+    tl.store(out + at, value.to(out.dtype.element_ty), mask=there)
+
+
+def drop(
+    x: torch.Tensor, seed: torch.Tensor, layer: int, rate: float, add_to: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Dropout (Srivastava et al. 2014) whose mask is drawn anew from the same numbers each time.
+
+    Args:
+        x: What to drop from, less than 2^31 numbers.
+        seed: One whole number below 2^32 on the device.
+        layer: What tells this mask from others of the same seed.
+        rate: The share that is dropped.
+        add_to: What the result is added to; without it the result is a tensor of its own.
+    """
+    x = x.contiguous()
+    out = torch.empty_like(x) if add_to is None else add_to
+    size = x.numel()
+    _drop[(triton.cdiv(size, WIDTH),)](
+        x, out, seed, layer, size, RATE=rate, ADD=add_to is not None, BLOCK=WIDTH
+    )
+    return out

@@ -38,7 +38,7 @@ def token_loss(
         targets: An id for each of them, or `IGNORED`.
         share: What the sum is multiplied by.
         kernel: Whether one kernel does it and writes over ``logits``, which nobody else may need:
-            the model must end in a linear layer.
+            the model must end in a linear layer, and the pass back must begin at the loss.
     """
     kind = _KernelLoss if kernel else _TokenLoss
     return Learned(*kind.apply(logits, targets, share))
@@ -98,3 +98,11 @@ class _KernelLoss(_TokenLoss):
         loss, entropy, accuracy = numbers[0] * share, numbers[1] / count, numbers[2] / count
         ctx.mark_non_differentiable(entropy, accuracy)
         return loss, entropy, accuracy
+
+    @staticmethod
+    def backward(
+        ctx: Any, loss: torch.Tensor, *_: torch.Tensor
+    ) -> tuple[torch.Tensor | None, None, None]:
+        """What the forward pass made; multiplying by 1 would read and write it once more."""
+        gradient, ctx.gradient = ctx.gradient, None
+        return gradient, None, None

@@ -4,9 +4,11 @@ TRITON_INTERPRET=1 pytest tests/backends/hf/training/test_kernels.py    # withou
 """
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
+from peft import LoraConfig
 
 pytest.importorskip("triton")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -113,3 +115,54 @@ def test_unpacking_4_bits(kernels, kind, shape):
     wanted = functional.dequantize_4bit(packed, state)
     found = kernels.unpack(packed, state, wanted.dtype)
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_dropout_has_its_rate_and_the_same_mask_each_time(kernels, rate):
+    x = torch.ones(40, 500, device=DEVICE)
+    seed = torch.tensor([7], device=DEVICE)
+    found = kernels.drop(x, seed, 3, rate)
+    kept = found != 0
+    assert float(kept.float().mean()) == pytest.approx(1 - rate, abs=0.02)
+    torch.testing.assert_close(found[kept], torch.full_like(found[kept], 1 / (1 - rate)))
+    assert torch.equal(kernels.drop(x, seed, 3, rate), found)
+    added = kernels.drop(2 * x, seed, 3, rate, add_to=torch.ones_like(x))
+    torch.testing.assert_close(added, 1 + 2 * found)
+    for other in (kernels.drop(x, seed + 1, 3, rate), kernels.drop(x, seed, 4, rate)):
+        both = ((other != 0) & kept).float().mean()
+        assert float(both) == pytest.approx((1 - rate) ** 2, abs=0.02)  # independent
+
+
+def test_adapters_that_share_an_input_drop_each_its_own():
+    from peft.tuners.lora import Linear
+
+    from harness.backends.hf.training.fused_lora import Copies, fused_group
+
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, lora_alpha=12, lora_dropout=0.4, init_lora_weights=False)
+    layers = [
+        Linear(torch.nn.Linear(16, size), "default", config, r=4, lora_alpha=12).to(DEVICE)
+        for size in (24, 8)
+    ]
+    for layer in layers:
+        layer.get_base_layer().requires_grad_(False)
+    copies = Copies(torch.float32, seed=torch.tensor([5], device=DEVICE))
+    forwards = fused_group(layers, copies)
+    x = random(1, 7, 16).requires_grad_()
+    copies.begin()
+    found = torch.cat([forward(x) for forward in forwards], -1)
+    above = random(*found.shape)
+    (of_x,) = torch.autograd.grad(found, x, above)
+    copies.end()
+    gradients = [owner.grad.clone() for owner in copies.owners]
+    wanted = []
+    for number, layer in enumerate(layers, 1):
+        kept = copies.mask(layer.lora_dropout["default"])
+        kept = replace(kept, number=number).drop(torch.ones_like(x))
+        down, up = layer.lora_A["default"], layer.lora_B["default"]
+        wanted.append(layer.get_base_layer()(x) + 3 * up(down(x * kept)))
+    wanted = torch.cat(wanted, -1)
+    torch.testing.assert_close(found, wanted)
+    right = torch.autograd.grad(wanted, [x, *copies.owners], above)
+    for one, two in zip([of_x, *gradients], right, strict=True):
+        torch.testing.assert_close(one, two)
