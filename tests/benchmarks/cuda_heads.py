@@ -1,6 +1,7 @@
 """Heads and likelihoods in flat batches against padded ones, on a CUDA device or a CPU.
 
-    python tests/benchmarks/cuda_heads.py --model FOLDER
+    python tests/benchmarks/cuda_heads.py --model FOLDER -o OUT     # numbers, several calls add up
+    python tests/benchmarks/cuda_heads.py --page OUT -o reports/benchmarks
 
 Heads: the product with `engine: trl` (transformers' `Trainer`) and with `engine: auto`, from the
 same weights, over the same rows. Likelihoods: padded batches and flat ones of one model.
@@ -18,6 +19,7 @@ import traceback
 from pathlib import Path
 
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
@@ -32,6 +34,8 @@ from harness.backends.hf.decoding import likelihood
 from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.encoding import Encoded, TrainingRows
 from harness.backends.hf.training.label_trainer import train_head
+from harness.plan.machine import machine
+from harness.report.markdown import markdown_table
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -167,7 +171,11 @@ def heads(folder, arguments):
             f" peak {plain['peak_mib']} -> {flat['peak_mib']} MiB; {flat['how']}",
             flush=True,
         )
-        _write(arguments.o, {"name": name, "plain": plain, "flat": flat})
+        _note(
+            arguments.o,
+            {"kind": "head", "name": name, "steps": arguments.steps, "mean": arguments.mean,
+             "batch": case.get("batch", 16), "plain": plain, "flat": flat},
+        )  # fmt: skip
 
 
 def scored_rows(kind, count):
@@ -213,6 +221,11 @@ def likelihoods(folder, arguments):
                 for x in (a, b)
             ]
             totals = [sum(s.nll for s in x[2]) / sum(s.tokens for s in x[2]) for x in (a, b)]
+            _note(
+                arguments.o,
+                {"kind": "likelihood", "name": f"{kind}, {dtype}", "rows": len(rows),
+                 "seconds": [a[0], b[0]], "off": off, "totals": totals},
+            )  # fmt: skip
             print(
                 f"{kind} {dtype}, {len(rows)} rows: {a[0] / b[0]:.2f} times; {a[0]:.3f} s ->"
                 f" {b[0]:.3f} s; processor {a[1]:.3f} -> {b[1]:.3f} s; a row apart at most"
@@ -226,15 +239,69 @@ def likelihoods(folder, arguments):
         free()
 
 
-def _write(folder, record):
+def _note(folder, record):
     if folder:
-        with (folder / "heads.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        facts = {
+            "device": machine().gpu or machine().cpu, "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }  # fmt: skip
+        with (folder / "heads.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"facts": facts, **record}) + "\n")
+
+
+def page(noted, folder):
+    """Write `cuda_heads.md` and its numbers from what calls have noted."""
+    lines = (noted / "heads.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    facts = [f"- {key}: {value}" for key, value in records[0]["facts"].items()]
+    command = "- command: python tests/benchmarks/cuda_heads.py --model smollm2-135m-instruct"
+    text = ["# Heads and likelihoods in flat batches, on CUDA", "", *facts, command, ""]
+    text += ["## Heads, against `Trainer`", "", *_heads_table(records), ""]
+    text += ["## Likelihoods, against padded batches", "", *_likelihoods_table(records), ""]
+    (folder / "cuda_heads.md").write_text("\n".join(text), encoding="utf-8")
+    data = json.dumps(records, indent=1) + "\n"
+    (folder / "cuda_heads.json").write_text(data, encoding="utf-8")
+
+
+def _heads_table(records):
+    columns = (
+        "model", "steps", "rows a batch", "tokens a row", "Trainer, s", "engine, s", "ratio",
+        "Trainer, ms a step", "engine, ms a step", "largest difference of a loss",
+        "peak MiB, Trainer", "peak MiB, engine", "capture, s",
+    )  # fmt: skip
+    rows = []
+    for r in records:
+        if r["kind"] == "head":
+            a, b = r["plain"], r["flat"]
+            apart = max(abs(x - y) for x, y in zip(a["losses"], b["losses"], strict=True))
+            rows.append(
+                (r["name"], f"{r['steps']}", f"{r['batch']}", f"{r['mean']}", f"{a['seconds']:.2f}",
+                 f"{b['seconds']:.2f}", f"{a['seconds'] / b['seconds']:.1f}", f"{a['step_ms']:.1f}",
+                 f"{b['step_ms']:.1f}", f"{apart:.1e}", f"{a['peak_mib'] or 0}",
+                 f"{b['peak_mib'] or 0}", str(b["how"].get("capture_seconds", "")))
+            )  # fmt: skip
+    return markdown_table(columns, rows)
+
+
+def _likelihoods_table(records):
+    columns = (
+        "what", "rows", "padded, s", "flat, s", "ratio", "padded, off float32 by nats a row",
+        "flat, off by", "padded, mean loss", "flat, mean loss",
+    )  # fmt: skip
+    rows = [
+        (r["name"], f"{r['rows']}", f"{r['seconds'][0]:.3f}", f"{r['seconds'][1]:.3f}",
+         f"{r['seconds'][0] / r['seconds'][1]:.1f}", f"{r['off'][0]:.3f}", f"{r['off'][1]:.3f}",
+         f"{r['totals'][0]:.5f}", f"{r['totals'][1]:.5f}")
+        for r in records
+        if r["kind"] == "likelihood"
+    ]  # fmt: skip
+    return markdown_table(columns, rows)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True, help="a causal model")
+    parser.add_argument("--model", type=Path, help="a causal model")
+    parser.add_argument("--page", type=Path, help="write the page from what is noted there")
     parser.add_argument("--rows", type=int, default=1600)
     parser.add_argument("--mean", type=int, default=40)
     parser.add_argument("--steps", type=int, default=200)
@@ -245,6 +312,9 @@ def main():
     arguments = parser.parse_args()
     if arguments.o:
         arguments.o.mkdir(parents=True, exist_ok=True)
+    if arguments.page:
+        page(arguments.page, arguments.o)
+        return
     if "likelihoods" in arguments.what:
         likelihoods(arguments.model, arguments)
     if "heads" in arguments.what:
