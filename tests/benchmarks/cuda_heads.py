@@ -33,6 +33,7 @@ from harness.backends.hf.counters.memory import MIB, free, synchronize
 from harness.backends.hf.decoding import likelihood
 from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.encoding import Encoded, TrainingRows
+from harness.backends.hf.training import head_check
 from harness.backends.hf.training.label_trainer import train_head
 from harness.plan.machine import machine
 from harness.report.markdown import markdown_table
@@ -307,6 +308,7 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--scored", type=int, default=256)
     parser.add_argument("--only", default="", help="parts of names of heads, ';' between")
+    parser.add_argument("--untried", action="store_true", help="the engine for untried heads too")
     parser.add_argument("--what", default="likelihoods,heads")
     parser.add_argument("-o", type=Path, default=None, help="a folder for the numbers")
     arguments = parser.parse_args()
@@ -315,6 +317,8 @@ def main():
     if arguments.page:
         page(arguments.page, arguments.o)
         return
+    if arguments.untried:
+        head_check.UNTRIED_ON_CUDA = frozenset()
     if "likelihoods" in arguments.what:
         likelihoods(arguments.model, arguments)
     if "heads" in arguments.what:

@@ -20,11 +20,10 @@ from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.models.placing import split_reason
 from harness.backends.hf.training.evidence import adapter_reason, model_reason
 from harness.backends.hf.training.flat_attention import Keys, Segments, flat_attention, reading
+from harness.backends.hf.training.token_loss import LEAST
 
 AT_A_TIME = 256
 """Tokens whose probabilities are held together in float32."""
-LEAST = -1e4
-"""A logarithm whose probability is 0 in float32."""
 
 
 @dataclass(frozen=True)

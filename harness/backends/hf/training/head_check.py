@@ -41,6 +41,8 @@ from harness.backends.hf.training.head import (
 
 MASKED_TOKENS = 4096
 """The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
+UNTRIED_ON_CUDA = FLAT_TYPES
+"""`model_type`s whose heads no card has compared with `Trainer`."""
 Rows = Sequence[Mapping[str, Any]]
 """Rows of ``input_ids`` and ``labels``, the index of a label."""
 
@@ -103,6 +105,8 @@ def _together_reason(model: PreTrainedModel, arguments: Any, longest: int) -> st
     optim = str(getattr(arguments.optim, "value", arguments.optim))
     if model.device.type == "cuda" and not optim.startswith("adamw_torch"):
         return f"optim {optim} on CUDA, which cannot be captured"
+    if model.device.type == "cuda" and model.config.model_type in UNTRIED_ON_CUDA:
+        return f"a head on {model.config.model_type} on CUDA, where it was not compared"
     tokens = longest * arguments.per_device_train_batch_size
     if masked(model, half=bool(arguments.bf16)) and tokens > MASKED_TOKENS:
         return f"float32 on CUDA in batches of up to {tokens} tokens, where attention needs a mask"
