@@ -64,8 +64,8 @@ class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
             first = log_probs.argmax(-1) == targets[part]
             nll = -log_probs.gather(-1, places)[:, 0]
             probs = log_probs.exp()
-            # `entr` took a twentieth of a step on a CPU; the clamp is for a vocabulary that is padded
-            # with -inf, where 0 times that is no number
+            # `entr` took a twentieth of a step on a CPU; the clamp is for a vocabulary that is
+            # padded with -inf, where 0 times that is no number
             entropy = -(probs * log_probs.clamp(min=LEAST)).sum(-1)
             sums += torch.stack([(x * there).sum() for x in (nll, entropy, first.float())])
             if gradient is not None:
