@@ -2,7 +2,8 @@
 
 Weights, adapter, gradients, optimizer state and cache are counted; activations are a per-token sum
 whose coefficients were fitted to 24 cells measured on an H200 (`reports/geometry`: four
-architectures × three quantizations × training and inference, each within 10%; a test holds that).
+architectures × three quantizations × training and inference) and, for the harness's own engine, to
+what its operations keep. Each measured cell is within 10%; a test holds that.
 Sequences are taken at their full length, so real data need less.
 """
 
@@ -42,6 +43,14 @@ INT8_EXTRA = {"hidden": 5.0, "intermediate": 3.7}
 """Further bytes per token and layer that 8-bit layers keep."""
 FUSED = ("llama", "mistral", "qwen2", "qwen3")
 """Families whose small operations the training engine fuses (`backends/hf/training/fused.py`)."""
+FULL_LAYER = {"hidden": 24.0, "intermediate": 8.0, "keys": 4.0}
+"""Bytes per token and layer that are kept where all weights are trained, times each width."""
+WORKSPACES_MIB = 128
+"""What cuBLAS keeps: 64 for each of the two streams that a captured training runs on."""
+CHECK_ROWS, CHECK_LENGTH = 3, 128
+"""The rows that go through the model both ways before the engine trains it, and their length."""
+CHECK_LOGITS = 10.0
+"""Bytes per token and vocabulary entry there: logits in two types, their gradient, softmax."""
 READS = {
     **dict.fromkeys(("q_proj", "k_proj", "v_proj"), "norm"), "o_proj": "attention",
     **dict.fromkeys(("gate_proj", "up_proj"), "second norm"), "down_proj": "gate",
@@ -104,6 +113,9 @@ def estimate(cell: Cell) -> Estimate | None:
         parts["unpacked"] = _unpacked(shape, cell, wide)
         kept = ("weights", "unpacked", "adapter", "copies", "gradients", "optimizer", "activations")
         training = sum(parts[name] for name in kept) / MIB
+        if _is_flat(shape, cell):  # its check comes before copies and optimizer are made
+            held = sum(parts[name] for name in ("weights", "unpacked", "adapter", "gradients"))
+            training = max(training + WORKSPACES_MIB, (held + _check(shape, cell)) / MIB)
     inference = sum(parts[name] for name in ("adapter", "cache", "decoding"))
     unpacked = float(model_bytes(shape, {}, cell.model.dtype))
     # to merge an adapter the unquantized base is loaded first; only `requantized` packs it again
@@ -143,6 +155,18 @@ def _activations(shape: Shape, cell: Cell) -> float:
     tokens = _tokens_a_batch(cell)
     if _is_fused(shape, cell):
         return _fused(shape, cell, tokens)
+    if _is_flat(shape, cell) and cell.adapter_config.get("peft_type") == FULL:
+        return _full(shape, cell, tokens)
+    logits = 0.0 if shape.is_encoder else LOGIT_BYTES * tokens * shape.vocabulary
+    layer = _layer(shape, cell)
+    # with checkpointing one layer is alive at a time, plus every layer's input in 16 bits
+    if cell.training.get(CHECKPOINTING):
+        return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
+    return tokens * layer * shape.layers + logits
+
+
+def _layer(shape: Shape, cell: Cell) -> float:
+    """Bytes a token that one layer keeps as the model has it."""
     keys = shape.kv_heads * shape.head_size
     layer = BASE["hidden"] * shape.hidden + BASE["intermediate"] * shape.intermediate
     layer += BASE["keys"] * keys
@@ -150,11 +174,7 @@ def _activations(shape: Shape, cell: Cell) -> float:
     if cell.quantization_config.get("load_in_8bit"):
         layer += INT8_EXTRA["hidden"] * shape.hidden
         layer += INT8_EXTRA["intermediate"] * shape.intermediate
-    logits = 0.0 if shape.is_encoder else LOGIT_BYTES * tokens * shape.vocabulary
-    # with checkpointing one layer is alive at a time, plus every layer's input in 16 bits
-    if cell.training.get(CHECKPOINTING):
-        return tokens * (layer + 2 * shape.hidden * shape.layers) + logits
-    return tokens * layer * shape.layers + logits
+    return layer
 
 
 def _tokens_a_batch(cell: Cell) -> int:
@@ -163,16 +183,22 @@ def _tokens_a_batch(cell: Cell) -> int:
     return rows * int(training_value(options, "max_length") or LONGEST_ROW)
 
 
-def _is_fused(shape: Shape, cell: Cell) -> bool:
-    """Whether the harness's engine trains it on CUDA, with the model's small operations fused."""
-    options, adapter = cell.training, cell.adapter_config
+def _is_flat(shape: Shape, cell: Cell) -> bool:
+    """Whether the harness's engine trains it on CUDA, of the families that were measured."""
+    options = cell.training
     by_engine = options.get("engine") != "trl" and trl_keys(options) is None
     by_engine = by_engine and cell.task.answered_by != "head"
     fast = str(options.get("optim", "adamw_torch")).startswith("adamw_torch")
     half = cell.model.dtype == "bfloat16" and options.get("bf16", True) is True
-    plain = adapter.get("peft_type", "lora") == "lora" and not adapter.get("use_dora")
     packed = cell.quantization_config.get("load_in_8bit")
-    return by_engine and fast and half and plain and not packed and shape.family in FUSED
+    return by_engine and fast and half and not packed and shape.family in FUSED
+
+
+def _is_fused(shape: Shape, cell: Cell) -> bool:
+    """Whether it does so with the model's small operations fused."""
+    adapter = cell.adapter_config
+    plain = adapter.get("peft_type", "lora") == "lora" and not adapter.get("use_dora")
+    return plain and _is_flat(shape, cell)
 
 
 def _fused(shape: Shape, cell: Cell, tokens: int) -> float:
@@ -195,6 +221,27 @@ def _fused(shape: Shape, cell: Cell, tokens: int) -> float:
         every = wide * shape.hidden * shape.layers * tokens
         return every + max(logits, tokens * kept + back)
     return tokens * kept * shape.layers + max(logits, back)
+
+
+def _full(shape: Shape, cell: Cell, tokens: int) -> float:
+    """The same where all weights are trained: they, and what passes between layers, are float32."""
+    keys = shape.kv_heads * shape.head_size
+    layer = FULL_LAYER["hidden"] * shape.hidden + FULL_LAYER["intermediate"] * shape.intermediate
+    layer += FULL_LAYER["keys"] * keys
+    # logits and their gradient; the gradient of the embedding in both types
+    end = 4.0 * tokens * shape.vocabulary + 6.0 * shape.embedding
+    if cell.training.get(CHECKPOINTING):
+        return 4.0 * shape.hidden * shape.layers * tokens + max(end, tokens * layer)
+    return tokens * layer * shape.layers + end
+
+
+def _check(shape: Shape, cell: Cell) -> float:
+    """What the engine's check keeps: a few short rows, without checkpointing or fusing."""
+    options = cell.training
+    rows = int(training_value(options, "per_device_train_batch_size"))
+    length = int(training_value(options, "max_length") or LONGEST_ROW)
+    tokens = min(rows, CHECK_ROWS) * min(length, CHECK_LENGTH)
+    return tokens * (_layer(shape, cell) * shape.layers + CHECK_LOGITS * shape.vocabulary)
 
 
 def _unpacked(shape: Shape, cell: Cell, wide: int) -> float:

@@ -25,7 +25,7 @@ from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.flat_attention import Segments
 from harness.backends.hf.training.flat_batch import FlatBatch, Row, flat_batch
 
-WARM_UPS = 2
+WARM_UPS = 1
 """Passes before a capture: libraries make their workspaces and pick their kernels in the first."""
 LOSS_APART = {False: 0.02, True: 0.2}
 """Nats by which a replay may differ from the same pass before it, without and with dropout, whose
@@ -88,6 +88,8 @@ class CapturedSteps:
         random = torch.cuda.get_rng_state()
         try:
             self._prepare()
+            if self.captures_update:
+                self._warm_update()
             pool, losses = None, dict[int, torch.Tensor]()
             # the largest first, here and below: the smaller fit into its memory
             descending = sorted(samples, reverse=True)
@@ -218,13 +220,20 @@ class CapturedSteps:
             raise CannotCapture(f"a replay's loss is {away:.2g} nats off")
         return pool or captured.pool()
 
-    def _capture_update(self, pool: object) -> None:
-        """Capture the update; at a learning rate of 0 the warm-up changes no weight."""
+    def _warm_update(self) -> None:
+        """Make an update; at a learning rate of 0 it changes no weight.
+
+        Before the passes: the optimizer makes its state here, and the memory peak, which a replay
+        does not raise, is to be that of a pass with the state beside it.
+        """
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             self._step()
         torch.cuda.current_stream().wait_stream(self._stream)
         torch.cuda.synchronize()
+
+    def _capture_update(self, pool: object) -> None:
+        """Capture the update, and put the optimizer's state back to nothing."""
         captured = torch.cuda.CUDAGraph()
         with torch.cuda.graph(captured, pool=pool, stream=self._stream):
             self._norm = self._step()

@@ -23,8 +23,6 @@ from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_l
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norm, rotary embedding, gated activation and logits are those replaced."""
-DRAWS_MASKS = False
-"""Whether adapters draw their dropout from counted numbers: not tried on a card yet."""
 SHARED_INPUTS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that read the same tensor, in the order in which those families call them.
 """
@@ -85,7 +83,7 @@ def fused(model: PreTrainedModel, *, half: bool, wanted: bool) -> Iterator[Fused
 
 def _found(model: PreTrainedModel, half: bool) -> Fused:
     found = Fused(Copies(torch.bfloat16 if half else torch.float32))
-    if DRAWS_MASKS and half and model.device.type == "cuda" and _has_triton():
+    if half and model.device.type == "cuda" and _has_triton():
         found.copies.seed = torch.zeros(1, dtype=torch.long, device=model.device)
     if not half and model.dtype is not torch.float32:
         return found  # adapters are then multiplied in float32, and their layers are not

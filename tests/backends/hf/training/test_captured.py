@@ -116,6 +116,7 @@ def test_the_loss_in_parts_is_cross_entropy_with_its_gradient(tokens):
 CHANGES = {
     "lora": {}, "dropout": {"dropout": 0.1}, "accumulation": {"gradient_accumulation_steps": 2},
     "checkpointing": {"gradient_checkpointing": True}, "unclipped": {"max_grad_norm": 0.0},
+    "checkpointing, dropout": {"dropout": 0.1, "gradient_checkpointing": True},
     "lora+": {"ratio": 8.0, "learning_rate": 1e-3}, "decay": {"weight_decay": 0.3},
 }  # fmt: skip
 
