@@ -79,7 +79,7 @@ class HFBackend:
             # the cell's own folder: one for temporary files would outlive a worker that is killed
             scratch = self._paths.checkpoints
             trained = kind.train(model, rows, scratch, checkpoints, tell=self._tell)
-        split = _split(model)
+            split = _split(model)  # at the end of a phase its peaks are gone
         seconds = trained.seconds - self._device.paused_seconds(trained.started)
         # of an interrupted training nobody counted the energy of the sittings before
         resumed = checkpoints is not None and checkpoints.found is not None
@@ -121,7 +121,8 @@ class HFBackend:
         """Load a fresh base, with the saved adapter: what is scored is what ships."""
         with memory_peak("load") as peak:
             self._model = self._kind.served(self._paths.adapter)
-        loaded = {**census(self.model), **_split(self.model)}
+            split = _split(self.model)
+        loaded = {**census(self.model), **split}
         facts = {"loaded": loaded, **self._kind.proof(self.model, probe)}
         weights = weights_mib(self.model.requires_grad_(False))
         return BackendResult({**peak.values, "weights_mib": weights}, facts)

@@ -83,13 +83,19 @@ def nodes(ray: Any) -> list[Node]:
     for node in living:
         try:
             seen = ray.get(asked[node["NodeID"]], timeout=PROBE_SECONDS)
-        except Exception as error:  # a node may be lost at any moment
+        except Exception as error:
+            if not _is_alive(ray, node["NodeID"]):
+                continue  # it was lost between the two questions, which is no fault of the others
             what = f"a node does not answer: {type(error).__name__}: {_line(error)}"
             hint = "`ray status` shows the nodes; harness must be importable there."
             raise HarnessError(what, where=node["NodeManagerAddress"], hint=hint) from None
         found.append(_node(node, seen))
     # nodes that only drive the cluster offer no processors
     return [node for node in found if node.cpus >= 1]
+
+
+def _is_alive(ray: Any, number: str) -> bool:
+    return any(node["NodeID"] == number and node["Alive"] for node in ray.nodes())
 
 
 def _node(node: Mapping[str, Any], seen: Machine) -> Node:

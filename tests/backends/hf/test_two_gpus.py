@@ -71,7 +71,10 @@ def test_a_model_that_lies_on_two_devices_is_trained_and_answers_as_on_one(run):
     for adapter in ("base", "one"):
         values = [cells[m, adapter].value("eval_loss").value for m in ("tiny-qwen2", "split")]
         assert values[0] == pytest.approx(values[1], rel=1e-3)
-    loaded = split.facts["loaded"]
+    training, loaded = split.facts["trained"]["training"], split.facts["loaded"]
+    if "split_over" in training:
+        whole = split.value("train_peak_vram_mib").value
+        assert sum(training["peaks_mib"]) == pytest.approx(whole, abs=1)
     if "split_over" in loaded:  # transformers may lay so small a model on one of them
         assert (loaded["split_over"], len(loaded["peaks_mib"])) == (2, 2)
         assert split.facts["decoding"]["engine"] == "generate"

@@ -17,7 +17,7 @@ from harness.plan.plan import make_plan
 from harness.results.result import load_run
 from harness.run.executors.base import Wanted, executor_of
 from harness.run.executors.local import LocalExecutor
-from harness.run.executors.ray_cluster import Node
+from harness.run.executors.ray_cluster import Node, nodes
 from harness.run.executors.ray_executor import RayExecutor
 from harness.run.runner import run_suite
 from harness.suite.loading import load_suite
@@ -122,6 +122,32 @@ def test_cells_on_a_lost_node_run_elsewhere_and_finished_ones_stay(ray_cluster, 
     assert again
     for key in again:
         assert {m.name for m in tmp_path.glob(f"{key}-*")} - {f"{key}-{lost.node_id[:12]}"}
+
+
+class _Late:
+    """Ray, whose first list of nodes was made before one of them was lost."""
+
+    def __init__(self, ray, first):
+        self._ray, self._first = ray, [first]
+
+    def nodes(self):
+        return self._first.pop() if self._first else self._ray.nodes()
+
+    def __getattr__(self, name):
+        return getattr(self._ray, name)
+
+
+@pytest.mark.cluster
+def test_a_node_that_is_lost_while_it_is_asked_is_left_out(ray_cluster):
+    import ray
+
+    before = {one.id for one in nodes(ray)}
+    lost = ray_cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    ray_cluster.wait_for_nodes()
+    first = ray.nodes()
+    assert {one["NodeID"] for one in first if one["Alive"]} == {*before, lost.node_id}
+    ray_cluster.remove_node(lost, allow_graceful=False)
+    assert {one.id for one in nodes(_Late(ray, first))} == before
 
 
 KILL = """

@@ -25,7 +25,7 @@ from harness.backends.hf.chat_template import chat_template
 from harness.backends.hf.models.adapters import add_peft, attach_adapter, check_source
 from harness.backends.hf.models.checkpoint import from_hub, load_fitting
 from harness.backends.hf.models.limits import check_end, usable_pad
-from harness.backends.hf.models.placing import placing_of
+from harness.backends.hf.models.placing import placing_of, use_device_of
 from harness.backends.hf.models.quantization import (
     check_share,
     quantization_arguments,
@@ -106,6 +106,7 @@ def load_model(
         model.generation_config = GenerationConfig(
             pad_token_id=tokenizer.pad_token_id, eos_token_id=stops.ids or None
         )
+    use_device_of(model)
     model.harness_notes = check_share(model, cell)
     _keep_odd_layers_unpacked(model)
     return model.eval()

@@ -33,6 +33,19 @@ def placing_of(cell: Cell) -> Options:
     return {"device_map": "balanced", "max_memory": free}
 
 
+def use_device_of(model: PreTrainedModel) -> None:
+    """Make the device of ``model`` the current one, where it was to lie on several and lies on one.
+
+    transformers may lay a small model on the second. Kernels run on the current device: they would
+    read and write memory of another one, without waiting for it.
+    """
+    place = model.device
+    if place.type != "cuda" or place.index is None or lies_on(model):
+        return
+    if place.index != torch.cuda.current_device():
+        torch.cuda.set_device(place)
+
+
 def lies_on(model: PreTrainedModel) -> list[int]:
     """The CUDA devices on which the layers of ``model`` lie; empty where all lie on one."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
