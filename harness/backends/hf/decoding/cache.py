@@ -88,6 +88,43 @@ class State:
     step: torch.Tensor
     """Tokens made so far, shape (1,)."""
 
+    @classmethod
+    def begun(
+        cls, cache: FixedCache, masks: dict[str, torch.Tensor], positions: torch.Tensor, *,
+        new: int, pad: int,
+    ) -> State:  # fmt: skip
+        """Prompts with ``positions`` are read, and ``new`` tokens are to come."""
+        rows, device = len(positions), positions.device
+        return cls(
+            cache, masks, torch.empty(rows, 1, dtype=torch.long, device=device),
+            positions[:, -1:] + 1, torch.zeros(rows, dtype=torch.bool, device=device),
+            torch.full((rows, new), pad, device=device),
+            torch.zeros(1, dtype=torch.long, device=device),
+        )  # fmt: skip
+
+    def take(self, logits: torch.Tensor, *, ends: torch.Tensor, pad: int, least: int) -> None:
+        """Take each row's likeliest token; rows that have ended get padding.
+
+        None of ``ends`` is taken among the first ``least`` tokens.
+        """
+        if least:
+            held = logits.index_select(-1, ends)
+            held = held.masked_fill(self.step < least, float("-inf"))
+            logits = logits.index_copy(-1, ends, held)
+        token = torch.where(self.done, pad, logits.argmax(-1))
+        self.out.index_copy_(1, self.step, token[:, None])
+        self.step += 1
+        self.done |= torch.isin(token, ends)
+        self.token.copy_(token[:, None])
+
+    def made(self, ends: set[int]) -> list[list[int]]:
+        """The tokens of each row, its end included."""
+        rows = [row[: int(self.step)] for row in self.out.tolist()]
+        stops = [next((k for k, token in enumerate(row) if token in ends), None) for row in rows]
+        return [
+            row if stop is None else row[: stop + 1] for row, stop in zip(rows, stops, strict=True)
+        ]
+
     def moving(self) -> list[torch.Tensor]:
         """What a step changes, the cache's columns aside."""
         return [

@@ -18,7 +18,7 @@ def captured(step: Callable[[], None], state: State) -> torch.cuda.CUDAGraph | s
     """
     before = [tensor.clone() for tensor in state.moving()]
     try:
-        stream = _side_stream()
+        stream = side_stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             step()
@@ -38,6 +38,6 @@ def captured(step: Callable[[], None], state: State) -> torch.cuda.CUDAGraph | s
 
 
 @cache
-def _side_stream() -> torch.cuda.Stream:
+def side_stream() -> torch.cuda.Stream:
     """One for all captures: a stream keeps some 32 MiB of cuBLAS's workspace for itself."""
     return torch.cuda.Stream()

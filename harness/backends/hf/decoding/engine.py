@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from harness.backends.hf.decoding.masks import (
     step_masks,
     windows_of,
 )
+from harness.backends.hf.decoding.prompts import TOKENS, Prompts, prompts_like, width_of
 
 LOOK_EVERY = 16
 """Steps between checks of which rows have ended: a check waits for the device."""
@@ -67,6 +69,8 @@ class Engine:
     """Why it is not, on a CUDA device."""
     compactions: int = 0
     captures: int = 0
+    by_graph: int = 0
+    """Batches of prompts that were read by a captured graph."""
     cache_mib: float = 0.0
     """Keys and values of the largest batch."""
     fusing: Fusing | None = field(init=False, default=None)
@@ -74,6 +78,7 @@ class Engine:
     _ends: torch.Tensor = field(init=False)
     _windows: dict[str, int | None] = field(init=False)
     _kept: _Graph | None = field(init=False, default=None)
+    _prompts: Prompts | None = field(init=False, default=None)
     _additive: bool = field(init=False, default=False)
     """Whether attention adds the mask to the scores (eager) instead of selecting by it (SDPA)."""
 
@@ -92,7 +97,7 @@ class Engine:
         try:
             found: list[list[int]] = self._decode(prompts, max_new, min_new)
         except torch.OutOfMemoryError:
-            self._kept = None
+            self._kept = self._prompts = None
             raise
         return found
 
@@ -100,7 +105,7 @@ class Engine:
     def _decode(
         self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int
     ) -> list[list[int]]:
-        state = self._prefill(prompts, max_new, min_new)
+        state = self._prefill(prompts, max_new, min_new, often=True)
         rows = list(range(len(prompts)))
         found: dict[int, list[int]] = {}
         made = 1
@@ -146,8 +151,7 @@ class Engine:
         ids, there = padded(prompts, self.pad, self.model.device)
         cache = FixedCache(ids.shape[1], ids.shape[1] - there.sum(-1))
         masks = prompt_masks(there, self._windows)
-        with self.fusing.reading() if self.fusing else nullcontext():
-            return self._call(ids, masks, positions_of(there), cache)
+        return self._read(cache, ids, masks, positions_of(there))
 
     @torch.inference_mode()
     def timed(self, prompt: Sequence[int], new_tokens: int) -> Timing:
@@ -168,13 +172,13 @@ class Engine:
 
     def use(self, kind: str, forwards: Forwards) -> None:
         """Run ``forwards`` in place of modules in every step from now on."""
-        self._kept = None  # it was captured without them
+        self._kept = self._prompts = None  # captured without them
         self.fusing = self.fusing or Fusing()
         self.fusing.take(kind, forwards)
 
     def leave(self, kind: str, forwards: Forwards) -> None:
         """Run the modules themselves again."""
-        self._kept = None
+        self._kept = self._prompts = None
         if self.fusing:
             self.fusing.drop(kind, forwards)
 
@@ -183,7 +187,7 @@ class Engine:
         found: dict[str, object] = {"engine": "cuda graph" if self.capture else "eager"}
         found |= {"reason": self.reason} if self.reason else {}
         if self.capture:
-            found["captures"] = self.captures
+            found |= {"captures": self.captures, "prompts_by_graph": self.by_graph}
         if self.fusing:
             found["fused"] = dict(self.fusing.counts)
         return {**found, "compactions": self.compactions, "kv_cache_mib": self.cache_mib}
@@ -191,9 +195,13 @@ class Engine:
     def _worth_compacting(self, live: torch.Tensor, state: State, remaining: int) -> bool:
         return remaining >= WORTH_COMPACTING[self.capture] and len(live) <= len(state.done) // 2
 
-    def _prefill(self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int) -> State:
-        device, width = self.model.device, max(map(len, prompts))
-        ids, there = padded(prompts, self.pad, device)
+    def _prefill(
+        self, prompts: Sequence[Sequence[int]], max_new: int, min_new: int, *, often: bool = False
+    ) -> State:
+        """Read ``prompts``; by a graph of it, where batches of a shape may come ``often``."""
+        often = often and self.capture
+        width = width_of(prompts) if often else max(map(len, prompts))
+        ids, there = padded(prompts, self.pad, self.model.device, width)
         positions = positions_of(there)
         start = width - there.sum(-1)
         length = width + max_new
@@ -202,23 +210,31 @@ class Engine:
         kept = self._fitting((len(prompts), max_new, length), min_new)
         cache = kept.cache if kept else FixedCache(length, start)
         cache.refill(start)
-        with self.fusing.reading() if self.fusing else nullcontext():
-            logits = self._call(ids, prompt_masks(there, self._windows), positions, cache)
+        masks = prompt_masks(there, self._windows)
+        if often and ids.numel() <= TOKENS:
+            read = partial(self._read, cache)
+            self._prompts = prompts_like(self._prompts, self.model, cache, ids.shape, read)
+            logits = self._prompts.logits(ids, masks, positions)
+            self.by_graph += self._prompts.captured
+        else:
+            logits = self._read(cache, ids, masks, positions)
         self.cache_mib = max(self.cache_mib, held_by([*cache.keys, *cache.values]))
         cache.filled, cache.fused = True, bool(self.fusing and self.fusing.configs)
-        state = State(
-            cache, step_masks(there, length, self._windows),
-            torch.empty(len(prompts), 1, dtype=torch.long, device=device), positions[:, -1:] + 1,
-            torch.zeros(len(prompts), dtype=torch.bool, device=device),
-            torch.full((len(prompts), max_new), self.pad, device=device),
-            torch.zeros(1, dtype=torch.long, device=device),
-        )  # fmt: skip
+        masks = step_masks(there, length, self._windows)
+        state = State.begun(cache, masks, positions, new=max_new, pad=self.pad)
         cache.position.fill_(width)
-        self._choose(state, logits, min_new)
-        if kept is None:
-            return state
-        kept.load(state.moving())
-        return kept
+        state.take(logits, ends=self._ends, pad=self.pad, least=min_new)
+        if kept:
+            kept.load(state.moving())
+        return kept or state
+
+    def _read(
+        self, cache: FixedCache, ids: torch.Tensor, masks: dict[str, torch.Tensor],
+        positions: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        """Logits of the prompts' last token, shape (rows, vocabulary)."""
+        with self.fusing.reading() if self.fusing else nullcontext():
+            return self._call(ids, masks, positions, cache)
 
     def _fitting(self, shape: tuple[int, int, int], min_new: int) -> State | None:
         """The state that a graph is there for, where the batch has its shape; else it is freed."""
@@ -226,7 +242,7 @@ class Engine:
             state = self._kept.state
             if (*state.out.shape, state.cache.length) == shape and self._kept.min_new == min_new:
                 return state
-        self._kept = None
+        self._kept = self._prompts = None
         return None
 
     def _call(
@@ -243,24 +259,12 @@ class Engine:
         ).logits[:, -1]  # fmt: skip
         return logits
 
-    def _choose(self, state: State, logits: torch.Tensor, min_new: int) -> None:
-        """Take each row's likeliest token; rows that have ended get padding."""
-        if min_new:
-            held = logits.index_select(-1, self._ends)
-            held = held.masked_fill(state.step < min_new, float("-inf"))
-            logits = logits.index_copy(-1, self._ends, held)
-        token = torch.where(state.done, self.pad, logits.argmax(-1))
-        state.out.index_copy_(1, state.step, token[:, None])
-        state.step += 1
-        state.done |= torch.isin(token, self._ends)
-        state.token.copy_(token[:, None])
-
     def _one(self, state: State, min_new: int) -> None:
         """One decode step; everything it changes is on the device."""
         more = {"decode_cache": state.cache} if state.cache.fused else {}
         with self.fusing.on() if self.fusing else nullcontext():
             logits = self._call(state.token, state.masks, state.position, state.cache, **more)
-        self._choose(state, logits, min_new)
+        state.take(logits, ends=self._ends, pad=self.pad, least=min_new)
         state.position += 1
         state.cache.position += 1
         advance(state.masks, state.cache.position, self._windows)
@@ -285,16 +289,12 @@ class Engine:
         """Take ended rows out of the batch, their tokens into ``found``."""
         kept = set(live.tolist())
         self._collect(state, rows, [i for i in range(len(rows)) if i not in kept], found)
-        self._kept = None
+        self._kept = self._prompts = None
         state.select(live)
         self.compactions += 1
 
     def _collect(
         self, state: State, rows: list[int], places: Sequence[int], found: dict[int, list[int]]
     ) -> None:
-        out, made = state.out.tolist(), int(state.step)
-        ends = set(self.ends)
-        for place in places:
-            tokens = out[place][:made]
-            stop = next((k for k, token in enumerate(tokens) if token in ends), None)
-            found[rows[place]] = tokens if stop is None else tokens[: stop + 1]
+        made = state.made(set(self.ends))
+        found.update((rows[place], made[place]) for place in places)

@@ -9,10 +9,10 @@ import torch
 
 
 def padded(
-    prompts: Sequence[Sequence[int]], pad: int, device: torch.device
+    prompts: Sequence[Sequence[int]], pad: int, device: torch.device, width: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """``prompts`` padded on the left, and where they are no padding: both (rows, width)."""
-    width = max(map(len, prompts))
+    width = width or max(map(len, prompts))
     ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
     there = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
     return ids.to(device), there.to(device)

@@ -132,6 +132,23 @@ def test_batches_of_one_shape_share_a_graph_and_keep_their_own_answers(device):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("adapted", [False, True], ids=["base", "lora"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_of_one_shape_share_a_graph_and_keep_their_own_answers(family, adapted):
+    model = built(family, "cuda")
+    model = with_lora(model) if adapted else model
+    rows = prompts(count=20)
+    engine = Engine(model, pad=0, ends=[END], capture=True)
+    for first in range(0, 20, 4):
+        chunk = rows[first : first + 4]
+        assert engine.decode(chunk, 24) == by_generate(model, chunk, 24)
+    assert engine.by_graph == 4
+    longer = [[*row, *range(10, 90)] for row in rows[:4]]
+    assert engine.decode(longer, 24) == by_generate(model, longer, 24)
+    assert engine.by_graph == 4
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kernels_take_the_place_of_norms_adapters_and_attention_for_a_step_alone(family):
     model = with_lora(built(family, "cuda"))

@@ -1,0 +1,116 @@
+"""Prompts of one shape, read by a captured graph: of few tokens, launches take longer than work.
+
+The first batch of a shape is read as usual. For the second, reading is captured, and the graph is
+kept if it gives the first batch's logits; further ones are replayed. A graph holds the memory that
+reading takes, which is what reading takes anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from transformers import PreTrainedModel
+
+from harness.backends.hf.decoding.agreement import distance, tolerance_of
+from harness.backends.hf.decoding.cache import FixedCache
+from harness.backends.hf.decoding.capture import side_stream
+from harness.backends.hf.decoding.mixed_int8 import mixed_layers
+
+TOKENS = 2048
+"""Most tokens of a batch, padding included, that are read by a graph. On an H100 a batch of so many
+takes 60 ms to launch and 12 to compute on a model of 0.5 billion parameters; of 7 billion it
+computes for as long as it launches, and padding to a common width would cost more than it saves."""
+ROUND_TO = 64
+"""Widths of such batches are rounded up to this, so that they share a shape."""
+
+Read = Callable[[torch.Tensor, dict[str, torch.Tensor], torch.Tensor], torch.Tensor]
+"""Ids, masks and positions to the logits of the last token."""
+
+
+def width_of(prompts: Sequence[Sequence[int]]) -> int:
+    """The width that ``prompts`` are padded to."""
+    longest = max(map(len, prompts))
+    width = -(-longest // ROUND_TO) * ROUND_TO
+    return width if len(prompts) * width <= TOKENS else longest
+
+
+@dataclass
+class Prompts:
+    """Batches of prompts of one shape that fill one cache."""
+
+    cache: FixedCache
+    shape: torch.Size
+    read: Read
+    tolerance: float
+    """How far the graph's logits may be from those of the first batch: see `agreement.distance`."""
+    reason: str | None = None
+    """Why there is no graph, once that was tried."""
+    _first: list[torch.Tensor] = field(default_factory=list)
+    _kinds: list[str] = field(default_factory=list)
+    _inputs: list[torch.Tensor] = field(default_factory=list)
+    _logits: torch.Tensor | None = None
+    _graph: torch.cuda.CUDAGraph | None = None
+
+    @property
+    def captured(self) -> bool:
+        """Whether there is a graph."""
+        return self._graph is not None
+
+    def logits(
+        self, ids: torch.Tensor, masks: dict[str, torch.Tensor], positions: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits after the prompts ``ids``, whose keys and values are then in the cache."""
+        given = [ids, positions, *masks.values()]
+        if not self._first:
+            found = self.read(ids, masks, positions)
+            self._kinds = list(masks)
+            self._first = [tensor.clone() for tensor in [found, *given]]
+            return found
+        if self._graph is None and self.reason is None:
+            self._capture()
+        if self._graph is None:
+            return self.read(ids, masks, positions)
+        return self._replayed(given)
+
+    def _capture(self) -> None:
+        """Make a graph; none, with the reason, where that fails or the graph reads otherwise."""
+        logits, *given = self._first
+        self._inputs = [tensor.clone() for tensor in given]
+        ids, positions, *masks = self._inputs
+        graph, stream = torch.cuda.CUDAGraph(), side_stream()
+        torch.cuda.synchronize()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                self._logits = self.read(ids, dict(zip(self._kinds, masks, strict=True)), positions)
+        except torch.OutOfMemoryError:
+            raise  # the caller takes a smaller batch
+        except RuntimeError as error:
+            torch.cuda.synchronize()
+            self.reason = f"prompts cannot be captured: {str(error).splitlines()[0][:120]}"
+            return
+        self._graph = graph
+        away = distance(self._replayed(given), logits)
+        if not away <= self.tolerance:  # NaN counts as away
+            self._graph = None
+            self.reason = f"captured prompts have logits {away:.2g} standard deviations off"
+
+    def _replayed(self, given: list[torch.Tensor]) -> torch.Tensor:
+        assert self._graph is not None
+        assert self._logits is not None
+        for tensor, value in zip(self._inputs, given, strict=True):
+            tensor.copy_(value)
+        self._graph.replay()
+        return self._logits
+
+
+def prompts_like(
+    kept: Prompts | None, model: PreTrainedModel, cache: FixedCache, shape: torch.Size, read: Read
+) -> Prompts:
+    """``kept`` if it is of that ``cache`` and ``shape``; else what begins anew with them."""
+    if kept is not None and kept.cache is cache and kept.shape == shape:
+        return kept
+    # LLM.int8 reads prompts by bitsandbytes, which asks the host for its outliers
+    reason = "int8 asks the host" if any(mixed_layers(model)) else None
+    return Prompts(cache, shape, read, tolerance_of(model), reason)
