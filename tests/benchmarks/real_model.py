@@ -37,6 +37,8 @@ def questions(tokenizer, count):
 def model_of(folder, variant, dtype, device):
     """The model of ``variant`` with weights rounded to bfloat16 first, computed in ``dtype``."""
     options = {}
+    if variant.endswith("int8"):
+        options["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
     if variant.endswith("nf4"):
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
@@ -101,6 +103,22 @@ def prefix_shares(answers, exact):
         same = next((k for k, (a, b) in enumerate(pairs) if a != b), len(pairs))
         shares.append(same / max(len(answer), len(right)))
     return shares
+
+
+def int8_followed(folder, variant, dtype, *, count, tokens, device):
+    """How far the captured int8 steps follow `generate`'s, which are bitsandbytes'; same batch."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = questions(tokenizer, count)
+    model = model_of(folder, variant, dtype, device)
+    pad, never = tokenizer.eos_token_id, [-1]
+    wanted = by_generate(model, rows, tokens, pad, never)
+    found = by_engine(model, rows, tokens, pad, never, kernels=True)
+    other = by_generate(model, rows[: count // 2], tokens, pad, never)
+    return {
+        "variant": variant, "dtype": str(dtype).removeprefix("torch."), "questions": count,
+        "tokens": tokens, "engine_follows": statistics.fmean(prefix_shares(found, wanted)),
+        "half_batch_follows": statistics.fmean(prefix_shares(other, wanted[: count // 2])),
+    }  # fmt: skip
 
 
 def checked(folder, variant, *, count, tokens, device):

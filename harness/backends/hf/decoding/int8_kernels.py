@@ -35,6 +35,8 @@ class Tiles(NamedTuple):
 
 TILES = Tiles()
 """On an H100, of the ways that were tried, the fastest or nearly so for 1 to 64 rows."""
+DEEP = TILES._replace(split=4)
+"""The same for layers with many inputs and few outputs, which have few tiles."""
 
 
 class Rows(NamedTuple):
@@ -197,7 +199,7 @@ def _finish(  # type: ignore[no-untyped-def]
 
 def int8_linear(
     rows: Rows, weight: torch.Tensor, highest: torch.Tensor, bias: torch.Tensor | None,
-    tiles: Tiles = TILES,
+    tiles: Tiles | None = None,
 ) -> torch.Tensor:  # fmt: skip
     """What `Linear8bitLt` gives for ``rows``, shape (rows, outputs).
 
@@ -206,10 +208,11 @@ def int8_linear(
         weight: int8, shape (outputs, inputs).
         highest: float32, each output's largest weight, shape (outputs,).
         bias: Shape (outputs,).
-        tiles: How work is cut.
+        tiles: How work is cut; chosen by the layer's shape without it.
     """
     count, inputs = rows.x.shape
     outputs = weight.shape[0]
+    tiles = tiles or (DEEP if inputs >= 3 * outputs else TILES)
     out = rows.x.new_empty(count, outputs)
     height = min(64, max(16, triton.next_power_of_2(count)))
     sums = outliers = out
