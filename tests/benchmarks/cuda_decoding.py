@@ -43,7 +43,7 @@ PACKED = {
     "Qwen2-0.5B, int8, threshold 6, r8": (
         "qwen2-0.5b-instruct", QUANTIZATIONS["int8"], 8, {1: 1, 16: 16, 64: 64},
     ),
-    "Mistral-7B, NF4, r64": ("mistral-7b-v0.1", QUANTIZATIONS["nf4"], 64, {16: 16, 64: 128}),
+    "Mistral-7B, NF4, r64": ("mistral-7b-v0.1", QUANTIZATIONS["nf4"], 64, {16: 16, 64: 64}),
 }  # fmt: skip
 """Name → model card, quantization, rank, batch size → prompts."""
 CUDA = torch.cuda.is_available()
@@ -192,24 +192,28 @@ def add_packed(output, real, tokens):
         "command": "python tests/benchmarks/cuda_decoding.py -o reports/benchmarks --packed",
     }  # fmt: skip
     record["packed"] = []
+    record["packed_real"] = []
     for name, (card, quantization, rank, sizes) in PACKED.items():
         model = model_of(quantization, card=card if CUDA else "tiny-qwen2", rank=rank)
         for size, count in sizes.items():
             record["packed"].append(packed(name, model, size, count))
             print(json.dumps(record["packed"][-1]), flush=True)
             # written at once: a later size that fails does not take the earlier ones with it
-            output.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(record, indent=1) + "\n")
+            write_packed(output, record)
         del model
         if CUDA:
             torch.cuda.empty_cache()
-    record["packed_real"] = []
     for variant in ("int8", "adapted int8") if real else ():
         for dtype in (torch.float32, torch.bfloat16):
             found = int8_followed(real, variant, dtype, count=64, tokens=tokens, device=DEVICE.type)
             record["packed_real"].append(found)
             print(json.dumps(found), flush=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    write_packed(output, record)
+
+
+def write_packed(output, record):
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "cuda_decoding.json").write_text(json.dumps(record, indent=1) + "\n")
     section = packed_section(record["about_packed"], record["packed"], record["packed_real"])
     (output / "cuda_decoding_packed.md").write_text("\n".join(section) + "\n")
 
