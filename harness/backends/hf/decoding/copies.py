@@ -17,12 +17,13 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from harness.backends.hf.counters.memory import MIB, Aside, held_by
+from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.decoding.engine import Engine
 from harness.backends.hf.decoding.fitting import MEMORY_SHARE, free_bytes, row_bytes
 from harness.backends.hf.decoding.fusing import Forwards
 from harness.backends.hf.decoding.shared_inputs import Shared, bare, groups_of
 from harness.backends.hf.decoding.ways import ByEngine, ByGenerate
-from harness.backends.hf.training.unpacked import four_bit_layers
+from harness.backends.hf.training.unpacked import four_bit_layers, unpacked_weight
 from harness.plan.memory import CONTEXT_MIB
 
 ALIGNED = 128
@@ -32,6 +33,7 @@ FROM_ROWS = 4
 instead of 11.0; with one row 5.7 either way."""
 KIND = "16-bit copies"
 """What a result calls the layers that have one."""
+NO_MEMORY = "memory ran out with them"
 
 
 class Copies:
@@ -43,17 +45,27 @@ class Copies:
         self._aside: Aside | None = None
         self._forwards = Forwards()
 
-    def make(self, dtype: torch.dtype) -> None:
-        """Copy the weights; without the memory for it, keep the reason."""
+    def make(self, dtype: torch.dtype) -> bool:
+        """Copy the weights; whether there was memory for it."""
         assert self._engine is not None
         model = self._engine.model
         try:
             self._aside = Aside(copied_elements(model), dtype, model.device)
             self._forwards = copies_in(model, self._aside.room)
         except torch.OutOfMemoryError:
-            self.release("there was no memory for it")
-            return
+            self.release(NO_MEMORY)
+            return False
         self._engine.use(KIND, self._forwards)
+        return True
+
+    def release_if_wrong(self, way: ByEngine) -> None:
+        """Go without copies where answers with them are not those of one prompt at a time."""
+        try:
+            differs = way.trial.engine(way.engine, KIND)
+        except torch.OutOfMemoryError:
+            differs = NO_MEMORY
+        if differs:
+            self.release(differs)
 
     def release(self, reason: str | None = None) -> bool:
         """Give the memory back and keep the ``reason``; whether there was any to give."""
@@ -89,12 +101,11 @@ def copies_for(
     if not layers or rows < FROM_ROWS:
         yield Copies()
         return
-    copies = Copies(way.engine, _reason(way.engine.model, layers, rows, length, memory_gib))
+    reason = _reason(way.engine.model, layers, rows, length, memory_gib)
+    copies = Copies(way.engine, reason)
     try:
-        if copies.describe() == {}:
-            copies.make(layers[0].compute_dtype)
-            if differs := way.trial.engine(way.engine, KIND):
-                copies.release(differs)
+        if reason is None and copies.make(layers[0].compute_dtype):
+            copies.release_if_wrong(way)
         yield copies
     finally:
         copies.release()
@@ -104,6 +115,8 @@ def _reason(
     model: PreTrainedModel, layers: list[Any], rows: int, length: int, memory_gib: float
 ) -> str | None:
     """Return why ``model`` gets no copies; None if it may have them."""
+    if differs := checks_of(model).verdicts.get(KIND):
+        return differs
     states = [layer.weight.quant_state for layer in layers]
     types = {
         kind for k, layer in enumerate(layers) for kind in (layer.compute_dtype, states[k].dtype)
@@ -135,7 +148,7 @@ def copies_in(model: PreTrainedModel, room: torch.Tensor) -> Forwards:
         rows = [layer.weight.quant_state.shape[0] for layer in group]
         whole = room[start : start + sum(map(_size, group))].view(sum(rows), -1)
         for weight, layer in zip(whole.split(rows), group, strict=True):
-            weight.copy_(_unpacked(layer))
+            weight.copy_(unpacked_weight(layer))
         found |= _together(group, whole, rows)
         start += _room(group)
     return found
@@ -164,14 +177,6 @@ def _size(layer: Any) -> int:
 
 def _room(group: list[Any]) -> int:
     return -(-sum(map(_size, group)) // ALIGNED) * ALIGNED
-
-
-@torch.no_grad()
-def _unpacked(layer: Any) -> torch.Tensor:
-    from bitsandbytes.functional import dequantize_4bit
-
-    wide: torch.Tensor = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
-    return wide
 
 
 def _together(group: list[Any], weight: torch.Tensor, rows: list[int]) -> Forwards:

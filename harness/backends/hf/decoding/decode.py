@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from harness.backends.hf.decoding.agreement import checks_of
-from harness.backends.hf.decoding.copies import Copies, copies_for
+from harness.backends.hf.decoding.copies import NO_MEMORY, Copies, copies_for
 from harness.backends.hf.decoding.fitting import fitting_batch
 from harness.backends.hf.decoding.ways import ByEngine, ByGenerate, DecodedAnswer, way_of
 from harness.backends.hf.models.limits import check_context
@@ -90,7 +90,7 @@ def _in_batches(
         try:
             found = way.batch([prompts[i] for i in chunk])
         except torch.OutOfMemoryError:
-            if copies.release("memory ran out with a copy"):
+            if copies.release(NO_MEMORY):
                 continue
             if len(chunk) == 1:
                 raise

@@ -25,6 +25,16 @@ def four_bit_layers(model: PreTrainedModel) -> list[Any]:
     ]
 
 
+@torch.no_grad()
+def unpacked_weight(layer: Any) -> torch.Tensor:
+    """The weight of a 4-bit ``layer``, in the type that it had when it was packed."""
+    from bitsandbytes.functional import dequantize_4bit
+
+    packed = layer.weight
+    wide: torch.Tensor = dequantize_4bit(packed.data, packed.quant_state)
+    return wide
+
+
 @contextmanager
 def unpacked(model: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
     """Let the 4-bit layers of ``model`` use copies of their weights inside, if ``wanted``."""
@@ -61,13 +71,5 @@ class Unpacked:
     def weight(self, dtype: torch.dtype) -> torch.Tensor:
         """The unpacked weight: in ``dtype`` if this is the first call, else as it was then."""
         if self._weight is None:
-            self._weight = self._unpack(dtype)
+            self._weight = unpacked_weight(self._layer).to(dtype)
         return self._weight
-
-    @torch.no_grad()
-    def _unpack(self, dtype: torch.dtype) -> torch.Tensor:
-        from bitsandbytes.functional import dequantize_4bit
-
-        packed = self._layer.weight
-        wide: torch.Tensor = dequantize_4bit(packed.data, packed.quant_state).to(dtype)
-        return wide
