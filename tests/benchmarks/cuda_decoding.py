@@ -43,7 +43,7 @@ PACKED = {
     "Qwen2-0.5B, int8, threshold 6, r8": (
         "qwen2-0.5b-instruct", QUANTIZATIONS["int8"], 8, {1: 1, 16: 16, 64: 64},
     ),
-    "Mistral-7B, NF4, r64": ("mistral-7b-v0.1", QUANTIZATIONS["nf4"], 64, {16: 16, 64: 64}),
+    "Mistral-7B, NF4, r64": ("mistral-7b-v0.1", QUANTIZATIONS["nf4"], 64, {16: 16, 64: 128}),
 }  # fmt: skip
 """Name → model card, quantization, rank, batch size → prompts."""
 CUDA = torch.cuda.is_available()

@@ -21,7 +21,7 @@ PRECISION = "tf32x3"
 
 
 class Tiles(NamedTuple):
-    """How work is cut: on an H100, of the ways that were tried, the fastest for 16 and 64 rows."""
+    """How work is cut: on an H200, of the ways that were tried, the fastest for 16 and 64 rows."""
 
     rows: int = 16
     """Rows of a tile; 16 is the least that a matrix instruction takes."""

@@ -29,7 +29,7 @@ from harness.plan.memory import CONTEXT_MIB
 ALIGNED = 128
 """Elements at whose multiples a copy begins: cuBLAS reads fastest from aligned addresses."""
 FROM_ROWS = 4
-"""Rows of a batch from which a step with copies is faster: on an H100, of Mistral-7B in NF4, 6.0 ms
+"""Rows of a batch from which a step with copies is faster: on an H200, of Mistral-7B in NF4, 6.0 ms
 instead of 11.0; with one row 5.7 either way."""
 KIND = "16-bit copies"
 """What a result calls the layers that have one."""

@@ -29,23 +29,19 @@ from harness.backends.hf.decoding.masks import (
     step_masks,
     windows_of,
 )
-from harness.backends.hf.decoding.prompts import TOKENS, Prompts, prompts_like, width_of
+from harness.backends.hf.decoding.prompts import (
+    ROUND_TO,
+    Prompts,
+    few_tokens,
+    prompts_like,
+    width_of,
+)
+from harness.backends.hf.decoding.timing import Timing
 
 LOOK_EVERY = 16
 """Steps between checks of which rows have ended: a check waits for the device."""
 WORTH_COMPACTING = {False: 24, True: 64}
 """Captured or not → steps that must remain for dropping ended rows (a copy of the cache) to pay."""
-ROUND_TO = 64
-"""Cache lengths of captured steps are rounded up to this, so that batches share a graph's shape."""
-
-
-class Timing(NamedTuple):
-    """Seconds of one prompt at batch size 1."""
-
-    first: float
-    """Until the first token."""
-    each: float
-    """For every further token."""
 
 
 class _Graph(NamedTuple):
@@ -79,13 +75,15 @@ class Engine:
     _windows: dict[str, int | None] = field(init=False)
     _kept: _Graph | None = field(init=False, default=None)
     _prompts: Prompts | None = field(init=False, default=None)
+    _few: int = field(init=False)
+    """The most tokens of a batch whose prompts are read by a graph."""
     _additive: bool = field(init=False, default=False)
     """Whether attention adds the mask to the scores (eager) instead of selecting by it (SDPA)."""
 
     def __post_init__(self) -> None:
         self._ends = torch.tensor(list(self.ends), device=self.model.device)
         config = self.model.config.get_text_config()
-        self._windows = windows_of(config)
+        self._windows, self._few = windows_of(config), few_tokens(self.model)
         self._additive = config._attn_implementation == "eager"
         if self.model.device.type == "cuda":
             self.fusing = fusing_of(self.model)
@@ -185,7 +183,8 @@ class Engine:
     def describe(self) -> dict[str, object]:
         """How steps were run, for the result."""
         found: dict[str, object] = {"engine": "cuda graph" if self.capture else "eager"}
-        found |= {"reason": self.reason} if self.reason else {}
+        if self.reason:
+            found["reason"] = self.reason
         if self.capture:
             found |= {"captures": self.captures, "prompts_by_graph": self.by_graph}
         if self.fusing:
@@ -200,7 +199,7 @@ class Engine:
     ) -> State:
         """Read ``prompts``; by a graph of it, where batches of a shape may come ``often``."""
         often = often and self.capture
-        width = width_of(prompts) if often else max(map(len, prompts))
+        width = width_of(prompts, self._few) if often else max(map(len, prompts))
         ids, there = padded(prompts, self.pad, self.model.device, width)
         positions = positions_of(there)
         start = width - there.sum(-1)
@@ -211,7 +210,7 @@ class Engine:
         cache = kept.cache if kept else FixedCache(length, start)
         cache.refill(start)
         masks = prompt_masks(there, self._windows)
-        if often and ids.numel() <= TOKENS:
+        if often and ids.numel() <= self._few:
             read = partial(self._read, cache)
             self._prompts = prompts_like(self._prompts, self.model, cache, ids.shape, read)
             logits = self._prompts.logits(ids, masks, positions)

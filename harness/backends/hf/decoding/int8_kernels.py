@@ -34,7 +34,7 @@ class Tiles(NamedTuple):
 
 
 TILES = Tiles()
-"""On an H100, of the ways that were tried, the fastest or nearly so for 1 to 64 rows."""
+"""On an H200, of the ways that were tried, the fastest or nearly so for 1 to 64 rows."""
 DEEP = TILES._replace(split=4)
 """The same for layers with many inputs and few outputs, which have few tiles."""
 

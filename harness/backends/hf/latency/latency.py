@@ -19,7 +19,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from harness.backends.hf.counters.memory import synchronize
 from harness.backends.hf.decoding.decode import fixed_length
-from harness.backends.hf.decoding.engine import Timing
+from harness.backends.hf.decoding.timing import Timing
 from harness.backends.hf.decoding.ways import engine_for
 from harness.backends.hf.latency.reference_work import Reference
 from harness.metrics.measurements import STABLE_CV
