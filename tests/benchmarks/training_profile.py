@@ -12,8 +12,8 @@ STEPS = LAST + 4
 KINDS = {
     "attention": r"flash|fmha",  # first: its kernels are named after cutlass too
     "matrix products": r"nvjet|gemm|gemv|cutlass|splitK|cublas",
-    "unpacking 4 bits": r"Dequantize|dequantize|^_unpack",
-    "fused operations": r"^_(norm|turn|gate|loss)",
+    "unpacking 4 bits": r"Dequantize|dequantize",
+    "fused operations": r"^_(norm|turn|gate|loss|drop)",
     "optimizer and lists of weights": r"multi_tensor_apply|fused_adam",
     "copies to and from the host, fills": r"Memcpy|Memset|memcpy|memset|FillFunctor",
     "softmax": r"SoftMax|softmax",

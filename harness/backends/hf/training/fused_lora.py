@@ -18,8 +18,6 @@ from torch.nn.functional import linear
 
 from harness.backends.hf.training.unpacked import Unpacked
 
-UNPACK = False
-"""Whether 4-bit weights are unpacked by a kernel of this package: not tried on a card yet."""
 SEEDS = 2**32
 """How many there are of the whole numbers that masks are drawn from."""
 
@@ -209,14 +207,9 @@ def _weight(base: Any, dtype: torch.dtype) -> torch.Tensor:
         return own.weight(dtype)
     if type(base) is torch.nn.Linear:
         return base.weight.to(dtype)
-    packed, state = base.weight.data, base.weight.quant_state
-    if UNPACK and packed.is_cuda and state.nested and state.dtype is dtype and len(packed) > 1:
-        from harness.backends.hf.training.kernels import unpack
-
-        return unpack(packed, state, dtype)
     from bitsandbytes.functional import dequantize_4bit
 
-    wide: torch.Tensor = dequantize_4bit(packed, state).to(dtype)
+    wide: torch.Tensor = dequantize_4bit(base.weight.data, base.weight.quant_state).to(dtype)
     return wide
 
 

@@ -247,37 +247,6 @@ def loss_in_place(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tens
     return numbers
 
 
-@triton.jit
-def _unpack(  # type: ignore[no-untyped-def]
-    packed, code, scales, second_code, second_scales, offset, out, size,
-    INSIDE: tl.constexpr, SECOND: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    pair = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    there = pair * 2 < size
-    byte = tl.load(packed + pair, mask=there, other=0).to(tl.int32)
-    # two weights of a byte share a block: blocks are of 32 weights and more
-    block = pair * 2 // INSIDE
-    place = tl.load(scales + block, mask=there, other=0).to(tl.int32)
-    scale = tl.load(second_code + place) * tl.load(second_scales + block // SECOND, mask=there)
-    scale = scale + tl.load(offset)
-    high = tl.load(code + (byte >> 4)) * scale
-    low = tl.load(code + (byte & 15)) * scale
-    both = tl.interleave(high, low).to(out.dtype.element_ty)
-    at = tl.program_id(0).to(tl.int64) * 2 * BLOCK + tl.arange(0, 2 * BLOCK)
-    tl.store(out + at, both, mask=at < size)
-
-
-def unpack(packed: torch.Tensor, state: Any, dtype: torch.dtype) -> torch.Tensor:
-    """4-bit weights whose scales are packed too, as bitsandbytes keeps them, in one launch."""
-    out = torch.empty(state.shape, dtype=dtype, device=packed.device)
-    size, second = out.numel(), state.state2
-    _unpack[(triton.cdiv(size, 2 * WIDTH),)](
-        packed, state.code, state.absmax, second.code, second.absmax, state.offset, out, size,
-        INSIDE=state.blocksize, SECOND=second.blocksize, BLOCK=WIDTH,
-    )  # fmt: skip
-    return out
-
-
 @triton.jit(do_not_specialize=["layer"])
 def _drop(  # type: ignore[no-untyped-def]
     x, out, seed, layer, size, RATE: tl.constexpr, ADD: tl.constexpr, BLOCK: tl.constexpr

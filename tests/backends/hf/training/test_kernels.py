@@ -106,17 +106,6 @@ def test_the_loss(kernels, dtype, vocabulary):
     torch.testing.assert_close(logits, right, rtol=NEAR[dtype], atol=NEAR[dtype])
 
 
-@pytest.mark.parametrize("kind", ["nf4", "fp4"])
-@pytest.mark.parametrize("shape", [(64, 64), (96, 200), (300, 704)])
-def test_unpacking_4_bits(kernels, kind, shape):
-    functional = pytest.importorskip("bitsandbytes.functional")
-    weight = random(*shape)
-    packed, state = functional.quantize_4bit(weight, quant_type=kind, compress_statistics=True)
-    wanted = functional.dequantize_4bit(packed, state)
-    found = kernels.unpack(packed, state, wanted.dtype)
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize("rate", [0.05, 0.5])
 def test_dropout_has_its_rate_and_the_same_mask_each_time(kernels, rate):
     x = torch.ones(40, 500, device=DEVICE)
