@@ -112,6 +112,9 @@ def int8_rows(x: torch.Tensor, threshold: float) -> Rows:
     _quantize[(rows,)](
         x, outlying, numbers, most, columns, inputs, threshold, BLOCK=block,
         num_warps=max(4, min(16, block // 512)),
+        # numbers of float16 often lie right between two whole ones: the product must be rounded
+        # before it is, as bitsandbytes does, and not be fused with the addition that does it
+        enable_fp_fusion=False,
     )  # fmt: skip
     return Rows(x, numbers, most, columns)
 
