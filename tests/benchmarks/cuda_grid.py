@@ -221,6 +221,7 @@ def main() -> None:
         text = text.replace(word, value)
     suite = given.output / "suite.yaml"
     suite.write_text(text)
+    sizes = {"sizes": {"test": int(FULL["TEST"]), "prompts": 4}}
     ways: dict[str, dict] = {}
     scripts = None
     if given.only_scripts and (given.output / "grid.json").is_file():
@@ -232,10 +233,14 @@ def main() -> None:
             show(way, ways[way])
         except Exception as error:
             print(f"!! {way}: {type(error).__name__}: {error}", flush=True)
-        (given.output / "grid.json").write_text(json.dumps({"ways": ways, "scripts": scripts}))
+        (given.output / "grid.json").write_text(
+            json.dumps({**sizes, "ways": ways, "scripts": scripts})
+        )
     if not given.no_scripts:
         scripts = by_scripts(suite, given.output)
-        (given.output / "grid.json").write_text(json.dumps({"ways": ways, "scripts": scripts}))
+        (given.output / "grid.json").write_text(
+            json.dumps({**sizes, "ways": ways, "scripts": scripts})
+        )
     if ways:
         compared(ways, scripts)
 

@@ -21,40 +21,44 @@ WAYS = {
 }
 ABOUT = """\
 Six cells of SmolLM2-135M-Instruct on the shipped finance questions: bf16 and NF4, each untouched and under LoRA of
-rank 8 and 32 on all linear layers; 480 training rows, two epochs in batches of 8 (120 steps), 96 questions of at
+rank 8 and 32 on all linear layers; 480 training rows, two epochs in batches of 8 (120 steps), {test} questions of at
 most 128 new tokens in batches of 32. Both sides train, answer, score, and measure the loss on the references, the
-latency of 4 prompts and peak memory; the harness besides repeats 32 questions for its noise floor, checks its engines
+latency of {prompts} prompts and peak memory; the harness besides repeats 32 questions for its noise floor, checks its engines
 on each model, and writes its report. A script (`tests/benchmarks/plain_cell.py`) is a process for a cell, one after
 another, with transformers, PEFT and TRL alone. `python tests/benchmarks/cuda_grid.py FOLDER -o OUT` makes both
-sides; modules were compiled before (`PYTHONPYCACHEPREFIX`), so that neither side pays for that. TRL's training
-loss counts the line break after the end of an answer as well, which the harness leaves out.
+sides. TRL's training loss counts the line break after the end of an answer as well, which the harness leaves out.
 """
 
 
 def page(files: list[dict]) -> str:
-    """The measurements in Markdown."""
-    scripts = files[0]["scripts"]
+    """The measurements in Markdown; a ratio only where every cell of both sides is there."""
+    first, scripts = files[0], files[0]["scripts"]
     runs = [(way, run) for file in files for way, run in file["ways"].items()]
-    total = scripts["seconds"]
-    rows = [("plain scripts, one after another", f"{total:.0f}", "1")]
-    rows += [
-        (WAYS.get(way, f"the harness, `--workers {way}`"), f"{r['seconds']:.0f}", f"{total / r['seconds']:.2f}")
-        for way, r in runs
-    ]  # fmt: skip
+    done = list(scripts["cells"].values())
+    count = len(runs[0][1]["cells"])
+    total = sum(one["seconds"] for one in done)
+    rows = [("plain scripts, one after another", f"{total:.0f}", f"{len(done)} of {count}", "")]
+    for way, run in runs:
+        ok = sum(cell["status"] == "ok" for cell in run["cells"].values())
+        name = WAYS.get(way, f"the harness, `--workers {way}`")
+        ratio = f"{total / run['seconds']:.2f}" if ok == count == len(done) else ""
+        rows.append((name, f"{run['seconds']:.0f}", f"{ok} of {count}", ratio))
     devices = [c["device"] for _, run in runs for c in run["cells"].values()]
     name = next((device["name"] for device in devices if device), "none")
-    lines = ["# A whole grid on one card", "", ABOUT, f"Device: {name}.", ""]
-    lines += markdown_table(("", "seconds", "times as fast"), rows)
-    lines += [
+    lines = [
+        "# A whole grid on one card",
         "",
-        "## Where the seconds go",
-        "",
-        "Of each cell, in the first run and in its script.",
+        ABOUT.format(**first["sizes"]),
+        f"Device: {name}.",
         "",
     ]
-    lines += markdown_table(*_parts(runs[0][1]["cells"], scripts["cells"]))
-    lines += ["", "## The same work", ""]
-    lines += markdown_table(*_same(runs[0][1]["cells"], scripts["cells"]))
+    lines += markdown_table(("", "seconds", "cells that ended", "times as fast"), rows)
+    lines += ["", first["note"]] if first.get("note") else []
+    lines += ["", "## Where the seconds go", "", "Of each cell, in seconds.", ""]
+    lines += markdown_table(*_parts(runs, scripts["cells"]))
+    if any("eval_loss" in one for one in done):
+        lines += ["", "## The same work", ""]
+        lines += markdown_table(*_same(runs[0][1]["cells"], scripts["cells"]))
     lines += ["", _repeats(runs), ""]
     return "\n".join(lines)
 
@@ -63,24 +67,35 @@ def _short(key: str) -> str:
     return " ".join(key.split("--")[1:3]).replace("none", "bf16")
 
 
-def _parts(ours: dict, plain: dict) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _parts(
+    runs: list[tuple[str, dict]], plain: dict
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     columns = (
-        "cell", "train", "prepare", "load", "answer", "repeat", "measure", "whole, stops left out",
-        "script: imports", "train", "answers", "loss", "latency", "whole",
-    )  # fmt: skip
+        "cell",
+        "by",
+        "imports",
+        "prepare",
+        "train",
+        "load",
+        "answer",
+        "measure",
+        "whole",
+    )
     rows = []
-    for key, cell in ours.items():
-        timings, parts = cell["timings"], plain[key]["parts"]
-        rows.append(
-            (
-                _short(key),
-                *(_seconds(timings, n) for n in ("train", "prepare", "load", "predict", "repeat")),
-                _seconds(timings, "measure"), _seconds(timings, "total"),
-                *(_seconds(parts, n) for n in ("imports", "train", "answers", "evaluation loss")),
-                _seconds(parts, "latency"), f"{plain[key]['seconds']:.1f}",
-            )
-        )  # fmt: skip
-    return columns, rows
+    for way, run in runs:
+        for key, cell in run["cells"].items():
+            if cell["status"] != "ok":
+                continue
+            timings = cell["timings"]
+            names = ("prepare", "train", "load", "predict", "measure", "total")
+            rows.append((_short(key), way, "", *(_seconds(timings, name) for name in names)))
+    for key, one in plain.items():
+        parts = {**one["parts"]}
+        parts["measure"] = parts.get("latency", 0.0) + parts.get("evaluation loss", 0.0)
+        parts["whole"] = one["seconds"]
+        names = ("imports", "none", "train", "load", "answers", "measure", "whole")
+        rows.append((_short(key), "script", *(_seconds(parts, name) for name in names)))
+    return columns, sorted(rows, key=lambda row: row[0])  # fmt: skip
 
 
 def _seconds(timings: dict, name: str) -> str:
@@ -94,7 +109,9 @@ def _same(ours: dict, plain: dict) -> tuple[tuple[str, ...], list[tuple[str, ...
     )  # fmt: skip
     rows = []
     for key, cell in ours.items():
-        values, other = cell["values"], plain[key]
+        values, other = cell["values"], plain.get(key, {})
+        if "eval_loss" not in other or cell["status"] != "ok":
+            continue
         peak = other["peaks_mib"].get("train")
         train = values.get("train_peak_vram_mib")
         rows.append(
@@ -115,16 +132,18 @@ def _last(losses: list[float]) -> str:
 
 def _repeats(runs: list[tuple[str, dict]]) -> str:
     """Whether runs, side by side or not, gave the same losses and scores."""
-    first, differing = runs[0][1]["cells"], 0
+    first, differing, count = runs[0][1]["cells"], 0, 0
     for _, run in runs[1:]:
         for key, cell in run["cells"].items():
+            if "ok" not in (cell["status"], first[key]["status"]):
+                continue
+            count += 1
             same = cell["losses"] == first[key]["losses"]
             names = ("eval_loss", "rougeL")
             same &= all(cell["values"].get(n) == first[key]["values"].get(n) for n in names)
             differing += not same
-    count = sum(len(run["cells"]) for _, run in runs[1:])
     return (
-        f"Cells of the further runs whose losses of all steps, loss on the references or ROUGE-L are not equal to"
+        "Cells of the further runs whose losses of all steps, loss on the references or ROUGE-L are not equal to"
         f" the first run's to the last digit: {differing} of {count}."
     )
 
