@@ -45,6 +45,8 @@ FUSED = ("llama", "mistral", "qwen2", "qwen3")
 """Families whose small operations the training engine fuses (`backends/hf/training/fused.py`)."""
 FULL_LAYER = {"hidden": 24.0, "intermediate": 8.0, "keys": 4.0}
 """Bytes per token and layer that are kept where all weights are trained, times each width."""
+WORKSPACE_MIB = 40
+"""What captured decode steps hold besides: cuBLAS's workspace of their stream, and their own."""
 WORKSPACES_MIB = 128
 """What cuBLAS keeps: 64 for each of the two streams that a captured training runs on."""
 CHECK_ROWS, CHECK_LENGTH = 3, 128
@@ -146,9 +148,18 @@ def _decoding(shape: Shape, cell: Cell, wide: int, *, adapted: bool) -> float:
     block = wide * tokens * (4 * shape.intermediate + 6 * shape.hidden)
     if cell.quantization_config.get("load_in_8bit"):
         block += 6 * tokens * shape.intermediate
-    if adapted:
+    if adapted and _reads_by_kernels(shape, cell):
+        block += WORKSPACE_MIB * MIB
+    elif adapted:  # a float32 copy of an adapter's widest output
         block += 4 * tokens * shape.intermediate
     return float(block + (0 if shape.is_encoder else 8 * rows * shape.vocabulary))
+
+
+def _reads_by_kernels(shape: Shape, cell: Cell) -> bool:
+    """Whether kernels add adapters' outputs in place (`decoding/fused_adapters.py`)."""
+    adapter = cell.adapter_config
+    plain = adapter.get("peft_type", "lora") == "lora" and not adapter.get("use_dora")
+    return plain and shape.family in FUSED and int(adapter.get("r", 8)) <= 64
 
 
 def _activations(shape: Shape, cell: Cell) -> float:

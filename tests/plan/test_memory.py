@@ -42,6 +42,18 @@ FLAT = [
 optimizer made its state; it is added below. (In the last full one the state was the peak.)"""
 
 
+DECODED = [
+    # model, quantization, rank of LoRA on all linear layers, rows a batch, new tokens, MiB
+    ("qwen2-0.5b", "none", 8, 16, 32, 1151),
+    ("qwen2-0.5b", "nf4", 8, 16, 32, 638),
+    ("qwen2-0.5b", "int8", 8, 16, 128, 864),
+    ("mistral-7b", "nf4", 64, 16, 128, 5763),
+    ("mistral-7b", "nf4", 64, 64, 64, 7421),
+    ("mistral-7b", "nf4", 64, 64, 128, 7934),
+]
+"""Prompts of 128 tokens answered by captured steps, adapters by kernels: the allocator's peak."""
+
+
 @pytest.fixture(scope="module")
 def pairs(root):
     """(row, phase) → (estimated, measured) MiB."""
@@ -110,3 +122,21 @@ def test_checkpointing_and_eight_bit_states_need_less(write_suite):
     assert made(gradient_checkpointing="true").training < plain.training
     assert made(optim="paged_adamw_8bit").parts["optimizer"] == plain.parts["optimizer"] / 4
     assert plain.card_gib * 1024 >= plain.peak + CONTEXT_MIB
+
+
+@pytest.mark.parametrize(("model", "quantization", "rank", "rows", "new", "peak"), DECODED)
+def test_answers_by_captured_steps_are_within_10_percent(
+    root, model, quantization, rank, rows, new, peak
+):
+    path = root / "suites" / "published" / "geometry.yaml"
+    cells = (c for c in expand(load_suite(path), path) if not c.is_baseline)
+    cell = next(c for c in cells if c.model.name == model)
+    asked = cell.evaluation.model_copy(update={"batch_size": rows, "prompt_tokens": 128})
+    cell = replace(
+        cell,
+        quantization_config=QUANTIZATIONS[quantization],
+        adapter_config={**cell.adapter_config, "r": rank},
+        task=replace(cell.task, evaluation=asked),
+        generation={**cell.generation, "max_new_tokens": new},
+    )
+    assert estimate(cell).inference == pytest.approx(peak, rel=0.10)
