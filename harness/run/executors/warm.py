@@ -26,14 +26,17 @@ from harness.run.executors import light  # noqa: F401
 
 ON_THE_WAY = (
     "bitsandbytes",
+    "harness.backends.hf.backend",
     "harness.datasets.ru_calculations",
     "harness.statistics",
     "peft.tuners.lora.bnb",
+    "peft.utils.transformers_weight_conversion",
     "rapidfuzz.process",
     "transformers.integrations.bitsandbytes",
     "transformers.models.llama.modeling_llama",
     "transformers.models.mistral.modeling_mistral",
     "transformers.models.qwen2.modeling_qwen2",
+    "transformers.models.qwen2.tokenization_qwen2",
 )
 """Modules that cells import only when they need them."""
 MISSED: list[str] = []

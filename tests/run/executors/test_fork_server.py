@@ -84,3 +84,19 @@ def test_a_worker_loads_no_training_library_for_a_cell_that_needs_none(write_sui
     command = [sys.executable, "-c", WORK, str(write_suite(SUITE)), str(tmp_path)]
     subprocess.run(command, check=True, timeout=300)
     assert (tmp_path / "found").read_text() == "done []"
+
+
+LATE = """
+import sys
+from harness.run.executors import warm
+before = set(sys.modules)
+import harness.backends.hf.backend
+late = sorted(set(sys.modules) - before)
+sys.exit(f"{len(late)} modules, {late[:5]}, {warm.MISSED}" if late or warm.MISSED else 0)
+"""
+
+
+def test_a_server_with_torch_has_the_whole_backend(tmp_path):
+    """Each cell imported it anew: a second of processor time, a thousand modules."""
+    # the server closes its own output, so the exit status alone says what is late
+    assert subprocess.run([sys.executable, "-c", LATE], check=False, timeout=300).returncode == 0
