@@ -30,7 +30,6 @@ ON_THE_WAY = (
     "harness.datasets.ru_calculations",
     "harness.statistics",
     "peft.tuners.lora.bnb",
-    "peft.utils.transformers_weight_conversion",
     "rapidfuzz.process",
     "transformers.integrations.bitsandbytes",
     "transformers.models.llama.modeling_llama",

@@ -96,7 +96,7 @@ sys.exit(f"{len(late)} modules, {late[:5]}, {warm.MISSED}" if late or warm.MISSE
 """
 
 
-def test_a_server_with_torch_has_the_whole_backend(tmp_path):
+def test_a_server_with_torch_has_the_whole_backend():
     """Each cell imported it anew: a second of processor time, a thousand modules."""
     # the server closes its own output, so the exit status alone says what is late
     assert subprocess.run([sys.executable, "-c", LATE], check=False, timeout=300).returncode == 0
