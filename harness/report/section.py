@@ -26,6 +26,8 @@ __all__ = [
     "speed_notes",
 ]  # fmt: skip
 
+MOST_ROWS = 1_000
+"""Most rows of a table that a report shows, so that a page of 100,000 cells can be opened."""
 MISSING = "–"
 ELSEWHERE = "†"
 """Follows a speed that was measured on another data set; a note below the table says where."""
@@ -62,6 +64,22 @@ class Section:
     """Those of the extra columns that the page shows only when they are selected."""
     page_only: bool = False
     """Whether Markdown and LaTeX leave it out: it is long, or needs the page's filters."""
+
+    def limited(self) -> Section:
+        """The section with its first `MOST_ROWS` rows, and a note if there are more."""
+        if len(self.rows) <= MOST_ROWS:
+            return self
+        note = (
+            f"The first {MOST_ROWS:,} of {len(self.rows):,} rows; `results.csv`, beside this"
+            " report, has the values of all."
+        )
+        return replace(
+            self,
+            notes=(*self.notes, note),
+            rows=self.rows[:MOST_ROWS],
+            anchors=self.anchors[:MOST_ROWS],
+            intervals={name: marks[:MOST_ROWS] for name, marks in self.intervals.items()},
+        )
 
     def short(self) -> Section:
         """The section as Markdown and LaTeX show it: without what only the page shows."""

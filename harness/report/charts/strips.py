@@ -20,6 +20,9 @@ from harness.report.figure import (
     tooltip,
 )
 
+MOST_POINTS = 2_000
+"""Most points of one chart: 100,000 take 13 MB, and lie on top of each other."""
+
 
 def main_effects(table: Table) -> Figure | None:
     """A point per row for every value of every axis that varies, and the mean as a bar."""
@@ -52,7 +55,7 @@ def seed_spread(table: Table) -> Figure | None:
     """A point per seed for every row of several, and their mean as a bar."""
     metric = table.primary_metric
     rows = [row for row in table.rows if len(row.values(metric)) > 1][:MAX_ROWS]
-    if not rows:
+    if not rows or sum(len(row.finished) for row in rows) > MOST_POINTS:
         return None
     points: list[Spec] = []
     means: list[Spec] = []

@@ -90,4 +90,4 @@ def sections_of(board: Leaderboard) -> list[Section]:
     for part in ("data set", "details"):
         made += [make(board, table) for table in board.tables for make in SECTIONS[part]]
     made += [make(board) for make in SECTIONS["closing"]]
-    return [each for each in made if each.rows or each.notes or each.figures]
+    return [each.limited() for each in made if each.rows or each.notes or each.figures]

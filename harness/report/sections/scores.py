@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, RESERVED, Standing, memory_metrics
@@ -127,17 +128,21 @@ def forgetting(table: Table) -> Section:
 
 
 def categories(table: Table) -> Section:
-    """The primary metric and ROUGE-L per category, with their counts."""
+    """The primary metric and ROUGE-L per category, means over seeds, with their counts."""
     rows = []
+    shown = (table.primary_metric, "rougeL")
     sizes: Counter[str] = Counter()
     for row in table.rows:
-        for cell in row.cells:
-            for value in cell.values:
-                shown = (table.primary_metric, "rougeL")
-                if value.category and value.metric in shown and value.value is not None:
-                    axes = (row.model, row.quantization, row.adapter, value.category, value.metric)
-                    rows.append((*axes, number(value.value), str(value.n)))
-                    sizes[value.category] = max(sizes[value.category], value.n or 0)
+        seeds: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        for value in (value for cell in row.cells for value in cell.values):
+            if value.category and value.metric in shown and value.value is not None:
+                of = seeds.setdefault((value.category, value.metric), [])
+                of.append((value.value, value.n or 0))
+        for (category, metric), found in seeds.items():
+            axes = (row.model, row.quantization, row.adapter, category, metric)
+            most = max(n for _, n in found)
+            rows.append((*axes, number(fmean(value for value, _ in found)), str(most)))
+            sizes[category] = max(sizes[category], most)
     few = [f"{name} ({n})" for name, n in sorted(sizes.items()) if n <= FEW]
     notes = (f"Too few examples to judge these categories: {', '.join(few)}.",) if few else ()
     columns = ("model", "quantization", "adapter", "category", "metric", "value", "n")
