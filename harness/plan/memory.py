@@ -62,6 +62,12 @@ LOGIT_BYTES = 1.2
 """Bytes per token and vocabulary entry; below 4 because the loss is computed in chunks."""
 
 
+CARD_SHARE = 0.9
+"""Part of a card that a cell with copies of its weights may need; the rest is for fragments."""
+ESTIMATE_MARGIN = 1.1
+"""What is measured lies within a tenth of the estimate: 76 peaks in `tests/plan/test_memory.py`."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """MiB that the allocator is expected to need at most, per phase."""
@@ -72,6 +78,8 @@ class Estimate:
     """None for a baseline."""
     parts: dict[str, float]
     """What the phases are made of: weights, adapter, gradients, optimizer, activations, cache."""
+    unpacked: float = 0.0
+    """16-bit copies of 4-bit weights, beside the inference phase where there is room for them."""
 
     @property
     def peak(self) -> float:
@@ -82,6 +90,16 @@ class Estimate:
     def needed_gib(self) -> float:
         """The peak with a CUDA context."""
         return (self.peak + CONTEXT_MIB) / 1024
+
+    def with_copies_gib(self, limit: float) -> float:
+        """`needed_gib` with the copies of 4-bit weights, if that is below ``limit``; else without.
+
+        A cell answers with them wherever it runs, or nowhere: side by side with others it must give
+        the answers that it gives alone. So it is decided here, for a card, and not by what is free.
+        """
+        copied = (ESTIMATE_MARGIN * (self.inference + self.unpacked) + CONTEXT_MIB) / 1024
+        fits = self.unpacked > 0 and copied <= limit
+        return max(self.needed_gib, copied) if fits else self.needed_gib
 
     @property
     def card_gib(self) -> int | None:
@@ -124,7 +142,14 @@ def estimate(cell: Cell) -> Estimate | None:
     load = float(weights) if cell.serve == "attached" else max(unpacked, weights)
     inference = (inference + (unpacked if cell.serve == "merged" else weights)) / MIB
     mib = {name: size / MIB for name, size in parts.items()}
-    return Estimate(load / MIB, inference, training, mib)
+    copied = unpacked / MIB if _answers_with_copies(cell, shape, wide) else 0.0
+    return Estimate(load / MIB, inference, training, mib, copied)
+
+
+def _answers_with_copies(cell: Cell, shape: Shape, wide: int) -> bool:
+    """Whether a decode unpacks its 4-bit weights once (`decoding/copies.py`), given the room."""
+    four_bits = cell.quantization_config.get("load_in_4bit", False) and cell.serve != "merged"
+    return bool(four_bits) and wide == 2 and not shape.is_encoder
 
 
 def _prompt(cell: Cell) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,7 @@ from harness.plan.cell import Cell, cell_key, cell_record, fingerprint
 from harness.plan.changes import Changes
 from harness.plan.content import content_of
 from harness.plan.machine import Site
-from harness.plan.memory import Estimate, estimate
+from harness.plan.memory import CARD_SHARE, Estimate, estimate
 from harness.plan.stages import (
     LEFT_BY,
     Stage,
@@ -60,6 +61,8 @@ class Decision:
     hardware: str = ""
     max_vram_gib: float | None = None
     """What the user lets a cell need."""
+    card_gib: float = 0.0
+    """Memory of the smallest GPU that it may get; 0 without one."""
     measured_in: MeasuredIn | None = None
     """The cell that measures speed in this one's place; None if it does so itself, or none does."""
     trained_in: str | None = None
@@ -82,6 +85,14 @@ class Decision:
             return ASKING_GIB
         asked = self.cell.model.requires.memory_gib
         return asked if asked is not None or self.memory is None else self.memory.needed_gib
+
+    @property
+    def takes_gib(self) -> float | None:
+        """What it takes where there is room, which its place is chosen by; None where not known."""
+        if self.needs_gib is None or self.memory is None or self.cell.is_served:
+            return self.needs_gib
+        limit = min(CARD_SHARE * self.card_gib, self.max_vram_gib or math.inf)
+        return max(self.needs_gib, self.memory.with_copies_gib(limit))
 
     def left(self) -> Decision:
         """The decision to leave the cell to another machine."""
@@ -112,7 +123,7 @@ class Decision:
             "environment": asdict(environment),
             "hardware": self.hardware,
             "needs_gib": self.needs_gib,
-            "max_vram_gib": self.max_vram_gib,
+            "takes_gib": self.takes_gib,
             # offered, not promised: a worker uses what has the fingerprint that it looks for
             "reuse": {**({"train": self.trained_in} if self.trained_in else {}), **self.reuse},
         }
@@ -136,7 +147,9 @@ def preflight(
     earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
     alike = _Alike(where, max_vram_gib)
     decisions = [_decide(cell, alike, earlier) for cell in cells]
-    return _with_trainers([replace(d, max_vram_gib=max_vram_gib) for d in decisions])
+    card = min((one.gpu_memory_gib for one in where.machines), default=0.0)
+    given = [replace(d, max_vram_gib=max_vram_gib, card_gib=card) for d in decisions]
+    return _with_trainers(given)
 
 
 def _with_trainers(decisions: list[Decision]) -> list[Decision]:

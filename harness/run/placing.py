@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,13 +26,9 @@ def placed(record: StageRecord, job: Mapping[str, Any]) -> StageRecord:
 
 
 def answering_gib(job: Mapping[str, Any]) -> float:
-    """Device memory that the cell of ``job`` may take while it answers.
+    """Device memory that the cell of ``job`` may take while it answers; 0 where nobody knows.
 
-    What the plan expects of it, which its place was chosen by; more only where it is known to have
-    the device to itself, up to `--max-vram`.
+    What its place was chosen by, also where it turned out to have the device to itself: what a cell
+    answers must not depend on who runs beside it.
     """
-    device = job.get("device")
-    if device is None or device["cells_at_once"] > 1:
-        return float(job.get("needs_gib") or 0.0)
-    limit = job.get("max_vram_gib")
-    return math.inf if limit is None else float(limit)
+    return float(job.get("takes_gib") or 0.0)

@@ -8,10 +8,14 @@ from harness.plan.available import has_accelerator, needed_gib, unavailable_reas
 from harness.plan.expand import expand
 from harness.plan.machine import Machine, Site
 from harness.plan.memory import estimate
+from harness.plan.preflight import preflight
+from harness.results.paths import RunPaths
+from harness.results.records import Environment
 from harness.suite.loading import load_suite
 from harness.suite.model_card import Requirement
 
 CARD_OF_12 = Site((Machine("cpu", 8, 64.0, "", "a card", 12.0),))
+ENVIRONMENT = Environment()
 SUITE = """\
 name: fits
 matrix:
@@ -52,6 +56,30 @@ def test_an_adapter_that_is_merged_first_needs_the_unquantized_weights(cells):
     assert merged.load > 3 * packed.load
     assert merged.training == packed.training
     assert unavailable_reason(made["nf4", "requantized"], CARD_OF_12) is not None
+
+
+@pytest.mark.parametrize(
+    ("card", "limit", "quantization", "copies"),
+    [
+        (80.0, None, "nf4", True),
+        (24.0, None, "nf4", True),
+        (12.0, None, "nf4", False),  # its weights in 16 bits take 13.5 GiB
+        (80.0, 12.0, "nf4", False),
+        (80.0, None, "none", False),
+        (0.0, None, "nf4", False),
+    ],
+)
+def test_copies_of_weights_are_decided_by_the_card_and_not_by_what_is_free(
+    cells, tmp_path, card, limit, quantization, copies
+):
+    cell = cells("mistral-7b-v0.1")[quantization, "attached"]
+    where = Site((Machine("cpu", 8, 64.0, "", "a card" if card else None, card),))
+    (found,) = preflight([cell], where, RunPaths(tmp_path), max_vram_gib=limit)
+    assert found.job(ENVIRONMENT)["takes_gib"] == found.takes_gib
+    if copies:
+        assert 19 < found.takes_gib < 0.9 * card
+    else:
+        assert found.takes_gib == found.needs_gib
 
 
 def test_what_the_card_asks_for_comes_before_the_estimate(cells):

@@ -242,5 +242,5 @@ def _devices(job: Mapping[str, Any]) -> int:
 
 
 def _needed_gib(job: Mapping[str, Any]) -> float | None:
-    needed = job.get("needs_gib")
+    needed = job.get("takes_gib")
     return None if needed is None else float(needed)

@@ -122,7 +122,9 @@ class RayExecutor:
         if task is None:
             assert isinstance(waiting, tuple)
             task = _Task(waiting, parcel_of(*waiting))
-        needs = self._needs(cell_of_record(task.parcel.job["cell"]), task.parcel.job["needs_gib"])
+        job = task.parcel.job
+        cell = cell_of_record(job["cell"])
+        needs = self._needs(cell, job["needs_gib"], on_card=job["takes_gib"])
         for path, digest in task.parcel.assets:
             if digest not in self._assets:
                 self._assets[digest] = self._ray.put(asset_bytes(path))
@@ -166,12 +168,18 @@ class RayExecutor:
             yield from (Event(key, "stage", stage) for stage in delivery.stages[task.told :])
             yield Event(key, delivery.kind, delivery.text)
 
-    def _needs(self, cell: Cell, needs_gib: float | None) -> _Needs:
-        """What the cell asks of a node."""
+    def _needs(
+        self, cell: Cell, needs_gib: float | None, *, on_card: float | None = None
+    ) -> _Needs:
+        """What the cell asks of a node; ``on_card``: of a card, where that is more."""
         fitting = [node for node in self._nodes if machine_reason(cell, node.machine) is None]
         cards = [node for node in fitting if node.gpus >= cards_of(cell)]
         # as on one machine: where there are cards, cells run on them
-        found = _on_a_card(cell, cards, needs_gib) if cards else _on_processors(cell, fitting)
+        found = (
+            _on_a_card(cell, cards, on_card or needs_gib)
+            if cards
+            else _on_processors(cell, fitting)
+        )
         if needs_gib is not None:
             found.options["memory"] = int(needs_gib * GIB)
         kinds = {node.accelerator for node in cards}

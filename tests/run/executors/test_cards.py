@@ -63,7 +63,7 @@ def test_the_devices_are_those_that_cuda_would_see(two_cards, monkeypatch, visib
 
 def test_every_cell_says_which_card_it_ran_on_and_both_are_used(two_cards, scripted):
     executor = LocalExecutor()
-    jobs = scripted(executor.machine())("time.sleep(0.5)", "time.sleep(0.5)", needs_gib=1.0)
+    jobs = scripted(executor.machine())("time.sleep(0.5)", "time.sleep(0.5)", takes_gib=1.0)
     assert [event.kind for event in executor.run(jobs) if event.is_end] == ["done", "done"]
     results = [load_result(paths.result) for _, paths in jobs]
     assert {r.facts["device"]["index"] for r in results} == {0, 1}
@@ -127,7 +127,7 @@ def placed(cards, needs, folder, alone=()):
     found = ""
     for number, need in enumerate(needs):
         paths = CellPaths(folder / str(number))
-        write_json(paths.cell, {"needs_gib": need, "environment": {"machine": {}}})
+        write_json(paths.cell, {"takes_gib": need, "environment": {"machine": {}}})
         card = cards.place(str(number), paths, alone=number in alone)
         found += "-" if card is None else card.gpu.id[-1]
     return found
@@ -153,7 +153,7 @@ def asks(folder, key, devices):
     """The folder of a cell that trains on ``devices``."""
     paths = CellPaths(folder / key)
     cell = {"training": {"devices": devices}}
-    write_json(paths.cell, {"needs_gib": 90.0, "environment": {"machine": {}}, "cell": cell})
+    write_json(paths.cell, {"takes_gib": 90.0, "environment": {"machine": {}}, "cell": cell})
     return paths
 
 
