@@ -64,8 +64,8 @@ class Asking:
     """The seed of sampled answers; greedy ones have none."""
     likelihoods: bool = True
     """Whether the likelihood of the references is wanted too."""
-    memory_gib: float = 0.0
-    """Device memory that the cell may take while it answers, where more makes that faster."""
+    copies: bool = False
+    """Whether the answers may be made with copies of packed weights, which take more memory."""
 
 
 class Piece(NamedTuple):

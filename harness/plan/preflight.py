@@ -87,12 +87,18 @@ class Decision:
         return asked if asked is not None or self.memory is None else self.memory.needed_gib
 
     @property
-    def takes_gib(self) -> float | None:
-        """What it takes where there is room, which its place is chosen by; None where not known."""
-        if self.needs_gib is None or self.memory is None or self.cell.is_served:
-            return self.needs_gib
+    def copies(self) -> bool:
+        """Whether it answers with copies of its 4-bit weights: if the smallest GPU has the room."""
+        copied = None if self.memory is None else self.memory.copied_gib
         limit = min(CARD_SHARE * self.card_gib, self.max_vram_gib or math.inf)
-        return max(self.needs_gib, self.memory.with_copies_gib(limit))
+        return copied is not None and copied <= limit
+
+    @property
+    def takes_gib(self) -> float | None:
+        """`needs_gib` with the copies, which its place is chosen by; None where nobody knows."""
+        if not self.copies or self.needs_gib is None or self.memory is None:
+            return self.needs_gib
+        return max(self.needs_gib, self.memory.copied_gib or 0.0)
 
     def left(self) -> Decision:
         """The decision to leave the cell to another machine."""
@@ -124,6 +130,7 @@ class Decision:
             "hardware": self.hardware,
             "needs_gib": self.needs_gib,
             "takes_gib": self.takes_gib,
+            "copies": self.copies,
             # offered, not promised: a worker uses what has the fingerprint that it looks for
             "reuse": {**({"train": self.trained_in} if self.trained_in else {}), **self.reuse},
         }
@@ -147,7 +154,7 @@ def preflight(
     earlier = _Earlier(run, hardware_of(where.machines[0]), outdated)
     alike = _Alike(where, max_vram_gib)
     decisions = [_decide(cell, alike, earlier) for cell in cells]
-    card = min((one.gpu_memory_gib for one in where.machines), default=0.0)
+    card = min((one.gpu_memory_gib for one in where.machines if one.gpu), default=0.0)
     given = [replace(d, max_vram_gib=max_vram_gib, card_gib=card) for d in decisions]
     return _with_trainers(given)
 

@@ -23,12 +23,3 @@ def placed(record: StageRecord, job: Mapping[str, Any]) -> StageRecord:
         return replace(record, facts=facts)
     numbers = {k: v for k, v in record.numbers.items() if k not in OF_THE_WHOLE_CARD}
     return replace(record, facts=facts, numbers=numbers)
-
-
-def answering_gib(job: Mapping[str, Any]) -> float:
-    """Device memory that the cell of ``job`` may take while it answers; 0 where nobody knows.
-
-    What its place was chosen by, also where it turned out to have the device to itself: what a cell
-    answers must not depend on who runs beside it.
-    """
-    return float(job.get("takes_gib") or 0.0)

@@ -45,7 +45,7 @@ from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
 from harness.run.lm_eval_cell import answers_of_task
 from harness.run.outcome import outcome_of
-from harness.run.placing import answering_gib, placed
+from harness.run.placing import placed
 from harness.run.repeats import repeats_of
 from harness.run.story import Story, read_answers, write_answers
 from harness.run.tracking import finished, tracked
@@ -188,8 +188,8 @@ def _answers(story: Story, backend: AnsweringBackend) -> Answers:
     if story.cell.task.task == "lm_eval":
         return answers_of_task(story, backend)
     evaluation = story.cell.evaluation
-    memory = answering_gib(story.job)
-    asking = Asking(evaluation.batch_size, evaluation.sampling_seed, memory_gib=memory)
+    copies = bool(story.job.get("copies"))
+    asking = Asking(evaluation.batch_size, evaluation.sampling_seed, copies=copies)
     return backend.predict(story.splits.test, asking)
 
 
@@ -210,7 +210,7 @@ def _repeat(story: Story, backend: AnsweringBackend) -> None:
             repeat.batch_size,
             evaluation.sampling_seed + 1,
             likelihoods=False,
-            memory_gib=answering_gib(story.job),
+            copies=bool(story.job.get("copies")),
         )
         test = story.splits.test[: repeat.examples]
         story.repeats[repeat.name] = backend.predict(test, asking).records

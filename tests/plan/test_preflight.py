@@ -15,7 +15,6 @@ from harness.suite.loading import load_suite
 from harness.suite.model_card import Requirement
 
 CARD_OF_12 = Site((Machine("cpu", 8, 64.0, "", "a card", 12.0),))
-ENVIRONMENT = Environment()
 SUITE = """\
 name: fits
 matrix:
@@ -59,27 +58,59 @@ def test_an_adapter_that_is_merged_first_needs_the_unquantized_weights(cells):
 
 
 @pytest.mark.parametrize(
-    ("card", "limit", "quantization", "copies"),
+    ("card", "limit", "quantization", "adapter", "copies"),
     [
-        (80.0, None, "nf4", True),
-        (24.0, None, "nf4", True),
-        (12.0, None, "nf4", False),  # its weights in 16 bits take 13.5 GiB
-        (80.0, 12.0, "nf4", False),
-        (80.0, None, "none", False),
-        (0.0, None, "nf4", False),
+        (80.0, None, "nf4", "attached", True),
+        (80.0, None, "nf4", "base", True),
+        (24.0, None, "nf4", "attached", True),
+        (12.0, None, "nf4", "attached", False),  # its weights in 16 bits take 13.5 GiB
+        (80.0, 12.0, "nf4", "attached", False),
+        (80.0, None, "none", "attached", False),
+        (0.0, None, "nf4", "attached", False),
     ],
 )
 def test_copies_of_weights_are_decided_by_the_card_and_not_by_what_is_free(
-    cells, tmp_path, card, limit, quantization, copies
+    cells, tmp_path, card, limit, quantization, adapter, copies
 ):
-    cell = cells("mistral-7b-v0.1")[quantization, "attached"]
-    where = Site((Machine("cpu", 8, 64.0, "", "a card" if card else None, card),))
-    (found,) = preflight([cell], where, RunPaths(tmp_path), max_vram_gib=limit)
-    assert found.job(ENVIRONMENT)["takes_gib"] == found.takes_gib
+    machines = (Machine("cpu", 8, 64.0, "", "a card" if card else None, card),)
+    if card:  # a node without a GPU says nothing of those that have one
+        machines += (Machine("cpu", 8, 64.0, "", None, 0.0),)
+    cell = cells("mistral-7b-v0.1")[quantization, adapter]
+    (found,) = preflight([cell], Site(machines), RunPaths(tmp_path), max_vram_gib=limit)
+    job = found.job(Environment())
+    assert (job["copies"], job["takes_gib"]) == (copies, found.takes_gib)
     if copies:
         assert 19 < found.takes_gib < 0.9 * card
     else:
         assert found.takes_gib == found.needs_gib
+
+
+@pytest.mark.parametrize("card", [10.0, 16.0, 20.0, 21.0, 21.5, 22.0, 22.5, 23.0, 24.0, 40.0, 80.0])
+def test_a_baseline_answers_as_its_adapters_do(cells, tmp_path, card):
+    made = [c for (quantization, _), c in cells("mistral-7b-v0.1").items() if quantization == "nf4"]
+    where = Site((Machine("cpu", 8, 64.0, "", "a card", card),))
+    assert len({d.copies for d in preflight(made, where, RunPaths(tmp_path))}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "evaluation: {batch_size: 3}",
+        "generation: {do_sample: true}",
+        "evaluation: {batch_size: 4}\nmatrix_task: labels",
+    ],
+)
+def test_nothing_is_counted_for_cells_that_make_no_copies(write_suite, tmp_path, change):
+    text = SUITE.replace("MODEL", "mistral-7b-v0.1").replace("evaluation: {batch_size: 4}\n", "")
+    if "matrix_task" in change:
+        text, change = text.replace("finance-qa", "finance-labels"), change.partition("\n")[0]
+    path = write_suite(text + change + "\n")
+    for cell in expand(load_suite(path), path):
+        found = estimate(cell)
+        assert found is not None
+        assert found.copied_gib is None or cell.task.answered_by == "generation"
+        if "labels" not in text:
+            assert found.copied_gib is None
 
 
 def test_what_the_card_asks_for_comes_before_the_estimate(cells):

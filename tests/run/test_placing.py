@@ -3,15 +3,9 @@
 import pytest
 
 from harness.results.stages import StageRecord
-from harness.run.placing import answering_gib, placed
+from harness.run.placing import placed
 
 ALONE, SHARED = {"cells_at_once": 1}, {"cells_at_once": 3}
-
-
-@pytest.mark.parametrize("device", [ALONE, SHARED, None])
-@pytest.mark.parametrize(("takes", "gib"), [(6.5, 6.5), (None, 0.0)])
-def test_what_a_cell_may_take_does_not_depend_on_who_runs_beside_it(device, takes, gib):
-    assert answering_gib({"takes_gib": takes, "needs_gib": 2.0, "device": device}) == gib
 
 
 @pytest.mark.parametrize(("device", "kept"), [(ALONE, 2), (SHARED, 1)])

@@ -188,6 +188,8 @@ class Cards:
         machine = {**environment["machine"], "gpu": gpu.name, "gpu_memory_gib": gpu.memory_gib}
         return {
             **job,
+            # so many at once as the user says, not as memory allows: nobody has counted the copies
+            "copies": job.get("copies", False) and (self._by_memory or most == 1),
             "environment": {**environment, "machine": machine},
             "hardware": gpu.name,
             "device": {

@@ -140,6 +140,14 @@ def test_cells_share_a_card_where_the_estimate_allows_it(tmp_path, case):
     assert placed(cards, needs, tmp_path) == expected
 
 
+@pytest.mark.parametrize(("workers", "copies"), [(None, True), (1, True), (2, False)])
+def test_copies_are_made_where_memory_decides_what_runs_side_by_side(tmp_path, workers, copies):
+    paths = CellPaths(tmp_path / "a")
+    write_json(paths.cell, {"takes_gib": 1.0, "copies": True, "environment": {"machine": {}}})
+    Cards(replace(machine(), cores=64), [A], workers).place("a", paths, alone=False)
+    assert read_json(paths.cell)["copies"] == copies
+
+
 SEVERAL = {
     # devices of each cell -> the first card of each
     "two cards for one cell, and nothing beside it": ([2, 1, 1], "a--"),

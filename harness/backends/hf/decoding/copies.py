@@ -16,21 +16,17 @@ import torch
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from harness.backends.hf.counters.memory import MIB, Aside, held_by
+from harness.backends.hf.counters.memory import Aside, held_by
 from harness.backends.hf.decoding.agreement import checks_of
 from harness.backends.hf.decoding.engine import Engine
-from harness.backends.hf.decoding.fitting import MEMORY_SHARE, free_bytes, row_bytes
 from harness.backends.hf.decoding.fusing import Forwards
 from harness.backends.hf.decoding.shared_inputs import Shared, bare, groups_of
 from harness.backends.hf.decoding.ways import ByEngine, ByGenerate
 from harness.backends.hf.training.unpacked import four_bit_layers, unpacked_weight
-from harness.plan.memory import CONTEXT_MIB
+from harness.plan.memory import COPIES_FROM_ROWS
 
 ALIGNED = 128
 """Elements at whose multiples a copy begins: cuBLAS reads fastest from aligned addresses."""
-FROM_ROWS = 4
-"""Rows of a batch from which a step with copies is faster: on an H200, of Mistral-7B in NF4, 6.0 ms
-instead of 11.0; with one row 5.7 either way."""
 KIND = "16-bit copies"
 """What a result calls the layers that have one."""
 NO_MEMORY = "memory ran out with them"
@@ -87,21 +83,20 @@ class Copies:
 
 
 @contextmanager
-def copies_for(
-    way: ByEngine | ByGenerate, rows: int, *, length: int, memory_gib: float
-) -> Iterator[Copies]:
-    """Copies for a decode of ``rows`` at a time, of ``length`` tokens, where they are right.
+def copies_for(way: ByEngine | ByGenerate, rows: int, *, wanted: bool) -> Iterator[Copies]:
+    """Copies for a decode of ``rows`` at a time, where they are ``wanted`` and right.
 
-    ``memory_gib`` is what the process may take of the device.
+    Whether there is room for them the plan has decided: by what is free here, a cell would answer
+    otherwise beside others than alone. If memory runs out all the same, they go first.
     """
-    if not isinstance(way, ByEngine) or not way.engine.capture or not memory_gib:
+    if not isinstance(way, ByEngine) or not way.engine.capture or not wanted:
         yield Copies()
         return
     layers = four_bit_layers(way.engine.model)
-    if not layers or rows < FROM_ROWS:
+    if not layers or rows < COPIES_FROM_ROWS:
         yield Copies()
         return
-    reason = _reason(way.engine.model, layers, rows, length, memory_gib)
+    reason = _reason(way.engine.model, layers)
     copies = Copies(way.engine, reason)
     try:
         if reason is None and copies.make(layers[0].compute_dtype):
@@ -111,9 +106,7 @@ def copies_for(
         copies.release()
 
 
-def _reason(
-    model: PreTrainedModel, layers: list[Any], rows: int, length: int, memory_gib: float
-) -> str | None:
+def _reason(model: PreTrainedModel, layers: list[Any]) -> str | None:
     """Return why ``model`` gets no copies; None if it may have them."""
     if differs := checks_of(model).verdicts.get(KIND):
         return differs
@@ -125,11 +118,6 @@ def _reason(
         return "weights are kept and multiplied in several types, or not in 16 bits"
     if any(getattr(state, "packing_format_for_cpu", False) for state in states):
         return "the weights are packed for a CPU"
-    copy, batch = 2 * copied_elements(model), rows * row_bytes(model, length)
-    if torch.cuda.memory_allocated() + copy + batch + CONTEXT_MIB * MIB > memory_gib * 1024 * MIB:
-        return f"with {copy / MIB:,.0f} MiB of them it would take more than it may"
-    if MEMORY_SHARE * (free_bytes() - copy) < batch:
-        return f"with {copy / MIB:,.0f} MiB of them the batch would not fit"
     return None
 
 

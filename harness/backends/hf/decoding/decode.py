@@ -51,13 +51,13 @@ def decode(
     options: Options,
     batch_size: int,
     seed: int = 0,
-    memory_gib: float = 0.0,
+    copies: bool = False,
 ) -> Decoded:
     """The answer to each prompt; greedy unless ``options`` say `do_sample`.
 
     Batches are formed by prompt length, longest first, so their composition depends on the
-    prompts and the batch size alone. ``memory_gib`` is what the process may take of the device for
-    copies of packed weights; without it, what is decoded is what is served.
+    prompts and the batch size alone. With ``copies`` packed weights may be unpacked once for all
+    of them; without, what is decoded is what is served.
 
     Raises:
         HarnessError: a prompt and its answer do not fit the context, or the model is an encoder.
@@ -69,9 +69,9 @@ def decode(
     length = longest + way.max_new_tokens
     size = fitting_batch(model, length, batch_size)
     set_seed(seed)
-    with copies_for(way, min(size, len(prompts)), length=length, memory_gib=memory_gib) as copies:
-        found = _in_batches(way, prompts, size, copies)
-        how = {**way.describe(), **copies.describe(), **found.how}
+    with copies_for(way, min(size, len(prompts)), wanted=copies) as made:
+        found = _in_batches(way, prompts, size, made)
+        how = {**way.describe(), **made.describe(), **found.how}
     checks_of(model).decoded = how
     return replace(found, how=how)
 

@@ -62,7 +62,7 @@ class TextTask(PretrainedTask):
             options=self.cell.generation,
             batch_size=asking.batch_size,
             seed=asking.seed,
-            memory_gib=asking.memory_gib,
+            copies=asking.copies,
         )
         records: list[Prediction] = [
             {
