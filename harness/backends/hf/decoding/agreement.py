@@ -8,7 +8,8 @@ first that is a near-tie.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -133,7 +134,7 @@ def check_causal(model: PreTrainedModel, prompt: Sequence[int]) -> None:
     """Refuse a model that reads the tokens after the one that it is asked about.
 
     Raises:
-        HarnessError: another last token changes the logits of the first.
+        HarnessError: another last token changes the logits of the first, or they are no numbers.
     """
     first = list(prompt) if len(prompt) > 1 else [*prompt, prompt[0]]
     words = int(model.config.get_text_config(decoder=True).vocab_size)
@@ -141,8 +142,15 @@ def check_causal(model: PreTrainedModel, prompt: Sequence[int]) -> None:
     ids = torch.tensor([first, other], device=model.device)
     logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     place = logits.shape[1] - len(first)  # virtual tokens of prompt learning come first
-    if distance(logits[0, place], logits[1, place]) > tolerance_of(model):
-        kind = model.config.model_type
+    away = distance(logits[0, place], logits[1, place])
+    kind = model.config.model_type
+    if math.isnan(away):  # every comparison with NaN is false: it would pass as causal
+        raise HarnessError(
+            f"{kind} gives logits that are not numbers (NaN or infinite)",
+            hint="Its weights or activations left the range of their precision. Lower"
+            " `training.learning_rate` of what was trained, or compute in bfloat16 or float32.",
+        )
+    if not away <= tolerance_of(model):
         raise HarnessError(
             f"{kind} reads later tokens (an encoder): it can neither continue a text nor rank"
             " answers by likelihood",
@@ -157,10 +165,20 @@ def tolerance_of(model: PreTrainedModel) -> float:
     return TOLERANCE.get(str(model.dtype).removeprefix("torch."), QUANTIZED_TOLERANCE)
 
 
+def furthest(distances: Iterable[float]) -> float:
+    """Return the largest of ``distances``; NaN if one of them is.
+
+    Python's `max` compares by ``>``, which is false for NaN: ``max(0.0, nan)`` is 0.0.
+    """
+    found = list(distances)
+    return math.nan if any(map(math.isnan, found)) else max(found)
+
+
 def distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return how far logits are apart, in standard deviations of ``other``."""
+    """Return how far logits are apart, in standard deviations of ``other``; NaN if one is NaN."""
     one, other = one.float().cpu(), other.float().cpu()
-    kept = torch.isfinite(other)  # some vocabularies are padded with -inf
+    # some vocabularies are padded with -inf; `isfinite` would leave out NaN as well
+    kept = ~torch.isneginf(other)
     return float((one - other)[kept].square().mean().sqrt() / other[kept].std().clamp(min=1e-9))
 
 

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.backends.hf.decoding.agreement import checks_of, tolerance_of
 from harness.backends.hf.decoding.evidence import is_prompt_learning
 from harness.backends.hf.models.limits import check_context
-from harness.backends.hf.training.flat_attention import flat_attention, reading
+from harness.backends.hf.training.flat_attention import UnknownAttention, flat_attention, reading
 from harness.backends.hf.training.flat_batch import flat_batch
 from harness.backends.hf.training.head import head_outputs, head_rows, masked
 from harness.backends.hf.training.head_check import flat_head_reason
@@ -36,14 +36,19 @@ def head_scores(
     if not ids:
         return []
     order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+    scores: dict[int, list[float]] = {}
     reason = _flat_reason(model, [ids[i] for i in order])
+    if reason is None:
+        try:
+            for start in range(0, len(order), batch_size):
+                chunk = order[start : start + batch_size]
+                scores.update(zip(chunk, _flat(model, [ids[i] for i in chunk]), strict=True))
+        except UnknownAttention as error:
+            # the verdict is of earlier texts: these may be longer than the model's window
+            reason = f"UnknownAttention: {error}"
     checks_of(model).scored = {"engine": "padded", "reason": reason} if reason else FLAT
     if reason:
         return _in_padded(model, tokenizer, ids, order, batch_size)
-    scores: dict[int, list[float]] = {}
-    for start in range(0, len(order), batch_size):
-        chunk = order[start : start + batch_size]
-        scores.update(zip(chunk, _flat(model, [ids[i] for i in chunk]), strict=True))
     return [scores[i] for i in range(len(ids))]
 
 

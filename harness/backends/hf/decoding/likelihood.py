@@ -8,7 +8,13 @@ from itertools import accumulate, pairwise
 import torch
 from transformers import PreTrainedModel
 
-from harness.backends.hf.decoding.agreement import LONGEST, check_causal, checks_of, tolerance_of
+from harness.backends.hf.decoding.agreement import (
+    LONGEST,
+    check_causal,
+    checks_of,
+    furthest,
+    tolerance_of,
+)
 from harness.backends.hf.decoding.evidence import takes
 from harness.backends.hf.decoding.flat_likelihood import (
     Likelihood,
@@ -18,6 +24,7 @@ from harness.backends.hf.decoding.flat_likelihood import (
 )
 from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.models.limits import check_context
+from harness.backends.hf.training.flat_attention import UnknownAttention
 
 LOGIT_BYTES = 512 * 1024**2
 """Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
@@ -35,12 +42,21 @@ def score_answers(
     check_context(model, map(_length, rows), "prompts with their references")
     if not rows:
         return []
+    found = list[Likelihood]()
     reason = flat_reason(model, rows) or _differs_flat(model, rows)
+    if reason is None:
+        try:
+            found = _flat(model, rows, batch_size)
+        except UnknownAttention as error:
+            # the verdict is of earlier rows: these may be longer than the model's window
+            reason = f"UnknownAttention: {error}"
     checks_of(model).scored = (
         {"engine": "padded", "reason": reason} if reason else {"engine": "flat"}
     )
-    if reason:
-        return _padded(model, rows, pad, batch_size)
+    return _padded(model, rows, pad, batch_size) if reason else found
+
+
+def _flat(model: PreTrainedModel, rows: Sequence[Encoded], batch_size: int) -> list[Likelihood]:
     order, found = flat_order(rows), dict[int, Likelihood]()
     while order:
         chunk = _within_memory(model, rows, order[:batch_size])
@@ -59,17 +75,23 @@ def _within_memory(model: PreTrainedModel, rows: Sequence[Encoded], order: list[
 def _differs_flat(model: PreTrainedModel, rows: Sequence[Encoded]) -> str | None:
     """How flat batches differ from rows alone, asked once; None if they do not.
 
-    The rows are the shortest, a middle and the longest one, and one that shares its prompt with one
-    of these, if there is one: prompts are read once for all their answers.
+    The rows are the shortest, a middle and the longest one, and two that share a prompt, if there
+    are any: prompts are read once for all their answers.
     """
-    ordered = sorted(rows, key=_length)
-    some = [ordered[k] for k in sorted({0, len(rows) // 2, len(rows) - 1})]
-    shared = any(a.prompt_ids == b.prompt_ids for a, b in pairwise(rows))
+    ordered = sorted(range(len(rows)), key=lambda i: _length(rows[i]))
+    some = {ordered[k] for k in (0, len(rows) // 2, -1)}
+    order = flat_order(rows)
+    # in this order, not in the given one: it puts a prompt's answers together from anywhere
+    shared = [(a, b) for a, b in pairwise(order) if rows[a].prompt_ids == rows[b].prompt_ids]
+    if shared:
+        # the shortest, to be cheap, but with a second answer of which some is read: its last token
+        # is not, so that an answer of one token would not look at the prompt
+        some |= {*min(shared, key=lambda p: (len(rows[p[1]].answer_ids) < 2, _length(rows[p[1]])))}
 
     def ask() -> str | None:
-        check_causal(model, (some[0].prompt_ids + some[0].answer_ids)[:LONGEST])
-        beside = [r for r in rows if r.prompt_ids == some[0].prompt_ids and r is not some[0]][:1]
-        asked = [*some[:1], *beside, *some[1:]]
+        first = rows[ordered[0]]
+        check_causal(model, (first.prompt_ids + first.answer_ids)[:LONGEST])
+        asked = [rows[i] for i in order if i in some]
         try:
             found = flat_batch_of(model, asked)
         except torch.OutOfMemoryError:
@@ -116,7 +138,7 @@ def _apart(
     model: PreTrainedModel, together: Sequence[Likelihood], rows: Sequence[Encoded]
 ) -> str | None:
     single = [found for row in rows for found in _batch(model, [row], pad=0)]
-    away = max(abs(a.nll - b.nll) / b.tokens for a, b in zip(together, single, strict=True))
+    away = furthest(abs(a.nll - b.nll) / b.tokens for a, b in zip(together, single, strict=True))
     return None if away <= tolerance_of(model) else f"{away:.2g} nats a token off"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from harness.backends.hf.decoding.agreement import furthest
 from harness.backends.hf.export.gguf_file import PLAIN, GgufType
 from harness.backends.hf.export.merged import Merged
 from harness.errors import HarnessError
@@ -43,7 +45,8 @@ def read_back(merged: Merged, path: Path, stored: GgufType, probes: Sequence[str
     ).eval()
     model = merged.model.to(device="cpu", dtype=torch.float32)
     result = _compared(model, found, merged, probes)
-    if exact and max(result.weights_differ_by, result.logits_differ_by) > ROUNDING:
+    away = furthest([result.weights_differ_by, result.logits_differ_by])
+    if not away <= (ROUNDING if exact else math.inf):  # NaN is refused in every type
         path.unlink()
         raise HarnessError(
             f"the GGUF file does not compute what its model does: logits differ by"
@@ -61,13 +64,13 @@ def _compared(
     if ours.keys() != theirs.keys():
         lost = sorted(ours.keys() ^ theirs.keys())[:5]
         raise HarnessError(f"the GGUF file has other weights than its model: {', '.join(lost)}")
-    weights = max(_apart(ours[name].float(), theirs[name].float()) for name in ours)
+    weights = furthest(_apart(ours[name].float(), theirs[name].float()) for name in ours)
     logits, same, total = 0.0, 0, 0
     for probe in probes:
         ids = torch.tensor([merged.tokenizer(probe, add_special_tokens=False)["input_ids"]])
         with torch.inference_mode():
             first, second = (m(input_ids=ids).logits.float() for m in (model, found))
-        logits = max(logits, _apart(first, second))
+        logits = furthest([logits, _apart(first, second)])
         same += int((first.argmax(-1) == second.argmax(-1)).sum())
         total += ids.shape[1]
     return ReadBack(weights, logits, same / max(1, total))

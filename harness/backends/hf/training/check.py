@@ -12,6 +12,7 @@ get no gradient to compare.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -243,6 +244,7 @@ def apart(found: Pass, wanted: Pass, tolerance: Tolerance) -> str | None:
         length = sum(float(g.square().sum()) for g in theirs) ** 0.5
         pairs = zip(ours, theirs, strict=True)
         gap = sum(float((a - b).square().sum()) for a, b in pairs) ** 0.5
-        if not gap <= limit * length:
+        # against an endless length every gap is small, an endless one too
+        if not gap <= limit * length < math.inf:
             return f"gradients are {gap / max(length, 1e-30):.2g} of their length off"
     return None

@@ -141,3 +141,61 @@ def test_a_mask_that_is_wrong_is_found_before_it_is_used(monkeypatch, root):
     found = score_answers(model, rows, pad=0, batch_size=4)
     assert "nats a token off" in checks_of(model).scored["reason"]
     assert [s.nll for s in found] == pytest.approx([s.nll for s in wanted], rel=1e-5)
+
+
+SHARED = {
+    "of the shortest row": [([5], 2), ([5], 2), ([6, 7, 8], 2), ([9] * 9, 2)],
+    "of neither the shortest, the middle nor the longest row": [
+        ([5], 2), ([7, 8], 3), ([7, 8], 3), ([6] * 6, 2), ([9] * 7, 2), ([4] * 9, 2),
+    ],
+    "far from each other": [([7, 8], 3), ([5], 2), ([6] * 6, 2), ([9] * 9, 2), ([7, 8], 3)],
+    "and the first answers of one token": [
+        ([5], 1), ([5], 1), ([7, 8], 3), ([7, 8], 3), ([6] * 6, 2), ([9] * 9, 2), ([4] * 9, 2),
+    ],
+}  # fmt: skip
+"""Where a shared prompt is among the rows → each row's prompt, and the length of its answer."""
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after rows that share none"])
+@pytest.mark.parametrize("where", SHARED)
+def test_a_shared_prompt_is_tried_wherever_it_is(where, before, monkeypatch, root):
+    """Second answers that do not see their prompt are found out, and the rows then padded."""
+    model = model_of("llama", root)
+    rows = [
+        Encoded(prompt, [10 + 5 * k + n for n in range(size)], False)
+        for k, (prompt, size) in enumerate(SHARED[where])
+    ]
+    laid_out = likelihood.flat_batch_of.__globals__["_laid_out"]
+
+    def without_prompts(rows, device):
+        batch, seen = laid_out(rows, device), set()
+        spans = batch.segments.prefixes or ()
+        blind = [(a, a) if (a, b) in seen or seen.add((a, b)) else (a, b) for a, b in spans]
+        batch.segments.prefixes = tuple(blind) or None
+        return batch
+
+    monkeypatch.setitem(likelihood.flat_batch_of.__globals__, "_laid_out", without_prompts)
+    if before:
+        score_answers(model, rows_of(9)[3:5], pad=0, batch_size=4)
+        assert checks_of(model).scored == {"engine": "flat"}
+    found = score_answers(model, rows, pad=0, batch_size=8)
+    assert "nats a token off" in checks_of(model).scored["reason"]
+    with torch.inference_mode():
+        alone = [likelihood._batch(model, [row], 0)[0].nll for row in rows]
+    assert [s.nll for s in found] == pytest.approx(alone, rel=1e-4)
+
+
+def test_rows_beyond_the_window_are_padded_also_after_shorter_ones(root):
+    model = model_of("window narrower than a row", root)
+    labels = [[20, 21, 2], [30, 2]]
+    short = [Encoded([5, 6, 7], label, False) for label in labels]
+    long = [Encoded([*range(5, 17)], label, False) for label in labels]
+    for rows, engine in ((short, "flat"), (short + long, "padded"), (short, "flat")):
+        found = score_answers(model, rows, pad=0, batch_size=4)
+        assert checks_of(model).scored["engine"] == engine
+        with torch.inference_mode():
+            alone = [likelihood._batch(model, [row], 0)[0] for row in rows]
+        assert [s.nll for s in found] == pytest.approx([s.nll for s in alone], rel=1e-4)
+        if engine == "padded":
+            reason = checks_of(model).scored["reason"]
+            assert reason == "UnknownAttention: its attention is given sliding_window"

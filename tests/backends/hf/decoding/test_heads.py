@@ -3,7 +3,7 @@
 import pytest
 import torch
 from peft import PromptTuningConfig, get_peft_model
-from transformers import BertConfig, GPT2Config, LlamaConfig, set_seed
+from transformers import BertConfig, GPT2Config, LlamaConfig, MistralConfig, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForSequenceClassification
 
 from harness.backends.hf.decoding import heads
@@ -22,7 +22,11 @@ CONFIGS = {
     "encoder": BertConfig(
         **SHAPE, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
     ),
-}
+    "window": MistralConfig(
+        **SHAPE, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, sliding_window=4,
+    ),
+}  # fmt: skip
 TEXTS = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14], [15, 16, 17], [18]]
 
 
@@ -80,3 +84,13 @@ def test_texts_that_read_each_other_are_found_and_padded(root, monkeypatch):
     found = head_scores(model, tokenizer, TEXTS, batch_size=3)
     assert "nats off" in checks_of(model).scored["reason"]
     torch.testing.assert_close(torch.tensor(found), torch.tensor(wanted), rtol=1e-5, atol=1e-5)
+
+
+def test_texts_beyond_the_window_are_padded_also_after_shorter_ones(root):
+    model, tokenizer = made("window"), tokenizer_of(root)
+    long = [[5, 6, 7, 8, 9, 10, 11], *TEXTS]
+    for texts, engine in ((TEXTS[1:], "flat"), (long, "padded"), (TEXTS[1:], "flat")):
+        found = head_scores(model, tokenizer, texts, batch_size=3)
+        assert checks_of(model).scored["engine"] == engine
+        alone = [model(input_ids=torch.tensor([row])).logits.log_softmax(-1) for row in texts]
+        torch.testing.assert_close(torch.tensor(found), torch.cat(alone), rtol=1e-4, atol=1e-4)

@@ -89,6 +89,15 @@ def test_a_file_that_computes_something_else_is_found_and_deleted(small, tmp_pat
     assert not (tmp_path / "m.gguf").exists()
 
 
+@pytest.mark.parametrize("stored", ["f32", "f16"])
+def test_a_file_of_weights_that_are_not_numbers_is_deleted(small, tmp_path, stored):
+    made = small()
+    made.model.model.layers[1].mlp.up_proj.weight.data[2, 3] = float("nan")
+    with pytest.raises(HarnessError, match="logits differ by nan"):
+        written(made, tmp_path / "m.gguf", stored)
+    assert not (tmp_path / "m.gguf").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
