@@ -24,6 +24,7 @@ from harness.backends.hf.counters.memory import MIB, free, synchronize, training
 from harness.backends.hf.training.buckets import size_for, sizes_of
 from harness.backends.hf.training.captured import CannotCapture, CapturedSteps
 from harness.backends.hf.training.checkpoints import Checkpoints
+from harness.backends.hf.training.dropout import drops_out
 from harness.backends.hf.training.eager import EagerSteps, Steps
 from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
@@ -199,7 +200,7 @@ class FlatTraining:
             rows=max(map(len, groups)),
             longest=max(len(row.ids) for row in self.rows),
             captures_update=captures_update,
-            dropout=_drops_out(self.model),
+            dropout=drops_out(self.model),
         )
         found.capture(samples)
         return found
@@ -266,10 +267,6 @@ def in_float32(model: PreTrainedModel) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.float32)
-
-
-def _drops_out(model: PreTrainedModel) -> bool:
-    return any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in model.modules())
 
 
 def _checkpoint(model: PreTrainedModel, *, keep_random: bool) -> None:

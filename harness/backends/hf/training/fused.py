@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from harness.backends.hf.training.dropout import config_dropouts, dropout_modules
 from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_lora
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -44,8 +45,7 @@ class Fused:
 
     def draws(self, model: PreTrainedModel) -> bool:
         """Whether all dropout of ``model`` is drawn by its fused adapters."""
-        drops = [m for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
-        return len(drops) == self.copies.masks
+        return not config_dropouts(model) and len(dropout_modules(model)) == self.copies.masks
 
     def describe(self) -> dict[str, object]:
         """What was replaced, for the result."""
