@@ -33,7 +33,8 @@ class Requirement(Part):
     estimate of `harness plan` decides, for each quantization and adapter by itself."""
     gpus: int = Field(1, ge=1)
     """GPUs over which the model's layers are laid (`device_map`), for a model larger than one card.
-    TRL then trains and `generate` answers. Without a GPU it has no effect."""
+    TRL then trains and `generate` answers. Combinations that are refused are refused everywhere;
+    without a GPU the layers lie on the processor."""
 
 
 class ModelCard(Part):
