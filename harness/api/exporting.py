@@ -23,6 +23,7 @@ from harness.plan.plan import Plan
 from harness.plan.preflight import preflight
 from harness.results.paths import CellPaths, RunPaths, write_text
 from harness.run.executors.base import Event, executor_of
+from harness.run.executors.main_module import end_if_run_again
 from harness.sharing.export import TARGETS, Exported, How, Target, export_cell
 from harness.suite.schema import BASE, Suite
 
@@ -92,6 +93,8 @@ def export(
         HarnessError: no such cell, its adapter is gone, ``output`` has files, or ``to`` is not
             known to read such a model as it was trained.
     """
+    if score:
+        end_if_run_again()  # before it finds that the run's own process has written the folder
     if to not in TARGETS:
         raise HarnessError(f'unknown target "{to}"', hint=f"Targets: {', '.join(TARGETS)}.")
     read = run_of(run)

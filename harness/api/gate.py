@@ -13,6 +13,7 @@ from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot
 from harness.gate.verdict import GateVerdict
 from harness.results.result import Run
+from harness.run.executors.main_module import end_if_run_again
 
 
 def check(
@@ -106,6 +107,7 @@ def assert_no_regression(
     Raises:
         AssertionError: a regression, a failed cell, or something that cannot be compared.
     """
+    end_if_run_again()
     run = execute(plan(suite, output=output)).run
     if update:
         update_baseline(run, update, path=baseline)

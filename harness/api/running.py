@@ -100,6 +100,7 @@ def run(
     Raises:
         HarnessError: the suite or an argument is wrong.
     """
+    end_if_run_again()  # before the plan, which takes seconds for a large suite
     if isinstance(suite, Plan):
         given = {
             "output": output, "select": select, "executor": executor, "devices": devices,

@@ -15,6 +15,7 @@ from harness.plan.plan import Plan, make_plan
 from harness.plan.shard import shard_of
 from harness.plugins import load_plugins
 from harness.run.executors.base import HERE, Event, executor_of
+from harness.run.executors.main_module import end_if_run_again
 from harness.scoring.extra import check_extra_metrics
 from harness.scoring.rescoring import is_outdated
 from harness.suite.schema import Suite
@@ -118,6 +119,7 @@ def plan(
 
 def calibrate(plan: Plan, *, on_event: Callable[[Event], None] = ignore) -> Expected:
     """Estimate how long ``plan`` takes, from some of its cells cut short."""
+    end_if_run_again()
     from harness.run import calibrate as calibrating
 
     load_plugins()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +20,10 @@ PACKAGES = (
     "finetune-harness", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets",
     "tokenizers", "accelerate", "numpy",
 )  # fmt: skip
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+_narrowed: tuple[str, str | None] | None = None
+"""`VISIBLE` as a worker set it for itself, and as it was before; see `listed_as`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def machine() -> Machine:
 
 def gpus() -> tuple[Gpu, ...]:
     """The CUDA devices that this process may use, in the order it was given them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = visible_gpus()
     if visible == "":
         return ()
     lines = query_gpus("index,uuid,memory.total,name")
@@ -87,6 +93,28 @@ def gpus() -> tuple[Gpu, ...]:
         for index, uuid, memory, name in rows
     )
     return found if visible is None else _visible(found, visible)
+
+
+def visible_gpus() -> str | None:
+    """`CUDA_VISIBLE_DEVICES`, as plans that are made in this process should read it."""
+    now = os.environ.get(VISIBLE)
+    # a script that has set it meanwhile means what it says
+    return _narrowed[1] if _narrowed and _narrowed[0] == now else now
+
+
+@contextmanager
+def listed_as(visible: str | None) -> Iterator[None]:
+    """List those GPUs that ``visible`` names, though this process keeps what it sees of them.
+
+    For a script that a worker runs again: what it plans, it plans for the GPUs of the run.
+    """
+    global _narrowed
+    _narrowed = os.environ.get(VISIBLE, ""), visible
+    try:
+        yield
+    finally:
+        _narrowed = None
+        machine.cache_clear()
 
 
 def _visible(found: tuple[Gpu, ...], visible: str) -> tuple[Gpu, ...]:
@@ -114,8 +142,8 @@ def keep_gpus(count: int = 1) -> None:
     later it has no effect.
     """
     # the first entry may be an index, a UUID or "-1" (none); an empty list stays empty
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count))))
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(e.strip() for e in visible.split(",")[:count])
+    visible = os.environ.get(VISIBLE, ",".join(map(str, range(count))))
+    os.environ[VISIBLE] = ",".join(e.strip() for e in visible.split(",")[:count])
 
 
 def query_gpus(fields: str) -> list[str]:

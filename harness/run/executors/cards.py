@@ -7,7 +7,6 @@ run took beyond their estimates. A cell without an estimate gets a card to itsel
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from harness.errors import DamagedFile, HarnessError
 from harness.plan.available import has_accelerator
 from harness.plan.devices import KEY as DEVICES
 from harness.plan.devices import on_each_gib
-from harness.plan.machine import Gpu, Machine
+from harness.plan.machine import Gpu, Machine, visible_gpus
 from harness.plan.memory import CONTEXT_MIB
 from harness.results.paths import CellPaths, read_json, write_json
 from harness.results.result import load_result
@@ -229,7 +228,7 @@ def chosen_gpus(found: Sequence[Gpu], numbers: Sequence[int] | None) -> list[Gpu
     if missing or len(set(numbers)) != len(numbers):
         there = ", ".join(map(str, by_number)) or "none"
         what = f"no GPU {', '.join(missing)} here" if missing else "a GPU is named twice"
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = visible_gpus()
         lists = "`nvidia-smi -L` lists them" if visible is None else (
             f"Numbers are those of `nvidia-smi`; CUDA_VISIBLE_DEVICES={visible} leaves"
         )  # fmt: skip

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 from harness.errors import HarnessError
 from harness.extras import is_installed
-from harness.plan.machine import keep_gpus
+from harness.plan.machine import VISIBLE, keep_gpus, listed_as
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths, read_json
 from harness.run.executors.base import ending
@@ -92,12 +92,8 @@ def work(
     os.close(log)
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # where a hung cell hangs: see `limits`
     _say_what_was_not_preloaded()
-    several = _split_over(paths)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(several) or gpu
-    keep_gpus(max(1, len(several)))
     try:
-        run_again(main or {})
+        _script_again(main or {}, gpu, _split_over(paths))
         outcome = _outcome(paths, pipe, threads)
     except Exception as error:
         _, *outcome = ending(paths.directory.name, error)
@@ -106,6 +102,23 @@ def work(
     with suppress(OSError):
         sys.stdout.flush()
     pipe.send(tuple(outcome))
+
+
+def _script_again(main: Program, gpu: str | None, several: Sequence[str]) -> None:
+    """Run ``main`` up to its run, and leave this process ``gpu``, or ``several``, and no other."""
+    found = os.environ.get(VISIBLE)
+    # before the script: if it asks torch for CUDA, what is visible then is so for good
+    _own(gpu, several)
+    with listed_as(found):
+        run_again(main)
+    # after it: it may have set the variable, for the run and not for one cell
+    _own(gpu, several)
+
+
+def _own(gpu: str | None, several: Sequence[str]) -> None:
+    if gpu is not None:
+        os.environ[VISIBLE] = ",".join(several) or gpu
+    keep_gpus(max(1, len(several)))
 
 
 def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:

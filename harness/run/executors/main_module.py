@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import spawn
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import ModuleType
 
 from harness.errors import HarnessError
@@ -44,6 +44,9 @@ def program() -> Program:
     if _is_program(main):
         return {}
     sent = spawn.get_preparation_data("worker")
+    path = sent.get("init_main_from_path")
+    if path is not None and not Path(path).is_file():
+        return {}  # "<stdin>": a script that came by a pipe has no file to run again
     return {name: value for name, value in sent.items() if name.startswith("init_main")}
 
 
