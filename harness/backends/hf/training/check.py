@@ -58,17 +58,24 @@ missing part gives 0.5 and more."""
 
 
 def disagreement(
-    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], arguments: Any
+    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], arguments: Any, *, longest: int = 0
 ) -> str | None:
     """Return how flat batches of ``rows`` differ from padded ones; None if they agree.
 
     An error counts as a difference: the engine is not used, and the reason is kept.
+
+    Args:
+        model: the model under its adapter.
+        rows: some of what it learns.
+        arguments: the `SFTConfig` of the training.
+        longest: tokens of the longest row of all.
     """
     half = bool(arguments.bf16)
     rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
     some = _some(rows)
     passes = (lambda: _padded(model, some, half)), (lambda: _flat(model, some, half))
-    return _compared(model, passes, TOLERANCE[rounded], lambda: _dry_run(model, some, half, False))
+    in_training = partial(_dry_run, model, some, half, longest=longest)
+    return _compared(model, passes, TOLERANCE[rounded], in_training)
 
 
 def fused_disagreement(
@@ -81,7 +88,8 @@ def fused_disagreement(
         partial(_flat, model, some, half, fuse=fuse, zeros=zeros) for fuse in (False, True)
     )
     with _no_zeros(zeros):
-        return _compared(model, passes, FUSED_TOLERANCE, lambda: _dry_run(model, some, half, True))
+        in_training = partial(_dry_run, model, some, half, fuse=True)
+        return _compared(model, passes, FUSED_TOLERANCE, in_training)
 
 
 def _compared(
@@ -216,10 +224,13 @@ def _padded(model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: boo
 
 @torch.no_grad()
 def _dry_run(
-    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool, fuse: bool
-) -> None:
+    model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], half: bool, *,
+    fuse: bool = False, longest: int = 0,
+) -> None:  # fmt: skip
     """Once in training mode, where attention may be given what it does not know: dropout."""
     batch = flat_batch(rows_of(rows), model.device)
+    # some rows, and cut: a window that a longer one exceeds would end the training in its midst
+    batch.segments.longest = max(batch.segments.longest, longest)
     devices = [model.device] if model.device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices), flat_attention(model),

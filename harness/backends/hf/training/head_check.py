@@ -119,10 +119,13 @@ def _together_reason(model: PreTrainedModel, arguments: Any, longest: int) -> st
     return None
 
 
-def head_disagreement(model: PreTrainedModel, rows: Rows, arguments: Any) -> str | None:
+def head_disagreement(
+    model: PreTrainedModel, rows: Rows, arguments: Any, *, longest: int = 0
+) -> str | None:
     """Return how flat batches of ``rows`` differ from padded ones; None if they agree.
 
-    An error counts as a difference: the engine is not used, and the reason is kept.
+    An error counts as a difference: the engine is not used, and the reason is kept. ``longest`` is
+    the length of the longest row of all, which need not be among ``rows``.
     """
     half = bool(arguments.bf16)
     rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
@@ -137,7 +140,7 @@ def head_disagreement(model: PreTrainedModel, rows: Rows, arguments: Any) -> str
         wanted = _padded(model, some, half)
         found = _flat(model, some, half)
         model.train()
-        _dry_run(model, some, half)
+        _dry_run(model, some, half, longest)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -171,9 +174,11 @@ def _padded(model: PreTrainedModel, rows: Rows, half: bool) -> Pass:
 
 
 @torch.no_grad()
-def _dry_run(model: PreTrainedModel, rows: Rows, half: bool) -> None:
+def _dry_run(model: PreTrainedModel, rows: Rows, half: bool, longest: int) -> None:
     """Once in training mode, where attention may be given what it does not know."""
     batch = flat_batch(head_rows(rows, model), model.device)
+    # some rows, and cut: a window that a longer one exceeds would end the training in its midst
+    batch.segments.longest = max(batch.segments.longest, longest)
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices), flat_attention(model), reading(batch.segments):
         learn_labels(model, batch, share=1.0, half=half)

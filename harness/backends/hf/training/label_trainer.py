@@ -102,7 +102,8 @@ def _by_engine(training: FlatTraining, rows: TrainingRows) -> Trained | str:
     """Train by the harness's engine; where that cannot be, why not, and the model as it was."""
     model, arguments = training.model, training.arguments
     some = list(rows.rows)[: arguments.per_device_train_batch_size]
-    reason = head_disagreement(model, some, arguments)
+    longest = max(len(row["input_ids"]) for row in rows.rows)
+    reason = head_disagreement(model, some, arguments, longest=longest)
     if reason is not None:
         return reason
     training.rows = head_rows(rows.rows, model)

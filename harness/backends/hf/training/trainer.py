@@ -125,7 +125,8 @@ def _by_engine(
     if not kept:
         return "no row has a token to learn"
     some = kept[: arguments.per_device_train_batch_size]
-    reason = disagreement(model, some, arguments)
+    longest = max(len(row["input_ids"]) for row in kept)
+    reason = disagreement(model, some, arguments, longest=longest)
     if reason is not None:
         return reason
     if training.fuses:

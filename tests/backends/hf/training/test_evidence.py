@@ -3,12 +3,20 @@
 import pytest
 import torch
 from peft import AdaLoraConfig, IA3Config, LoraConfig, PromptTuningConfig, get_peft_model
-from transformers import Gemma2Config, LlamaConfig, MistralConfig, MixtralConfig, set_seed
+from transformers import (
+    AutoTokenizer,
+    Gemma2Config,
+    LlamaConfig,
+    MistralConfig,
+    MixtralConfig,
+    set_seed,
+)
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl import SFTConfig
 
 from harness.backends.hf.training.check import disagreement
 from harness.backends.hf.training.evidence import trl_reason
+from harness.backends.hf.training.trainer import train_rows
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
@@ -118,6 +126,25 @@ def test_a_window_shorter_than_a_row_is_found_out():
     model = built(MistralConfig(**SIZES, sliding_window=4))
     reason = disagreement(model, ROWS, arguments()[1])
     assert reason == "UnknownAttention: its attention is given sliding_window"
+
+
+@pytest.mark.parametrize(
+    "lengths", [(9, 4, 30), (150,)], ids=["not in the first batch", "where the check cuts it"]
+)
+def test_a_window_that_a_row_exceeds_later_means_trl(lengths, root, tmp_path):
+    """The check reads a part of some rows: what the others are may not end the training."""
+    window = 140 if 150 in lengths else 12
+    model = built(MistralConfig(**SIZES, sliding_window=window))
+    ids = [[5 + k % 50 for k in range(size)] for size in lengths]
+    rows = [{"input_ids": row, "labels": row} for row in ids]
+    options, _ = arguments(
+        output_dir=str(tmp_path), max_steps=len(rows), per_device_train_batch_size=1,
+        report_to="none", disable_tqdm=True, train_sampling_strategy="sequential",
+    )  # fmt: skip
+    tokenizer = AutoTokenizer.from_pretrained(root / "models" / "tiny" / "tiny-qwen2")
+    done = train_rows(model, tokenizer, options, rows, sum(lengths))
+    reason = "UnknownAttention: its attention is given sliding_window"
+    assert done.how == {"engine": "trl", "reason": reason}
 
 
 def test_the_check_changes_nothing():

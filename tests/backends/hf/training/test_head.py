@@ -201,12 +201,16 @@ def test_the_engine_gives_the_losses_and_weights_of_trainer(name, tokenizer, tmp
     assert told == found.log
 
 
+MODELS["narrow"] = MistralConfig(**COMMON, **SIZES, num_key_value_heads=2, sliding_window=20)
 REFUSED = {
     "another architecture": (lambda: model_of("albert", None), {}, "albert, which is not among those compared"),
     "another adapter": (
         lambda: get_peft_model(model_of("bert", None), IA3Config(task_type="SEQ_CLS")), {}, "ia3",
     ),
     "another key": (lambda: model_of("bert", {}), {"label_smoothing_factor": 0.1}, "label_smooth"),
+    "a window that only later rows exceed": (
+        lambda: model_of("narrow", {}), {"per_device_train_batch_size": 1}, "sliding_window",
+    ),
 }  # fmt: skip
 
 
