@@ -84,13 +84,14 @@ def decisions(board: Leaderboard) -> tuple[Decision, ...]:
 
     Of several runs of one suite the last one decides, where it has the data set.
     """
-    last = {table.dataset: table for table in board.last.tables} if board.last else {}
-    return tuple(
-        decide(board.last, last[table.dataset])
-        if board.last and table.dataset in last
-        else decide(board, table)
-        for table in board.tables
-    )
+    return tuple(decision_of(board, table) for table in board.tables)
+
+
+def decision_of(board: Leaderboard, table: Table) -> Decision:
+    """The decision for the data set of ``table``, as `decisions` has it."""
+    last = board.last.tables if board.last else ()
+    latest = next((each for each in last if each.dataset == table.dataset), None)
+    return decide(board.last, latest) if board.last and latest else decide(board, table)
 
 
 def decide(board: Leaderboard, table: Table) -> Decision:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -62,6 +62,24 @@ class Figure:
 
         drawn = vl_convert.vegalite_to_svg(_shown(self.spec)).replace(f'"{BASE_URL}#', '"#')
         return _own_names(_with_titles(_rounded(drawn)), self.name)
+
+    def without_links_to(self, gone: Set[str]) -> Figure:
+        """The chart without links to the anchors ``gone``; its marks stay."""
+        return replace(self, spec=_unlinked(self.spec, gone))
+
+
+def _unlinked(part: Any, gone: Set[str]) -> Any:
+    """``part`` of a spec with an empty ``href``, of which Vega makes no link, for each of ``gone``.
+
+    Of a missing or a null one it makes a link to ``undefined`` or ``null``.
+    """
+    if isinstance(part, dict):
+        return {
+            key: "" if key == "href" and isinstance(value, str) and value.removeprefix("#") in gone
+            else _unlinked(value, gone)
+            for key, value in part.items()
+        }  # fmt: skip
+    return [_unlinked(item, gone) for item in part] if isinstance(part, list | tuple) else part
 
 
 def _shown(part: Any) -> Any:

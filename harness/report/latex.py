@@ -28,8 +28,10 @@ def render_latex(title: str, sections: Sequence[Section]) -> str:
 
 def _table(section: Section) -> str:
     columns = "l" * len(section.columns)
+    # a paper has no notes below its tables, and must not pass a part off as the whole
+    caption = f"{section.title}. {section.cut}" if section.cut else section.title
     lines = [
-        r"\begin{table}", r"\centering", rf"\caption{{{escaped(section.title)}}}",
+        r"\begin{table}", r"\centering", rf"\caption{{{escaped(caption)}}}",
         rf"\label{{tab:{anchor(section.title)}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
         _row(section.columns), r"\midrule", *(_row(row) for row in section.rows), r"\bottomrule",
         r"\end{tabular}", r"\end{table}",

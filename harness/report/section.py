@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.difference import Delta
@@ -12,10 +12,13 @@ from harness.analysis.wording import number
 from harness.report.figure import Figure, anchor
 
 __all__ = [
+    "IN_CSV",
     "MISSING",
     "DrawnInterval",
+    "Keeping",
     "Section",
     "anchor",
+    "is_long",
     "marked",
     "mean_text",
     "missing_speeds",
@@ -28,6 +31,8 @@ __all__ = [
 
 MOST_ROWS = 1_000
 """Most rows of a table that a report shows, so that a page of 100,000 cells can be opened."""
+IN_CSV = "`results.csv`, beside this report, has the values of all."
+"""Where the other rows are; only for tables of values, which is all that `results.csv` holds."""
 MISSING = "–"
 ELSEWHERE = "†"
 """Follows a speed that was measured on another data set; a note below the table says where."""
@@ -42,6 +47,24 @@ class DrawnInterval:
     high: float
     reference: float | None = None
     """A mark to compare with: 0 for a difference, the baseline's value for a value."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Which rows of a long table a report keeps, and where a reader finds the others."""
+
+    order: tuple[int, ...] = ()
+    """The places of the rows, those to keep first; empty: as they are. They are shown in the
+    table's order whatever this is."""
+    which: str = ""
+    """In words which rows are kept; empty: the first ones."""
+    rest: str = ""
+    """A sentence on where all rows are; empty if no other output has them."""
+
+
+def is_long(rows: int) -> bool:
+    """Whether a report cuts a table of so many ``rows``."""
+    return rows > MOST_ROWS
 
 
 @dataclass(frozen=True)
@@ -64,22 +87,34 @@ class Section:
     """Those of the extra columns that the page shows only when they are selected."""
     page_only: bool = False
     """Whether Markdown and LaTeX leave it out: it is long, or needs the page's filters."""
+    keeping: Keeping = Keeping()
+    """What a report keeps of a table of more than `MOST_ROWS` rows."""
+    cut: str = ""
+    """How many rows were left out, and which; empty if the section has them all."""
 
     def limited(self) -> Section:
-        """The section with its first `MOST_ROWS` rows, and a note if there are more."""
-        if len(self.rows) <= MOST_ROWS:
+        """The section with at most `MOST_ROWS` rows, and a note if there are more."""
+        if not is_long(len(self.rows)):
             return self
-        note = (
-            f"The first {MOST_ROWS:,} of {len(self.rows):,} rows; `results.csv`, beside this"
-            " report, has the values of all."
-        )
+        kept = sorted(self.keeping.order[:MOST_ROWS]) or range(MOST_ROWS)
+        total = f"{len(self.rows):,}"
+        text = f"The first {MOST_ROWS:,} of {total} rows."
+        if self.keeping.which:
+            text = f"{MOST_ROWS:,} of {total} rows: {self.keeping.which}."
+        note = f"{text} {self.keeping.rest}" if self.keeping.rest else text
         return replace(
             self,
             notes=(*self.notes, note),
-            rows=self.rows[:MOST_ROWS],
-            anchors=self.anchors[:MOST_ROWS],
-            intervals={name: marks[:MOST_ROWS] for name, marks in self.intervals.items()},
-        )
+            rows=tuple(self.rows[k] for k in kept),
+            anchors=tuple(self.anchors[k] for k in kept) if self.anchors else (),
+            intervals={name: tuple(marks[k] for k in kept)
+                       for name, marks in self.intervals.items()},
+            cut=text,
+        )  # fmt: skip
+
+    def without_links_to(self, gone: Set[str]) -> Section:
+        """The section whose charts do not link to the rows ``gone``, which the report cut."""
+        return replace(self, figures=tuple(each.without_links_to(gone) for each in self.figures))
 
     def short(self) -> Section:
         """The section as Markdown and LaTeX show it: without what only the page shows."""

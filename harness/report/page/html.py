@@ -104,6 +104,9 @@ def render_html(
     )
     numbers = page.numbers
     environment.globals["anchor"] = anchor
+    # of a long table rows are cut, and a link must not lead nowhere
+    targets = {name for each in sections for name in each.anchors}
+    environment.globals["link_to"] = lambda name: Markup(f' href="#{name}"' * (name in targets))
     environment.globals["body"] = lambda section: Markup(body(section, numbers))
     environment.globals["groupings"] = groupings
     environment.globals["meaning"] = meaning

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Table
@@ -63,7 +63,7 @@ SHIPPED: dict[Part, tuple[Callable[..., Section], ...]] = {
         across,
     ),
     "data set": (
-        _of_table(leaders),
+        leaders,
         _of_table(costs),
         lambda board, table: objectives(board, table, board.ranked[table.dataset]),
         charts,
@@ -90,4 +90,11 @@ def sections_of(board: Leaderboard) -> list[Section]:
     for part in ("data set", "details"):
         made += [make(board, table) for table in board.tables for make in SECTIONS[part]]
     made += [make(board) for make in SECTIONS["closing"]]
-    return [each.limited() for each in made if each.rows or each.notes or each.figures]
+    whole = [each for each in made if each.rows or each.notes or each.figures]
+    cut = [each.limited() for each in whole]
+    gone = _anchors(whole) - _anchors(cut)
+    return [each.without_links_to(gone) for each in cut] if gone else cut
+
+
+def _anchors(sections: Iterable[Section]) -> set[str]:
+    return {name for each in sections for name in each.anchors}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.contrast_text import along_table
-from harness.report.section import Section
+from harness.report.section import Keeping, Section
 
 
 def by_axis(board: Leaderboard) -> Section:
@@ -28,4 +28,5 @@ def by_axis(board: Leaderboard) -> Section:
         if each.absent
     ]
     table = along_table(list(found))
-    return Section("By axis", tuple(notes), table.columns, table.rows)
+    rest = Keeping(rest="`harness show --full` prints every difference of a run.")
+    return Section("By axis", tuple(notes), table.columns, table.rows, keeping=rest)

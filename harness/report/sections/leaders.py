@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from harness.analysis.difference import Delta
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.training_devices import is_training_speed
 from harness.metrics.registry import shown_in
 from harness.report.section import (
     MISSING,
     DrawnInterval,
+    Keeping,
     Section,
     anchor,
+    is_long,
     mean_text,
     number,
     show_delta,
     speed_notes,
 )
+from harness.report.sections.kept import keeping
 
 BOUNDED = {"share", "F1", "F2"}
 """Units of metrics between 0 and 1."""
@@ -23,7 +27,7 @@ MARKS = {"better": " ▲", "worse": " ▼", "equivalent": " ="}
 """Marks for the verdict in a metric other than the primary one."""
 
 
-def leaders(table: Table) -> Section:
+def leaders(board: Leaderboard, table: Table) -> Section:
     """A row per variant: primary metric, tie letters, difference, verdict; then other metrics."""
     kept = [row for row in table.rows if row.status != "skipped"]
     if not any(row.values(metric) for row in kept for metric in table.metrics()):
@@ -46,6 +50,7 @@ def leaders(table: Table) -> Section:
         },
         extra=len(page_only) + len(more),
         hidden=tuple(more),
+        keeping=keeping(board, table, kept) if is_long(len(kept)) else Keeping(),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.report.section import MISSING, Section
+from harness.report.section import MISSING, Keeping, Section
 from harness.results.result import CellResult
 
 AXES = ("quantization", "adapter", "dataset")
@@ -21,7 +21,8 @@ def left_out(board: Leaderboard) -> Section:
         for (model, status, reason), cells in groups.items()
     )
     columns = ("model", "quantization", "adapter", "data set", "cells", "status", "reason")
-    return Section("Not run", (), columns, rows)
+    rest = Keeping(rest="`harness show RUN CELL` prints why a cell did not run.")
+    return Section("Not run", (), columns, rows, keeping=rest)
 
 
 def _levels(cells: list[CellResult], axis: str) -> str:

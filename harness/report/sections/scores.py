@@ -13,7 +13,9 @@ from harness.metrics.classification import Confusion, per_class
 from harness.metrics.measurements import STABLE_CV
 from harness.metrics.registry import same_hardware, shown_in
 from harness.report.section import (
+    IN_CSV,
     MISSING,
+    Keeping,
     Section,
     marked,
     mean_text,
@@ -47,7 +49,8 @@ def costs(table: Table) -> Section:
         if row.status == "ok" and names
     ]  # fmt: skip
     columns = ("model", "quantization", "adapter", *extra, *names)
-    return Section(f"Cost: {table.dataset}", notes, columns, tuple(rows))
+    rest = Keeping(rest=IN_CSV)
+    return Section(f"Cost: {table.dataset}", notes, columns, tuple(rows), keeping=rest)
 
 
 def _unstable(table: Table) -> tuple[str, ...]:
@@ -146,7 +149,8 @@ def categories(table: Table) -> Section:
     few = [f"{name} ({n})" for name, n in sorted(sizes.items()) if n <= FEW]
     notes = (f"Too few examples to judge these categories: {', '.join(few)}.",) if few else ()
     columns = ("model", "quantization", "adapter", "category", "metric", "value", "n")
-    return Section(f"Categories: {table.dataset}", notes, columns, tuple(rows))
+    rest = Keeping(rest=IN_CSV)
+    return Section(f"Categories: {table.dataset}", notes, columns, tuple(rows), keeping=rest)
 
 
 def confusions(table: Table) -> Section:
