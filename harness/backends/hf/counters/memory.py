@@ -28,7 +28,7 @@ class Peak:
 
 
 class Aside:
-    """Device memory that peaks do not count: what is faster with it would be possible without.
+    """Optional memory (copies for speed), left out of peaks.
 
     A peak with it is not a peak without it plus its size, since the two need not fall together.
     Hence the allocator's peak is read, and begun anew, when the memory is taken and when it is

@@ -42,6 +42,15 @@ class CannotCapture(RuntimeError):
     """Why a step of this model cannot be captured."""
 
 
+class CannotFuse(Exception):
+    """Why the model's small operations cannot be fused, found when a step was captured."""
+
+
+def from_triton(error: BaseException) -> bool:
+    """Whether Triton raised ``error``: its own errors are no `RuntimeError`."""
+    return any(kind.__module__.split(".")[0] == "triton" for kind in type(error).__mro__)
+
+
 @dataclass
 class _Graph:
     """A captured pass over batches of one size."""
@@ -83,6 +92,7 @@ class CapturedSteps:
 
         Raises:
             CannotCapture: an operation of the model cannot be captured, or a replay differs.
+            CannotFuse: a kernel of ours does not compile, or needs more than the device has.
         """
         started = time.monotonic()
         random = torch.cuda.get_rng_state()
@@ -96,7 +106,7 @@ class CapturedSteps:
             for size in descending:
                 self._graphs[size] = self._buffers(size, samples[size])
                 losses[size] = self._warm_up(self._graphs[size], samples[size][0])
-            # what the warm-ups held is for the pool of the graphs, or both would be reserved
+            # release the warm-ups' cache, or it stays reserved beside the graphs' pool
             torch.cuda.empty_cache()
             for size in descending:
                 pool = self._captured(self._graphs[size], losses[size], pool)
@@ -105,9 +115,13 @@ class CapturedSteps:
             self._clear()
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError as error:
+        except Exception as error:
+            if not isinstance(error, RuntimeError) and not from_triton(error):
+                raise
             torch.cuda.synchronize()
             line = [*str(error).splitlines(), ""][0]
+            if from_triton(error):  # an eager step would launch the same kernel
+                raise CannotFuse(f"{type(error).__name__}: {line[:160]}") from error
             raise CannotCapture(f"a step cannot be captured: {line[:160]}") from error
         finally:
             torch.cuda.set_rng_state(random)

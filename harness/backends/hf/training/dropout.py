@@ -9,11 +9,15 @@ checkpointing: hence names are not looked up in a list.
 from __future__ import annotations
 
 import torch
+from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedModel
 
 BY_MODULES = frozenset({"classifier_dropout"})
 """Fields of which transformers makes an `nn.Dropout`, and only for a head: GPT-NeoX sets one for
 models that have no head."""
+
+UNCOUNTED = 2**31
+"""From so many numbers on the kernel of dropout cannot draw a mask: its offsets have 32 bits."""
 
 
 def drops_out(model: PreTrainedModel) -> bool:
@@ -42,3 +46,18 @@ def config_dropouts(model: PreTrainedModel) -> list[str]:
         for name, value in fields.items()
         if "drop" in name.lower() and name not in BY_MODULES and value
     )
+
+
+def masks_reason(model: PreTrainedModel, tokens: int) -> str | None:
+    """Return why no kernel may draw the masks of so many ``tokens`` at once; None if it may."""
+    widths = [
+        int(down.weight.shape[1])
+        for module in model.modules()
+        if isinstance(module, LoraLayer)
+        for name, down in module.lora_A.items()
+        if float(getattr(module.lora_dropout[name], "p", 0.0)) > 0
+    ]
+    widest = max(widths, default=0)
+    if tokens * widest < UNCOUNTED:
+        return None
+    return f"dropout of {tokens} tokens of {widest} numbers, more than its kernel counts"

@@ -21,10 +21,10 @@ from transformers import PreTrainedModel, set_seed
 
 from harness.backends.base import TellStep
 from harness.backends.hf.counters.memory import MIB, free, synchronize, training_parts
-from harness.backends.hf.training.buckets import size_for, sizes_of
-from harness.backends.hf.training.captured import CannotCapture, CapturedSteps
+from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
+from harness.backends.hf.training.captured import CannotCapture, CannotFuse, CapturedSteps
 from harness.backends.hf.training.checkpoints import Checkpoints
-from harness.backends.hf.training.dropout import drops_out
+from harness.backends.hf.training.dropout import drops_out, masks_reason
 from harness.backends.hf.training.eager import EagerSteps, Steps
 from harness.backends.hf.training.engine_state import load_state, save_state, saving_steps
 from harness.backends.hf.training.flat_attention import flat_attention
@@ -32,12 +32,7 @@ from harness.backends.hf.training.flat_batch import Row
 from harness.backends.hf.training.fused import Fused, fused
 from harness.backends.hf.training.objective import TEXT, Objective
 from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog
-from harness.backends.hf.training.steps import (
-    Step,
-    optimizer_of,
-    rates_of,
-    steps_of,
-)
+from harness.backends.hf.training.steps import Step, optimizer_of, rates_of, steps_of
 from harness.backends.hf.training.trained import Trained
 
 LOOK_EVERY = 8
@@ -63,14 +58,14 @@ class FlatTraining:
     """Whether steps are captured, on a CUDA device, where they can be."""
     fuse: bool = True
     """Whether the model's small operations are fused, where they can be, on a CUDA device."""
+    unfused_reason: str | None = None
+    """Why the small operations are not fused: what the cell's check found, or its capture."""
     checkpoints: Checkpoints | None = None
     """Where checkpoints are written, and the one to go on from, where the suite sets them."""
     tell: TellStep | None = None
     """Gets each record of the log when it is there, on CUDA some steps later."""
     objective: Objective = TEXT
     """What is learned from a row."""
-    unfused_reason: str | None = None
-    """Why they are not: what the cell's check found."""
     _optimizer: torch.optim.Optimizer = field(init=False)
     _peaks: list[float] = field(init=False)
     """The learning rate that each of its groups begins with."""
@@ -86,13 +81,29 @@ class FlatTraining:
         Raises:
             FloatingPointError: a loss is not a number.
         """
+        if self.fuses:
+            self.unfused_reason = masks_reason(self.model, self._most_tokens())
+        synchronize()
+        started = time.monotonic()
+        try:
+            return self._run(tokens, started)
+        except CannotFuse as error:  # before the first step: all is as it was
+            self.unfused_reason = str(error)
+        self._forget()
+        return self._run(tokens, started)
+
+    def _most_tokens(self) -> int:
+        """At most so many are in one batch, padded as captured ones are."""
+        lengths = sorted(len(row.ids) for row in self.rows)
+        most = sum(lengths[-int(self.arguments.per_device_train_batch_size) :])
+        return -(-most // ROUND_TO) * ROUND_TO
+
+    def _run(self, tokens: int, started: float) -> Trained:
         model, arguments = self.model, self.arguments
         set_seed(arguments.seed)
         steps = steps_of(len(self.rows), arguments)
         self._noted = torch.zeros(len(steps), 4, device=model.device)
         model.train()
-        synchronize()
-        started = time.monotonic()
         with flat_attention(model), self._fusing() as self._fused:
             if arguments.gradient_checkpointing:
                 _checkpoint(model, keep_random=not self._fused.draws(model))
@@ -168,10 +179,14 @@ class FlatTraining:
                 return self._captured(steps)
             except (CannotCapture, torch.OutOfMemoryError) as error:
                 reason = [*str(error).splitlines(), ""][0]
-            for parameter in self.model.parameters():
-                parameter.grad = None
-            free()
+            self._forget()
         return self._eager(reason)
+
+    def _forget(self) -> None:
+        """Release what a capture that failed has left."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        free()
 
     def _eager(self, reason: str | None = None, **more: Any) -> EagerSteps:
         self._optimizer = optimizer_of(self.model, self.arguments, self.ratio, **more)

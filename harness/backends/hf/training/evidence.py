@@ -44,6 +44,9 @@ LORA_FIELDS = frozenset(
 DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob", "attn_dropout")
 """What configs call the dropout of attention weights, which a variable-length kernel has not."""
 
+LAYER_DROPS = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop")
+"""What configs call the share of steps in which a layer is left out."""
+
 
 def trl_reason(model: PreTrainedModel, options: Mapping[str, Any], arguments: Any) -> str | None:
     """Return why TRL has to train ``model``; None if the engine may.
@@ -111,10 +114,21 @@ def model_reason(model: PreTrainedModel, *, training: bool = True) -> str | None
     dropouts = [name for name in DROPOUTS if getattr(settings, name, 0)]
     if dropouts and training:
         return f"dropout of attention weights ({', '.join(dropouts)})"
+    if training and (reason := layers_reason(model)):
+        return reason
     lost = [name for name in ("position_ids", "logits_to_keep") if not takes(model, name)]
     if lost:
         return f"its forward takes no {' and no '.join(lost)}"
     return weights_reason(model)
+
+
+def layers_reason(model: PreTrainedModel) -> str | None:
+    """Return why not every step of ``model`` runs the same layers; None if each does."""
+    # the config as well as its text part, which leaves out what begins with `encoder_`
+    configs = (model.config, model.config.get_text_config(decoder=True))
+    # the host decides it in each pass: a captured step would leave out the same layers for ever
+    found = [name for name in LAYER_DROPS if any(getattr(c, name, 0) for c in configs)]
+    return f"dropout of whole layers ({', '.join(found)})" if found else None
 
 
 def weights_reason(model: PreTrainedModel) -> str | None:

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from harness.backends.hf.training.dropout import config_dropouts, dropout_modules
 from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_lora
 
+Pair = tuple[torch.Tensor, torch.Tensor]
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norm, rotary embedding, gated activation and logits are those replaced."""
 SHARED_INPUTS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
@@ -69,7 +70,7 @@ def fused(model: PreTrainedModel, *, half: bool, wanted: bool) -> Iterator[Fused
         for module, forward in found.forwards.items():
             module.forward = forward
         for source in found.sources:
-            source.apply_rotary_pos_emb = _rotate
+            source.apply_rotary_pos_emb = _rotation(source.apply_rotary_pos_emb)
         yield found
     finally:
         for module, own in before:
@@ -130,7 +131,7 @@ def _add_kernels(model: PreTrainedModel, found: Fused) -> None:
             source = sys.modules[type(module).__module__]
             if source not in found.sources and hasattr(source, "apply_rotary_pos_emb"):
                 found.sources.append(source)
-            found.counts["rotary"] += 1
+            found.counts["rotary"] += source in found.sources
 
 
 def _is_norm(module: torch.nn.Module) -> bool:
@@ -171,12 +172,26 @@ def _gated(module: Any) -> Callable[..., torch.Tensor]:
     return forward
 
 
-def _rotate(
-    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, unsqueeze_dim: int = 1
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What transformers calls `apply_rotary_pos_emb`."""
-    from harness.backends.hf.training.kernels import rotate
+def _rotation(own: Callable[..., Pair]) -> Callable[..., Pair]:
+    """What replaces ``own``, which still gets what the kernel does not know."""
 
-    if unsqueeze_dim != 1:
-        raise RuntimeError("rotary embedding of another layout")
-    return rotate(q, k, cos.to(q.dtype), sin.to(q.dtype))
+    def rotated(
+        q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor,
+        *more: Any, **named: Any,
+    ) -> Pair:  # fmt: skip
+        usual = not more and named in ({}, {"unsqueeze_dim": 1})
+        if not usual or not _turns(q, cos, sin) or not _turns(k, cos, sin):
+            return own(q, k, cos, sin, *more, **named)
+        from harness.backends.hf.training.kernels import rotate
+
+        return rotate(q, k, cos.to(q.dtype), sin.to(q.dtype))
+
+    return rotated
+
+
+def _turns(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> bool:
+    """Whether the kernel turns ``x``: one flat batch on CUDA, (1, heads, tokens, size)."""
+    if not x.is_cuda or x.dim() != 4:
+        return False
+    known = (1, x.shape[2], x.shape[3])
+    return x.shape[0] == 1 and tuple(cos.shape) == tuple(sin.shape) == known

@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 from harness.backends.hf.training.unpacked import Unpacked
 
 SEEDS = 2**32
-"""How many there are of the whole numbers that masks are drawn from."""
+"""Seeds lie below this."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Copies:
     owners: list[torch.nn.Parameter] = field(default_factory=list)
     """The weights that the optimizer steps, in float32."""
     copies: list[torch.Tensor] = field(default_factory=list)
-    """Their values, each a part of a tensor that `of` gave."""
+    """Their values: views into the tensors that `of` returned."""
     gradients: list[torch.Tensor] = field(default_factory=list)
-    """Their gradients, likewise."""
+    """Views into the gradients of those tensors."""
     seed: torch.Tensor | None = None
     """What the masks of a pass are drawn from, on a CUDA device; without it PyTorch draws them."""
     masks: int = 0

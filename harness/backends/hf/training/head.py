@@ -110,18 +110,22 @@ def masked(model: PreTrainedModel, *, half: bool) -> bool:
 
 @contextmanager
 def _answering(body: Any, hidden: torch.Tensor) -> Iterator[None]:
-    """Let ``body`` give ``hidden`` states inside, whatever it is asked."""
+    """Replace the body's forward pass by one that returns ``hidden``."""
 
     def answer(*_: Any, **__: Any) -> BaseModelOutputWithPoolingAndCrossAttentions:
         pooler = getattr(body, "pooler", None)
         pooled = pooler(hidden) if pooler is not None else None
         return BaseModelOutputWithPoolingAndCrossAttentions(hidden, pooled)
 
+    own = vars(body).get("forward")  # as `accelerate` gives a module one of its own
     body.forward = answer
     try:
         yield
     finally:
-        del body.forward  # the method of its class comes back
+        if own is None:
+            del body.forward  # the method of its class comes back
+        else:
+            body.forward = own
 
 
 def _batches(model: PreTrainedModel, batches: Sequence[Sequence[Row]]) -> int:

@@ -25,6 +25,7 @@ from harness.backends.hf.training.evidence import (
     FLAT_TYPES,
     adapter_reason,
     keys_reason,
+    layers_reason,
     weights_reason,
 )
 from harness.backends.hf.training.flat_attention import flat_attention, reading
@@ -60,6 +61,7 @@ def trainer_reason(
     """
     return (
         keys_reason(options, arguments)
+        or layers_reason(model)
         or flat_head_reason(model, [row["input_ids"] for row in rows])
         or _together_reason(model, arguments, max(len(row["input_ids"]) for row in rows))
     )

@@ -12,6 +12,8 @@ import torch
 import triton
 import triton.language as tl
 
+from harness.backends.hf.training.dropout import UNCOUNTED
+
 WIDTH = 1024
 """Elements that one program of the gated activation takes."""
 CHUNK = 4096
@@ -275,7 +277,15 @@ def drop(
         layer: What tells this mask from others of the same seed.
         rate: The share that is dropped.
         add_to: What the result is added to; without it the result is a tensor of its own.
+
+    Raises:
+        RuntimeError: there are more numbers in ``x``.
     """
+    if x.numel() >= UNCOUNTED:
+        # the offsets would wrap around, and the kernel write outside of its memory
+        raise RuntimeError(
+            f"dropout of {x.numel()} numbers at once: a mask has fewer than {UNCOUNTED}"
+        )
     x = x.contiguous()
     out = torch.empty_like(x) if add_to is None else add_to
     size = x.numel()

@@ -88,7 +88,9 @@ def train_head(
             if isinstance(found, Trained):
                 return found
             reason = found
-        if checkpoints and earlier and earlier.engine != "trl":
+        # those of this sitting too: it may have run out of memory after it wrote one, which the
+        # next sitting would take for newer than TRL's
+        if checkpoints and not (earlier and earlier.engine == "trl"):
             checkpoints.begin_anew(f"`Trainer` trains ({reason}), which cannot read it")
         optimizer = loraplus(model, arguments, ratio) if ratio else None
         trainer = _trainer(model, tokenizer, arguments, rows, optimizer, tell)

@@ -90,7 +90,9 @@ def train_rows(
             if isinstance(found, Trained):
                 return found
             reason = found
-        if checkpoints and earlier and earlier.engine != "trl":
+        # those of this sitting too: it may have run out of memory after it wrote one, which the
+        # next sitting would take for newer than TRL's
+        if checkpoints and not (earlier and earlier.engine == "trl"):
             checkpoints.begin_anew(f"TRL trains ({reason}), which cannot read it")
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=dataset_of(rows),
@@ -137,8 +139,8 @@ def _by_engine(
 
 def within_memory(training: FlatTraining, tokens: int) -> Trained | str:
     """Run ``training``; where memory is short, say so, and leave the model as it was."""
-    trained = [p for p in training.model.parameters() if p.requires_grad]
-    before = [p.detach().to("cpu", copy=True) for p in trained if p.is_cuda]
+    trained = [p for p in training.model.parameters() if p.requires_grad and p.is_cuda]
+    before = [p.detach().to("cpu", copy=True) for p in trained]
     try:
         return training.run(tokens)
     except torch.OutOfMemoryError:

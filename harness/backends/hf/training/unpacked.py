@@ -39,13 +39,16 @@ def unpacked_weight(layer: Any) -> torch.Tensor:
 def unpacked(model: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
     """Let the 4-bit layers of ``model`` use copies of their weights inside, if ``wanted``."""
     layers = four_bit_layers(model) if wanted else []
+    before = [vars(layer).get("forward") for layer in layers]
     try:
         for layer in layers:
             layer.forward = Unpacked(layer)
         yield
     finally:
-        for layer in layers:
+        for layer, own in zip(layers, before, strict=True):
             layer.__dict__.pop("forward", None)  # the method of its class comes back
+            if own is not None:
+                layer.forward = own
 
 
 class Unpacked:

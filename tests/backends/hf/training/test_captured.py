@@ -8,7 +8,7 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl import SFTConfig
 
 from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
-from harness.backends.hf.training.captured import CapturedSteps
+from harness.backends.hf.training.captured import CapturedSteps, from_triton
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.engine import FlatTraining, in_float32
@@ -90,6 +90,16 @@ def test_sizes_hold_every_batch_and_are_few():
 )
 def test_a_size_is_added_where_it_saves_more_than_it_costs(tokens, capture, wanted):
     assert sizes_of(tokens, capture) == wanted
+
+
+def test_errors_of_triton_are_known_by_where_they_are_made():
+    """It need not be installed where nothing raises them."""
+    error = type("TritonError", (Exception,), {"__module__": "triton.errors"})
+    derived = type("Own", (error,), {"__module__": "elsewhere"})
+    assert from_triton(error())
+    assert from_triton(derived())
+    assert not from_triton(RuntimeError("Triton Error [CUDA]"))
+    assert not from_triton(type("Other", (Exception,), {"__module__": "tritonclient.utils"})())
 
 
 @pytest.mark.parametrize("tokens", [1, 5, AT_A_TIME + 3])

@@ -14,12 +14,18 @@ from transformers import (
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl import SFTConfig
 
-from harness.backends.hf.training.dropout import config_dropouts, drops_out
+from harness.backends.hf.training.dropout import (
+    UNCOUNTED,
+    config_dropouts,
+    drops_out,
+    masks_reason,
+)
 from harness.backends.hf.training.engine import FlatTraining
 from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.fused import Fused
 from harness.backends.hf.training.fused_lora import Copies
 from harness.backends.hf.training.head import LABELS, head_rows
+from harness.backends.hf.training.head_check import trainer_reason
 from harness.backends.hf.training.objective import TEXT
 
 SIZES = {
@@ -103,3 +109,32 @@ def test_masks_of_the_adapter_alone_are_drawn_by_it():
     assert fused.draws(own)
     assert not fused.draws(mixed)
     assert not Fused(Copies(torch.float32)).draws(own)
+
+
+@pytest.mark.parametrize(
+    ("rate", "tokens", "refused"),
+    [
+        (0.1, UNCOUNTED // 32, True),
+        (0.1, UNCOUNTED // 32 - 1, False),
+        (0.0, UNCOUNTED, False),
+    ],
+)
+def test_masks_of_more_numbers_than_a_kernel_counts_are_refused(rate, tokens, refused):
+    reason = masks_reason(built("llama", lora_dropout=rate), tokens)
+    assert reason == (
+        f"dropout of {tokens} tokens of 32 numbers, more than its kernel counts"
+        if refused
+        else None
+    )
+
+
+@pytest.mark.parametrize("field", ["layerdrop", "encoder_layerdrop", "decoder_layerdrop"])
+def test_a_head_over_layers_that_are_left_out_is_trained_by_trainer(field, monkeypatch):
+    model = built("opt's head")
+    options = {"output_dir": "unused", "use_cpu": True, "bf16": False, "save_strategy": "no"}
+    asked = (model, options, SFTConfig(**options), [{"input_ids": [5, 6], "labels": 0}])
+    assert trainer_reason(*asked) is None
+    monkeypatch.setattr(model.config, field, 0.1, raising=False)  # other tests read it too
+    reason = trainer_reason(*asked)
+    assert reason.startswith("dropout of whole layers (")
+    assert field in reason

@@ -9,6 +9,7 @@ from transformers import (
     LlamaConfig,
     MistralConfig,
     MixtralConfig,
+    OPTConfig,
     set_seed,
 )
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
@@ -93,6 +94,12 @@ MODELS = {
     "attention dropout": (
         LlamaConfig(**SIZES, attention_dropout=0.1), LORA,
         "dropout of attention weights (attention_dropout)",
+    ),
+    "layers left out": (
+        OPTConfig(vocab_size=64, hidden_size=32, word_embed_proj_dim=32, ffn_dim=32,
+                  num_hidden_layers=1, num_attention_heads=2, layerdrop=0.1),
+        LoraConfig(target_modules=["q_proj"]),
+        "dropout of whole layers (layerdrop)",
     ),
 }  # fmt: skip
 

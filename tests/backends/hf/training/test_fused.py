@@ -3,16 +3,17 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, set_seed
+from transformers import AutoModelForSequenceClassification, LlamaConfig, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.training.check import disagreement, fused_disagreement
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.engine import in_float32
-from harness.backends.hf.training.flat_attention import flat_attention
-from harness.backends.hf.training.flat_batch import rows_of
-from harness.backends.hf.training.fused import fused
-from harness.backends.hf.training.unpacked import unpacked
+from harness.backends.hf.training.flat_attention import flat_attention, reading
+from harness.backends.hf.training.flat_batch import flat_batch, rows_of
+from harness.backends.hf.training.fused import _rotation, fused
+from harness.backends.hf.training.head import body_of, head_rows, learn_labels
+from harness.backends.hf.training.unpacked import four_bit_layers, unpacked
 
 CONFIG = LlamaConfig(
     vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
@@ -135,3 +136,49 @@ def test_the_check_compares_a_new_adapter_though_half_of_it_is_zero():
     for check in (disagreement, fused_disagreement):
         assert check(model, raw([7, 12, 5]), arguments) is None
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def test_a_check_that_runs_out_of_memory_means_unfused():
+    model = adapted(init_lora_weights=True)
+    arguments = type("Arguments", (), {"bf16": False, "tf32": False})
+
+    def full(*_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    model.get_base_model().lm_head.register_forward_hook(full)
+    assert "ran out of device memory" in fused_disagreement(model, raw([7, 5]), arguments)
+    zeros = [p for name, p in model.named_parameters() if "lora_B" in name]
+    assert not any(p.any() for p in zeros)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "more"), [(1, 8, ()), (2, 8, ()), (1, 4, ()), (1, 8, (1,))], ids=str
+)
+def test_a_rotary_embedding_that_no_kernel_knows_is_the_models_own(rows, size, more):
+    """On a CPU that is each; two rows, a part of the size or another layout are so anywhere."""
+    q, k = torch.ones(rows, 2, 5, 8), torch.ones(rows, 1, 5, 8)
+    cos, sin = torch.ones(1, 5, size), torch.zeros(1, 5, size)
+    given = (q, k, cos, sin, *more)
+    assert _rotation(lambda *got: got)(*given) == given
+
+
+def test_a_forward_pass_of_a_layers_own_is_put_back():
+    model = in_four_bits()
+    layers = four_bit_layers(model)
+    own = layers[0].forward = type(layers[0]).forward.__get__(layers[0])
+    with unpacked(model, wanted=True):
+        assert layers[0].forward is not own
+    assert layers[0].forward is own
+    assert not any("forward" in vars(layer) for layer in layers[1:])
+
+
+def test_a_forward_pass_of_the_body_s_own_is_put_back():
+    config = LlamaConfig(**{**CONFIG.to_dict(), "num_labels": 3, "pad_token_id": 0})
+    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    body = body_of(model)
+    own = body.forward = type(body).forward.__get__(body)
+    rows = [{"input_ids": [5, 6, 7], "labels": 1}, {"input_ids": [8, 9], "labels": 0}]
+    batch = flat_batch(head_rows(rows, model), model.device)
+    with flat_attention(model), reading(batch.segments):
+        learn_labels(model, batch, share=1.0, half=False)
+    assert body.forward is own

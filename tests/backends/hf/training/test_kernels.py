@@ -155,3 +155,10 @@ def test_adapters_that_share_an_input_drop_each_its_own():
     right = torch.autograd.grad(wanted, [x, *copies.owners], above)
     for one, two in zip([of_x, *gradients], right, strict=True):
         torch.testing.assert_close(one, two)
+
+
+def test_dropout_of_more_numbers_than_it_counts_is_refused(kernels):
+    huge = torch.empty(2**31, dtype=torch.float16, device="meta")
+    seed = torch.zeros(1, dtype=torch.long, device="meta")
+    with pytest.raises(RuntimeError, match="dropout of 2147483648 numbers at once"):
+        kernels.drop(huge, seed, 1, 0.1)
