@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.suite.endpoint import Endpoint
 
 QUESTION = {"messages": [{"role": "user", "content": "Hello?"}]}
-KEY = "sk-very/secret-4711"
+KEY = "sk-very/secret-plum"
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_key_that_a_server_quotes_is_cut_out(ask, server, monkeypatch, name):
     except HarnessError as error:
         shown = str(error)
     assert "[key]" in shown
-    assert "4711" not in shown
+    assert "plum" not in shown
     assert "secret" not in shown
 
 
