@@ -82,7 +82,10 @@ def disagreement(
 def fused_disagreement(
     model: PreTrainedModel, rows: Sequence[Mapping[str, Any]], arguments: Any
 ) -> str | None:
-    """Return how flat batches differ once the model's small operations are fused; else None."""
+    """Return how flat batches with fused operations differ from those without; None if they agree.
+
+    Where memory is short for it that is a reason too: the engine is used, unfused.
+    """
     half, some = bool(arguments.bf16), _some(rows)
     zeros = [p for p in _trained(model) if not p.any()]
     passes = tuple(

@@ -8,7 +8,7 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl import SFTConfig
 
 from harness.backends.hf.training.buckets import ROUND_TO, size_for, sizes_of
-from harness.backends.hf.training.captured import CapturedSteps, from_triton
+from harness.backends.hf.training.captured import CannotFuse, CapturedSteps, from_triton
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.engine import FlatTraining, in_float32
@@ -100,6 +100,30 @@ def test_errors_of_triton_are_known_by_where_they_are_made():
     assert from_triton(derived())
     assert not from_triton(RuntimeError("Triton Error [CUDA]"))
     assert not from_triton(type("Other", (Exception,), {"__module__": "tritonclient.utils"})())
+
+
+class Failing(FlatTraining):
+    """Its capture finds that a kernel does not compile, the first time."""
+
+    def _maker(self, steps):
+        if self.unfused_reason is None:
+            for parameter in self.model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+            raise CannotFuse("CompilationError: why")
+        return super()._maker(steps)
+
+
+def test_a_kernel_that_does_not_compile_means_an_unfused_training():
+    arguments = SFTConfig(
+        output_dir="unused", use_cpu=True, bf16=False, save_strategy="no", max_steps=3,
+        logging_steps=1, per_device_train_batch_size=2, gradient_checkpointing=False,
+    )  # fmt: skip
+    plain, failing = (
+        kind(eager().model, rows([7, 12, 5, 9]), arguments).run(33)
+        for kind in (FlatTraining, Failing)
+    )
+    assert failing.how == {"engine": "flat", "unfused_reason": "CompilationError: why"}
+    assert failing.log == plain.log
 
 
 @pytest.mark.parametrize("tokens", [1, 5, AT_A_TIME + 3])
