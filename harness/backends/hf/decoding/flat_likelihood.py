@@ -137,7 +137,7 @@ def _of_tokens(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         log_probs = logits[part].float().log_softmax(-1)
         nll = -log_probs.gather(1, targets[part, None])[:, 0]
         correct = log_probs.argmax(-1) == targets[part]
-        # a vocabulary may be padded with -inf, and 0 times that is no number
+        # a vocabulary may be padded with -inf, and 0 times -inf would be NaN
         entropy = -(log_probs.exp() * log_probs.clamp(min=LEAST)).sum(-1)
         found.append(torch.stack([nll, correct.float(), entropy]))
     return torch.cat(found, 1).double().cpu()

@@ -23,6 +23,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.backends.hf.decoding.fused_adapters import fused_adapters
 from harness.backends.hf.decoding.mixed_int8 import mixed_int8
+from harness.backends.hf.forwards import replaced
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norms, rotary embedding and attention are the ones replaced."""
@@ -63,7 +64,7 @@ class Fusing:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read prompts inside with the kernels that take them."""
-        with _replaced(self.of_prompts):
+        with replaced(self.of_prompts):
             yield
 
     @contextmanager
@@ -76,29 +77,13 @@ class Fusing:
                 config._attn_implementation = ATTENTION
             for source in self.sources:
                 source.apply_rotary_pos_emb = _rotate
-            with _replaced(self.forwards):
+            with replaced(self.forwards):
                 yield
         finally:
             for config, name in zip(self.configs, names, strict=True):
                 config._attn_implementation = name
             for source, function in zip(self.sources, rotary, strict=True):
                 source.apply_rotary_pos_emb = function
-
-
-@contextmanager
-def _replaced(forwards: Forwards) -> Iterator[None]:
-    """Run ``forwards`` in place of their modules' own inside."""
-    before = [(module, vars(module).get("forward")) for module in forwards]
-    try:
-        for module, forward in forwards.items():
-            module.forward = forward
-        yield
-    finally:
-        for module, own in before:
-            if own is None:
-                del module.forward
-            else:
-                module.forward = own
 
 
 def fusing_of(model: PreTrainedModel) -> Fusing | None:

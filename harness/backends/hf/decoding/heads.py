@@ -93,7 +93,7 @@ def _in_padded(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]],
     order: list[int], batch_size: int,
 ) -> list[list[float]]:  # fmt: skip
-    """Texts are padded on the right, and the head reads the last token that is no padding.
+    """Texts are padded on the right, and the head reads the last token before the padding.
 
     Under prompt learning the model gets embeddings, which do not show padding: a batch then holds
     texts of one length.

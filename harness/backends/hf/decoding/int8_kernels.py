@@ -47,7 +47,7 @@ class Rows(NamedTuple):
     numbers: torch.Tensor
     """int8, outlier columns zero."""
     most: torch.Tensor
-    """float32, each row's largest value that is no outlier, shape (rows,)."""
+    """float32, the largest value of each row, outliers left out, shape (rows,)."""
     columns: torch.Tensor
     """int32, the number of outlier columns, then which they are, shape (1 + inputs,)."""
 

@@ -23,7 +23,7 @@ class Split(NamedTuple):
     numbers: torch.Tensor
     """int8, outlier columns zero, shape (rows, inputs)."""
     most: torch.Tensor
-    """float32, each row's largest value that is no outlier, shape (rows,)."""
+    """float32, the largest value of each row, outliers left out, shape (rows,)."""
     outliers: torch.Tensor
     """As they came, other columns zero, shape (rows, inputs)."""
 

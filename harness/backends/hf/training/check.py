@@ -34,9 +34,9 @@ LONGEST = 128
 """Longer rows are cut for the check: a padded batch of long ones may not fit in memory."""
 
 SMALL = 1e-3
-"""Standard deviation of what takes the place of zeros: what training moves them by. At 0.02, that
-of a model's weights, a pretrained model is no longer itself, and rounding alone changes gradients
-by 0.29."""
+"""Standard deviation of what takes the place of zeros: what training moves them by. With 0.02, as
+large as a model's weights, a pretrained model would answer differently, and rounding alone would
+change its gradients by 0.29."""
 OF_SMALL = 0.6
 """What rounding may do to the gradients of a new adapter's A, which such small numbers multiply."""
 
@@ -76,7 +76,7 @@ def disagreement(
     some = _some(rows)
     passes = (lambda: _padded(model, some, half)), (lambda: _flat(model, some, half))
     in_training = partial(_dry_run, model, some, half, longest=longest)
-    return _compared(model, passes, TOLERANCE[rounded], in_training)
+    return compared(model, passes, TOLERANCE[rounded], in_training)
 
 
 def fused_disagreement(
@@ -94,17 +94,25 @@ def fused_disagreement(
     try:
         with _no_zeros(zeros):
             in_training = partial(_dry_run, model, some, half, fuse=True)
-            return _compared(model, passes, FUSED_TOLERANCE, in_training)
+            return compared(model, passes, FUSED_TOLERANCE, in_training)
     except torch.OutOfMemoryError:
         pass  # fused operations keep copies of their own; without them the cell may fit
     free()
     return "the check of fused operations ran out of device memory"
 
 
-def _compared(
+def compared(
     model: PreTrainedModel, passes: tuple[Callable[[], Pass], ...], tolerance: Tolerance,
     in_training: Callable[[], None],
 ) -> str | None:  # fmt: skip
+    """How the second of two ``passes`` differs from the first, or what either raises; else None.
+
+    Args:
+        model: the model, as it trains.
+        passes: the right one, and the one to be compared, without dropout.
+        tolerance: how far apart they may be.
+        in_training: run after them in training mode: it may raise as well.
+    """
     training = model.training
     without_dropout(model)
     try:

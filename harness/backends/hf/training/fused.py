@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from harness.backends.hf.forwards import replaced
 from harness.backends.hf.training.dropout import config_dropouts, dropout_modules
 from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_lora
 
@@ -64,20 +65,13 @@ def fused(model: PreTrainedModel, *, half: bool, wanted: bool) -> Iterator[Fused
         wanted: whether to replace anything.
     """
     found = _found(model, half) if wanted else Fused(Copies(torch.float32))
-    before = [(module, vars(module).get("forward")) for module in found.forwards]
     rotary = [source.apply_rotary_pos_emb for source in found.sources]
     try:
-        for module, forward in found.forwards.items():
-            module.forward = forward
         for source in found.sources:
             source.apply_rotary_pos_emb = _rotation(source.apply_rotary_pos_emb)
-        yield found
+        with replaced(found.forwards):
+            yield found
     finally:
-        for module, own in before:
-            if own is None:
-                del module.forward
-            else:
-                module.forward = own
         for source, function in zip(found.sources, rotary, strict=True):
             source.apply_rotary_pos_emb = function
 

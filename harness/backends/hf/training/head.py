@@ -2,7 +2,7 @@
 
 What follows the body (pooling, dropout, the head, its loss) is the model's own forward pass over
 rows of one token: the hidden state that it would have picked from a padded row. An encoder picks
-the first token of a row, a decoder the last that is no padding.
+the first token of a row, a decoder the last one before the padding.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 
 from harness.backends.hf.decoding.evidence import takes
 from harness.backends.hf.encoding import IGNORED
+from harness.backends.hf.forwards import replaced
 from harness.backends.hf.training.flat_attention import mask_of
 from harness.backends.hf.training.flat_batch import FlatBatch, Row
 from harness.backends.hf.training.objective import Objective
@@ -117,15 +118,8 @@ def _answering(body: Any, hidden: torch.Tensor) -> Iterator[None]:
         pooled = pooler(hidden) if pooler is not None else None
         return BaseModelOutputWithPoolingAndCrossAttentions(hidden, pooled)
 
-    own = vars(body).get("forward")  # as `accelerate` gives a module one of its own
-    body.forward = answer
-    try:
+    with replaced({body: answer}):
         yield
-    finally:
-        if own is None:
-            del body.forward  # the method of its class comes back
-        else:
-            body.forward = own
 
 
 def _batches(model: PreTrainedModel, batches: Sequence[Sequence[Row]]) -> int:

@@ -13,14 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.models.placing import split_reason
-from harness.backends.hf.training.check import (
-    LONGEST,
-    TOLERANCE,
-    Pass,
-    apart,
-    passed,
-    without_dropout,
-)
+from harness.backends.hf.training.check import LONGEST, TOLERANCE, Pass, compared, passed
 from harness.backends.hf.training.evidence import (
     FLAT_TYPES,
     adapter_reason,
@@ -136,20 +129,12 @@ def head_disagreement(
         {**ordered[k], "input_ids": ordered[k]["input_ids"][:LONGEST]}
         for k in sorted({0, len(rows) // 2, len(rows) - 1})
     ]
-    training = model.training
-    without_dropout(model)
-    try:
-        wanted = _padded(model, some, half)
-        found = _flat(model, some, half)
-        model.train()
-        _dry_run(model, some, half, longest)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
-    finally:
-        model.train(training)
-    return apart(found, wanted, TOLERANCE[rounded])
+    return compared(
+        model,
+        (lambda: _padded(model, some, half), lambda: _flat(model, some, half)),
+        TOLERANCE[rounded],
+        lambda: _dry_run(model, some, half, longest),
+    )
 
 
 def _flat(model: PreTrainedModel, rows: Rows, half: bool) -> Pass:

@@ -26,6 +26,7 @@ from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trainer import (
     OWN,
     arguments_of,
+    by_engine_or_why,
     loraplus,
     on_one_device,
     usable,
@@ -73,25 +74,20 @@ def train_head(
     arguments = on_one_device(TrainingArguments(**options))
     ratio = own["loraplus_lr_ratio"]
     with unpacked(model, wanted=bool(own["unpack_4bit"])):
-        reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
-        reason = reason or trainer_reason(model, options, arguments, rows.rows)
-        earlier = checkpoints.look() if checkpoints else None
-        if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
-            reason = reason or earlier.reason
-        if reason is None:
-            # no check compares fused operations under a head
-            flat = FlatTraining(
-                model, [], arguments, ratio, fuse=False, checkpoints=checkpoints, tell=tell,
-                objective=LABELS,
-            )  # fmt: skip
-            found = _by_engine(flat, rows)
-            if isinstance(found, Trained):
-                return found
-            reason = found
-        # those of this sitting too: it may have run out of memory after it wrote one, which the
-        # next sitting would take for newer than TRL's
-        if checkpoints and not (earlier and earlier.engine == "trl"):
-            checkpoints.begin_anew(f"`Trainer` trains ({reason}), which cannot read it")
+        # no check compares fused operations under a head
+        flat = FlatTraining(
+            model, [], arguments, ratio, fuse=False, checkpoints=checkpoints, tell=tell,
+            objective=LABELS,
+        )  # fmt: skip
+        reason = by_engine_or_why(
+            own["engine"],
+            lambda: trainer_reason(model, options, arguments, rows.rows),
+            lambda: _by_engine(flat, rows),
+            checkpoints,
+            other="`Trainer`",
+        )
+        if isinstance(reason, Trained):
+            return reason
         optimizer = loraplus(model, arguments, ratio) if ratio else None
         trainer = _trainer(model, tokenizer, arguments, rows, optimizer, tell)
         try:

@@ -65,17 +65,14 @@ class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
             nll = -log_probs.gather(-1, places)[:, 0]
             probs = log_probs.exp()
             # `entr` took a twentieth of a step on a CPU; the clamp is for a vocabulary that is
-            # padded with -inf, where 0 times that is no number
+            # padded with -inf: 0 times -inf would be NaN
             entropy = -(probs * log_probs.clamp(min=LEAST)).sum(-1)
             sums += torch.stack([(x * there).sum() for x in (nll, entropy, first.float())])
             if gradient is not None:
                 probs.scatter_add_(-1, places, -torch.ones_like(places, dtype=probs.dtype))
                 gradient[part] = probs.mul_(there[:, None] * share)
         ctx.gradient = gradient
-        count = (targets != IGNORED).sum().clamp(min=1)
-        loss, entropy, accuracy = sums[0] * share, sums[1] / count, sums[2] / count
-        ctx.mark_non_differentiable(entropy, accuracy)
-        return loss, entropy, accuracy
+        return _numbers(ctx, sums, targets, share)
 
     @staticmethod
     def backward(
@@ -97,11 +94,8 @@ class _KernelLoss(_TokenLoss):
         from harness.backends.hf.training.kernels import loss_in_place
 
         ctx.gradient = logits if logits.is_contiguous() else logits.contiguous()
-        numbers = loss_in_place(ctx.gradient, targets, share.float()).sum(0)
-        count = (targets != IGNORED).sum().clamp(min=1)
-        loss, entropy, accuracy = numbers[0] * share, numbers[1] / count, numbers[2] / count
-        ctx.mark_non_differentiable(entropy, accuracy)
-        return loss, entropy, accuracy
+        sums = loss_in_place(ctx.gradient, targets, share.float()).sum(0)
+        return _numbers(ctx, sums, targets, share)
 
     @staticmethod
     def backward(
@@ -110,3 +104,13 @@ class _KernelLoss(_TokenLoss):
         """What the forward pass made; multiplying by 1 would read and write it once more."""
         gradient, ctx.gradient = ctx.gradient, None
         return gradient, None, None
+
+
+def _numbers(
+    ctx: Any, sums: torch.Tensor, targets: torch.Tensor, share: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """What `Learned` holds, of the ``sums`` of loss, entropy and tokens ranked first."""
+    count = (targets != IGNORED).sum().clamp(min=1)
+    loss, entropy, accuracy = sums[0] * share, sums[1] / count, sums[2] / count
+    ctx.mark_non_differentiable(entropy, accuracy)
+    return loss, entropy, accuracy

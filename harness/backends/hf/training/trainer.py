@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,21 +79,16 @@ def train_rows(
     arguments = on_one_device(SFTConfig(**options))
     ratio = own["loraplus_lr_ratio"]
     with unpacked(model, wanted=bool(own["unpack_4bit"])):
-        reason = "the suite says `engine: trl`" if own["engine"] == "trl" else None
-        reason = reason or trl_reason(model, options, arguments)
-        earlier = checkpoints.look() if checkpoints else None
-        if earlier and earlier.engine == "trl":  # the engine may have been tried, and left
-            reason = reason or earlier.reason
-        if reason is None:
-            flat = FlatTraining(model, [], arguments, ratio, checkpoints=checkpoints, tell=tell)
-            found = _by_engine(flat, rows, tokens)
-            if isinstance(found, Trained):
-                return found
-            reason = found
-        # those of this sitting too: it may have run out of memory after it wrote one, which the
-        # next sitting would take for newer than TRL's
-        if checkpoints and not (earlier and earlier.engine == "trl"):
-            checkpoints.begin_anew(f"TRL trains ({reason}), which cannot read it")
+        flat = FlatTraining(model, [], arguments, ratio, checkpoints=checkpoints, tell=tell)
+        reason = by_engine_or_why(
+            own["engine"],
+            lambda: trl_reason(model, options, arguments),
+            lambda: _by_engine(flat, rows, tokens),
+            checkpoints,
+            other="TRL",
+        )
+        if isinstance(reason, Trained):
+            return reason
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=dataset_of(rows),
             processing_class=tokenizer, callbacks=[*_callbacks(model), *telling(tell)],
@@ -101,6 +96,40 @@ def train_rows(
         )  # fmt: skip
         in_float32(model)  # again: TRL halves them when quantized
         return run_trainer(trainer, model, tokens, reason, checkpoints)
+
+
+def by_engine_or_why(
+    asked: str | None,
+    refuses: Callable[[], str | None],
+    train: Callable[[], Trained | str],
+    checkpoints: Checkpoints | None,
+    *,
+    other: str,
+) -> Trained | str:
+    """The training by the harness's engine, or why it is left to the ``other`` trainer.
+
+    Args:
+        asked: the suite's `engine`.
+        refuses: why the engine does not take the model and its settings; None if it does.
+        train: trains by the engine, or says why that cannot be.
+        checkpoints: those of earlier sittings, which begin anew where the trainer changes.
+        other: the trainer's name, for a note.
+    """
+    reason = "the suite says `engine: trl`" if asked == "trl" else refuses()
+    earlier = checkpoints.look() if checkpoints else None
+    others = earlier is not None and earlier.engine == "trl"
+    if earlier and others:  # the engine may have been tried, and left
+        reason = reason or earlier.reason
+    if reason is None:
+        found = train()
+        if isinstance(found, Trained):
+            return found
+        reason = found
+    # those of this sitting too: it may have run out of memory after it wrote one, which the next
+    # sitting would take for newer than the other trainer's
+    if checkpoints and not others:
+        checkpoints.begin_anew(f"{other} trains ({reason}), which cannot read it")
+    return reason
 
 
 def usable(

@@ -15,6 +15,8 @@ import torch
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from harness.backends.hf.forwards import replaced
+
 
 def four_bit_layers(model: PreTrainedModel) -> list[Any]:
     """The layers of bitsandbytes alone: PEFT's wrapper around one bears the same name."""
@@ -39,16 +41,8 @@ def unpacked_weight(layer: Any) -> torch.Tensor:
 def unpacked(model: PreTrainedModel, *, wanted: bool) -> Iterator[None]:
     """Let the 4-bit layers of ``model`` use copies of their weights inside, if ``wanted``."""
     layers = four_bit_layers(model) if wanted else []
-    before = [vars(layer).get("forward") for layer in layers]
-    try:
-        for layer in layers:
-            layer.forward = Unpacked(layer)
+    with replaced({layer: Unpacked(layer) for layer in layers}):
         yield
-    finally:
-        for layer, own in zip(layers, before, strict=True):
-            layer.__dict__.pop("forward", None)  # the method of its class comes back
-            if own is not None:
-                layer.forward = own
 
 
 class Unpacked:
