@@ -25,20 +25,25 @@ POLL = 0.001
 
 
 def stop(pids: Iterable[int]) -> bool:
-    """Stop the processes ``pids`` and all that they started; whether every thread is stopped."""
+    """Stop the processes ``pids`` and all that they started; whether every thread is stopped.
+
+    A process is stopped after the one that started it: in ``vfork`` (Python's `subprocess`, a
+    shell) that one waits in the kernel, where no signal reaches it, until the new process has begun
+    its program. Stopped before that, the new one would keep it there for good.
+    """
     roots, signalled = list(pids), set[int]()
     deadline = time.monotonic() + PATIENCE
     while True:
         # children are listed anew each time: until it is stopped, a process may start another
         there = family(roots)
+        running = {process.pid for process in there if not is_stopped(process.pid)}
         for process in there:
-            if process.pid not in signalled:
+            if process.pid not in signalled and _parent(process) not in running:
                 signalled.add(process.pid)
                 _send(process.pid, signal.SIGSTOP)
-        if all(is_stopped(process.pid) for process in there):
-            if all(process.pid in signalled for process in family(roots)):
-                return True
-        elif time.monotonic() > deadline:
+        if not running and all(process.pid in signalled for process in family(roots)):
+            return True
+        if running and time.monotonic() > deadline:
             return False
         time.sleep(POLL)
 
@@ -51,10 +56,15 @@ def resume(pids: Iterable[int]) -> None:
 
 def is_stopped(pid: int) -> bool:
     """Whether every thread of the process ``pid`` is stopped; one that has ended counts as well."""
-    tasks = Path(f"/proc/{pid}/task")
-    if tasks.is_dir():
-        return all(_state(task) in "TtZXx" for task in tasks.glob("*/stat"))
-    try:  # macOS: the kernel suspends a task with all of its threads
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # one call: a process may end between two
+    except OSError:  # it has ended, or this is macOS, where a task stops with all of its threads
+        return _is_stopped_as_a_whole(pid)
+    return all(_state(Path(f"/proc/{pid}/task/{thread}/stat")) in "TtZXx" for thread in threads)
+
+
+def _is_stopped_as_a_whole(pid: int) -> bool:
+    try:
         gone = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
         return psutil.Process(pid).status() in gone
     except psutil.NoSuchProcess:
@@ -65,7 +75,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """Processor seconds that ``pids`` and all that they started have used so far."""
     total = 0.0
     for process in family(pids):
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):  # it has ended, or is another user's
             times = process.cpu_times()
             total += times.user + times.system
     return total
@@ -90,7 +100,7 @@ def end(processes: Sequence[psutil.Process]) -> None:
     """
     trackers = {process.pid for process in processes if _is_tracker(process)}
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):  # it has ended, or is another user's
             if process.pid in trackers or process.ppid() in trackers:
                 _send(process.pid, signal.SIGCONT)
             else:
@@ -104,8 +114,16 @@ def _is_tracker(process: psutil.Process) -> bool:
         return False  # it has ended, or is somebody else's
 
 
+def _parent(process: psutil.Process) -> int:
+    """The number of the process that started ``process``; 0 if it has ended."""
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
+
+
 def _send(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
         os.kill(pid, number)
 
 
