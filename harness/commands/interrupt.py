@@ -32,8 +32,8 @@ def one_interrupt() -> Iterator[None]:
     try:
         yield
     finally:
-        # after Ctrl-C it stays ignored: the command is ending, and its last line is on its way
-        if signal.getsignal(signal.SIGINT) is _interrupted:
+        # after Ctrl-C the next ones change nothing: the command is ending, its last line on its way
+        if not _stopped:
             signal.signal(signal.SIGINT, before)
 
 
@@ -58,8 +58,11 @@ atexit.register(_leave)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
+    # this function stays the handler: one that arrives while Python changes to SIG_IGN is reported
+    # with a traceback ("Signal 2 ignored due to race condition")
+    if _stopped:
+        return
     _stopped.append(number)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.setitimer(signal.ITIMER_REAL, END_SECONDS)
     raise KeyboardInterrupt

@@ -1,0 +1,25 @@
+"""Ctrl-C, pressed once or many times."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import os, signal, subprocess, sys, time
+from harness.commands.interrupt import one_interrupt
+
+PRESS = "import os, sys; [os.kill(int(sys.argv[1]), 2) for _ in range(300)]"
+try:
+    with one_interrupt():
+        pressing = subprocess.Popen([sys.executable, "-S", "-c", PRESS, str(os.getpid())])
+        time.sleep(300)
+except KeyboardInterrupt:
+    pressing.wait()
+    # Python's own function: a signal that arrives while it is replaced by SIG_IGN is a traceback
+    assert callable(signal.getsignal(signal.SIGINT))
+    print("cleaned up")
+"""
+
+
+def test_the_first_of_many_interrupts_ends_and_the_others_change_nothing():
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "cleaned up\n", "")
