@@ -57,10 +57,11 @@ def resume(pids: Iterable[int]) -> None:
 def is_stopped(pid: int) -> bool:
     """Whether every thread of the process ``pid`` is stopped; one that has ended counts as well."""
     try:
-        threads = os.listdir(f"/proc/{pid}/task")  # one call: a process may end between two
+        # listed once, not looked for before: a process may end between two calls
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:  # it has ended, or this is macOS, where a task stops with all of its threads
         return _is_stopped_as_a_whole(pid)
-    return all(_state(Path(f"/proc/{pid}/task/{thread}/stat")) in "TtZXx" for thread in threads)
+    return all(_state(thread / "stat") in "TtZXx" for thread in threads)
 
 
 def _is_stopped_as_a_whole(pid: int) -> bool:

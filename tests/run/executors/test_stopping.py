@@ -72,16 +72,16 @@ def test_processes_that_come_and_go_are_stopped_each_time():
 
 def test_a_process_that_ends_between_two_looks_counts_as_stopped(monkeypatch):
     process = subprocess.Popen(["sleep", "60"])
-    listed = os.listdir
+    listed = Path.iterdir
 
     def ends_first(path):
-        found = listed(path)
+        found = list(listed(path))
         process.kill()
         process.wait()
         return found
 
     assert not stopping.is_stopped(process.pid)
-    monkeypatch.setattr(os, "listdir", ends_first)
+    monkeypatch.setattr(Path, "iterdir", ends_first)
     assert stopping.is_stopped(process.pid)
 
 
