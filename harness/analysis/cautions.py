@@ -238,7 +238,8 @@ def _unfinished(board: Leaderboard) -> list[Caution]:
         more = f"; {len(skipped) - 2} other reasons" if len(skipped) > 2 else ""
         count = sum(skipped.values())
         text = f"{count} of {len(board.run.cells)} cells were skipped: {reasons_text}{more}."
-        found.append(Caution(Gravity.NOTE, text, f"{count} cells skipped"))
+        short = f"{count} cell{'' if count == 1 else 's'} skipped"
+        found.append(Caution(Gravity.NOTE, text, short))
     return found
 
 

@@ -21,7 +21,8 @@ def number(value: float) -> str:
 
 def brief(value: float) -> str:
     """``value`` to three significant digits, for a sentence; thousands whole."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    # from here on three digits would be rounded up to a power: 1e+03
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def signed(value: float) -> str:
@@ -36,12 +37,12 @@ def interval(delta: Delta) -> str:
 
 def memory(mib: float) -> str:
     """Memory in the unit that a reader knows his card by."""
-    return f"{mib / 1024:.3g} GiB" if mib >= 1024 else f"{mib:.3g} MiB"
+    return f"{mib / 1024:.3g} GiB" if mib >= 1024 else f"{brief(mib)} MiB"
 
 
 def duration(ms: float) -> str:
     """A latency: milliseconds, or seconds from one second on."""
-    return f"{ms / 1000:.3g} s" if ms >= 1000 else f"{ms:.3g} ms"
+    return f"{ms / 1000:.3g} s" if ms >= 1000 else f"{brief(ms)} ms"
 
 
 def variant(row: Row, *, beside: Row | None = None) -> str:

@@ -251,6 +251,53 @@ def test_print_shows_the_summary_alone(page):
     assert page.locator("table:visible, #terms:visible, .controls:visible").count() == 0
 
 
+OVERLAPPING = """
+() => [...document.querySelectorAll(".picture")].flatMap((figure) => {
+  const texts = [...figure.querySelectorAll(".plot span, .plot .name, .plot .at, .key li")]
+    .filter((text) => text.checkVisibility() && text.textContent)
+    .map((text) => [text.textContent, text.getBoundingClientRect()]);
+  return texts.flatMap(([one, a], k) => texts.slice(k + 1)
+    .filter(([, b]) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1
+      && b.top < a.bottom - 1)
+    .map(([two]) => `${one} | ${two}`));
+})
+"""
+"""Pairs of texts of a picture that lie on each other."""
+
+
+@pytest.mark.parametrize("way", ["paper", "no script"])
+def test_texts_of_the_picture_never_overlap_where_no_script_places_them(
+    page, browser, address, way
+):
+    made = page if way == "paper" else browser.new_page(java_script_enabled=False)
+    if way == "paper":
+        page.set_viewport_size({"width": 718, "height": 900})  # A4 less its margins
+        page.emulate_media(media="print")
+    else:
+        made.goto(address)
+    levels = made.locator(".picture .levels li")
+    assert levels.count() >= 2
+    assert all(each.is_visible() for each in levels.all())
+    assert made.locator(".level-line span:visible").count() == 0
+    assert made.evaluate(OVERLAPPING) == []
+
+
+def test_a_phone_answers_the_questions_within_two_screens(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for part in (".card", ".picture:not([hidden])", ".doubts", "#worse", "#q-choice .lead"):
+        box = page.locator(part).first.bounding_box()
+        assert box["y"] + min(box["height"], 60) < 2 * 844, part
+
+
+def test_a_doubt_is_short_on_a_phone_and_whole_when_tapped(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    doubt = page.locator(".beside .doubt-list li:has(.brief)").first
+    assert doubt.locator(".whole").is_hidden()
+    doubt.click()
+    assert doubt.locator(".whole").is_visible()
+    assert doubt.locator(".brief").is_hidden()
+
+
 def test_several_runs_of_one_suite_show_what_changed_between_them(browser, browser_run, tmp_path):
     later = shutil.copytree(browser_run, tmp_path / "later")
     result = CliRunner().invoke(

@@ -133,7 +133,7 @@ def _choice(board: Leaderboard, table: Table) -> Lead | None:
     text = f"{joined(decided)}; the rest is undecided." if decided else "nothing is decided."
     sentence = f"{title_of(table.primary_metric)}, everything else equal: {text}"
     title = (
-        f"{title_of(table.primary_metric)}: second minus first, the mean over the rest of the"
+        f"{title_of(table.primary_metric)}: differences as named, the mean over the rest of the"
         " matrix, 95% interval; filled: beyond chance (Holm). Beside it costs as multiples; bold:"
         " the interval excludes 1."
     )

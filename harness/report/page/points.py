@@ -50,18 +50,20 @@ class Line:
     text: str
     under: bool = False
     """Whether its text is below the line, because another line is close above."""
+    crowded: bool = False
+    """Whether there is no room for its text in the picture, so that only the key has it."""
 
 
 def apart(lines: Sequence[Line]) -> list[Line]:
     """``lines`` from the top down; of two that are close, the lower one's text goes below it.
 
-    A third one close to both keeps its line and loses its text: the table has the number.
+    A third one close to both keeps its line alone: the key below the picture has its text.
     """
     placed: list[Line] = []
     for line in sorted(lines, key=lambda line: -line.y):
         close = bool(placed) and placed[-1].y - line.y < CLOSE
         crowded = close and placed[-1].under
-        placed.append(replace(line, under=close, text="" if crowded else line.text))
+        placed.append(replace(line, under=close, crowded=crowded))
     return placed
 
 

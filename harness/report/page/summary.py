@@ -59,6 +59,8 @@ class Doubt:
     level: str
     where: str
     text: str
+    brief: str = ""
+    """The same in a few words, for a phone; of what is grave there is the whole text alone."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +192,12 @@ def _doubts(found: Sequence[Caution]) -> list[Doubt]:
 def _doubt(gravity: Gravity, same: Sequence[Caution]) -> Doubt:
     first = same[0]
     names = [caution.dataset for caution in same if caution.dataset]
+    brief = "" if gravity is Gravity.GRAVE else first.short
     if all(caution.text == first.text for caution in same):
-        return Doubt(gravity.name.lower(), joined(names), first.text)
+        return Doubt(gravity.name.lower(), joined(names), first.text, brief)
     text = f"{first.text} Likewise on {joined(names[1:])}."
-    return Doubt(gravity.name.lower(), first.dataset or "", text)
+    more = f" (also on {joined(names[1:])})" if brief else ""
+    return Doubt(gravity.name.lower(), first.dataset or "", text, brief + more)
 
 
 def _worse(board: Leaderboard, decision: Decision, numbers: Mapping[str, int], place: int) -> Worse:

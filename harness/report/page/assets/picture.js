@@ -17,11 +17,13 @@ const drawAgainst = (figure, cost) => {
 const colourBy = (figure, axis) => {
   const shown = [...figure.querySelectorAll(".pt")];
   const values = [...new Set(shown.map((point) => known.variants[point.dataset.v][axis]))];
-  // the untouched model is grey; beyond the palette, colours repeat and the key says so by order
+  // the untouched model is grey
   const plain = values.includes("base") ? ["base", ...values.filter((v) => v !== "base")] : ["", ...values];
+  // repeated colours would say that two values are one: of too many values all have the same
+  const many = plain.length > MOST_COLOURS;
   const classOf = (value) => {
     const place = plain.indexOf(value);
-    return `k${place === 0 ? 0 : 1 + ((place - 1) % (MOST_COLOURS - 1))}`;
+    return `k${many ? Math.min(place, 1) : place}`;
   };
   for (const point of shown) {
     const axes = known.variants[point.dataset.v];
@@ -29,16 +31,20 @@ const colourBy = (figure, axis) => {
       part.className = part.className.replace(/ ?\bk\d\b/, "").trim() + ` ${classOf(axes[axis])}`;
     }
   }
-  figure.querySelector("[data-key]").replaceChildren(...values.map((value) => {
+  const entries = many
+    ? [...plain.slice(0, 1).filter(Boolean).map((value) => [value, value]),
+      [plain[1], `${plain.length - 1} values of ${AXES[axis]}: point at one for its name`]]
+    : values.map((value) => [value, value]);
+  figure.querySelector("[data-key]").replaceChildren(...entries.map(([value, text]) => {
     const item = document.createElement("li");
     item.className = classOf(value);
-    item.append(document.createElement("i"), value);
+    item.append(document.createElement("i"), text);
     return item;
   }));
 };
 
 // names of the chosen and the pinned point, each where it covers no other point and no other name
-const ROOM = [0, 26, -26, 44, -44, 62]; // pixels below the point
+const ROOM = [0, 26, -26, 44, -44, 62, -62, 80, 98]; // pixels below the point
 const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
   * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
 // texts of the level lines: at the right end above their line, unless a point or another line is there
@@ -85,21 +91,29 @@ const placeNames = (figure) => {
   for (const point of new Set(named.filter(Boolean))) {
     const [left, bottom] = [parseFloat(point.style.left), parseFloat(point.style.bottom)];
     const name = document.createElement("i");
-    name.className = `name${left > 55 ? " left" : ""}`;
+    name.className = "name";
     // the model is left out where every point has the same
     name.textContent = known.variants[point.dataset.v].slice(models.size > 1 ? 0 : 1).join(" · ");
     name.style.left = `${left}%`;
     plot.append(name);
-    let best = null;
-    for (const down of ROOM) {
+    const place = ({ toLeft, down }) => {
+      name.classList.toggle("left", toLeft);
       name.style.bottom = `calc(${bottom}% - ${down}px)`;
-      const at = name.getBoundingClientRect();
-      const outside = at.top < box.top - 4 || at.bottom > box.bottom ? 1e6 : 0;
-      const covered = taken.reduce((sum, other) => sum + overlap(at, other), outside);
-      if (best === null || covered < best.covered) best = { covered, down, at };
-      if (covered === 0) break;
+    };
+    let best = null;
+    for (const toLeft of [left > 55, left <= 55]) {
+      for (const down of ROOM) {
+        place({ toLeft, down });
+        const at = name.getBoundingClientRect();
+        const outside = at.top < box.top - 4 || at.bottom > box.bottom || at.left < box.left
+          || at.right > box.right + 4 ? 1e6 : 0;
+        const covered = taken.reduce((sum, other) => sum + overlap(at, other), outside);
+        if (best === null || covered < best.covered) best = { covered, down, toLeft, at };
+        if (covered === 0) break;
+      }
+      if (best.covered === 0) break;
     }
-    name.style.bottom = `calc(${bottom}% - ${best.down}px)`;
+    place(best);
     taken.push(best.at);
   }
 };

@@ -12,6 +12,10 @@ for (const element of document.querySelectorAll("th[title], .lines li[title]")) 
   element.dataset.tip = element.title;
   element.removeAttribute("title");
 }
+// on a phone a doubt is in a few words until it is tapped; the last question has all of them in full
+for (const doubt of document.querySelectorAll(".beside .doubt-list li:has(.brief)")) {
+  doubt.addEventListener("click", () => doubt.classList.toggle("opened"));
+}
 const tipOf = (target) => {
   const element = target.closest?.("[data-tip], .pt, figure.svg svg a, figure.svg svg :has(> title)");
   if (!element) return null;
