@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.packing import no_run
+from harness.results.paths import RunPaths
 from harness.results.result import Run
 from harness.results.result import load_run as read_run
 
@@ -27,7 +28,9 @@ def load_run(directory: StrPath) -> Run:
     load_plugins()
     try:
         return read_run(Path(directory))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if error.filename and Path(error.filename).name != RunPaths(Path(directory)).plan.name:
+            raise  # another file than the plan: this is a run directory
         raise no_run(Path(directory)) from None
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.api.arguments import StrPath
 from harness.api.suites import plan
-from harness.errors import DamagedFile, HarnessError
-from harness.results.leftovers import Leftover, leftovers, remove
+from harness.results.leftovers import Leftover, leftovers, planned_folders, remove
 from harness.results.paths import RunPaths
-from harness.results.reading import read_plan
 
 
 @dataclass(frozen=True)
@@ -53,17 +49,5 @@ def to_clean(
         HarnessError: the suite is wrong, or there is no run of it.
     """
     made = plan(suite, output=output, tiny=tiny, backend=backend)
-    keys = {decision.key for decision in made.decisions} | set(_planned(made.run))
+    keys = {decision.key for decision in made.decisions} | planned_folders(made.run)
     return Cleaning(made.run, tuple(leftovers(made.run, keys)))
-
-
-def _planned(run: RunPaths) -> Collection[str]:
-    try:
-        cells = read_plan(run.directory, given=str(run.directory))["cells"]
-    except FileNotFoundError:
-        hint = "Give its directory by -o."
-        what = "no plan.json: there is no run of the suite here"
-        raise HarnessError(what, where=str(run.directory), hint=hint) from None
-    except DamagedFile as error:
-        raise HarnessError(f"{error}: nothing is deleted") from None
-    return [Path(cell["key"]).parts[0] for cell in cells]

@@ -42,6 +42,8 @@ def score(run: RunLike, *, metric_code: bool = False) -> Scored:
         what = "a run without texts cannot be scored again"
         raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
     with locked(found.directory):
+        if not found.homes:  # as it is now: another command may have written to it until the lock
+            found = run_of(found.directory)
         cells = rescore(found, code=None if metric_code else ())
         # Only now: reports need numpy, whose library starts threads, and where there are threads
         # no process may be forked. Imported earlier, it would let one core score all cells.

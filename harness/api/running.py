@@ -151,9 +151,9 @@ def execute(
     need_packages(plan, "`harness run`")
     from harness.run.runner import run_here, still_missing
 
-    with locked(plan.run.directory, wait=wait) as waited:
-        if waited:  # the other run may have done some of it
-            plan = still_missing(plan)
+    with locked(plan.run.directory, wait=wait):
+        # another run may have done some of it: waited for, or between this plan and the lock
+        plan = still_missing(plan)
         remove_drafts(plan.run.directory)
         counts = run_here(
             plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,

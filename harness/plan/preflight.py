@@ -32,7 +32,7 @@ from harness.results.measured import MeasuredIn
 from harness.results.paths import CellPaths, RunPaths
 from harness.results.reading import ASIDE
 from harness.results.records import Environment
-from harness.results.result import CellResult, load_result
+from harness.results.result import CellResult, whole_result
 from harness.results.stages import load_stage, stage_index
 
 ASKING_GIB = 0.5
@@ -283,17 +283,13 @@ def _decide(cell: Cell, alike: _Alike, earlier: _Earlier) -> Decision:
 
 def _stored(paths: CellPaths) -> tuple[CellResult | None, str | None]:
     """The result in ``paths``, and where it or a file beside it is damaged, what becomes of it."""
-    found = None
     try:
-        found = load_result(paths.result)
-        if found and found.status == "ok":
-            check_all(paths, found.companions)
+        return whole_result(paths, check_all), None
     except DamagedFile as error:
         place = (error.where or "").removeprefix(str(paths.directory) + os.sep)
         name = place.partition(":")[0]
         kept = f", kept as {name}{ASIDE}" if (paths.directory / name).is_file() else ""
-        return found, f"{place} {error.what.partition(';')[0]}: done again{kept}"
-    return found, None
+        return None, f"{place} {error.what.partition(';')[0]}: done again{kept}"
 
 
 def skip_reason(cell: Cell, where: Site, max_vram_gib: float | None) -> str | None:

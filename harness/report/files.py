@@ -14,7 +14,7 @@ from harness.report.sections import sections_of
 from harness.report.sections.decided import decided
 from harness.report.tables import CSV, PARQUET, write_tables
 from harness.results.paths import write_text
-from harness.results.state import forget_shown, is_shown, note_shown
+from harness.results.state import forget_shown, is_shown, note_shown, one_report
 from harness.results.tidy import tidy_rows
 
 __all__ = ["is_written", "write_report"]
@@ -49,7 +49,6 @@ def write_report(
         latex = _clear(directory) or latex
     # a report of several runs, or one in another folder, does not show this folder's run
     own = not run.homes and directory.resolve() == run.directory.resolve()
-    forget_shown(directory)
     title = title or f"{run.suite['name']}: leaderboard"
     figures = [figure for section in sections for figure in section.figures]
     drawn = {figure.name: figure.svg for figure in figures}
@@ -62,14 +61,16 @@ def write_report(
     texts |= {f"charts/{f.name}.svg": drawn[f.name] + "\n" for f in figures if not f.page_only}
     if latex:
         texts["leaderboard.tex"] = render_latex(title, sections)
-    for name, text in texts.items():
-        write_text(directory / name, text)
-    tables = write_tables(list(tidy_rows(run)), directory, json=json)
-    names = ["leaderboard.md", "leaderboard.html", *tables]
-    if latex:
-        names.append("leaderboard.tex")
-    if own:
-        note_shown(directory, run.state, files=names)
+    with one_report(directory):
+        forget_shown(directory)
+        for name, text in texts.items():
+            write_text(directory / name, text)
+        tables = write_tables(list(tidy_rows(run)), directory, json=json)
+        names = ["leaderboard.md", "leaderboard.html", *tables]
+        if latex:
+            names.append("leaderboard.tex")
+        if own:
+            note_shown(directory, run.state, files=names)
     return [directory / name for name in names]
 
 
@@ -79,6 +80,6 @@ def _clear(directory: Path) -> bool:
     A report without texts must not stand among files with them.
     """
     for path in (directory / "charts").glob("*.svg"):
-        path.unlink()
+        path.unlink(missing_ok=True)
     (directory / "leaderboard.pdf").unlink(missing_ok=True)
     return (directory / "leaderboard.tex").is_file()

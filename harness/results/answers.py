@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import DamagedFile
 from harness.metrics.prediction import Prediction
-from harness.results.companions import check_table, finish_replacing
-from harness.results.paths import CellPaths, write_bytes
-from harness.results.reading import AGAIN, read_log, read_predictions
+from harness.results.companions import Companion, check_table, finish_replacing
+from harness.results.paths import CellPaths, bytes_in, write_bytes
+from harness.results.reading import AGAIN, changed_meanwhile, read_log, read_predictions
 
 if TYPE_CHECKING:
     from harness.results.result import CellResult
@@ -113,12 +114,30 @@ def check_companion(cell: CellResult, paths: CellPaths, path: Path) -> None:
 
     Raises:
         DamagedFile: it is gone, or a line of it is cut, or it has other rows or other content.
+        HarnessError: another command has replaced it since the result was read.
     """
     expected = cell.companions.get(path.name)
     if expected is None:
         return  # a result of an older version, or one that has no such file
     finish_replacing(paths, {path.name: expected})
-    check_table(path, path.read_bytes() if path.is_file() else None, expected)
+    try:
+        check_table(path, bytes_in(path), expected)
+    except DamagedFile:
+        if _is_replaced(paths, path.name, expected):
+            raise changed_meanwhile(paths.directory) from None
+        raise
+
+
+def _is_replaced(paths: CellPaths, name: str, expected: Companion) -> bool:
+    """Whether the cell has another result by now, or none: it is done or scored again just now."""
+    content = bytes_in(paths.result)
+    if content is None:
+        return True
+    try:
+        now = json.loads(content)["companions"].get(name)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False  # it is damaged itself
+    return bool(now != asdict(expected))
 
 
 def answers_digest(records: Sequence[Prediction]) -> str:

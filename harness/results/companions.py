@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ from pydantic import ConfigDict
 
 from harness.datasets.file_hash import file_digest
 from harness.errors import DamagedFile
-from harness.results.paths import CellPaths, sync
+from harness.results.paths import CellPaths, bytes_in, sync
 from harness.results.reading import AGAIN, read_log, read_predictions
 from harness.results.records import CHECKED
 
@@ -28,6 +29,8 @@ TABLES = (*REPORTED, "repeats.jsonl")
 ADAPTER = "adapter"
 CARD = "README.md"
 """The adapter's model card is made of the result: no number is made of it."""
+NEXT = ".next"
+"""How the name of a draft ends that takes its place when its result is written."""
 HASHED_BYTES = 32 * 2**20
 """Adapter files up to this size are compared by their content whenever a suite is planned; larger
 ones by their size, as models are: reading gigabytes at every `harness plan` would cost minutes."""
@@ -102,8 +105,8 @@ def check_there(paths: CellPaths, companions: Mapping[str, Companion]) -> None:
     for name in REPORTED:
         if name in companions:
             path = paths.directory / name
-            if not path.is_file() or path.stat().st_size != companions[name].bytes:
-                check_table(path, _content(path), companions[name])
+            if _size(path) != companions[name].bytes:
+                check_table(path, bytes_in(path), companions[name])
 
 
 def check_all(paths: CellPaths, companions: Mapping[str, Companion]) -> None:
@@ -116,7 +119,7 @@ def check_all(paths: CellPaths, companions: Mapping[str, Companion]) -> None:
     for name, expected in companions.items():
         path = paths.directory / name
         if name != ADAPTER:
-            check_table(path, _content(path), expected)
+            check_table(path, bytes_in(path), expected)
         else:
             check_adapter(path, expected, most=HASHED_BYTES)
 
@@ -134,10 +137,13 @@ def check_adapter(folder: Path, expected: Companion, *, most: int | None = None)
     """
     if not folder.is_dir():
         raise DamagedFile("the adapter is gone", where=str(folder), hint=AGAIN)
-    size = sum(path.stat().st_size for path in _files(folder))
-    changed = size != expected.bytes
-    if not changed and (most is None or size <= most):
-        changed = _folder_of(folder).sha256 != expected.sha256
+    try:
+        size = sum(path.stat().st_size for path in _files(folder))
+        changed = size != expected.bytes
+        if not changed and (most is None or size <= most):
+            changed = _folder_of(folder).sha256 != expected.sha256
+    except FileNotFoundError:  # a run that goes on is training it anew
+        changed = True
     if changed:
         what = "is not the adapter that result.json was made with: its files have changed"
         raise DamagedFile(what, where=str(folder), hint=AGAIN)
@@ -145,7 +151,7 @@ def check_adapter(folder: Path, expected: Companion, *, most: int | None = None)
 
 def draft_of(path: Path) -> Path:
     """Where the next content of ``path`` lies until its result is written."""
-    return path.with_name(f".{path.name}.next")
+    return path.with_name(f".{path.name}{NEXT}")
 
 
 def finish_replacing(paths: CellPaths, companions: Mapping[str, Companion]) -> None:
@@ -156,14 +162,26 @@ def finish_replacing(paths: CellPaths, companions: Mapping[str, Companion]) -> N
     """
     for name, expected in companions.items():
         path = paths.directory / name
-        draft = draft_of(path)
-        if name in TABLES and draft.is_file() and table_of(draft.read_bytes()) == expected:
-            draft.replace(path)
-            sync(path.parent)
+        content = bytes_in(draft_of(path)) if name in TABLES else None
+        if content is not None and table_of(content) == expected:
+            put_in_place(path)
 
 
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def put_in_place(path: Path) -> None:
+    """Rename the draft of ``path`` to it, unless another process has just done so.
+
+    Between result and rename every reader makes up for the rename, that of a writer at work, too.
+    """
+    with suppress(FileNotFoundError):
+        draft_of(path).replace(path)
+    sync(path.parent)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except FileNotFoundError:  # between the two
+        return None
 
 
 def _folder_of(folder: Path) -> Companion:

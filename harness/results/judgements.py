@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from harness.datasets.example import digest
 from harness.metrics.prediction import Prediction
 from harness.results.answers import write_predictions
-from harness.results.paths import write_json
+from harness.results.paths import bytes_in, write_json
 from harness.results.reading import damaged_field, read_rows
 from harness.results.records import CHECKED
 
@@ -142,10 +142,11 @@ def read_judgements(run: Path) -> Judgements | None:
         DamagedFile: a file of it is cut or edited.
     """
     path = run / FOLDER / RECORD
-    if not path.is_file():
+    content = bytes_in(path)
+    if content is None:
         return None
     try:
-        record = _record_type().validate_json(path.read_bytes())
+        record = _record_type().validate_json(content)
     except ValidationError as error:
         raise damaged_field(path, error, hint=AGAIN) from None
     rows = read_rows(run / FOLDER / VERDICTS, _verdict_type(), hint=AGAIN)

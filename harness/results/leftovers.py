@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.errors import DamagedFile, HarnessError
 from harness.results.locking import drafts_in, locked
-from harness.results.paths import RunPaths
+from harness.results.paths import RunPaths, is_abandoned
+from harness.results.reading import read_plan
 
 
 class Leftover(NamedTuple):
@@ -41,15 +45,37 @@ def _folders(place: Path) -> list[Path]:
 def remove(run: RunPaths, found: Collection[Leftover]) -> None:
     """Delete ``found``, under the lock of the run directory.
 
+    What a run has planned since it was found, and what is written just now, stays.
+
     Raises:
-        HarnessError: another process writes to it.
+        HarnessError: another process writes to it, or its plan cannot be read any more.
     """
     with locked(run.directory):
+        planned = planned_folders(run)
         for path, _ in found:
+            if path.parent != run.directory and path.name in planned:
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            else:
+            elif is_abandoned(path):
                 path.unlink(missing_ok=True)
+
+
+def planned_folders(run: RunPaths) -> set[str]:
+    """The folders under ``cells/`` that the plan of ``run`` names.
+
+    Raises:
+        HarnessError: there is no plan, or it cannot be read: nothing must be deleted then.
+    """
+    try:
+        cells = read_plan(run.directory, given=str(run.directory))["cells"]
+    except FileNotFoundError:
+        hint = "Give its directory by -o."
+        what = "no plan.json: there is no run of the suite here"
+        raise HarnessError(what, where=str(run.directory), hint=hint) from None
+    except DamagedFile as error:
+        raise HarnessError(f"{error}: nothing is deleted") from None
+    return {Path(cell["key"]).parts[0] for cell in cells}
 
 
 def _is_under(path: Path, folders: Collection[Path]) -> bool:
@@ -57,5 +83,14 @@ def _is_under(path: Path, folders: Collection[Path]) -> bool:
 
 
 def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.lstat().st_size for file in files if not file.is_dir())
+    # `walk` passes over a folder that a run deletes meanwhile, and so is a file
+    inside = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    return sum(map(_bytes, inside or [path]))
+
+
+def _bytes(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size

@@ -15,10 +15,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
-from harness.results.paths import read_json, write_json
+from harness.results.companions import NEXT, finish_replacing
+from harness.results.paths import CellPaths, is_abandoned, read_json, write_json
+from harness.results.result import load_result
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
@@ -66,23 +69,51 @@ def locked(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 
 
 def remove_drafts(directory: Path) -> None:
-    """Delete what writers that were killed left half written; called under the lock."""
+    """Delete what writers that were killed left half written; called under the lock.
+
+    A report is written without the lock: what it writes just now stays.
+    """
     for path in drafts_in(directory):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        else:
+        elif is_abandoned(path) and not _belongs_to_result(path):
             path.unlink(missing_ok=True)
+
+
+def _belongs_to_result(draft: Path) -> bool:
+    """Put the answers in place that `score` was killed before it renamed; whether they stay.
+
+    Their result is written already, so they are all that there is of its answers.
+    """
+    if not draft.name.endswith(NEXT):
+        return False
+    home = CellPaths(draft.parent)
+    try:
+        found = load_result(home.result)
+    except HarnessError:
+        return True  # a damaged result does not say which answers are its own
+    if found is not None:
+        finish_replacing(home, found.companions)
+    return False
 
 
 def drafts_in(directory: Path) -> list[Path]:
     """The drafts below ``directory``; of a run that goes on, some may be written just now."""
-    return [path for path in directory.rglob(".*") if _DRAFT.fullmatch(path.name)]
+    # not `rglob`: it ends in an error where a folder is deleted while it is listed
+    return [
+        Path(folder, name)
+        for folder, folders, files in os.walk(directory)
+        for name in (*folders, *files)
+        if _DRAFT.fullmatch(name)
+    ]
 
 
 def _holder(directory: Path) -> str:
     """Who holds the lock, in words."""
     try:
         found = read_json(directory / HOLDER)
+        if found["host"] == socket.gethostname() and not psutil.pid_exists(found["pid"]):
+            raise ValueError  # left behind by one that was killed
         return f"process {found['pid']} on {found['host']} writes to it since {found['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process writes to it"  # it has the lock, and has not yet said who it is

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from harness.datasets.growth import BROKEN, unpack
 from harness.errors import UNPACKED, HarnessError
@@ -53,13 +55,25 @@ def pack(run_dir: Path, output: Path) -> Path:
     # of a judge its verdicts, without its words: they may quote the data, and no report reads them
     judge = [paths.directory / FOLDER / name for name in (RECORD, VERDICTS)]
     found = [paths.plan, paths.environment, *judge]
-    for key in keys:
-        home = paths.cell(key)
+    homes = [paths.cell(key) for key in keys]
+    found += [home.directory / name for home in homes for name in ("result.json", *_RECORDS)]
+    before = [_identity(path) for path in found]
+    for home in homes:
         _check_companions(home)
-        found += [home.directory / name for name in ("result.json", *_RECORDS)]
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
-    write_archive(output, stored)
+    # files are replaced, never changed: one of them in another place is another one, and a pack
+    # of the old and the new would show answers beside scores that are not theirs
+    write_archive(output, stored, whole=lambda: [_identity(path) for path in found] == before)
     return output
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What the file ``path`` is known by on this disk; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _check_companions(paths: CellPaths) -> None:
@@ -85,7 +99,7 @@ def unpacked(path: Path) -> Path:
         HarnessError: the file is no packed run.
     """
     name = path.name.removesuffix(SUFFIX)
-    home = _temporary() / str(len(list(_temporary().iterdir())))
+    home = Path(tempfile.mkdtemp(dir=_temporary()))  # of its own, also in several threads
     # the folders keep the names of the packs, by which a report names several runs
     folder = home / (path.resolve().parent.name or "packed") / name
     folder.mkdir(parents=True)
@@ -132,24 +146,54 @@ def portable(value: object) -> object:
     return _FOLDERS.sub(r"\1", value) if isinstance(value, str) else value
 
 
-def write_archive(output: Path, stored: Mapping[str, bytes | Path]) -> None:
+def write_archive(
+    output: Path, stored: Mapping[str, bytes | Path], *, whole: Callable[[], bool] = lambda: True
+) -> None:
     """Write the file that holds ``stored``, name → content or where it is.
 
     Equal contents give equal bytes. Files are read as they are written: a run of gigabytes needs
     no more memory than a small one.
+
+    Args:
+        output: The file.
+        stored: Name → content or where it is.
+        whole: Whether, at the end, the files are still those that were chosen.
+
+    Raises:
+        HarnessError: a file was replaced while it was packed.
     """
-    size = sum(_size(content) for content in stored.values())
-    preset = SMALL_PRESET if size <= SMALL_BYTES else LARGE_PRESET
+    changed = "a file of the run was replaced while it was packed"
+    hint = "Another command writes to the run: pack it when that has ended."
+    error = HarnessError(changed, where=str(output), hint=hint)
+    try:
+        size = sum(_size(content) for content in stored.values())
+        preset = SMALL_PRESET if size <= SMALL_BYTES else LARGE_PRESET
+        with written(output) as file:
+            _write_archive(file, stored, preset)
+            if not whole():
+                raise error
+    except FileNotFoundError as missing:
+        if missing.filename in {str(c) for c in stored.values() if isinstance(c, Path)}:
+            raise error from None
+        raise
+
+
+def _write_archive(file: IO[bytes], stored: Mapping[str, bytes | Path], preset: int) -> None:
     with (
-        written(output) as file,
         lzma.open(file, "wb", preset=preset) as stream,
         tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name, content in sorted(stored.items()):
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = _size(content), 0o644
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as given:
+                # of the file that is open: the one of its name may be another one by now
+                entry.size = len(content) if isinstance(content, bytes) else _open_size(given)
+                entry.mode = 0o644
                 archive.addfile(entry, given)
+
+
+def _open_size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _size(content: bytes | Path) -> int:

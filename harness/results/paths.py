@@ -9,12 +9,17 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from harness.errors import HarnessError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
 
 NAME_BYTES = 200
 """Most bytes of the names in a cell's folder; file systems allow 255, seed and hash included."""
@@ -214,21 +219,54 @@ def written(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
             yield stream
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    name, file = _draft(path)
     try:
-        # `x` refuses a file or a link that lies there; the user's umask decides who may read it,
-        # which `mkstemp` would leave at the owner alone
-        with name.open("xb") as file:
+        with file:
             yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        name.replace(path)
+            if os.name != "nt":  # while it is open, so that nobody takes it for abandoned
+                name.replace(path)
+        if os.name == "nt":  # which renames no file that is open
+            name.replace(path)
     except BaseException:
         name.unlink(missing_ok=True)
         raise
     if durable:
         sync(path.parent)
+
+
+def _draft(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside ``path``, and its name; see `is_abandoned`."""
+    while True:
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        # `x` refuses a file or a link that lies there; the user's umask decides who may read it,
+        # which `mkstemp` would leave at the owner alone
+        file = name.open("xb")
+        if fcntl is None:
+            return name, file
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return name, file
+        file.close()  # between the two calls it was taken for abandoned, and deleted
+
+
+def is_abandoned(draft: Path) -> bool:
+    """Whether nobody is writing ``draft`` any more; False where that cannot be known.
+
+    Whoever writes a file holds the lock of its draft, which ends with the process, however that
+    ends.
+    """
+    if fcntl is None:
+        return True  # Windows deletes no file that is open
+    try:
+        with draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False
 
 
 def settle(places: Iterable[Path]) -> None:
@@ -255,6 +293,17 @@ def sync(place: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def bytes_in(path: Path) -> bytes | None:
+    """What the file ``path`` holds; None where there is no such file.
+
+    In one call: a file that another command deletes or replaces may be gone after any `is_file`.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
 
 
 def read_json(path: Path) -> Any:

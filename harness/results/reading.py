@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import DamagedFile, HarnessError
 from harness.metrics.prediction import Prediction
-from harness.results.paths import RunPaths
+from harness.results.paths import RunPaths, bytes_in
 from harness.results.planned import problem_of
 
 Rows = TypeVar("Rows")
@@ -36,6 +36,9 @@ ASIDE = ".damaged"
 """What the name of a damaged result gets when its cell is done again: it is never deleted."""
 PLANNED_AGAIN = "The file was cut or edited; `harness run` of the suite writes it anew."
 UPDATE = "Update the harness, or give another run directory by -o."
+READINGS = 10
+"""How often something is read that another command replaces while it is read: each of them takes
+milliseconds, and nobody writes the same cell so often in a row."""
 PLAN_SCHEMA = 1
 """Of ``plan.json``."""
 AGAIN = "It was cut or edited: run the cell again, or take the file from a copy."
@@ -143,6 +146,12 @@ def no_plan(given: str, why: str) -> DamagedFile:
     return DamagedFile(f"plan.json is no plan of a run: {why}", where=given, hint=PLANNED_AGAIN)
 
 
+def changed_meanwhile(place: Path) -> HarnessError:
+    """The error of a run, or a part of it, in ``place`` that is written while it is read."""
+    hint = "Another command writes to the run: try again when it has ended."
+    return HarnessError("changed while it was read", where=str(place), hint=hint)
+
+
 def read_predictions(path: Path) -> list[Prediction]:
     """The records in ``path``, in order; empty when there is no such file.
 
@@ -199,9 +208,10 @@ def read_rows(path: Path, adapter: TypeAdapter[list[Rows]], *, hint: str = AGAIN
     Raises:
         DamagedFile: a line is cut, or a field in it has another type; with the line.
     """
-    if not path.is_file():
+    content = bytes_in(path)
+    if content is None:
         return []
-    lines = path.read_bytes().rstrip(b"\n")
+    lines = content.rstrip(b"\n")
     try:
         # one call for all lines is several times faster than one for each
         return adapter.validate_json(b"[" + lines.replace(b"\n", b",") + b"]")

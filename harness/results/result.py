@@ -6,7 +6,7 @@ Null means missing and comes with a reason; states are never encoded as numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,17 +22,17 @@ from harness.results.answers import control_of, log_of, predictions_of
 from harness.results.companions import Companion, check_there
 from harness.results.measured import MeasuredIn, measured_in_of_plan
 from harness.results.packing import unpacked
-from harness.results.paths import CellPaths, RunPaths, write_json
+from harness.results.paths import CellPaths, RunPaths, bytes_in, write_json
 from harness.results.reading import (
     ASIDE,
     PLANNED_AGAIN,
+    READINGS,
     UPDATE,
+    changed_meanwhile,
     damaged_field,
     has_odd_number,
     no_plan,
     object_in,
-    read_object,
-    read_plan,
 )
 from harness.results.records import (
     CHECKED,
@@ -45,7 +45,7 @@ from harness.results.records import (
     upgraded,
 )
 from harness.results.redaction import Redaction, without_texts
-from harness.results.state import state_of
+from harness.results.state import plan_and_state
 from harness.results.value import Value as Value
 from harness.results.value import is_half_interval
 from harness.results.value import value_of as value_of
@@ -264,6 +264,40 @@ def load_result(path: Path) -> CellResult | None:
     return found
 
 
+def whole_result(
+    paths: CellPaths,
+    check: Callable[[CellPaths, Mapping[str, Companion]], None],
+    *,
+    wanted: str | None = None,
+) -> CellResult | None:
+    """The result of the cell in ``paths``, with the files beside it looked at by ``check``.
+
+    A cell may be done or scored again by another command just now: result and files are those of
+    one moment, or they are read once more.
+
+    Args:
+        paths: The cell's folder.
+        check: Refuses files that are not those of the result.
+        wanted: The fingerprint of the results whose files are looked at; None: of all.
+
+    Raises:
+        DamagedFile: a file is damaged, and nobody is writing it.
+        HarnessError: a newer harness wrote it, or it changes again and again.
+    """
+    for _ in range(READINGS):
+        found = load_result(paths.result)
+        if found is None or wanted not in (None, found.fingerprint):
+            return found
+        try:
+            check(paths, found.companions)
+        except DamagedFile:
+            if load_result(paths.result) == found:
+                raise
+        else:
+            return found
+    raise changed_meanwhile(paths.directory)
+
+
 def _read_closely(data: bytes, path: Path, *, hint: str) -> CellResult:
     record = object_in(data, path, hint=hint)
     schema = record.get("schema")
@@ -315,9 +349,8 @@ def load_run(directory: Path) -> Run:
     given = str(directory)
     directory = unpacked(directory) if directory.is_file() else directory
     paths = RunPaths(directory)
-    plan = read_plan(directory, given=given)
+    plan, state = plan_and_state(directory, given=given)
     suite = {"path": plan["suite"]["name"], **plan["suite"]}
-    state = state_of(directory)  # before anything is read: what changes since is another state
     try:
         cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
         measured_in = measured_in_of_plan(plan["cells"])
@@ -331,10 +364,11 @@ def load_run(directory: Path) -> Run:
 
 
 def _environment(path: Path) -> Environment:
-    if not path.is_file():
+    content = bytes_in(path)
+    if content is None:
         return Environment()
     try:
-        return environment_of(read_object(path, hint=PLANNED_AGAIN))
+        return environment_of(object_in(content, path, hint=PLANNED_AGAIN))
     except ValidationError as error:
         raise damaged_field(path, error, hint=PLANNED_AGAIN) from None
 
@@ -344,9 +378,8 @@ def _cell_of_plan(paths: RunPaths, entry: Mapping[str, Any]) -> CellResult:
     shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
     if entry.get("skip"):
         return CellResult(status="skipped", reason=entry["skip"], **axes, **shared)
-    stored = load_result(paths.cell(entry["key"]).result)
+    stored = whole_result(paths.cell(entry["key"]), check_there, wanted=entry["fingerprint"])
     if stored is None or stored.fingerprint != entry["fingerprint"]:
         reason = "no result yet" if stored is None else "the stored result is of other settings"
         return CellResult(status="missing", reason=reason, **axes, **shared)
-    check_there(paths.cell(entry["key"]), stored.companions)
     return stored

@@ -70,20 +70,31 @@ def load_stage(paths: CellPaths, stage: str, key: str) -> StageRecord | None:
     record = _read(paths.stage(stage))
     if record is None or record.key != key:
         return None
-    return record if record.files == dict(_hashes(paths.directory, stage)) else None
+    try:
+        there = dict(_hashes(paths.directory, stage))
+    except FileNotFoundError:  # another worker, or another run, is doing the stage anew there
+        return None
+    return record if record.files == there else None
 
 
 def copy_stage(source: CellPaths, target: CellPaths, stage: str) -> None:
-    """Copy what ``stage`` left in ``source`` to ``target``, its record last; nothing is moved."""
+    """Copy what ``stage`` left in ``source`` to ``target``, its record last; nothing is moved.
+
+    Whoever copies looks at the hashes of the copy, by `load_stage`: the cell in ``source`` may be
+    done anew meanwhile. If its files go away, nothing is left in ``target``.
+    """
     clear_stage(target, stage)
     target.directory.mkdir(parents=True, exist_ok=True)
-    for name in FILES[stage]:
-        found = source.directory / name
-        if found.is_dir():
-            shutil.copytree(found, target.directory / name)
-        elif found.is_file():
-            shutil.copy2(found, target.directory / name)
-    _write(target, stage, read_json(source.stage(stage)))
+    try:
+        for name in FILES[stage]:
+            found = source.directory / name
+            if found.is_dir():
+                shutil.copytree(found, target.directory / name)
+            elif found.is_file():
+                shutil.copy2(found, target.directory / name)
+        _write(target, stage, read_json(source.stage(stage)))
+    except (FileNotFoundError, shutil.Error):  # `copytree` gathers what went wrong in its own
+        clear_stage(target, stage)
 
 
 def clear_stage(paths: CellPaths, stage: str) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 from harness import __version__
 from harness.errors import DamagedFile
-from harness.results.paths import RunPaths, read_json, write_json
-from harness.results.reading import read_plan
+from harness.results.paths import RunPaths, bytes_in, read_json, write_json
+from harness.results.reading import READINGS, changed_meanwhile, read_plan
 
 NAME = "report.json"
 """Beside the reports of a run: the state that they show."""
@@ -30,9 +34,33 @@ def state_of(directory: Path) -> str:
     ]
     for path in (paths.plan, paths.environment, *results):
         # a result that is not there is a state, too: the page shows the cell as missing
-        content = path.read_bytes() if path.is_file() else b"-"
-        digest.update(hashlib.sha256(content).digest())
+        content = bytes_in(path)
+        digest.update(hashlib.sha256(b"-" if content is None else content).digest())
     return digest.hexdigest()[:16]
+
+
+def plan_and_state(directory: Path, *, given: str) -> tuple[dict[str, Any], str]:
+    """The plan of the run in ``directory``, and the state that the directory then was in.
+
+    The state is taken before any result is read: what changes since is another state. It must be
+    the state of this very plan, which a run that begins now may write anew.
+
+    Args:
+        directory: The run directory.
+        given: What the user named: the directory, or the packed file that it came from.
+
+    Raises:
+        FileNotFoundError: there is no plan.
+        DamagedFile: it is not a plan.
+    """
+    path = RunPaths(directory).plan
+    for _ in range(READINGS):
+        before = bytes_in(path)
+        plan = read_plan(directory, given=given)
+        state = state_of(directory)
+        if bytes_in(path) == before:
+            return plan, state
+    raise changed_meanwhile(directory)
 
 
 def is_shown(directory: Path) -> bool:
@@ -43,6 +71,21 @@ def is_shown(directory: Path) -> bool:
         return bool(there and noted["state"] == state_of(directory))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFile):
         return False  # no report, or a damaged one: it costs seconds to render it again
+
+
+@contextmanager
+def one_report(directory: Path) -> Iterator[None]:
+    """Let one process at a time write the reports in ``directory``, if it is a run's own.
+
+    Two at once (`report` at the end of a `run`) could leave the page of the older state under the
+    note of the newer one, and nobody would render it again. The lock is not that of the run, which
+    is held for hours.
+    """
+    if not RunPaths(directory).plan.is_file():
+        yield  # nothing is noted here
+        return
+    with FileLock(directory / f".{NAME}.lock"):
+        yield
 
 
 def forget_shown(directory: Path) -> None:

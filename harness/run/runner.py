@@ -14,7 +14,7 @@ from harness.plan.preflight import Decision
 from harness.results.companions import check_all
 from harness.results.paths import CellPaths, write_json
 from harness.results.reading import keep_aside
-from harness.results.result import CellResult, load_result, save_result
+from harness.results.result import CellResult, load_result, save_result, whole_result
 from harness.run.executors.base import Event, Executor, executor_of
 
 
@@ -93,10 +93,18 @@ def run_here(
 
 
 def still_missing(plan: Plan) -> Plan:
-    """``plan`` without the cells that another run has done since it was made."""
+    """``plan`` without the cells that another run has done since it was made.
+
+    Called under the lock of the run directory.
+    """
 
     def now(decision: Decision) -> Decision:
-        done = load_result(plan.run.cell(decision.key).result) if decision.stages else None
+        if decision.action != "run":
+            return decision
+        try:
+            done = whole_result(plan.run.cell(decision.key), check_all)
+        except DamagedFile:  # it is set aside when its turn comes
+            return decision
         if done and done.status == "ok" and done.fingerprint == decision.fingerprint:
             return replace(decision, action="current", reason=None, stages=())
         return decision

@@ -13,8 +13,8 @@ from harness.metrics.registry import find
 from harness.plan.cell import cell_of_record
 from harness.plan.task import Task, task_of_record
 from harness.results.answers import check_companion, table_text
-from harness.results.companions import draft_of, table_of
-from harness.results.paths import CellPaths, RunPaths, sync, write_bytes
+from harness.results.companions import draft_of, put_in_place, table_of
+from harness.results.paths import CellPaths, RunPaths, write_bytes
 from harness.results.reading import AGAIN
 from harness.results.result import CellResult, Run, Value, save_result
 from harness.scoring.aggregation import aggregate, confusion_record
@@ -122,8 +122,7 @@ def _save(paths: CellPaths, result: CellResult, records: Sequence[Prediction]) -
     write_bytes(draft, content)
     companions = {**result.companions, path.name: table_of(content)}
     save_result(paths, replace(result, companions=companions))
-    draft.replace(path)
-    sync(path.parent)
+    put_in_place(path)  # a report that reads the run meanwhile may have done it
 
 
 def _whole_predictions(run: Run, cell: CellResult) -> list[Prediction]:
