@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.datasets.growth import BROKEN, unpack
-from harness.errors import UNPACKED, HarnessError
+from harness.errors import UNPACKED, DamagedFile, HarnessError
 from harness.results.companions import Companion, check_all
 from harness.results.judgements import FOLDER, RECORD, VERDICTS
 from harness.results.paths import CellPaths, RunPaths, json_text, written
@@ -58,12 +58,18 @@ def pack(run_dir: Path, output: Path) -> Path:
     homes = [paths.cell(key) for key in keys]
     found += [home.directory / name for home in homes for name in ("result.json", *_RECORDS)]
     before = [_identity(path) for path in found]
+    is_whole: Callable[[], bool] = lambda: [_identity(path) for path in found] == before  # noqa: E731
     for home in homes:
-        _check_companions(home)
+        try:
+            _check_companions(home)
+        except DamagedFile:
+            if not is_whole():
+                raise _replaced(output) from None
+            raise
     stored = {str(p.relative_to(run_dir)): _content(p) for p in found if p.is_file()}
     # files are replaced, never changed: one of them in another place is another one, and a pack
     # of the old and the new would show answers beside scores that are not theirs
-    write_archive(output, stored, whole=lambda: [_identity(path) for path in found] == before)
+    write_archive(output, stored, whole=is_whole)
     return output
 
 
@@ -162,20 +168,23 @@ def write_archive(
     Raises:
         HarnessError: a file was replaced while it was packed.
     """
-    changed = "a file of the run was replaced while it was packed"
-    hint = "Another command writes to the run: pack it when that has ended."
-    error = HarnessError(changed, where=str(output), hint=hint)
     try:
         size = sum(_size(content) for content in stored.values())
         preset = SMALL_PRESET if size <= SMALL_BYTES else LARGE_PRESET
         with written(output) as file:
             _write_archive(file, stored, preset)
             if not whole():
-                raise error
+                raise _replaced(output)
     except FileNotFoundError as missing:
         if missing.filename in {str(c) for c in stored.values() if isinstance(c, Path)}:
-            raise error from None
+            raise _replaced(output) from None
         raise
+
+
+def _replaced(output: Path) -> HarnessError:
+    hint = "Another command writes to the run: pack it when that has ended."
+    what = "a file of the run was replaced while it was packed"
+    return HarnessError(what, where=str(output), hint=hint)
 
 
 def _write_archive(file: IO[bytes], stored: Mapping[str, bytes | Path], preset: int) -> None:
