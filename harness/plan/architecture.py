@@ -44,6 +44,13 @@ DEFAULT_TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """PEFT method → family → the modules that PEFT takes when none are named; none for Phi 3, whose
 suites must name them."""
+VOCABULARY_MODULES = ("embed_tokens", "lm_head", "word_embeddings")
+"""Modules of the vocabulary's size times the hidden size."""
+SMALL_MODULES = (
+    "score", "classifier", "pooler", "norm", "input_layernorm", "post_attention_layernorm",
+    "q_norm", "k_norm", "LayerNorm",
+)  # fmt: skip
+"""Modules whose parameters are too few to count: heads of some labels, norms."""
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BLOCK, NESTED_BLOCK = 64, 256
 """Weights that share a scale in 4 bits, and scales that share one under double quantization."""
@@ -259,3 +266,15 @@ def trainable_params(shape: Shape, adapter: Mapping[str, Any]) -> int | None:
             linear.inputs if linear.name in inner else linear.outputs for linear in chosen
         )
     return None
+
+
+def saved_params(shape: Shape, adapter: Mapping[str, Any]) -> int:
+    """Parameters of what ``adapter`` trains whole (`modules_to_save`).
+
+    For a module that is not known here, all of the model's.
+    """
+    of_linears = {linear.name: shape.layers * linear.weights for linear in shape.linears}
+    names = adapter.get("modules_to_save") or ()
+    counted = {**dict.fromkeys(SMALL_MODULES, 0), **of_linears}
+    counted |= dict.fromkeys(VOCABULARY_MODULES, shape.embedding)
+    return sum(counted.get(name.rpartition(".")[2], shape.parameters) for name in names)

@@ -37,6 +37,7 @@ FLAT = [
     ("mistral-7b", "nf4", 64, 8, 0.0, {"gradient_checkpointing": True}, 7946),
     ("mistral-7b", "nf4", 16, 2, 0.0, {}, 9115),
     ("mistral-7b", "none", 16, 4, 0.0, {"gradient_checkpointing": True}, 17015),
+    ("qwen2-0.5b", "none", 8, 8, 0.0, {"use_dora": True}, 11572),
 ]  # fmt: skip
 """Captured steps on rows of 512 tokens, all of them learned: the allocator's peak, before the
 optimizer made its state; it is added below. (In the last full one the state was the peak.)"""
@@ -88,7 +89,9 @@ def test_trainings_by_the_engine_are_within_10_percent(
     path = root / "suites" / "published" / "geometry.yaml"
     cell = next(c for c in expand(load_suite(path), path) if c.model.name == model)
     lora = {"peft_type": "lora", "r": rank, "lora_dropout": dropout, "target_modules": "all-linear"}
+    lora["use_dora"] = bool(more.get("use_dora"))
     training = {"per_device_train_batch_size": rows, "max_length": 512, "bf16": True, **more}
+    training.pop("use_dora", None)
     cell = replace(
         cell,
         adapter="tuned",
@@ -105,7 +108,7 @@ def test_the_plan_says_what_fits_where_and_skips_what_does_not(root, tmp_path):
     suite = str(root / "suites" / "published" / "geometry.yaml")
     result = CliRunner().invoke(main, ["plan", suite, "--max-vram", "8GB", "-o", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert re.search(r"^  none +lora-r16 .* skip +21\.\d +\d+\.\d +24 GiB$", result.output, re.M)
+    assert re.search(r"^  none +lora-r16 .* skip +22\.\d +\d+\.\d +24 GiB$", result.output, re.M)
     assert "more than --max-vram 8 GiB" in result.output
     assert CliRunner().invoke(main, ["plan", suite, "--max-vram", "big"]).exit_code == 2
 
@@ -122,6 +125,34 @@ def test_checkpointing_and_eight_bit_states_need_less(write_suite):
     assert made(gradient_checkpointing="true").training < plain.training
     assert made(optim="paged_adamw_8bit").parts["optimizer"] == plain.parts["optimizer"] / 4
     assert plain.card_gib * 1024 >= plain.peak + CONTEXT_MIB
+
+
+def of_suite(write_suite, *, model="mistral-7b-v0.1", **adapter):
+    path = write_suite()
+    path.write_text(path.read_text().replace("tiny-qwen2", model))
+    cell = expand(load_suite(path), path)[1]
+    return estimate(replace(cell, adapter_config={**cell.adapter_config, **adapter}))
+
+
+def test_modules_that_are_trained_whole_are_counted(write_suite):
+    plain = of_suite(write_suite)
+    vocabulary = 32000 * 4096 / 1024**2
+    both = of_suite(write_suite, modules_to_save=["embed_tokens", "lm_head"])
+    # in float32, their gradients, and what AdamW keeps of each
+    assert both.training - plain.training >= 2 * 16 * vocabulary
+    assert both.inference - plain.inference == pytest.approx(2 * 4 * vocabulary)
+    one = of_suite(write_suite, modules_to_save=["down_proj"])
+    assert one.parts["adapter"] - plain.parts["adapter"] == 4 * 32 * 14336 * 4096 / 1024**2
+    # a module that is not known here may be anything up to the model
+    unknown = of_suite(write_suite, modules_to_save=["some_part"])
+    assert unknown.parts["adapter"] > 4 * plain.parts["weights"] / 2
+
+
+def test_references_that_are_scored_are_counted(write_suite):
+    # 512 MiB of logits at 4 bytes, held in 2, and four tensors of 256 tokens' probabilities
+    found = of_suite(write_suite, model="qwen2-0.5b-instruct")
+    assert found.parts["scoring"] > 256 + 4 * 4 * 256 * 151936 / 1024**2
+    assert found.inference >= found.parts["weights"] + found.parts["scoring"]
 
 
 @pytest.mark.parametrize(("model", "quantization", "rank", "rows", "new", "peak"), DECODED)
