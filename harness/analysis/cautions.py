@@ -56,7 +56,7 @@ def cautions(board: Leaderboard, table: Table) -> tuple[Caution, ...]:
 
 def run_cautions(board: Leaderboard) -> tuple[Caution, ...]:
     """What concerns every table of the run: cells without a result, small models."""
-    return _sorted([*_unfinished(board), *_runs_in_one(board), *_small_models(board)])
+    return _sorted([*_unfinished(board), *_small_models(board)])
 
 
 def _sorted(found: list[Caution]) -> tuple[Caution, ...]:
@@ -241,18 +241,6 @@ def _unfinished(board: Leaderboard) -> list[Caution]:
         short = f"{count} cell{'' if count == 1 else 's'} skipped"
         found.append(Caution(Gravity.NOTE, text, short))
     return found
-
-
-def _runs_in_one(board: Leaderboard) -> list[Caution]:
-    """With a history, that what is recommended may be of a run that a later one has replaced."""
-    if board.history is None:
-        return []
-    text = (
-        f"{len(board.history.runs)} runs of one suite are shown together, so a card may name a"
-        " variant of an earlier run (names begin with the run's where both have it). For a decision"
-        " by the last run alone, report that run alone."
-    )
-    return [Caution(Gravity.CAREFUL, text, "several runs together")]
 
 
 def _small_models(board: Leaderboard) -> list[Caution]:

@@ -82,13 +82,15 @@ class Decision:
 def decisions(board: Leaderboard) -> tuple[Decision, ...]:
     """One decision for each data set, in the suite's order.
 
-    Of several runs of one suite the last one decides, where it has the data set.
+    Of several runs of one suite the last one decides. Data sets that it lacks have no decision:
+    nobody can ship what an earlier run had.
     """
-    return tuple(decision_of(board, table) for table in board.tables)
+    current = board.deciding
+    return tuple(decide(current, table) for table in current.tables)
 
 
 def decision_of(board: Leaderboard, table: Table) -> Decision:
-    """The decision for the data set of ``table``, as `decisions` has it."""
+    """The decision for the data set of ``table``: by the last run, where that has it."""
     last = board.last.tables if board.last else ()
     latest = next((each for each in last if each.dataset == table.dataset), None)
     return decide(board.last, latest) if board.last and latest else decide(board, table)

@@ -49,6 +49,14 @@ class Leaderboard:
     the examples and costs of a variant once for each run.
     """
 
+    @property
+    def deciding(self) -> Leaderboard:
+        """The board that a reader decides by: the last of several runs of one suite, or this one.
+
+        Its data sets are the first ones of this board, in the same order.
+        """
+        return self.last or self
+
     @cached_property
     def ranked(self) -> dict[str, list[Standing]]:
         """Data set → its rows under the objectives."""

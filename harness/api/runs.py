@@ -53,7 +53,10 @@ def leaderboard(
     # `merged` keeps the cells of each run together, in the order of the runs
     newest = replace(run, cells=run.cells[len(run.cells) - len(read[-1].cells) :])
     last = build_leaderboard(newest, board.objectives, baseline_of=baseline_of, metric=metric)
-    return replace(board, history=over_time, last=last)
+    # a reader decides by the last run, so its data sets come first
+    places = {table.dataset: place for place, table in enumerate(last.tables)}
+    tables = sorted(board.tables, key=lambda table: places.get(table.dataset, len(places)))
+    return replace(board, tables=tuple(tables), history=over_time, last=last)
 
 
 def compare(

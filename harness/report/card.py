@@ -75,7 +75,7 @@ def full_card(board: Leaderboard, width: int = 80) -> list[str]:
         for text in (*each.sentences()[1:], *fell):
             lines += [INDENT + line for line in _wrapped(_plain(text), width - 2, None)]
         lines.append("")
-    for caution in run_cautions(board.last or board):
+    for caution in run_cautions(board.deciding):
         lines += _wrapped(caution.text, width, None)
     return lines
 

@@ -39,7 +39,8 @@ def print_leaderboard(board: Leaderboard, console: Console, *, full: bool = Fals
 def decisions_record(board: Leaderboard) -> dict[str, object]:
     """The decisions, the run's cautions and the contrasts of every axis, for JSON."""
     cautions = [
-        {"gravity": each.gravity.name.lower(), "text": each.text} for each in run_cautions(board)
+        {"gravity": each.gravity.name.lower(), "text": each.text}
+        for each in run_cautions(board.deciding)
     ]
     return {
         "decisions": [each.record() for each in decisions(board)],

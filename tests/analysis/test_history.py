@@ -105,3 +105,36 @@ def test_the_last_run_alone_decides(runs):
     asked = harness.leaderboard(runs, metric="exact_match", baseline_of="quantization").last
     assert asked.tables[0].primary_metric == "exact_match"
     assert not any(row.deltas for row in asked.tables[0].rows)
+
+
+def test_the_first_screen_shows_the_last_run_alone_and_its_data_sets_first(runs, write_suite):
+    from harness.analysis.decision import decisions
+    from harness.report.page.html import page_of
+
+    suite = write_suite(SUITE.replace("R}", "8}").replace("EXTRA", "").replace("24", "30"))
+    thursday = runs[0].parent / "thursday"
+    run_here(make_plan(suite, thursday, backend="testing"))
+    board = harness.leaderboard([*runs, thursday])
+    assert [table.dataset.partition(": ")[0].split("/")[-1] for table in board.tables] == [
+        "thursday", "monday", "tuesday", "wednesday",
+    ]  # fmt: skip
+    assert [each.dataset for each in decisions(board)] == [board.tables[0].dataset]
+    shown = page_of(harness.leaderboard(runs))
+    names = [shown.variants[point.number][0]
+             for drawn in shown.first.pictures.values() for point in drawn.points]  # fmt: skip
+    assert names
+    assert all("wednesday" in name for name in names)
+
+
+def test_a_line_of_the_history_breaks_where_runs_have_other_examples(runs, write_suite):
+    suite = write_suite(SUITE.replace("R}", "8}").replace("EXTRA", "").replace("24", "30"))
+    thursday = runs[0].parent / "thursday"
+    run_here(make_plan(suite, thursday, backend="testing"))
+    (figure,) = section(harness.leaderboard([*runs, thursday])).figures
+    drawn = [p for p in figure.spec["data"]["values"] if p["variant"] == "tiny-qwen2, none, a"]
+    segments = [point["segment"] for point in drawn]
+    assert len(segments) == 4
+    assert len(set(segments[:3])) == 1
+    assert segments[3] != segments[2]
+    gone = [p for p in figure.spec["data"]["values"] if p["variant"] == "tiny-qwen2, none, b"]
+    assert not gone, "the last run lacks it, so nobody can choose it"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.analysis.table import Row, Table
+from harness.report.drawn_rows import drawn_rows
 from harness.report.figure import (
     COLOURS,
     INK,
-    MAX_ROWS,
     Figure,
     Spec,
     anchor,
@@ -24,8 +24,9 @@ PERCENTILES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
 def percentiles(table: Table) -> Figure | None:
     """From p50 through p95 to p99 of every row that was measured on this data set."""
     measured = [row for row in table.rows if not row.is_borrowed(PERCENTILES[0])]
-    rows = [row for row in measured if all(row.values(name) for name in PERCENTILES)]
-    if not rows or not _comparable(table, rows):
+    complete = [row for row in measured if all(row.values(name) for name in PERCENTILES)]
+    rows, left_out = drawn_rows(table, complete)
+    if not rows or len(table.machines()) > 1:
         return None
     values = []
     for row in rows:
@@ -41,7 +42,7 @@ def percentiles(table: Table) -> Figure | None:
         *({"mark": hover(mark), "encoding": {"y": y, "x": quantity(field, title), **tooltip()}}
           for mark, field in ((tick, "p95"), (tick, "p99"), (point, "p50"))),
     ]  # fmt: skip
-    text = "Latency: the point is the median, the ticks are p95 and p99."
+    text = f"Latency: the point is the median, the ticks are p95 and p99.{left_out}"
     spec = {"data": {"values": values}, "layer": layers, "width": 460, "height": {"step": 20}}
     return Figure(anchor("latency", table.dataset), text, drawn_on(spec), page_only=True)
 
@@ -53,8 +54,9 @@ def distribution(table: Table) -> Figure | None:
     model and quantization, so that its lines differ in the adapter alone.
     """
     timed = {row.name: _timed(row) for row in table.rows}
-    rows = [row for row in table.rows if len(timed[row.name]) > 1]
-    if not rows or not _comparable(table, rows):
+    several = [row for row in table.rows if len(timed[row.name]) > 1]
+    rows, left_out = drawn_rows(table, several)
+    if not rows or len(table.machines()) > 1:
         return None
     values = [
         {"panel": _panel(row), "adapter": row.adapter, "ms": ms, "share": share}
@@ -75,11 +77,8 @@ def distribution(table: Table) -> Figure | None:
         "spec": {"width": 230, "height": 110, "mark": line, "encoding": encoding},
     }  # fmt: skip
     text = "Share of the timed prompts that finished within the given number of milliseconds."
+    text += left_out
     return Figure(anchor("latencies", table.dataset), text, drawn_on(spec), page_only=True)
-
-
-def _comparable(table: Table, rows: list[Row]) -> bool:
-    return len(rows) <= MAX_ROWS and len(table.machines()) <= 1
 
 
 def _panel(row: Row) -> str:

@@ -10,10 +10,10 @@ from harness.analysis.table import Row, Table
 from harness.report.charts.heat import heat_maps
 from harness.report.charts.latency import distribution, percentiles
 from harness.report.charts.strips import main_effects, seed_spread
+from harness.report.drawn_rows import drawn_rows
 from harness.report.figure import (
     COLOURS,
     INK,
-    MAX_ROWS,
     SHAPES,
     Figure,
     Spec,
@@ -50,7 +50,7 @@ def figures(board: Leaderboard, table: Table, ranked: Sequence[Standing]) -> lis
 def forest(table: Table) -> Figure | None:
     """Paired differences to the baseline with intervals, the margin band and a dot per seed."""
     metric = table.primary_metric
-    rows = table.compared()[:MAX_ROWS]
+    rows, left_out = drawn_rows(table, table.compared())
     if not rows:
         return None
     values = [
@@ -70,6 +70,7 @@ def forest(table: Table) -> Figure | None:
     layers = [*_margin_band(rows), *_forest_layers(seeds, f"Δ {metric}, fine-tuned − baseline")]
     spec = {"data": {"values": values}, "layer": layers, "width": 460, "height": {"step": 20}}
     text = "Paired differences with their intervals; the band is the margin, ticks are seeds."
+    text += left_out
     return Figure(anchor("forest", table.dataset), text, drawn_on(spec))
 
 
@@ -102,7 +103,9 @@ def _forest_layers(seeds: list[Spec], title: str) -> list[Spec]:
 
 def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | None:
     """Quality against a cost; rows that no other row beats in both are filled."""
-    points = _points(table, ranked, cost)[:MAX_ROWS]
+    points = _points(table, ranked, cost)
+    rows, left_out = drawn_rows(table, [row for row, _, _ in points])
+    drawn = {row.name for row in rows}
     if len(points) < 2 or table.higher_is_better is None:
         return None
     sign = 1 if table.higher_is_better else -1
@@ -116,6 +119,7 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
                     f" {number(paid)}",
         }
         for row, quality, paid in points
+        if row.name in drawn
     ]  # fmt: skip
     spec = {
         "data": {"values": values}, "width": 460, "height": 220,
@@ -131,7 +135,7 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
             "stroke": {"value": COLOURS["better"]}, "href": {"field": "href"}, **tooltip(),
         },
     }  # fmt: skip
-    text = f"Quality against {TRADES[cost]}; filled: no row beats it in both."
+    text = f"Quality against {TRADES[cost]}; filled: no row beats it in both.{left_out}"
     if cost == "latency" and (elsewhere := table.measured_on(LATENCY) - {table.dataset}):
         text += f" Latency was measured on the prompts of {', '.join(sorted(elsewhere))}."
     return Figure(anchor("trade-off", table.dataset, cost), text, drawn_on(spec))

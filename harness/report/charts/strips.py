@@ -6,6 +6,7 @@ import statistics
 
 from harness.analysis.table import Table
 from harness.report.charts.heat import AXES
+from harness.report.drawn_rows import drawn_rows
 from harness.report.figure import (
     COLOURS,
     INK,
@@ -54,7 +55,8 @@ def main_effects(table: Table) -> Figure | None:
 def seed_spread(table: Table) -> Figure | None:
     """A point per seed for every row of several, and their mean as a bar."""
     metric = table.primary_metric
-    rows = [row for row in table.rows if len(row.values(metric)) > 1][:MAX_ROWS]
+    several = [row for row in table.rows if len(row.values(metric)) > 1]
+    rows, left_out = drawn_rows(table, several)
     if not rows or sum(len(row.finished) for row in rows) > MOST_POINTS:
         return None
     points: list[Spec] = []
@@ -69,7 +71,7 @@ def seed_spread(table: Table) -> Figure | None:
         spread = row.spread(metric) or 0.0
         hint = f"{row.name}: mean {mean:.4g}, standard deviation {spread:.2g}"
         means.append({"row": row.name, "value": mean, "tooltip": hint})
-    text = f"{metric} of every seed; the bar is the mean over seeds."
+    text = f"{metric} of every seed; the bar is the mean over seeds.{left_out}"
     spec = _strip(points, means, "row", ("value", metric))
     return Figure(anchor("seeds", table.dataset), text, spec, page_only=True)
 

@@ -71,7 +71,7 @@ def _chosen(decisions: Sequence[Decision], pairs: Sequence[Pair]) -> dict[int, P
     """Data set's number → the pair of the decision's variant, or else the first one."""
     chosen: dict[int, Pair] = {}
     for pair in pairs:
-        row = decisions[pair.place].row
+        row = decisions[pair.place].row if pair.place < len(decisions) else None
         if pair.place not in chosen or (row is not None and row.name == pair.row.name):
             chosen[pair.place] = pair
     return chosen

@@ -15,14 +15,13 @@ from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, duration, joined, memory, signed, variant
 from harness.metrics.meaning import title_of
 from harness.report.contrast_text import costs_text, needs_text
+from harness.report.drawn_rows import drawn_rows
 from harness.report.page.scale import Tick, scale_of
 from harness.report.page.summary import worse_sentence
 from harness.suite.schema import BASE
 
 PRINTED = 40
 """So many choices fit the second page of the printed summary, over all data sets."""
-MOST = 60
-"""Most variants in a chart; tables show all of them."""
 
 
 VERDICTS = {
@@ -102,7 +101,8 @@ def leads(
 ) -> Mapping[tuple[str, str], Lead]:
     """Question and data set → sentence and chart."""
     found: Leads = {}
-    for table, decision in zip(board.tables, made, strict=True):
+    # not of earlier runs of the suite: their variants would be counted as if one could choose them
+    for table, decision in zip(board.deciding.tables, made, strict=True):
         of_table = {
             "choice": _choice(board, table),
             "real": _real(table, numbers), "cost": _cost(table, decision, numbers),
@@ -157,7 +157,7 @@ def _multiple(name: str, found: CostRatio) -> Cost:
 
 
 def _real(table: Table, numbers: Mapping[str, int]) -> Lead | None:
-    rows = table.compared()[:MOST]
+    rows, left_out = drawn_rows(table, table.compared())
     if not rows:
         return None
     metric = table.primary_metric
@@ -167,7 +167,7 @@ def _real(table: Table, numbers: Mapping[str, int]) -> Lead | None:
         f"Of {len(table.compared())} variants compared with their baselines in {title_of(metric)},"
         f" {joined(parts)}."
     )
-    title = f"{title_of(metric)}: difference to the baseline, 95% interval"
+    title = f"{title_of(metric)}: difference to the baseline, 95% interval.{left_out}"
     of_rows = [(row.name, row.deltas[metric], numbers[row.name]) for row in rows]
     return Lead(sentence, differences_chart(title, of_rows))
 
@@ -201,12 +201,14 @@ def _cost(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Lead 
         if (pair := _beside(chosen, names))
     ]
     for kind in kinds:
-        lines = [(row, pair) for row in table.rows if (pair := _beside(row, kind[1]))][:MOST]
-        if lines:
+        beside = {row.name: pair for row in table.rows if (pair := _beside(row, kind[1]))}
+        rows, left_out = drawn_rows(table, [row for row in table.rows if row.name in beside])
+        if rows:
             sentence = f"What each variant takes beside its baseline, in {kind[0]}."
             if chosen and texts:
                 sentence = f"Beside its baseline, {variant(chosen)} takes {joined(texts)}."
-            return Lead(sentence, _ratios(kind, lines, numbers))
+            chart = _ratios(kind, [(row, beside[row.name]) for row in rows], numbers)
+            return Lead(sentence, replace(chart, title=f"{chart.title}.{left_out}"))
     return None
 
 
@@ -254,10 +256,10 @@ def _where(decision: Decision) -> Lead | None:
 
 def _answers(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Lead | None:
     metric = table.primary_metric
-    rows = table.compared()[:MOST]
+    rows, left_out = drawn_rows(table, table.compared())
     if not rows:
         return None
-    chosen = decision.row if decision.row in rows else rows[0]
+    chosen = decision.row if decision.row in table.compared() else rows[0]
     assert chosen is not None
     delta = chosen.deltas[metric]
     sentence = (
@@ -269,7 +271,8 @@ def _answers(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Le
         for row in rows
         for d in [row.deltas[metric]]
     )
-    return Lead(sentence, Chart("answers that scored higher, equal and lower", (), shares))
+    title = f"answers that scored higher, equal and lower.{left_out}"
+    return Lead(sentence, Chart(title, (), shares))
 
 
 def _counts(delta: Delta) -> str:

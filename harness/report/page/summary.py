@@ -111,9 +111,13 @@ def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
         numbers: Variant → its number in the page.
     """
     made = decisions(board)
-    tables = {table.dataset: table for table in board.tables}
-    drawn = {d.dataset: picture(board, tables[d.dataset], d, numbers) for d in made}
-    doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(board.last or board)])
+    current = board.deciding
+    # a point of an earlier run would look like one more variant to ship, and take part in the front
+    drawn = {
+        decision.dataset: picture(current, table, decision, numbers)
+        for table, decision in zip(current.tables, made, strict=True)
+    }
+    doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(current)])
     # what is grave is never folded, however long the list
     grave = sum(doubt.level == Gravity.GRAVE.name.lower() for doubt in doubts)
     shown = max(FIRST_CAUTIONS, grave)

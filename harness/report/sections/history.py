@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.analysis.history import History, Point, VariantHistory
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.contrast_text import p_text
 from harness.report.figure import (
-    MAX_ROWS,
+    SHAPES,
     Figure,
     Spec,
     anchor,
@@ -21,6 +23,12 @@ from harness.report.section import MISSING, Section, number, show_delta
 
 MOST_CHANGES = 8
 """Most changes of a run that are listed; the rest is counted."""
+MOST_LINES = 8
+"""Most variants in a chart of a history: more cannot be told apart."""
+LONGEST = 24
+"""Characters of a run's name below a chart; its end is what differs between folders."""
+WITHOUT = "not shown to differ"
+"""Said of a point that no test sets apart from the run before, or that has none before it."""
 
 
 def runs_in_time(board: Leaderboard) -> Section:
@@ -94,39 +102,100 @@ def _figures(found: History) -> list[Figure]:
 
 
 def _figure(found: History, dataset: str, members: list[VariantHistory]) -> Figure:
-    members = members[:MAX_ROWS]
     metric = members[0].metric
-    points = [_drawn(found, each, point) for each in members for point in each.points]
-    labels = [_label(found, k) for k in range(len(found.runs))]
-    axis = {"labelAngle": -30, "labelLimit": 200}
-    x: Spec = {"field": "run", "type": "ordinal", "sort": labels, "title": None, "axis": axis,
-               "scale": {"domain": labels}}  # fmt: skip
+    kept = _worth_drawing(members, len(found.runs) - 1)
+    names = [each.variant for each in kept]
+    drawn = [point for each in kept for point in _drawn_points(found, each)]
     y = quantity("value", metric, zero=False)
-    shared = {"x": x, **by_name("variant", [each.variant for each in members])}
+    # a variant's own place beside the run's, or intervals and points would lie on each other
+    place = {"x": _runs_axis(found), "xOffset": {"field": "variant", "sort": names}}
+    colour = by_name("variant", names)
     layers = [
-        {"mark": {"type": "rule", "strokeWidth": 0.6},
-         "encoding": {**shared, "y": quantity("low", metric, zero=False), "y2": {"field": "high"}}},
-        {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {**shared, "y": y}},
-        {"mark": hover({"type": "point", "filled": True, "size": 45}),
-         "encoding": {**shared, "y": y, **tooltip()}},
+        {"mark": {"type": "rule", "strokeWidth": 0.8, "opacity": 0.6},
+         "encoding": {**place, "color": colour["color"], "y": quantity("low", metric, zero=False),
+                      "y2": {"field": "high"}}},
+        {"mark": {"type": "line", "strokeWidth": 1.5},
+         "encoding": {**place, **colour, "y": y, "detail": {"field": "segment"}}},
+        {"mark": hover({"type": "point", "filled": True, "size": 60}),
+         "encoding": {**place, "color": colour["color"], "y": y, "shape": _by_step(), **tooltip()}},
     ]  # fmt: skip
-    spec = {"data": {"values": points}, "layer": layers, "width": 460, "height": 240}
-    text = f"{metric} on {dataset} in each run. A bar is the 95% interval over examples, or with"
-    text += " several seeds their range."
+    spec = {"data": {"values": drawn}, "layer": layers, "width": 460, "height": 240}
+    text = f"{metric} on {dataset} in each run"
+    if len(kept) < len(members):
+        text += f": of {len(members)} variants the {len(kept)} with the best last value"
+    text += (
+        ". A line joins runs whose scores are of the same examples and settings; where it breaks,"
+        " do not compare the two sides. Bars: 95% over examples, or the range of the seeds."
+        " Triangles: beyond chance against the run before, though bars may overlap."
+    )
     return Figure(anchor("history", dataset), text, drawn_on(spec))
+
+
+def _worth_drawing(members: list[VariantHistory], last: int) -> list[VariantHistory]:
+    """The variants of the last run with the best values there, in the order of the suite.
+
+    Nobody can ship what the last run lacks, and more lines cannot be told apart.
+    """
+    values = {id(e): p.value for e in members for p in e.points if p.run == last}
+    sign = 1 if members[0].higher_is_better is False else -1
+    best = sorted((e for e in members if id(e) in values), key=lambda e: sign * values[id(e)])
+    chosen = {id(each) for each in best[:MOST_LINES]} or {id(each) for each in members[:MOST_LINES]}
+    return [each for each in members if id(each) in chosen]
+
+
+def _runs_axis(found: History) -> Spec:
+    labels = [_label(found, k) for k in range(len(found.runs))]
+    return {"field": "run", "type": "ordinal", "sort": labels, "title": None,
+            "axis": {"labelAngle": -30, "labelLimit": 200},
+            "scale": {"domain": labels}}  # fmt: skip
 
 
 def _label(found: History, place: int) -> str:
     run = found.runs[place]
-    return f"{place + 1} {run.revision}".strip()
+    name = run.name if len(run.name) <= LONGEST else f"…{run.name[1 - LONGEST :]}"
+    return f"{place + 1} {name} {run.revision}".strip()
+
+
+def _by_step() -> Spec:
+    """The encoding of what a point is against the run before: only `better` and `worse` stand out.
+
+    A legend of all shapes would list verdicts that say nothing of a history.
+    """
+    shapes = {WITHOUT: "circle", "better": SHAPES["better"], "worse": SHAPES["worse"]}
+    return {"field": "step", "type": "nominal", "title": "against the run before",
+            "scale": {"domain": list(shapes), "range": list(shapes.values())}}  # fmt: skip
+
+
+def _drawn_points(found: History, each: VariantHistory) -> list[Spec]:
+    """The points of one variant; each segment of its line gets a name of its own."""
+    drawn, segment = [], 0
+    for before, point in zip([None, *each.points], each.points, strict=False):
+        segment += before is not None and not _joined(before, point)
+        drawn.append({**_drawn(found, each, point), "segment": f"{each.variant} {segment}"})
+    return drawn
+
+
+def _joined(before: Point, after: Point) -> bool:
+    """Whether a line may lead from one value to the next: their difference is the one compared.
+
+    It is not if the two could not be compared, or on a part of their examples only.
+    """
+    if after.delta is None:
+        return False
+    return math.isclose(after.delta.delta, after.value - before.value, abs_tol=1e-9)
 
 
 def _drawn(found: History, each: VariantHistory, point: Point) -> Spec:
-    change = f", Δ {show_delta(point.delta)}, {point.delta.verdict}" if point.delta else ""
+    change = f", not compared with the run before: {point.reason}" if point.reason else ""
+    if point.delta:
+        before = found.runs[point.against].name if point.against is not None else "the run before"
+        change = f", Δ to {before} {show_delta(point.delta)}, {point.delta.verdict}"
+    verdict = point.delta.verdict if point.delta else WITHOUT
     run = found.runs[point.run]
     return {
         "run": _label(found, point.run), "variant": each.variant, "value": point.value,
         "low": point.value if point.low is None else point.low,
         "high": point.value if point.high is None else point.high,
+        "step": verdict if verdict in ("better", "worse") else WITHOUT,
         "tooltip": f"{each.variant}, {run.name}: {number(point.value)}{change}",
     }  # fmt: skip

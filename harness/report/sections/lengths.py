@@ -11,6 +11,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.metrics.prediction import Prediction, Records
 from harness.metrics.registry import example_metric
+from harness.report.drawn_rows import drawn_rows
 from harness.report.section import Section, number
 
 PARTS = ("short", "medium", "long")
@@ -25,7 +26,7 @@ def lengths(board: Leaderboard, table: Table) -> Section:
     """The mean score of every compared row and its baseline for each third of the examples."""
     metric = example_metric(table.primary_metric)
     title = f"Length: {table.dataset}"
-    rows = [row for row in table.compared() if row.baseline][:MOST]
+    rows = drawn_rows(table, [row for row in table.compared() if row.baseline], MOST).rows
     if not rows or table.task == "classification":
         return Section(title)
     thirds = _thirds(board.records(rows[0].finished[0]))
@@ -36,7 +37,7 @@ def lengths(board: Leaderboard, table: Table) -> Section:
     )  # fmt: skip
     notes = (
         "The test examples in thirds by the number of words in the reference. Means of the first"
-        f" seed, without intervals, for at most {MOST} rows.",
+        f" seed, without intervals, for at most {MOST} rows, the best.",
     )
     return Section(title, notes if lines else (), columns, tuple(lines), page_only=True)
 
