@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -25,3 +26,8 @@ def expanded(path: str | Path) -> Path:
 def expanded_if_known(path: str | Path) -> Path:
     """The same, as the hub's libraries do it: where there is no home folder, the `~` stays."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def typed(path: str | Path) -> str:
+    """``path`` as a command line takes it: a message's command is there to be copied."""
+    return shlex.quote(str(path))

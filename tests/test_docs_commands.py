@@ -118,8 +118,9 @@ def test_yaml_in_a_document_is_valid(place, tmp_path):
         return
     path = tmp_path / "suite.yaml"
     if isinstance(value, dict) and "source" in value and "matrix" not in value:
-        for folder in ("my-checkpoint", "smollm2-gguf"):
-            (tmp_path / folder).mkdir()
+        for file in ("my-checkpoint/config.json", "smollm2-gguf/SmolLM2-135M-Instruct.Q4_1.gguf"):
+            (tmp_path / file).parent.mkdir()
+            (tmp_path / file).write_text("{}")
         (tmp_path / "models").mkdir()
         path = tmp_path / "models" / "card.yaml"
         path.write_text(text)

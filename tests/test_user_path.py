@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.endpoint.answer_cache import AnswerCache, default_path
 from harness.plan.hub import cache_folders
+from harness.user_path import typed
 
 NOBODY = "~no-such-user-4711"
 SUITE = """\
@@ -64,3 +65,10 @@ def test_without_a_home_folder_there_is_no_cache_of_answers_and_no_fault(monkeyp
     assert "HARNESS_CACHE" in cache.problem
     assert cache.get("x") is None
     assert str(cache_folders()["models"]).endswith("hub")
+
+
+@pytest.mark.parametrize(
+    ("path", "word"), [("runs/a", "runs/a"), ("my runs/a", "'my runs/a'"), ("a'b", "'a'\"'\"'b'")]
+)
+def test_a_path_in_a_command_can_be_pasted(path, word):
+    assert typed(path) == word

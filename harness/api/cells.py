@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.api.arguments import RunLike, run_of
 from harness.errors import HarnessError
 from harness.results.finding import cell_named, cells_named
+from harness.results.model_of import model_record
 from harness.results.result import CellResult, Run
 
 
@@ -33,8 +34,7 @@ def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
     """
     read = run_of(run)
     result = one_cell(read, cell)
-    if result.status != "ok" or not result.provenance.cell:
-        raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
+    settings = model_record(result)
     asked_for = [prompts] if isinstance(prompts, str) else prompts  # a text is not its letters
     texts = [text for text in asked_for if text.strip()]
     if not texts:
@@ -44,7 +44,7 @@ def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
     from harness.plan.cell import cell_of_record
     from harness.run.answer import answers
 
-    asked = cell_of_record(result.provenance.cell)
+    asked = cell_of_record(settings)
     return answers(asked, read.paths(result), texts)
 
 

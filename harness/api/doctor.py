@@ -13,6 +13,7 @@ from harness.errors import UNFIT, HarnessError
 from harness.extras import is_installed
 from harness.plan.machine import gpus
 from harness.suite.shipped import find_suite
+from harness.user_path import typed
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,6 @@ def _of_suite(
     try:
         made = plan(path, output=output)
     except HarnessError as error:
-        hint = f"`harness validate {path}` names the lines."
+        hint = f"`harness validate {typed(path)}` names the lines."
         return [Finding(of_suite.AREA, path.name, "fail", str(error), hint)]
     return list(of_suite.findings(made, steps, bool(gpus())))

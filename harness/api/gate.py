@@ -14,6 +14,7 @@ from harness.gate.baseline import Snapshot, load_snapshot
 from harness.gate.verdict import GateVerdict
 from harness.results.result import Run
 from harness.run.executors.main_module import end_if_run_again
+from harness.user_path import typed
 
 
 def check(
@@ -38,7 +39,14 @@ def check(
     source = None if against is None else str(against)
     verdict = gate.gate_run(read, source, Path(rules) if rules else None)
     if verdict is None:
-        hint = f'Write one: harness baseline update {read.directory} --reason "first baseline".'
+        update = f"harness baseline update {typed(read.directory)}"
+        hint = f'Write one: {update} --reason "first baseline".'
+        suite = str(read.suite.get("path", ""))
+        if source is None and not read.suite.get("imported") and not Path(suite).is_file():
+            hint = (
+                f"{suite}, the suite of the run, is not here either: run this where `harness run`"
+                " was, or name the baseline by `--against FILE`."
+            )
         raise NoBaseline(f"there is no baseline {source or gate.baseline_path(read)}", hint=hint)
     return verdict
 
@@ -80,7 +88,7 @@ def _beside_the_suite(run: Run) -> Path:
     place, suite = gate.baseline_path(run), Path(run.suite["path"])
     if suite.is_file() or place.resolve().is_relative_to(Path.cwd()):
         return place
-    hint = f"Name the baseline's file: harness baseline update {run.directory} … -o FILE"
+    hint = f"Name the baseline's file: harness baseline update {typed(run.directory)} … -o FILE"
     raise HarnessError(f"the suite that the run names is not here: {suite}", hint=hint)
 
 

@@ -12,6 +12,7 @@ from harness.results.paths import RunPaths
 from harness.results.result import Run
 from harness.suite.judge_entry import Judge
 from harness.suite.loading import load_suite
+from harness.user_path import typed
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,10 @@ def _judge_of(run: Run, suite: StrPath | None) -> tuple[Judge, Path]:
     """The judge's settings, and the folder that its paths start from."""
     path = Path(suite) if suite else RunPaths(run.directory).suite
     own = Path(suite) if suite else Path(str(run.suite.get("path", "")))
+    if suite is None and run.suite.get("imported"):
+        hint = f"Name a suite with a `judge`: harness judge {typed(run.directory)} --suite SUITE"
+        what = "imported answers have no suite to take the judge from"
+        raise HarnessError(what, where=str(run.directory), hint=hint)
     found = load_suite(path).judge
     if found is None:
         hint = (

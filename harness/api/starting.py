@@ -15,7 +15,7 @@ from harness.errors import HarnessError, SuiteError
 from harness.plan.check import Checked, Depth, check_suite
 from harness.plugins import load_plugins
 from harness.results.paths import write_text
-from harness.starter.answers import Kind, answers_of
+from harness.starter.answers import Answers, Kind, answers_of
 from harness.starter.choices import sizes, tiny_sides
 from harness.starter.data import Looked, look
 from harness.starter.data import Named as Named
@@ -91,6 +91,7 @@ def init(wanted: Wanted, *, ask: Ask | None = None) -> Started:
     answers = answers_of(looked, kind=wanted.kind, ask=ask)
     chosen = model_of(_model(wanted, ask), path.parent)
     _refuse_chat_without_template(looked, chosen)
+    _refuse_encoder_without_labels(answers, chosen)
     draft = _draft(wanted, Draft(
         _plain(path.stem) or name, name, data if looked.path is None else _from(path, looked.path),
         _test_source(wanted.test, path), looked, answers, chosen,
@@ -103,9 +104,19 @@ def init(wanted: Wanted, *, ask: Ask | None = None) -> Started:
     found = (
         f"{data}: {read}, read as {looked.form}",
         f"{answers.why}; compared by {answers.metric}",
+        *_not_read(looked),
         *notes,
     )
     return Started(path, cells, found, "\ntiny:\n" in text, sample)
+
+
+def _not_read(looked: Looked) -> tuple[str, ...]:
+    """A line on the columns that no prompt shows: the choices of a question may be among them."""
+    if looked.is_built_in or not looked.other_columns:
+        return ()
+    listed = ", ".join(f"`{column}`" for column in looked.other_columns[:6])
+    more = f" and {len(looked.other_columns) - 6} more" if len(looked.other_columns) > 6 else ""
+    return (f"not read, and in no prompt: {listed}{more}",)
 
 
 def _draft(wanted: Wanted, draft: Draft) -> Draft:
@@ -200,6 +211,13 @@ def _refuse_chat_without_template(looked: Looked, chosen: Chosen) -> None:
         hint = "Name an instruct model, or write a `template` for it (docs/prompts.md)."
         what = f"has no chat template, and {earlier} rows have earlier turns"
         raise HarnessError(what, where=chosen.source or chosen.name, hint=hint)
+
+
+def _refuse_encoder_without_labels(answers: Answers, chosen: Chosen) -> None:
+    if chosen.is_encoder and answers.kind != "labels":
+        hint = "Name a model that writes text. If the answers are classes, say `--task labels`."
+        what = f"is an encoder and writes no answers, and {answers.why}"
+        raise HarnessError(what, where=chosen.name, hint=hint)
 
 
 class _Written(NamedTuple):

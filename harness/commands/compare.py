@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,7 +198,10 @@ def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
     if found.left_out:
         say(f"{found.left_out} votes are on cells of earlier settings and are left out", err=True)
     if not found.rows:
-        say(f"no votes yet: `harness demo {run}` opens the page to vote on", err=True)
+        say(
+            f"no votes yet: `harness demo {shlex.quote(str(run))}` opens the page to vote on",
+            err=True,
+        )
 
 
 def _vote_row(row: Tally) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ KINDS = ("labels", "numbers", "text")
 @click.command()
 @click.option("--data", metavar="FILE", help="CSV, JSON, JSONL, Parquet; a hub id; a built-in set.")
 @click.option("--test", metavar="FILE", help="Test rows of their own; default: a fifth of --data.")
-@click.option("--model", metavar="MODEL", help="A hub id, a folder, or the name of a card.")
+@click.option(
+    "--model", metavar="MODEL", help="A hub id, a folder, a GGUF file, or the name of a card."
+)
 @click.option("--tiny", is_flag=True, help="The tiny model and few rows: runs anywhere.")
 @click.option("--prompt", metavar="COLUMN", help="The column of the question or text.")
 @click.option("--reference", metavar="COLUMN", help="The column of the answer or label.")
@@ -58,11 +61,12 @@ def init(
     say(f"wrote {made.path}: {made.cells} cells")
     if made.sample:
         say(f"wrote {made.sample}: the rows that the tiny model can hold")
+    path = shlex.quote(str(made.path))
     if made.has_twin:
-        say(f"next: harness run {made.path} --tiny   # a minute or two, with a tiny model")
-        say(f"then: harness plan {made.path}         # what the real run takes")
+        say(f"next: harness run {path} --tiny   # a minute or two, with a tiny model")
+        say(f"then: harness plan {path}         # what the real run takes")
     else:
-        say(f"next: harness run {made.path}")
+        say(f"next: harness run {path}")
 
 
 def _ask(question: Question) -> str:

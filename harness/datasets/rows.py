@@ -136,6 +136,9 @@ def _asked(row: RawRow, reading: Reading, place: str) -> Example:
 def _answers(value: object, reading: Reading, place: str) -> tuple[str, ...]:
     column = reading.layout.columns["reference"]
     if reading.one_label:
+        if isinstance(value, list):  # of several accepted answers one is right; of labels all are
+            hint = "A row has one label. Keep one, or compare texts: leave out `labels`."
+            raise HarnessError(f'column "{column}" holds a list', where=place, hint=hint)
         label = text_of(value, column, place)
         return (label,) if label else ()
     return texts_of(value, column, place)

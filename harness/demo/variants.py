@@ -26,6 +26,8 @@ def askable(run: Run) -> list[CellResult]:
     if len(found) < 2:
         what = f"two variants are needed that answered here; the run has {len(found)}"
         hint = "Run a suite with an adapter: its baseline is evaluated too."
+        if run.suite.get("imported"):
+            hint = "Imported answers have no model here that could be asked."
         raise HarnessError(what, where=str(run.directory), hint=hint)
     return found
 

@@ -18,6 +18,7 @@ from harness.plan.machine import query_gpus
 from harness.plan.plan import Plan
 from harness.plan.preflight import Decision
 from harness.suite.model_card import ModelCard
+from harness.user_path import typed
 
 AREA = "suite"
 PROBED = ("torch", "transformers", "peft", "trl")
@@ -51,7 +52,7 @@ def findings(plan: Plan, steps: Mapping[str, Mapping[str, Any]], on_gpu: bool) -
     yield from _disk(able, sizes, plan.run.directory)
     if able:
         text = "not known before something has run"
-        hint = f"`harness plan {plan.path} --calibrate` runs some cells cut short to tell."
+        hint = f"`harness plan {typed(plan.path)} --calibrate` runs some cells cut short to tell."
         yield Finding(AREA, "time", "note", text, hint)
 
 

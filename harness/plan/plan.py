@@ -25,6 +25,7 @@ from harness.suite.published import Claim
 from harness.suite.schema import Suite
 from harness.suite.shipped import find_suite
 from harness.suite.tiny_twin import tiny_twin
+from harness.user_path import typed
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def make_plan(
         can_run=lambda cell: shard is not None or skip_reason(cell, where, max_vram_gib) is None,
     )
     if select and not settled:
-        hint = f"`harness plan {path}` lists the cells."
+        hint = f"`harness plan {typed(path)}` lists the cells."
         raise HarnessError(f'--select: no cell matches "{select}"', hint=hint)
     cells = [one.cell for one in settled]
     found = preflight(cells, where, run, max_vram_gib=max_vram_gib, outdated=outdated)

@@ -79,6 +79,8 @@ class SuiteCheck:
         self.cards: dict[str, ModelCard] = {}
         self.trained: dict[str, Path] = {}
         """Adapter with a `source` → its folder."""
+        self.quantized: set[str] = set()
+        """Quantizations that change the weights."""
 
     def problems(self) -> Iterator[str]:
         """Each as ``file:line: key: what``."""
@@ -96,6 +98,7 @@ class SuiteCheck:
                     yield self._problem(place, error)
         yield from self._included()
         yield from self._bases()
+        yield from self._packed()
         yield from self._targets()
         yield from self._trackers()
         yield from self._tiny()
@@ -113,7 +116,8 @@ class SuiteCheck:
         if axis == "model":
             self.cards[entry.name] = card_of(entry, self.file.path)  # type: ignore[arg-type]
         elif axis == "quantization":
-            quantization_config(entry)  # type: ignore[arg-type]
+            if quantization_config(entry):  # type: ignore[arg-type]
+                self.quantized.add(entry.name)
         elif axis == "adapter":
             self._adapter(entry)  # type: ignore[arg-type]
         elif isinstance(entry, DatasetEntry):
@@ -134,6 +138,17 @@ class SuiteCheck:
                     base_notes(self.trained[name], card, name)
                 except HarnessError as error:
                     yield self._problem(["matrix", "adapter", number, "source"], error)
+
+    def _packed(self) -> Iterator[str]:
+        """Quantizations of a GGUF file, which transformers refuses only when it loads."""
+        for number, name in enumerate(axis_names(self.suite.matrix.quantization)):
+            for card in self.cards.values() if name in self.quantized else ():
+                if not card.gguf_file or self._excluded(model=card.name, quantization=name):
+                    continue
+                what = f'model "{card.name}" is a GGUF file, which takes no other quantization'
+                hint = f"`exclude` {{model: {card.name}, quantization: {name}}}."
+                error = HarnessError(what, hint=hint)
+                yield self._problem(["matrix", "quantization", number], error)
 
     def _dataset(self, entry: DatasetEntry, place: list[str | int]) -> Iterator[str]:
         sources = sources_of(entry, self.folder)

@@ -31,6 +31,12 @@ def join(runs: Sequence[Path], output: Path) -> dict[str, int]:
     """
     _refuse_output(runs, output)
     plans = [read_plan(run, given=str(run)) for run in runs]
+    for run, plan in zip(runs, plans, strict=True):
+        if plan["suite"].get("imported"):
+            hint = "`harness report RUN_1 RUN_2 …` shows several runs together."
+            raise HarnessError(
+                "imported answers are no shard of a suite", where=str(run), hint=hint
+            )
     for run, plan in zip(runs[1:], plans[1:], strict=True):
         _refuse_other_suite(runs[0], plans[0], run, plan)
     chosen = [

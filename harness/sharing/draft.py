@@ -9,6 +9,7 @@ from harness.analysis.leaderboard import build_leaderboard
 from harness.errors import HarnessError
 from harness.plan.adapter_source import CONFIG, RECORD
 from harness.plan.hub import is_hub_id
+from harness.results.model_of import model_record
 from harness.results.packing import portable
 from harness.results.paths import RunPaths, read_json, write_json, write_text
 from harness.results.result import CellResult, Run
@@ -66,9 +67,7 @@ def write_draft(run: Run, result: CellResult, repository: str, folder: Path) -> 
 
 
 def _check_shareable(result: CellResult) -> None:
-    cell = result.provenance.cell
-    if result.status != "ok" or not cell:
-        raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
+    cell = model_record(result)
     if result.is_baseline:
         hint = "Name a cell with an adapter: its key has the adapter's name in it."
         raise HarnessError(f"{result.key} is a baseline: nothing was trained", hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ from harness.errors import HarnessError
 from harness.extras import need
 from harness.plan.adapter_source import CONFIG
 from harness.plan.cell import Cell, cell_of_record
+from harness.results.model_of import model_record
 from harness.results.paths import read_json, write_json, write_text
 from harness.results.result import CellResult, Run
 from harness.run.answer import saved_adapter
@@ -21,6 +23,7 @@ from harness.sharing.draft import SHARED
 from harness.sharing.folder import check_new, copy_files
 from harness.sharing.ollama import chat_prompt, modelfile, style_prompt
 from harness.sharing.vllm import GENERATION, generation_config, merging_reason, serve_command
+from harness.user_path import typed
 
 if TYPE_CHECKING:
     from harness.backends.hf.export.gguf_file import GgufType
@@ -111,9 +114,7 @@ def _stops(result: CellResult) -> dict[str, int]:
 
 
 def _exportable(result: CellResult) -> Cell:
-    if result.status != "ok" or not result.provenance.cell:
-        raise HarnessError(f"{result.key} has no model: {result.reason or result.status}")
-    cell = cell_of_record(result.provenance.cell)
+    cell = cell_of_record(model_record(result))
     if cell.backend != "hf" or not cell.has_answers:
         what = (
             f"{result.key}: a model of the backend {cell.backend} with {cell.model.weights} weights"
@@ -185,8 +186,13 @@ def _ollama(job: _Job) -> Exported:
         written,
         target="ollama",
         notes=(*written.notes, f"the prompt is {prompt.name}"),
-        command=f"ollama create {folder.name} -f {folder / 'Modelfile'}",
+        command=f"ollama create {_ollama_name(folder)} -f {typed(folder / 'Modelfile')}",
     )
+
+
+def _ollama_name(folder: Path) -> str:
+    """A name that Ollama takes: small letters, digits, dots and hyphens."""
+    return re.sub(r"[^a-z0-9.]+", "-", folder.resolve().name.lower()).strip("-.") or "model"
 
 
 def _vllm(job: _Job) -> Exported:

@@ -28,9 +28,10 @@ SHORT_WORDS = 5
 EVEN = 0.5
 """Labels are balanced if the rarest has this share of an equal part."""
 _NUMBER = re.compile(
-    r"[^\w\d]{0,3}\d[\d\s.,'’/]*(?:e[-+]?\d+)?\s*(?:[^\W\d]{1,12}|[%$€£₽]){0,1}\.?"
+    r"[^\w\d]{0,3}\d[\d\s.,'’/]*(?:e[-+]?\d+)?\s*(?P<unit>[^\W\d]{1,12}|[%$€£₽]){0,1}\.?"
 )
 """A number with its sign or currency before it and at most a unit behind: no code such as A1."""
+UNITS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,13 @@ def _are_few(looked: Looked, counts: Counter[str]) -> bool:
 
 
 def _all_numbers(looked: Looked) -> bool:
-    """Whether every answer is one number, or a worked one that ends in `#### 42` (GSM8K)."""
+    """Whether every answer is one number, or a worked one that ends in `#### 42` (GSM8K).
+
+    A row with several accepted answers has no one number that `gold` could hold.
+    """
     return all(
-        (_NUMBER.fullmatch(e.reference) or "####" in e.reference)
+        not e.references
+        and (_NUMBER.fullmatch(e.reference) or "####" in e.reference)
         and gold_decimal(e.reference, looked.language) is not None
         for e in looked.examples
     )
@@ -151,17 +156,35 @@ def _label_order(label: str) -> tuple[float, str]:
 def _numbers(looked: Looked, counts: Counter[str]) -> Answers:
     column = looked.entry.columns.get("gold")
     if column is None and not _all_numbers(looked):
+        several = next((e.references for e in looked.examples if e.references), ())
+        if several:
+            shown = ", ".join(f'"{answer[:20]}"' for answer in several[:3])
+            hint = "Leave out `--task numbers`: any of the accepted answers is then right."
+            text = f"a row accepts several answers, and numbers are compared with one: {shown}"
+            raise HarnessError(text, where=looked.place, hint=hint)
         answers = [example.reference for example in looked.examples]
         wrong = next((a for a in answers if not gold_decimal(a, looked.language)), answers[0])
         text = f'an answer is not one number: "{wrong[:60]}"'
         raise HarnessError(text, where=looked.place)
     few = _are_few(looked, counts) and len(counts) <= MOST_LABELS
     held = f"`{column}` holds the right number" if column else "every answer holds one number"
+    if units := _units(looked):
+        held += f", whose unit ({units}) is not compared: `--task text` compares all of it"
     return Answers(
         "numbers", "numeric_accuracy", held, "the number in the answer is compared by its value",
         gold=column or _reference_column(looked),
         maybe_labels=tuple(sorted(counts, key=_label_order)) if few and not column else (),
     )  # fmt: skip
+
+
+def _units(looked: Looked) -> str:
+    """The words behind the numbers, where they differ: `5 g` would be right for `5 kg`."""
+    found = (_NUMBER.fullmatch(example.reference) for example in looked.examples)
+    counts = Counter(match["unit"] for match in found if match and match["unit"])
+    if len(counts) < 2:
+        return ""
+    shown = [unit for unit, _ in counts.most_common(UNITS_SHOWN)]
+    return ", ".join(shown) + (", …" if len(counts) > len(shown) else "")
 
 
 def _texts(looked: Looked, counts: Counter[str]) -> Answers:
@@ -173,7 +196,10 @@ def _texts(looked: Looked, counts: Counter[str]) -> Answers:
     if most <= SHORT_WORDS:
         why = "an answer of a few words is either right or not"
         return Answers(
-            "text", "exact_match", f"nine answers of ten have {most} words or fewer", why
+            "text",
+            "exact_match",
+            f"nine answers of ten have at most {most} word{'s' * (most != 1)}",
+            why,
         )
     why = "ROUGE-L compares the words and their order; `chrf` compares characters"
     middle = words[len(words) // 2]

@@ -109,7 +109,9 @@ def prompt_style(draft: Draft) -> _Style:
 
 
 def _quantization(draft: Draft) -> Iterator[str]:
-    if draft.chosen.is_encoder:
+    if draft.chosen.is_packed:
+        yield from comment("A GGUF file is unpacked while it loads, and takes no other.", 2)
+    if draft.chosen.is_encoder or draft.chosen.is_packed:
         yield "  quantization: [none]"
     elif draft.is_tiny:
         yield "  quantization: [none]          # nf4 and int8 work here, too"

@@ -22,6 +22,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[\w.-]+")
 """`owner/name`: a path with more parts, or one that begins with a dot, is a folder."""
 
 
+GGUF = ".gguf"
+
+
 class Requirement(Part):
     """What a machine must have before a model's cells run on it."""
 
@@ -45,7 +48,8 @@ class ModelCard(Part):
     description: str = ""
     """One line for the leaderboard."""
     source: str
-    """A hub id (`Qwen/Qwen2-0.5B-Instruct`) or a local path, relative to the card."""
+    """A hub id (`Qwen/Qwen2-0.5B-Instruct`), or a folder or GGUF file of yours, by its path from
+    the card's folder."""
     endpoint: Endpoint | None = None
     """In place of `source`: a model behind an OpenAI-compatible server. It is asked, never trained
     or measured."""
@@ -136,12 +140,42 @@ def resolve_source(card: ModelCard, folder: Path) -> ModelCard:
     if card.weights == "random" or card.is_served:
         return card
     local = folder / expanded(card.source)
+    if local.suffix == GGUF and local.is_file() and card.gguf_file in (None, local.name):
+        file = {"source": str(local.parent.resolve()), "gguf_file": local.name}
+        return card.model_copy(update=file)
     if local.is_dir():
+        _refuse_no_model(card, local)
         return card.model_copy(update={"source": str(local.resolve())})
     if card.source.startswith((".", "/", "~")):
         hint = f"Correct `source`, relative to {folder}, or give a hub id (owner/name)."
         raise HarnessError(f'model "{card.name}": no folder {local}', hint=hint)
     return card
+
+
+def _refuse_no_model(card: ModelCard, folder: Path) -> None:
+    """Say at once what loading would say after the plan: ``folder`` is not the model's.
+
+    Raises:
+        HarnessError: it holds no model, an adapter, or GGUF files of which none is named.
+    """
+    files = sorted(path.name for path in folder.glob(f"*{GGUF}"))
+    written = f"Write `gguf_file: {files[0] if len(files) == 1 else 'NAME'}`" if files else ""
+    if card.gguf_file is not None:
+        if (folder / card.gguf_file).is_file():
+            return
+        what, hint = f"no file {card.gguf_file} in {folder}", did_you_mean(card.gguf_file, files)
+    elif (folder / "config.json").is_file():
+        return
+    elif files:
+        what = f"{folder} holds GGUF files and no config.json"
+        hint = f"{written}; there: {', '.join(files[:5])}."
+    elif (folder / "adapter_config.json").is_file():
+        what = f"{folder} holds an adapter, not a model"
+        hint = "Write it on the adapter axis: {name: mine, source: FOLDER}."
+    else:
+        what = f"no model in {folder}: there is no config.json"
+        hint = "`save_pretrained` writes it beside the weights."
+    raise HarnessError(f'model "{card.name}": {what}', hint=hint)
 
 
 def model_folders(folder: Path) -> list[Path]:
@@ -168,7 +202,10 @@ def find_model_card(name: str, folders: list[Path]) -> ModelCard:
     if _HUB_ID.fullmatch(name):
         return ModelCard(name=name, source=name)
     known = {path.stem for folder in folders for path in folder.glob("*.yaml")}
-    cards = "A hub id (owner/name) needs no card; a folder of yours does: models/NAME.yaml."
+    cards = (
+        "A hub id (owner/name) needs no card. For a folder of yours write {name: mine, card:"
+        " {source: FOLDER}}, or a card of its own, models/mine.yaml."
+    )
     hint = f"{did_you_mean(name, known)} {cards}"
     raise HarnessError(f'unknown model "{name}"', hint=hint)
 

@@ -38,6 +38,11 @@ def find_suite(path: Path) -> Path:
         for candidate in (folder / inner, folder / f"{inner}.yaml"):
             if candidate.is_file():
                 return candidate
+    if (path / "suite.yaml").is_file():  # people name the run where its suite is wanted
+        hint = "Give the suite file that was run."
+        raise HarnessError("is a run's directory, not a suite", where=str(path), hint=hint)
+    if path.is_dir():
+        raise HarnessError("is a folder, not a suite", where=str(path), hint="Give a YAML file.")
     known = [p.stem for folder in shipped("suites") for p in folder.glob("*.yaml")]
     hint = f"{did_you_mean(path.stem, known)} Give a suite file, or the name of a shipped one."
     raise HarnessError("no such file", where=str(path), hint=hint)

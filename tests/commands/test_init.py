@@ -68,3 +68,10 @@ def until(terminal, text):
             shown += os.read(terminal, 4096).decode()
     assert text in shown
     return shown
+
+
+def test_what_to_run_next_can_be_pasted(folder):
+    command = ["init", "--data", "sums.csv", "--prompt", "asked", "--reference", "said", "--tiny"]
+    (folder / "été 1").mkdir()
+    result = CliRunner().invoke(main, [*command, "-o", "été 1/suite.yaml"])
+    assert result.output.splitlines()[-1] == "next: harness run 'été 1/suite.yaml'"

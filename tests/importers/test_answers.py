@@ -243,3 +243,35 @@ def test_names_of_any_script_and_shape_stay_and_never_lead_out(tmp_path):
     assert [cell.model for cell in load_run(tmp_path / "run").cells] == names
     assert "'=1+1" in (tmp_path / "run" / "results.csv").read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "t.csv"]
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """An imported run in a folder with a blank in its name."""
+    table(tmp_path / "a.csv", [*answers("one", [1, 0, 1]), *answers("two", [1, 1, 1])])
+    run = tmp_path / "my run"
+    assert harness("import", tmp_path / "a.csv", "-o", run).exit_code == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("predict {} one --prompt hi", "was imported: its model is not here"),
+        ("export {} one --to merged -o {}/out", "was imported: its model is not here"),
+        ("push {} one me/it --dry-run {}/out", "was imported: its model is not here"),
+        ("merge {}/out {} {}", "imported answers are no shard"),
+        ("judge {}", "imported answers have no suite"),
+    ],
+)
+def test_commands_that_need_a_model_or_a_suite_say_that_it_was_imported(command, message, imported):
+    words = [word.replace("{}", str(imported)) for word in command.split()]
+    result = harness(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_run_without_a_baseline_says_what_to_type(imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = harness("check", "my run")
+    assert "harness baseline update 'my run' --reason" in result.output

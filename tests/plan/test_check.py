@@ -201,3 +201,24 @@ def test_a_broken_file_is_one_message(tmp_path, text):
     assert found.exit_code == 2
     assert "s.yaml" in found.output
     assert "Traceback" not in found.output
+
+
+def test_a_gguf_file_is_not_quantized_again(suite, tmp_path):
+    (tmp_path / "m.gguf").write_text("GGUF")
+    model = ("[tiny-qwen2]", "[tiny-qwen2, {name: packed, card: {source: ./m.gguf}}]")
+    both = ("[none]", "[none, nf4]")
+    problems = check_suite(suite(model, both), Depth(data=False)).problems
+    assert len(problems) == 1
+    assert ':4: matrix.quantization.1: model "packed" is a GGUF file' in problems[0]
+    assert "{model: packed, quantization: nf4}" in problems[0]
+    without = ("training:", "exclude: [{model: packed, quantization: nf4}]\ntraining:")
+    assert check_suite(suite(model, both, without), Depth(data=False)).problems == ()
+
+
+@pytest.mark.parametrize(("files", "what"), [(["suite.yaml"], "run's directory"), ([], "a folder")])
+def test_a_folder_in_the_place_of_a_suite_is_named(files, what, tmp_path):
+    for file in files:
+        (tmp_path / file).write_text(GOOD)
+    result = CliRunner().invoke(main, ["plan", str(tmp_path)])
+    assert result.exit_code == 2
+    assert what in result.output

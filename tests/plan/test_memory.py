@@ -77,6 +77,17 @@ def test_every_measured_phase_is_within_10_percent(pairs):
     assert wrong == {}
 
 
+def test_the_documents_count_the_peaks_that_are_compared(root, pairs):
+    total = f"{len(pairs) + len(FLAT) + len(DECODED)} "
+    assert f"within 10% of {total}measured peaks" in (root / "README.md").read_text()
+    line = next(
+        text for text in (root / "docs" / "trust.md").read_text().splitlines()
+        if text.startswith("| memory estimates ")
+    )  # fmt: skip
+    assert f"| {total}peaks, each within 10%: {len(pairs)} of loading" in line
+    assert f", {len(FLAT)} trainings and {len(DECODED)} decodes" in line
+
+
 def test_most_are_within_5_percent(pairs):
     close = sum(abs(a / b - 1) <= 0.05 for a, b in pairs.values())
     assert close / len(pairs) >= 0.8

@@ -17,13 +17,14 @@ LORA, WHOLE = "tiny-qwen2--none--lora-r4", "tiny-qwen2--none--whole"
 
 def test_an_exported_model_is_scored_on_the_same_items_and_compared(run, tmp_path):
     pytest.importorskip("gguf")
-    out = tmp_path / "out"
+    out = tmp_path / "Out 1"  # a blank, and a capital: the command below is there to be pasted
     words = ["export", str(run), LORA, "--to", "ollama", "-o", str(out), "--score"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "weights differ by 0 and logits by 0 of the largest" in done.output
     assert "all 12 answers are the same to the letter, so their scores are the same" in done.output
     assert "undecided" not in done.output
+    assert f"ollama create out-1 -f '{out}/Modelfile'" in done.output
     assert {"model.gguf", "Modelfile", "tokenizer.json", "export.json"} <= {
         path.name for path in out.iterdir()
     }

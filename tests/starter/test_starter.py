@@ -73,6 +73,10 @@ CASES = {
         rows_of(question=asked, answer=lambda k: f"A{k}"),
         {"prompt": "question", "reference": "answer"}, "exact_match",
     ),
+    "several accepted answers": (
+        rows_of(question=asked, answer=lambda k: [str(k), f"thing {k}"]),
+        {"prompt": "question", "reference": "answer"}, "exact_match",
+    ),
     "no spaces": (
         rows_of(question=lambda k: f"第{k}个问题是什么", answer=lambda k: f"第{k}个答案是这样写的，很长。"),
         {"prompt": "question", "reference": "answer"}, "chrf",
@@ -208,6 +212,16 @@ REFUSED = {
         rows_of(question=asked, answer=said), {"output": "absent/suite.yaml"}, "no such folder",
     ),
     "a name": (rows_of(question=asked, answer=said), {"output": "suite.txt"}, "ends in .yaml"),
+    "several numbers": (
+        rows_of(question=asked, answer=lambda k: [str(k), f"{k}.0"]), {"kind": "numbers"},
+        "a row accepts several answers",
+    ),
+    "several labels": (
+        rows_of(text=asked, labels=lambda k: [mood(k), mood(k + 1)]), {}, "A row has one label",
+    ),
+    "an encoder that shall write": (
+        rows_of(question=asked, answer=said), {"model": "minilm-l6"}, "is an encoder and writes no",
+    ),
     "no answers": (rows_of(question=asked, answer=lambda k: ""), {}, "no row has both"),
 }  # fmt: skip
 
@@ -300,3 +314,33 @@ def test_the_suite_runs(start):
     made, _ = start(rows_of(messages=chat))
     run = harness.run(made.path, select="adapter=base|lora-r8,seed=0")
     assert [cell.status for cell in run.cells if cell.adapter != "lora-r32"][:2] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("units", "said_of_them"), [(("kg",), False), (("kg", "g"), True), (("", "%"), False)]
+)
+def test_units_that_are_not_compared_are_named(units, said_of_them, start):
+    made, suite = start(
+        rows_of(question=asked, answer=lambda k: f"{k} {units[k % len(units)]}".strip())
+    )
+    assert suite["matrix"]["dataset"][0]["primary_metric"] == "numeric_accuracy"
+    assert any("(kg, g) is not compared" in line for line in made.found) == said_of_them
+    assert ("(kg, g) is not compared" in " ".join(made.path.read_text().split())) == said_of_them
+
+
+def test_columns_that_no_prompt_shows_are_named(start):
+    made, _ = start(rows_of(question=asked, answer=said, choices=lambda k: ["a", "b"]))
+    assert "not read, and in no prompt: `choices`" in made.found
+    made, _ = start(rows_of(question=asked, answer=said), force=True)
+    assert not any("not read" in line for line in made.found)
+
+
+def test_a_gguf_file_gets_no_other_quantization(start, tmp_path):
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "small.gguf").write_text("GGUF")
+    _, suite = start(rows_of(question=asked, answer=said), model="packed")
+    assert suite["matrix"]["model"][0]["card"] == {"source": "./packed/small.gguf"}
+    assert suite["matrix"]["quantization"] == ["none"]
+    (tmp_path / "packed" / "large.gguf").write_text("GGUF")
+    with pytest.raises(HarnessError, match="holds 2 GGUF files"):
+        start(rows_of(question=asked, answer=said), model="packed", force=True)

@@ -8,6 +8,7 @@ from typing import Any
 from harness.analysis.leaderboard import Leaderboard
 from harness.report.section import MISSING, Section, optional
 from harness.results.records import Environment
+from harness.user_path import typed
 
 WITHOUT_TEXTS = (
     "This report leaves out all texts of the data: prompts, references, answers, examples, names of"
@@ -143,4 +144,4 @@ def _origin(suite: Mapping[str, Any]) -> str:
         # `imported: FILES`, as the importers write it
         where = str(suite.get("description", "")).removeprefix("imported: ")
         return f"Imported by `harness import` from {where or 'files that are not recorded'}."
-    return f"Command: harness run {suite.get('path')}"
+    return f"Command: harness run {typed(str(suite.get('path')))}"
