@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.as_json import AS_JSON, say_json
-from harness.results.text import console, say
+from harness.commands.screen import say_fitted
+from harness.results.text import say
 
 if TYPE_CHECKING:
     from harness.gate.verdict import GateVerdict
@@ -88,20 +89,18 @@ def _print(verdict: GateVerdict, verbose: bool) -> None:
     """Problems and warnings in full, the rest counted by rule, then the summary."""
     from collections import Counter
 
-    from rich.padding import Padding
-
-    screen = console()
     quiet: Counter[str] = Counter()
     for item in verdict.ordered():
         rule = f"{item.metric} ({item.rule.test})"
         if verbose or not item.passed:
-            screen.print(f"{item.outcome}: {item.row}: {rule}")
-            screen.print(Padding(item.text, (0, 0, 0, 4)))
+            say_fitted(f"{item.outcome}: {item.row}: {rule}")
+            for line in item.text.splitlines():
+                say_fitted(f"    {line}", "")
         else:
             quiet[f"{item.outcome}: {rule}"] += 1
     for outcome, count in quiet.items():
-        screen.print(f"{outcome}, {count} cells")
-    screen.print(verdict.summary)
+        say_fitted(f"{outcome}, {count} cells")
+    say_fitted(verdict.summary)
 
 
 @click.group()
@@ -152,7 +151,8 @@ def show(path: Path, as_json: bool) -> None:
         say_json({"history": list(found.history), "cells": cells})
         return
     for entry in found.history:
-        say(f"{entry['revision'][:12]:<12} {entry['reason']}")
+        say_fitted(f"{entry['revision'][:12]:<12} {entry['reason']}", " " * 13)
     for cell in found.cells:
         size = len(cell.examples.get("id", ()))
-        say(f"{cell.status:<8} {cell.name}: {size} examples, {cell.primary_metric}")
+        what = f"{size} examples, {cell.primary_metric}"
+        say_fitted(f"{cell.status:<8} {cell.name}: {what}", " " * 9)

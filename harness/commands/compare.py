@@ -11,6 +11,7 @@ import click
 
 from harness.commands.as_json import say_json
 from harness.commands.numbers import NUMBER
+from harness.commands.screen import WHOLE, say_fitted, screen_width
 
 if TYPE_CHECKING:
     from harness.analysis.contrasts import AxisDifferences
@@ -70,7 +71,10 @@ def compare(
     if found.along and not pairs:
         _print_along(found.along, markdown=markdown)
         for line in (line for pair in found for line in _worst(pair, metrics, flips)):
-            say(f"- {_of_markdown(line)}" if markdown else line)
+            if markdown:
+                say(f"- {_of_markdown(line)}")
+            else:
+                say_fitted(line)
         return
     lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
     lines += [line for pair in found for line in _worst(pair, metrics, flips)]
@@ -82,7 +86,7 @@ def compare(
     else:
         print_pairs(found, metrics)
         for line in lines:
-            say(line)
+            say_fitted(line)
 
 
 def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
@@ -135,7 +139,7 @@ def _of_markdown(line: str) -> str:
 def _print_along(along: Iterable[AxisDifferences], *, markdown: bool) -> None:
     """The contrasts of an axis, as a table in Markdown or as lines within 80 columns."""
     from harness.report.contrast_text import along_lines, along_table
-    from harness.results.text import console, say
+    from harness.results.text import say
 
     if markdown:
         from harness.report.markdown import markdown_table
@@ -143,10 +147,9 @@ def _print_along(along: Iterable[AxisDifferences], *, markdown: bool) -> None:
         table = along_table(list(along))
         say("\n".join(markdown_table(table.columns, table.rows)))
         return
-    screen = console()
     for each in along:
         for line in along_lines(each):
-            screen.print(line)
+            say_fitted(line, "  ")
 
 
 def _print(rows: Sequence[tuple[str, ...]]) -> None:
@@ -158,14 +161,14 @@ def _print(rows: Sequence[tuple[str, ...]]) -> None:
     from harness.report.section import MISSING
     from harness.results.text import console
 
-    screen = console()
+    screen = console(width=screen_width() or WHOLE)
     for pair, group in itertools.groupby(rows, key=lambda row: row[0]):
-        screen.print(pair)
+        say_fitted(pair)
         rows_of_pair = list(group)
         # a pair that is not comparable has no numbers: the reason stays
         if all(set(row[1:-1]) == {MISSING} for row in rows_of_pair):
             for *_, verdict in rows_of_pair:
-                screen.print(f"  {verdict}", markup=False)
+                say_fitted(f"  {verdict}", "  ")
             continue
         table = Table.grid(padding=(0, 2))
         for _, metric, delta, p, counts, verdict in rows_of_pair:
@@ -179,7 +182,7 @@ VOTE_COLUMNS = ("votes", "pair", "win rate [95%]", "won:lost:tied", "p (Holm)", 
 def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
     """The votes of ``run``, a row for each pair of variants."""
     from harness.api.demo import votes
-    from harness.results.text import console, say
+    from harness.results.text import say
 
     found = votes(run)
     if as_json:
@@ -191,10 +194,9 @@ def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
 
         say("\n".join(markdown_table(VOTE_COLUMNS, rows)))
     else:
-        screen = console()
         for kind, pair, rate, counts, p, preferred in rows:
-            screen.print(f"{pair} ({kind})")
-            screen.print(f"  win rate {rate}  {counts} (won:lost:tied)  p {p}  {preferred}")
+            say_fitted(f"{pair} ({kind})")
+            say_fitted(f"  win rate {rate}  {counts} (won:lost:tied)  p {p}  {preferred}", "  ")
     if found.left_out:
         say(f"{found.left_out} votes are on cells of earlier settings and are left out", err=True)
     if not found.rows:

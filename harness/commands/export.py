@@ -11,6 +11,7 @@ import click
 
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.compare import print_pairs
+from harness.commands.screen import say_fitted
 from harness.results.text import say
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def export(
         say(f"note: {note}", err=True)
     if exported.read_back:
         found = exported.read_back
-        say(
+        say_fitted(
             f"read again: weights differ by {found['weights_differ_by']:.2g} and logits by"
             f" {found['logits_differ_by']:.2g} of the largest; the likeliest next token is the same"
             f" at {found['same_next_token']:.0%} of the positions"
@@ -95,7 +96,7 @@ def _say_scores(run: Path, pair: Pair, scores: Path, counts: tuple[int, int]) ->
         print_pairs([pair])
     command = f"harness compare {shlex.join(folders)}"
     for line in exported_lines(pair, same=same, answers=answers, margin_command=command):
-        say(line)
+        say_fitted(line)
 
 
 def _record(done: Export) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.commands.as_json import AS_JSON, say_json
+from harness.commands.screen import say_fitted
 from harness.results.text import say
 
 
@@ -33,7 +34,7 @@ def list_models(as_json: bool) -> None:
         where = "in this repository" if card.is_local else card.source
         gpu = "; needs CUDA" if card.requires.accelerator == "cuda" else ""
         gated = "; gated" if card.gated else ""
-        say(f"{card.name:<26} {where}{gpu}{gated}; {card.licence}")
+        say_fitted(f"{card.name:<26} {where}{gpu}{gated}; {card.licence}", " " * 27)
 
 
 @models.command()

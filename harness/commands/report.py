@@ -11,6 +11,7 @@ import click
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import cells as complete_cells
 from harness.commands.numbers import NUMBER
+from harness.commands.screen import say_fitted
 from harness.results.text import say
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def score(run_dir: Path, metric_code: bool, as_json: bool) -> None:
         return
     for cell in scored.cells:
         for line in _changes(cell):
-            say(line)
+            say_fitted(line)
     say(f"{len(scored.cells)} cells scored again")
     say_files(scored.report)
 
@@ -220,7 +221,7 @@ def _cell_record(cell: CellResult) -> dict[str, object]:
 
 
 def _show_cell(run: Run, cell: CellResult) -> None:
-    say(f"{cell.key}: {cell.status}{f' ({cell.reason})' if cell.reason else ''}")
+    say_fitted(f"{cell.key}: {cell.status}{f' ({cell.reason})' if cell.reason else ''}")
     for value in cell.values:
         if value.category is None and value.value is not None:
             interval = (
@@ -228,8 +229,8 @@ def _show_cell(run: Run, cell: CellResult) -> None:
             )
             say(f"  {value.metric:<24} {value.value:.4g}{interval} {value.unit}")
     for warning in cell.audit.warnings:
-        say(f"  warning: {warning}")
+        say_fitted(f"  warning: {warning}")
     for record in run.predictions(cell)[:1] if run.has_texts else []:
-        say(f"  prompt:     {record.get('prompt')!r}")
-        say(f"  reference:  {record.get('reference')!r}")
-        say(f"  prediction: {record.get('prediction')!r}")
+        say_fitted(f"  prompt:     {record.get('prompt')!r}", " " * 12)
+        say_fitted(f"  reference:  {record.get('reference')!r}", " " * 12)
+        say_fitted(f"  prediction: {record.get('prediction')!r}", " " * 12)

@@ -13,6 +13,7 @@ import click
 
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import suites as complete_suites
+from harness.commands.screen import say_fitted, screen_width
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def run(
             say(outcome.left_out, err=True)
     for warning in outcome.warnings:
         say(f"warning: {warning}", err=True)
-    say(outcome.summary)
+    say_fitted(outcome.summary)
     sys.exit(outcome.exit_code(strict=strict))
 
 
@@ -271,13 +272,13 @@ def _print_plan(
         say_json({**plan_record(plan_, times), **total})
         return
     cells = expected.cells if expected else {}
-    for line in _by_key(plan_) if keys else plan_lines(plan_, cells):
-        say(line)
+    for line in _by_key(plan_) if keys else plan_lines(plan_, cells, screen_width()):
+        say_fitted(line)
     counts = Counter(decision.word for decision in plan_.decisions)
     shown = [word for word in WORDS if counts[word] or word in ("current", "skip")]
     say(", ".join(f"{counts[word]} {word}" for word in shown))
     if expected:
-        say(
+        say_fitted(
             f"about {duration(expected.total)}, {expected.at_once} at a time"
             f" (from {duration(expected.spent)} of shortened cells)"
         )

@@ -9,6 +9,7 @@ import click
 
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import suites as complete_suites
+from harness.commands.screen import say_fitted
 from harness.errors import HarnessError, SuiteError
 from harness.results.text import say
 
@@ -50,7 +51,7 @@ def validate(suites: tuple[Path, ...], no_data: bool, as_json: bool) -> None:
         if not as_json:
             say(f"{found.path}: ok, {found.cells} {'cell' if found.cells == 1 else 'cells'}")
             for note in notes:
-                say(f"  {note}")
+                say_fitted(f"  {note}", "  ")
     if as_json:
         say_json(records)
     sys.exit(2 if failed else 0)

@@ -1,7 +1,8 @@
 """The decision for each data set in a few lines: what to do, the gain, and what speaks against it.
 
-Six lines a data set, so that three of them, the axes and the way to more fit 20 lines of 80
-columns: the answer is still on the screen when the next prompt appears.
+All of it, the axes and the way to more fit 20 lines of 80 columns: the answer is still on the
+screen when the next prompt appears. Three data sets have six lines each; of more each has fewer,
+down to three: what to do, gain and cost, doubts.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from harness.analysis.wording import joined
 from harness.report.section import shortened
 from harness.suite.schema import BASE
 
-LINES = 6
-"""Most lines for a data set."""
+LINES, FEWEST = 6, 3
+"""Most lines for a data set, and those that each has however many there are."""
+TOGETHER = 18
+"""Lines of all data sets, if each needs no more than `FEWEST`."""
 INDENT = "  "
 MORE = "--full has the rest"
 
 
 def card(board: Leaderboard, width: int = 80) -> list[str]:
     """The card of every data set, then one line for the axes and one that leads to the rest."""
-    lines = [line for each in decisions(board) for line in decision_lines(each, width)]
+    made = decisions(board)
+    room = max(FEWEST, min(LINES, TOGETHER // max(1, len(made))))
+    lines = [line for each in made for line in decision_lines(each, width, room)]
     axes = decided_by_axis(board.along.values())
     notes = [f"By axis: {axes}"] if axes else []
     left_out = "; ".join(_left_out(board))
@@ -44,21 +49,30 @@ def _left_out(board: Leaderboard) -> list[str]:
     return found
 
 
-def decision_lines(each: Decision, width: int) -> list[str]:
-    """At most `LINES` lines: dataset and headline, gain and cost, doubts, what else was found.
+def decision_lines(each: Decision, width: int, most: int = LINES) -> list[str]:
+    """At most ``most`` lines: dataset and headline, gain and cost, doubts, what else was found.
 
     What does not fit ends in …; the whole of it is in `full_card`.
     """
-    facts = [INDENT + line for line in _wrapped(_plain("; ".join(each.facts)), width - 2, 2)]
+    facts = _facts(each, width, 2 if most == LINES else 1)
     # one line is kept for the doubts: a gain must not be read without them
-    head = _wrapped(f"{each.dataset}: {_plain(each.headline)}", width, LINES - len(facts) - 1)
+    head = _wrapped(f"{each.dataset}: {_plain(each.headline)}", width, most - len(facts) - 1)
     shorts = [c.short for c in each.cautions if c.short and not _is_in(c.short, each.headline)]
     fell = [fall.text for fall in each.fallen.falls] if each.fallen else []
     rest = [f"Got worse: {joined(fell)}."] if fell else []
     rest += [f"Careful: {'; '.join(shorts)}."] if shorts else []
     rest += each.more
-    room = LINES - len(head) - len(facts)
+    room = most - len(head) - len(facts)
     return [*head, *facts, *(INDENT + shortened(_plain(t), width - 2) for t in rest[:room])]
+
+
+def _facts(each: Decision, width: int, most: int) -> list[str]:
+    """Gain and cost in at most ``most`` lines; on one, without what the gain is counted over."""
+    texts = [_plain(text) for text in each.facts]
+    if most == 1 and len("; ".join(texts)) > width - len(INDENT):
+        gain = texts[0].replace(" over its baseline", "")
+        texts[0] = gain[: gain.index(")") + 1] if ")" in gain else gain
+    return [INDENT + line for line in _wrapped("; ".join(texts), width - len(INDENT), most)]
 
 
 def _is_in(short: str, headline: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from harness.report.section import MISSING
 from harness.suite.engine_keys import trl_keys
 
 COLUMNS = (
-    "quantization",
+    "quant",
     "adapter",
     "data sets",
     "does",
@@ -23,6 +26,8 @@ COLUMNS = (
     "time",
 )
 GAP = "  "
+NARROWEST = 12
+"""Columns that the names of data sets get on however narrow a terminal."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,21 @@ def plan_record(plan: Plan, times: Mapping[str, float] | None = None) -> dict[st
     return {"suite": plan.suite.name, "directory": directory, "counts": counts, "cells": cells}
 
 
-def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str]:
+def plan_lines(
+    plan: Plan, times: Mapping[str, float] | None = None, width: int | None = None
+) -> list[str]:
     """The table: a heading for each model, a line for each variant, each reason to skip once.
 
     Args:
         plan: The plan.
         times: Cell key → the seconds that it is expected to take.
+        width: Columns of the terminal, if the table should fit them.
     """
     groups: dict[str, list[Decision]] = {}
     for decision in plan.decisions:
         groups.setdefault(decision.cell.model.name, []).append(decision)
-    datasets = list(dict.fromkeys(d.cell.dataset.name for d in plan.decisions))
-    tables = {name: _variants(cells, datasets, times or {}) for name, cells in groups.items()}
+    every_set = _sets(plan.decisions)
+    tables = {name: _variants(cells, _sets(cells), times or {}) for name, cells in groups.items()}
     rows = [line.texts for lines in tables.values() for line in lines]
     if not rows:
         return [text for cells in groups.values() for text in _skipped(cells)]
@@ -89,15 +97,29 @@ def plan_lines(plan: Plan, times: Mapping[str, float] | None = None) -> list[str
     heads = [name for name, keep in zip(COLUMNS, used, strict=True) if keep]
     kept = {name: [_only(line, used) for line in lines] for name, lines in tables.items()}
     every = [heads, *(line.texts for lines in kept.values() for line in lines)]
-    widths = [max(len(row[i]) for row in every) for i in range(len(heads))]
-    lines = [_padded(heads, widths)]
+    widths = _widths(every, heads.index("data sets"), width)
+    lines = _padded(heads, widths)
     for name, cells in groups.items():
-        lines.append(name)
+        own = _sets(cells)  # `all 3` of a model with other data sets than the plan: which?
+        lines.append(name if own == every_set else f"{name}: {', '.join(own)}")
         for line in kept[name]:
-            lines.append(_padded(line.texts, widths))
+            lines += _padded(line.texts, widths)
             lines += [f"{GAP}{GAP}{line.note}"] if line.note else []
         lines += _skipped(cells)
     return lines + _latency(plan) + _training(plan)
+
+
+def _sets(cells: Iterable[Decision]) -> list[str]:
+    return list(dict.fromkeys(each.cell.dataset.name for each in cells))
+
+
+def _widths(rows: Sequence[Sequence[str]], long: int, width: int | None) -> list[int]:
+    """The widths of the columns; the ``long`` one takes what the others leave of ``width``."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    over = sum(len(GAP) + each for each in widths) - (width or sys.maxsize)
+    if over > 0:
+        widths[long] = max(widths[long] - over, min(widths[long], NARROWEST))
+    return widths
 
 
 def _training(plan: Plan) -> list[str]:
@@ -155,9 +177,17 @@ def _only(line: _Line, used: Sequence[bool]) -> _Line:
     return _Line(tuple(t for t, keep in zip(line.texts, used, strict=True) if keep), line.note)
 
 
-def _padded(texts: Sequence[str], widths: Sequence[int]) -> str:
-    cells = (text.ljust(width) for text, width in zip(texts, widths, strict=True))
-    return f"{GAP}{GAP.join(cells)}".rstrip()
+def _padded(texts: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """A row; a text that is wider than its column continues below."""
+    cells = [
+        textwrap.wrap(text, width, break_on_hyphens=False) if len(text) > width else [text]
+        for text, width in zip(texts, widths, strict=True)
+    ]
+    lines = []
+    for parts in itertools.zip_longest(*cells, fillvalue=""):
+        padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
+        lines.append(f"{GAP}{GAP.join(padded)}".rstrip())
+    return lines
 
 
 def _variants(

@@ -49,7 +49,9 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable(str(text)), err=err, nl=nl)
 
 
-def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
+def console(
+    *, stderr: bool = False, file: IO[str] | None = None, width: int | None = None
+) -> Console:
     """A rich console that shows every text as it is: no markup, no emoji codes, no escapes."""
     from rich.console import Console
     from rich.text import Text
@@ -65,4 +67,4 @@ def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
             """Let the command end by its own exit code: rich's is 1, which is a regression here."""
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
-    return Plain(stderr=stderr, file=file, markup=False, emoji=False, highlight=False)
+    return Plain(stderr=stderr, file=file, width=width, markup=False, emoji=False, highlight=False)

@@ -43,6 +43,16 @@ def test_a_card_has_six_lines_that_fit(case, width):
     assert lines[0].startswith("finance-qa: ")
 
 
+@pytest.mark.parametrize("case", CARDS)
+@pytest.mark.parametrize("most", [3, 4, 5])
+def test_a_card_of_many_is_shorter_and_keeps_what_to_do_and_the_doubts(case, most):
+    lines = decision_lines(CARDS[case], 80, most)
+    assert 1 <= len(lines) <= most
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("finance-qa: ")
+    assert not CARDS[case].cautions or any("Careful: one seed" in line for line in lines)
+
+
 def test_doubts_are_on_the_card_however_long_the_rest_is():
     lines = decision_lines(CARDS["everything is long"], 80)
     assert lines[-1].startswith("  Careful: one seed")
