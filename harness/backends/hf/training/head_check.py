@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.models.placing import split_reason
-from harness.backends.hf.training.check import LONGEST, TOLERANCE, Pass, compared, passed
+from harness.backends.hf.training.check import LONGEST, TOLERANCE
 from harness.backends.hf.training.evidence import (
     FLAT_TYPES,
     adapter_reason,
@@ -32,6 +32,7 @@ from harness.backends.hf.training.head import (
     learn_labels,
     masked,
 )
+from harness.backends.hf.training.passes import Pass, compared, passed
 
 MASKED_TOKENS = 4096
 """The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
@@ -133,7 +134,7 @@ def head_disagreement(
         model,
         (lambda: _padded(model, some, half), lambda: _flat(model, some, half)),
         TOLERANCE[rounded],
-        lambda: _dry_run(model, some, half, longest),
+        lambda _: _dry_run(model, some, half, longest),
     )
 
 

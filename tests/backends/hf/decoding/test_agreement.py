@@ -22,8 +22,8 @@ from harness.backends.hf.decoding.agreement import (
 from harness.backends.hf.decoding.flat_likelihood import Likelihood
 from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.export import reading_back
-from harness.backends.hf.training.check import Pass, Tolerance, apart
 from harness.backends.hf.training.packing import check_packing
+from harness.backends.hf.training.passes import Pass, Tolerance, apart
 from harness.errors import HarnessError
 
 NAN, INF = math.nan, math.inf

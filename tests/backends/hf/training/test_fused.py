@@ -12,6 +12,7 @@ from harness.backends.hf.training.engine import in_float32
 from harness.backends.hf.training.flat_attention import flat_attention, reading
 from harness.backends.hf.training.flat_batch import flat_batch, rows_of
 from harness.backends.hf.training.fused import _rotation, fused
+from harness.backends.hf.training.fused_lora import _Lora
 from harness.backends.hf.training.head import body_of, head_rows, learn_labels
 from harness.backends.hf.training.unpacked import four_bit_layers, unpacked
 
@@ -136,6 +137,52 @@ def test_the_check_compares_a_new_adapter_though_half_of_it_is_zero():
     for check in (disagreement, fused_disagreement):
         assert check(model, raw([7, 12, 5]), arguments) is None
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def faulty(monkeypatch, times, *, of, only=None):
+    """Let the fused pass back give gradients ``times`` as large: ``of`` A or B, or under dropout.
+
+    ``only``: of layers with so many outputs.
+    """
+    right = _Lora.backward
+
+    def backward(ctx, *gradients):
+        found = right(ctx, *gradients)
+        if only is None or ctx.of_ups[0].shape[0] == only:
+            if of == "A" or (of == "dropout" and ctx.apart):
+                ctx.of_down.mul_(times)
+            if of == "B":
+                for each in ctx.of_ups:
+                    each.mul_(times)
+        return found
+
+    monkeypatch.setattr(_Lora, "backward", staticmethod(backward))
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("times", [0.5, 2.0])
+@pytest.mark.parametrize(
+    ("of", "only"), [("A", None), ("A", 48), ("B", 48), ("B", 32), ("dropout", None)]
+)
+def test_the_check_finds_a_factor_of_two(monkeypatch, half, times, of, only):
+    dtype = torch.bfloat16 if half else torch.float32
+    drops = {"lora_dropout": 0.1} if of == "dropout" else {}
+    model = adapted(dtype=dtype, init_lora_weights=True, **drops)
+    arguments = type("Arguments", (), {"bf16": half, "tf32": False})
+    rows = raw([7, 12, 5])
+    assert fused_disagreement(model, rows, arguments) is None
+    faulty(monkeypatch, times, of=of, only=only)
+    assert fused_disagreement(model, rows, arguments) is not None
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+@pytest.mark.parametrize("rows", [[2, 3], [7, 12, 5]], ids=str)
+def test_the_check_lets_right_gradients_under_dropout_pass(rate, rows):
+    model = adapted(dtype=torch.bfloat16, init_lora_weights=True, lora_dropout=rate)
+    arguments = type("Arguments", (), {"bf16": True, "tf32": False})
+    before = torch.get_rng_state()
+    assert fused_disagreement(model, raw(rows), arguments) is None
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_check_that_runs_out_of_memory_means_unfused():
