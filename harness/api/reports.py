@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from pydantic import ValidationError
 
 from harness.api.arguments import RunLike, StrPath, is_packed, listed, run_of
 from harness.api.runs import leaderboard
+from harness.collector import uncollected
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.results.redaction import without_texts
@@ -98,7 +97,7 @@ def report(
     asked = {
         "order_by": order_by, "max_latency_ms": max_latency_ms, "max_memory_mib": max_memory_mib,
     }  # fmt: skip
-    with _uncollected():
+    with uncollected():
         read = [run_of(one) if texts else without_texts(run_of(one)) for one in given]
         wanted = {key: value for key, value in asked.items() if value is not None}
         objectives = _objectives({**read[0].suite.get("objectives", {}), **wanted})
@@ -161,15 +160,3 @@ def _own_directory(runs: Sequence[RunLike]) -> Path:
             "a report of several runs, or of a packed one, needs a folder", hint=hint
         )
     return place
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Skip the search for cycles: a run's many records have none, and looking takes a second."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

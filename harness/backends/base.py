@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from harness.collector import uncollected
 from harness.datasets.control import ControlItem
 from harness.datasets.example import Example
 from harness.errors import HarnessError
@@ -195,7 +196,9 @@ def training_backend(cell: Cell, paths: CellPaths, device: Device) -> Backend:
 
 def _open(name: str, cell: Cell, paths: CellPaths, device: Device) -> Any:
     need_backend(name, f"the backend {name}")
-    return import_module(BACKENDS.get(name).module).open_backend(cell, paths, device)
+    with uncollected():
+        module = import_module(BACKENDS.get(name).module)
+    return module.open_backend(cell, paths, device)
 
 
 def without_missing(numbers: Mapping[str, float | None]) -> dict[str, float]:

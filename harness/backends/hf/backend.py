@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# first: it imports bitsandbytes, which the libraries below would import in its slow way
+from harness.backends.hf import lazy_compile  # noqa: F401  # isort: skip
+
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 

@@ -12,6 +12,7 @@ import signal
 from contextlib import suppress
 from importlib import import_module
 
+from harness.collector import uncollected
 from harness.datasets.ru_calculations import generate
 from harness.metrics.registry import registered
 from harness.metrics.tokenize import unicode_tokens
@@ -50,16 +51,17 @@ def _silence() -> None:
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server gets every Ctrl-C of the terminal, too
 _silence()
 end_workers_at_exit()
-import harness.run.worker  # noqa: E402, F401
+with uncollected():
+    import harness.run.worker  # noqa: F401
 
-registered()  # every metric's module
-installed()  # which folders have no plug-ins; a worker imports those that there are
-for name in ON_THE_WAY:
-    with suppress(ImportError):  # a cell that needs it says so, with its traceback
-        import_module(name)
-# what each worker would otherwise make for itself: a pattern of 5 ms, the rows of a set of 10 ms
-unicode_tokens("one 2")
-generate()
+    registered()  # every metric's module
+    installed()  # which folders have no plug-ins; a worker imports those that there are
+    for name in ON_THE_WAY:
+        with suppress(ImportError):  # a cell that needs it says so, with its traceback
+            import_module(name)
+    # what each worker would otherwise make for itself: a pattern of 5 ms, rows of a set of 10 ms
+    unicode_tokens("one 2")
+    generate()
 # a full collection in a worker would walk every object of the libraries and copy their pages
 gc.collect()
 gc.freeze()

@@ -19,13 +19,14 @@ import os
 from importlib import import_module
 from typing import Any
 
+from harness.collector import uncollected
 from harness.extras import is_installed
 from harness.plan.backends import TRAINING
 from harness.plan.machine import query_gpus
 from harness.run.executors import light  # noqa: F401
 
 ON_THE_WAY = (
-    "bitsandbytes",
+    "harness.backends.hf.lazy_compile",
     "harness.backends.hf.backend",
     "harness.datasets.ru_calculations",
     "harness.statistics",
@@ -83,6 +84,7 @@ def _import_what_comes_later() -> None:
 
 
 if all(map(is_installed, TRAINING)):
-    _import_without_cuda()
+    with uncollected():
+        _import_without_cuda()
 gc.collect()
 gc.freeze()

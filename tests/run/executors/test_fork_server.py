@@ -100,3 +100,17 @@ def test_a_server_with_torch_has_the_whole_backend():
     """Each cell imported it anew: a second of processor time, a thousand modules."""
     # the server closes its own output, so the exit status alone says what is late
     assert subprocess.run([sys.executable, "-c", LATE], check=False, timeout=300).returncode == 0
+
+
+UNUSED = """
+import gc
+import sys
+from harness.run.executors import warm
+found = [name for name in ("torch._inductor.compile_fx",) if name in sys.modules]
+sys.exit(f"{found}" if found or not gc.isenabled() else 0)
+"""
+
+
+def test_a_server_has_no_compiler_and_collects_again():
+    """bitsandbytes asks for TorchInductor when it is imported, an eighth of the server's start."""
+    assert subprocess.run([sys.executable, "-c", UNUSED], check=False, timeout=300).returncode == 0
