@@ -13,10 +13,10 @@ from harness.extras import how, is_installed
 from harness.plan.architecture import architecture_of, dtype_bytes, shape_of
 from harness.plan.backends import packages_of
 from harness.plan.cell import Cell
+from harness.plan.decision import Decision
 from harness.plan.hub import is_cached, is_data_cached
 from harness.plan.machine import query_gpus
 from harness.plan.plan import Plan
-from harness.plan.preflight import Decision
 from harness.suite.model_card import ModelCard
 from harness.user_path import typed
 

@@ -12,10 +12,11 @@ from harness.plan.bad_data import refuse_bad_data
 from harness.plan.cell import Cell
 from harness.plan.check import checked_suite
 from harness.plan.claims import arithmetic, meant, unknown_cells
+from harness.plan.decision import Decision
 from harness.plan.expand import expand
 from harness.plan.machine import Site, machine
 from harness.plan.measuring import settle_measuring
-from harness.plan.preflight import Decision, Outdated, preflight, skip_reason
+from harness.plan.preflight import Outdated, preflight, skip_reason
 from harness.plan.select import matches, refuse_unmatched
 from harness.plan.shard import Shard, in_shard
 from harness.results.paths import RunPaths, write_json, write_text

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.plan.decision import Decision
 from harness.plan.devices import devices_of, gpus_of, rows_a_step
 from harness.plan.plan import Plan
-from harness.plan.preflight import Decision
 from harness.report.section import MISSING
 from harness.suite.engine_keys import trl_keys
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from harness.datasets.splits import load_splits
 from harness.plan.cell import Cell, evaluated
+from harness.plan.decision import Decision
 from harness.plan.plan import Plan
-from harness.plan.preflight import Decision, preflight
+from harness.plan.preflight import preflight
 from harness.results.paths import RunPaths
 from harness.results.result import load_result
 from harness.run.executors.base import Event, executor_of

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from harness.errors import DamagedFile, HarnessError
+from harness.plan.decision import Decision
 from harness.plan.hub import switched_off_if_unreachable
 from harness.plan.machine import environment
 from harness.plan.plan import Plan, write_plan
-from harness.plan.preflight import Decision
 from harness.results.companions import check_all
 from harness.results.paths import CellPaths, write_json
 from harness.results.reading import keep_aside

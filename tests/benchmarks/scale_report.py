@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 import harness
+from harness.plan.decision import Decision
 from harness.plan.machine import environment, machine
 from harness.plan.plan import Plan, write_plan
-from harness.plan.preflight import Decision
 from harness.results.paths import CellPaths, read_json
 from harness.run.runner import run_here
 
