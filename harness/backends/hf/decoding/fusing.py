@@ -23,7 +23,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.backends.hf.decoding.fused_adapters import fused_adapters
 from harness.backends.hf.decoding.mixed_int8 import mixed_int8
-from harness.backends.hf.forwards import replaced
+from harness.backends.hf.forwards import replaced, rotations_replaced
 
 FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose norms, rotary embedding and attention are the ones replaced."""
@@ -71,19 +71,14 @@ class Fusing:
     def on(self) -> Iterator[None]:
         """Run what is inside with the kernels."""
         names = [config._attn_implementation for config in self.configs]
-        rotary = [source.apply_rotary_pos_emb for source in self.sources]
         try:
             for config in self.configs:
                 config._attn_implementation = ATTENTION
-            for source in self.sources:
-                source.apply_rotary_pos_emb = _rotate
-            with replaced(self.forwards):
+            with rotations_replaced(self.sources, lambda _: _rotate), replaced(self.forwards):
                 yield
         finally:
             for config, name in zip(self.configs, names, strict=True):
                 config._attn_implementation = name
-            for source, function in zip(self.sources, rotary, strict=True):
-                source.apply_rotary_pos_emb = function
 
 
 def fusing_of(model: PreTrainedModel) -> Fusing | None:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from harness.backends.hf.forwards import replaced
+from harness.backends.hf.forwards import Rotation, replaced, rotations_replaced
 from harness.backends.hf.training.dropout import config_dropouts, dropout_modules
 from harness.backends.hf.training.fused_lora import Copies, fused_group, fused_lora
 
@@ -65,15 +65,8 @@ def fused(model: PreTrainedModel, *, half: bool, wanted: bool) -> Iterator[Fused
         wanted: whether to replace anything.
     """
     found = _found(model, half) if wanted else Fused(Copies(torch.float32))
-    rotary = [source.apply_rotary_pos_emb for source in found.sources]
-    try:
-        for source in found.sources:
-            source.apply_rotary_pos_emb = _rotation(source.apply_rotary_pos_emb)
-        with replaced(found.forwards):
-            yield found
-    finally:
-        for source, function in zip(found.sources, rotary, strict=True):
-            source.apply_rotary_pos_emb = function
+    with rotations_replaced(found.sources, _rotation), replaced(found.forwards):
+        yield found
 
 
 def _found(model: PreTrainedModel, half: bool) -> Fused:
@@ -166,7 +159,7 @@ def _gated(module: Any) -> Callable[..., torch.Tensor]:
     return forward
 
 
-def _rotation(own: Callable[..., Pair]) -> Callable[..., Pair]:
+def _rotation(own: Rotation) -> Rotation:
     """What replaces ``own``, which still gets what the kernel does not know."""
 
     def rotated(
