@@ -1,6 +1,7 @@
 """What only a CUDA device shows: device placement, allocator peaks, bfloat16, the same answers."""
 
 import pytest
+from finished import finished
 
 pytestmark = pytest.mark.gpu
 
@@ -21,17 +22,7 @@ generation: {max_new_tokens: 8}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, root):
-    from click.testing import CliRunner
-
-    from harness.cli import main
-    from harness.results.result import load_run
-
-    folder = tmp_path_factory.mktemp("cuda")
-    (folder / "models").symlink_to(root / "models")
-    (folder / "suite.yaml").write_text(SUITE)
-    result = CliRunner().invoke(main, ["run", str(folder / "suite.yaml"), "-o", str(folder / "r")])
-    assert result.exit_code == 0, result.output
-    return load_run(folder / "r")
+    return finished(SUITE, tmp_path_factory.mktemp("cuda"), root)
 
 
 def test_every_quantization_trains_and_is_scored_on_the_gpu(run):

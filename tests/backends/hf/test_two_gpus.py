@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from finished import finished
 
 pytestmark = [
     pytest.mark.gpu,
@@ -37,17 +38,7 @@ generation: {{max_new_tokens: 8}}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, root):
-    from click.testing import CliRunner
-
-    from harness.cli import main
-    from harness.results.result import load_run
-
-    folder = tmp_path_factory.mktemp("two-gpus")
-    (folder / "models").symlink_to(root / "models")
-    (folder / "suite.yaml").write_text(SUITE)
-    result = CliRunner().invoke(main, ["run", str(folder / "suite.yaml"), "-o", str(folder / "r")])
-    assert result.exit_code == 0, result.output
-    return load_run(folder / "r")
+    return finished(SUITE, tmp_path_factory.mktemp("two-gpus"), root)
 
 
 def losses(run, cell):

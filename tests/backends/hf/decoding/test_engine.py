@@ -5,7 +5,8 @@ import gc
 import pytest
 import torch
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
-from transformers import BitsAndBytesConfig, LlamaConfig, MistralConfig, Qwen2Config, set_seed
+from tiny_geometries import tiny
+from transformers import BitsAndBytesConfig, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.decoding.decode import decode
@@ -19,14 +20,15 @@ SIZES = {
     "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
 }  # fmt: skip
 FAMILIES = {
-    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
-    "llama": LlamaConfig(**SIZES),
-    "mistral": MistralConfig(**SIZES, sliding_window=64),
-    "mistral, a short window": MistralConfig(**SIZES, sliding_window=8),
-    "qwen2, both kinds of layers": Qwen2Config(
-        **SIZES, use_sliding_window=True, sliding_window=8, max_window_layers=1
+    "qwen2": tiny("qwen2", **SIZES),
+    "llama": tiny("llama", **SIZES),
+    "mistral": tiny("mistral", **SIZES, sliding_window=64),
+    "mistral, a short window": tiny("mistral", **SIZES, sliding_window=8),
+    "qwen2, both kinds of layers": tiny(
+        "qwen2", **SIZES, tie_word_embeddings=False, use_sliding_window=True, sliding_window=8,
+        max_window_layers=1,
     ),
-}
+}  # fmt: skip
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 END = 7
 

@@ -5,15 +5,11 @@ from dataclasses import astuple
 import pytest
 import torch
 from peft import IA3Config, LoraConfig, PromptTuningConfig, get_peft_model
+from tiny_geometries import tiny
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     FalconConfig,
-    Gemma3TextConfig,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen2Config,
     set_seed,
 )
 
@@ -23,19 +19,13 @@ from harness.backends.hf.decoding.flat_likelihood import flat_batch_of, flat_ord
 from harness.backends.hf.decoding.likelihood import score_answers
 from harness.backends.hf.encoding import Encoded
 
-SIZES = {
-    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
-}  # fmt: skip
 MODELS = {
-    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
-    "llama": LlamaConfig(**SIZES),
-    "window wider than a row": MistralConfig(**SIZES, sliding_window=48),
-    "window narrower than a row": MistralConfig(**SIZES, sliding_window=8),
-    "gemma3": Gemma3TextConfig(**SIZES, head_dim=8, sliding_window=48),
-    "learned positions, dropout": GPT2Config(
-        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64
-    ),
+    "qwen2": tiny("qwen2"),
+    "llama": tiny("llama"),
+    "window wider than a row": tiny("mistral", sliding_window=48),
+    "window narrower than a row": tiny("mistral", sliding_window=8),
+    "gemma3": tiny("gemma3", sliding_window=48),
+    "learned positions, dropout": tiny("gpt2"),
     "another architecture": FalconConfig(
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
     ),

@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from same_training import assert_same_training, few_steps
+from tiny_geometries import NO_DROPOUT, tiny
 from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
-    Gemma3TextConfig,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen2Config,
-    Qwen3Config,
     set_seed,
 )
 from transformers.integrations import rewrite_logs
@@ -26,23 +22,16 @@ from harness.backends.hf.training.engine import steps_ahead
 from harness.backends.hf.training.trainer import train_rows
 from harness.trackers.scalars import step_numbers
 
-SIZES = {
-    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
-}  # fmt: skip
 MODELS = {
-    "qwen2": Qwen2Config(**SIZES, tie_word_embeddings=True),
-    "llama": LlamaConfig(**SIZES),
-    "mistral": MistralConfig(**SIZES, sliding_window=32),
-    "qwen3": Qwen3Config(**SIZES, head_dim=8),
-    "gemma3": Gemma3TextConfig(**SIZES, head_dim=8, sliding_window=32),
-    "gpt2": GPT2Config(
-        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, attn_pdrop=0.0,
-        resid_pdrop=0.0, embd_pdrop=0.0,
-    ),
-}  # fmt: skip
-ROWS, STEPS = 22, 5
-LOSS, WEIGHTS = 1e-4, 1e-3
+    "qwen2": tiny("qwen2"),
+    "llama": tiny("llama"),
+    "mistral": tiny("mistral", sliding_window=32),
+    "qwen3": tiny("qwen3"),
+    "gemma3": tiny("gemma3", sliding_window=32),
+    "gpt2": tiny("gpt2", **NO_DROPOUT),
+}
+ROWS = 22
+WEIGHTS = 1e-3
 
 
 @dataclass
@@ -161,13 +150,7 @@ def tokenizer(root):
 
 def trained(case, engine, tokenizer, folder, tell=None):
     model, rows = model_of(case, tokenizer.name_or_path), rows_of(case.equal)
-    options = {
-        "output_dir": str(folder), "use_cpu": True, "seed": 7, "data_seed": 7, "report_to": "none",
-        "disable_tqdm": True, "save_strategy": "no", "logging_steps": 1, "bf16": False,
-        "gradient_checkpointing": False, "dataloader_pin_memory": False, "max_steps": STEPS,
-        "per_device_train_batch_size": 4, "learning_rate": 5e-3, "max_length": 64,
-        **case.training, "engine": engine,
-    }  # fmt: skip
+    options = {**few_steps(folder), "max_length": 64, **case.training, "engine": engine}
     tokens = sum(len(r["input_ids"]) for r in rows)
     done = train_rows(model, tokenizer, options, rows, tokens, tell=tell)
     assert done.how["engine"] == {"auto": "flat"}.get(engine, engine), done.how
@@ -183,14 +166,8 @@ def test_the_engine_gives_the_losses_and_weights_of_trl(name, tokenizer, tmp_pat
     case = CASES[name]
     wanted, right = trained(case, "trl", tokenizer, tmp_path / "a")
     found, weights = trained(case, "auto", tokenizer, tmp_path / "b")
-    assert (found.steps, found.tokens) == (wanted.steps, wanted.tokens)
-    assert [set(r) for r in found.log] == [set(r) for r in wanted.log]
-    for key in wanted.log[0]:
-        assert [r[key] for r in found.log] == pytest.approx(
-            [r[key] for r in wanted.log], rel=1e-3, abs=LOSS
-        ), key
+    assert_same_training(found, wanted)
     assert float((weights - right).norm() / right.norm()) < case.weights
-    assert found.parts == pytest.approx(wanted.parts)
 
 
 def test_dropout_leaves_the_losses_within_its_own_noise(tokenizer, tmp_path):
