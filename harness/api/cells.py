@@ -45,7 +45,7 @@ def predict(run: RunLike, cell: str, prompts: str | Sequence[str]) -> list[str]:
     from harness.run.answer import answers
 
     asked = cell_of_record(settings)
-    return answers(asked, read.paths(result), texts)
+    return answers(asked, read.paths(result), texts, result.companions)
 
 
 def one_cell(run: Run, name: str) -> CellResult:

@@ -120,7 +120,7 @@ def _variant(run: Run, result: CellResult, name: str, folder: Path) -> dict[str,
 def _copy_adapter(run: Run, result: CellResult, folder: Path) -> str | None:
     if result.is_baseline:
         return None
-    source = saved_adapter(run.paths(result))
+    source = saved_adapter(run.paths(result), result.companions)
     place = Path("adapters") / folder_name([result.adapter, f"s{result.seed}"])
     if (folder / place).exists():  # the other variant's, of another model, quantization or data set
         place = place.with_name(folder_name([result.key]))

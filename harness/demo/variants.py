@@ -9,7 +9,6 @@ from harness.analysis.leaderboard import build_leaderboard
 from harness.analysis.table import Row, Table
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
-from harness.results.companions import ADAPTER, check_adapter
 from harness.results.finding import cell_named
 from harness.results.result import CellResult, Run
 from harness.run.answer import saved_adapter
@@ -50,11 +49,8 @@ def check_own_adapter(run: Run, cell: CellResult) -> None:
     Raises:
         HarnessError: it is gone, or another one.
     """
-    if cell.is_baseline:
-        return
-    folder = saved_adapter(run.paths(cell))
-    if ADAPTER in cell.companions:
-        check_adapter(folder, cell.companions[ADAPTER])
+    if not cell.is_baseline:
+        saved_adapter(run.paths(cell), cell.companions)
 
 
 def names(cells: Sequence[CellResult]) -> dict[str, str]:

@@ -20,8 +20,14 @@ from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.results.companions import NEXT, finish_replacing
-from harness.results.paths import CellPaths, is_abandoned, read_json, write_json
+from harness.results.paths import (
+    CellPaths,
+    is_abandoned,
+    read_json,
+    write_json,
+)
 from harness.results.result import load_result
+from harness.results.writable import refuse_read_only
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
@@ -46,6 +52,7 @@ def locked(directory: Path, *, wait: bool = False) -> Iterator[bool]:
         HarnessError: another process holds it: the message says which, and since when.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    refuse_read_only(directory)
     lock = FileLock(directory / LOCK)
     waited = False
     try:

@@ -243,7 +243,11 @@ def _draft(path: Path) -> tuple[Path, IO[bytes]]:
         name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         # `x` refuses a file or a link that lies there; the user's umask decides who may read it,
         # which `mkstemp` would leave at the owner alone
-        file = name.open("xb")
+        try:
+            file = name.open("xb")
+        except OSError as error:  # whoever reads the message has never seen the draft's name
+            error.filename = str(path)
+            raise
         if fcntl is None:
             return name, file
         with suppress(OSError):  # a file system without locks

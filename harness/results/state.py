@@ -14,6 +14,7 @@ from harness import __version__
 from harness.errors import DamagedFile
 from harness.results.paths import RunPaths, bytes_in, read_json, write_json
 from harness.results.reading import READINGS, changed_meanwhile, read_plan
+from harness.results.writable import refuse_read_only
 
 NAME = "report.json"
 """Beside the reports of a run: the state that they show."""
@@ -84,6 +85,7 @@ def one_report(directory: Path) -> Iterator[None]:
     if not RunPaths(directory).plan.is_file():
         yield  # nothing is noted here
         return
+    refuse_read_only(directory)
     with FileLock(directory / f".{NAME}.lock"):
         yield
 

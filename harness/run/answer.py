@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.backends.base import Alone, AnsweringBackend, Asking, answering_backend
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
+from harness.results.companions import ADAPTER, Companion, check_adapter
 from harness.results.paths import CellPaths, read_json
 from harness.suite.endpoint import SERVED
 
 
-def saved_adapter(paths: CellPaths) -> Path:
-    """The folder of the adapter that a cell has trained.
+def saved_adapter(paths: CellPaths, companions: Mapping[str, Companion]) -> Path:
+    """The folder of the adapter, or model, that a cell has trained and was scored with.
+
+    Args:
+        paths: The cell's folder.
+        companions: What the cell's result recorded. Scores, a card and a verdict are of these
+            bytes: others under the same name must not be answered with, or given away.
 
     Raises:
-        HarnessError: it is gone.
+        HarnessError: it is gone, or another one.
     """
     if not paths.adapter.is_dir():
         if _is_served(paths):
@@ -29,6 +35,8 @@ def saved_adapter(paths: CellPaths) -> Path:
             "directory, or run the suite again."
         )
         raise HarnessError("the adapter is not there", where=str(paths.adapter), hint=hint)
+    if ADAPTER in companions:
+        check_adapter(paths.adapter, companions[ADAPTER])
     return paths.adapter
 
 
@@ -36,16 +44,18 @@ def _is_served(paths: CellPaths) -> bool:
     return paths.cell.is_file() and read_json(paths.cell)["cell"].get("backend") == SERVED
 
 
-def answers(cell: Cell, paths: CellPaths, prompts: Sequence[str]) -> list[str]:
+def answers(
+    cell: Cell, paths: CellPaths, prompts: Sequence[str], companions: Mapping[str, Companion]
+) -> list[str]:
     """One answer per prompt, by the cell's own base, adapter, prompt style and decoding.
 
     Of a classification cell the label; what was said, where it names none.
 
     Raises:
-        HarnessError: the cell's adapter is gone.
+        HarnessError: the cell's adapter is gone, or is not the one of ``companions``.
     """
     if cell.is_trained:
-        saved_adapter(paths)
+        saved_adapter(paths, companions)
     if not prompts:
         return []
     examples = [Example(id=str(k), prompt=p, reference="") for k, p in enumerate(prompts)]

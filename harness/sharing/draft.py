@@ -48,7 +48,7 @@ def write_draft(run: Run, result: CellResult, repository: str, folder: Path) -> 
         HarnessError: the cell has nothing to share, its adapter is gone, or ``folder`` has files.
     """
     _check_shareable(result)
-    adapter = saved_adapter(run.paths(result))
+    adapter = saved_adapter(run.paths(result), result.companions)
     check_new(folder)
     taken = copy_files(adapter, folder, SHARED)
     kept = sorted({p.name for p in adapter.iterdir()} - taken - {CARD})

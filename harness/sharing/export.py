@@ -75,7 +75,7 @@ def export_cell(run: Run, result: CellResult, target: Target, folder: Path, how:
     """
     cell = _exportable(result)
     paths = run.paths(result)
-    adapter = paths.adapter if cell.is_baseline else saved_adapter(paths)
+    adapter = paths.adapter if cell.is_baseline else saved_adapter(paths, result.companions)
     check_new(folder)
     if cell.serve != "attached":  # it was scored as merged into the original weights
         how = replace(how, base="original")

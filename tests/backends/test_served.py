@@ -210,9 +210,9 @@ def test_who_looks_for_vllm_reads_how_to_score_it(suite):
 def test_a_served_cell_answers_new_prompts_and_has_nothing_to_share(served, tmp_path):
     _, _, paths = served()
     cell = cell_of_record(read_json(paths.cell)["cell"])
-    assert answers(cell, paths, ["How much?"]) == ["I was asked: How much?"]
+    assert answers(cell, paths, ["How much?"], {}) == ["I was asked: How much?"]
     with pytest.raises(HarnessError, match="a server answered for this cell"):
-        saved_adapter(paths)
+        saved_adapter(paths, {})
 
 
 def test_a_local_cells_fingerprint_knows_no_endpoint(suite):

@@ -14,6 +14,7 @@ from harness.datasets.example import Example
 from harness.datasets.overlap import overlap_of
 from harness.errors import HarnessError
 from harness.results.locking import HOLDER, locked, remove_drafts
+from harness.results.state import one_report
 
 SUITE = """\
 name: alone
@@ -113,3 +114,14 @@ def test_a_torn_count_of_duplicates_is_made_again(tmp_path, text):
     path.write_text(text)
     assert overlap_of(train, test, cache=tmp_path) == whole
     assert json.loads(path.read_text())["exact"] == 1
+
+
+def test_a_directory_that_may_only_be_read_is_named_and_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(HarnessError, match="you may not write into it") as caught, locked(tmp_path):
+        pass
+    assert caught.value.where == str(tmp_path)
+    assert "-o" in caught.value.hint
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(HarnessError, match="you may not write into it"), one_report(tmp_path):
+        pass

@@ -95,3 +95,10 @@ def test_a_folder_in_the_place_of_a_file_is_an_error_of_the_system(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_bytes(tmp_path / "x.json", b"{}")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path):
+    long = tmp_path / ("n" * 250 + ".json")
+    with pytest.raises(OSError, match="too long") as caught:
+        write_bytes(long, b"{}")
+    assert caught.value.filename == str(long)
