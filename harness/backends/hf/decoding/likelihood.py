@@ -25,6 +25,7 @@ from harness.backends.hf.decoding.flat_likelihood import (
 from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.flat_attention import UnknownAttention
+from harness.backends.hf.training.token_loss import LEAST
 
 LOGIT_BYTES = 512 * 1024**2
 """Logits of a batch that are held at a time; the head runs on the answers' positions alone."""
@@ -186,6 +187,7 @@ def _row(logits: torch.Tensor, row: Encoded, left_out: int) -> Likelihood:
     log_probs = logits[start - 1 : start - 1 + count].float().log_softmax(-1)
     targets = torch.tensor(row.answer_ids, device=logits.device)
     nll = -log_probs.gather(1, targets[:, None]).sum()
-    entropy = -(log_probs.exp() * log_probs).sum()
+    # a vocabulary may be padded with -inf, and 0 times -inf would be NaN
+    entropy = -(log_probs.exp() * log_probs.clamp(min=LEAST)).sum()
     correct = (log_probs.argmax(-1) == targets).sum()
     return Likelihood(float(nll), count, int(correct), float(entropy))

@@ -21,7 +21,6 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from harness.backends.hf.counters.memory import free
 from harness.backends.hf.encoding import IGNORED
 from harness.backends.hf.training.dropout import drops_out
 from harness.backends.hf.training.flat_attention import flat_attention, reading
@@ -34,6 +33,7 @@ from harness.backends.hf.training.passes import (
     no_zeros,
     passed,
     trained_in,
+    verdict_within_memory,
 )
 
 LONGEST = 128
@@ -61,7 +61,8 @@ def disagreement(
 ) -> str | None:
     """Return how flat batches of ``rows`` differ from padded ones; None if they agree.
 
-    An error counts as a difference: the engine is not used, and the reason is kept.
+    An error counts as a difference: the engine is not used, and the reason is kept. So does a want
+    of memory: nothing is checkpointed here, and the trainer may do with less.
 
     Args:
         model: the model under its adapter.
@@ -74,7 +75,7 @@ def disagreement(
     some = _some(rows)
     passes = (lambda: _padded(model, some, half)), (lambda: _flat(model, some, half))
     in_training = partial(_dry_run, model, some, half, longest=longest)
-    return compared(model, passes, TOLERANCE[rounded], in_training)
+    return verdict_within_memory(lambda: compared(model, passes, TOLERANCE[rounded], in_training))
 
 
 def fused_disagreement(
@@ -89,14 +90,14 @@ def fused_disagreement(
     passes = tuple(
         partial(_flat, model, some, half, fuse=fuse, zeros=zeros) for fuse in (False, True)
     )
-    try:
+
+    def ask() -> str | None:
         with no_zeros(zeros):
             in_training = partial(_under_dropout, model, some, half, zeros)
             return compared(model, passes, FUSED_TOLERANCE, in_training)
-    except torch.OutOfMemoryError:
-        pass  # fused operations keep copies of their own; without them the cell may fit
-    free()
-    return "the check of fused operations ran out of device memory"
+
+    # fused operations keep copies of their own; without them the cell may fit
+    return verdict_within_memory(ask, "of fused operations ")
 
 
 def _some(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, list[int]]]:

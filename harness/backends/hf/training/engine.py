@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -31,15 +31,10 @@ from harness.backends.hf.training.flat_attention import flat_attention
 from harness.backends.hf.training.flat_batch import Row
 from harness.backends.hf.training.fused import Fused, fused
 from harness.backends.hf.training.objective import TEXT, Objective
-from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog
+from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog, steps_ahead
 from harness.backends.hf.training.steps import Step, optimizer_of, rates_of, steps_of
 from harness.backends.hf.training.trained import Trained
 
-LOOK_EVERY = 8
-"""Steps between looks at the device's numbers on CUDA, at most: a look waits for it."""
-AHEAD_SECONDS = 0.5
-"""Seconds of steps that the host launches ahead of the device. When this cell is stopped so that
-another can be timed, the device still does them: the executor waits for them (`DRAIN_SECONDS`)."""
 WORTH_CAPTURING = 10
 """Steps below which a capture, which takes some four eager steps, does not pay."""
 
@@ -91,6 +86,12 @@ class FlatTraining:
             self.unfused_reason = str(error)
         self._forget()
         return self._run(tokens, started)
+
+    def release(self) -> None:
+        """Let go of all that a training that did not end holds on the device: another one comes."""
+        for name in ("_optimizer", "_fused", "_noted"):
+            vars(self).pop(name, None)
+        self._forget()
 
     def _most_tokens(self) -> int:
         """At most so many are in one batch, padded as captured ones are."""
@@ -262,19 +263,6 @@ class FlatTraining:
         ends = self._ends[1:] if len(self._ends) > 2 else self._ends
         gaps = [(b - a) / (j - i) for (i, a), (j, b) in pairwise(ends)]
         return statistics.median(gaps) if gaps and ends[-1][0] > 1 else 0.0
-
-
-def steps_ahead(ends: Sequence[tuple[int, float]]) -> int:
-    """How many steps to launch before the next look at the device.
-
-    Args:
-        ends: Numbers of steps, and the times at which they had ended.
-    """
-    if len(ends) < 2:
-        return 1  # how long a step takes is not known yet
-    (first, began), (last, ended) = ends[-2:]
-    each = (ended - began) / (last - first)
-    return LOOK_EVERY if each * LOOK_EVERY <= AHEAD_SECONDS else max(1, int(AHEAD_SECONDS / each))
 
 
 def in_float32(model: PreTrainedModel) -> None:

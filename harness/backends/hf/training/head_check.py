@@ -32,7 +32,7 @@ from harness.backends.hf.training.head import (
     learn_labels,
     masked,
 )
-from harness.backends.hf.training.passes import Pass, compared, passed
+from harness.backends.hf.training.passes import Pass, compared, passed, verdict_within_memory
 
 MASKED_TOKENS = 4096
 """The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
@@ -120,8 +120,8 @@ def head_disagreement(
 ) -> str | None:
     """Return how flat batches of ``rows`` differ from padded ones; None if they agree.
 
-    An error counts as a difference: the engine is not used, and the reason is kept. ``longest`` is
-    the length of the longest row of all, which need not be among ``rows``.
+    An error, or a want of memory, counts as a difference: the engine is not used, and the reason is
+    kept. ``longest`` is the length of the longest row of all, which need not be among ``rows``.
     """
     half = bool(arguments.bf16)
     rounded = half or bool(arguments.tf32) or model.dtype is not torch.float32
@@ -130,11 +130,11 @@ def head_disagreement(
         {**ordered[k], "input_ids": ordered[k]["input_ids"][:LONGEST]}
         for k in sorted({0, len(rows) // 2, len(rows) - 1})
     ]
-    return compared(
-        model,
-        (lambda: _padded(model, some, half), lambda: _flat(model, some, half)),
-        TOLERANCE[rounded],
-        lambda _: _dry_run(model, some, half, longest),
+    passes = (lambda: _padded(model, some, half), lambda: _flat(model, some, half))
+    return verdict_within_memory(
+        lambda: compared(
+            model, passes, TOLERANCE[rounded], lambda _: _dry_run(model, some, half, longest)
+        )
     )
 
 

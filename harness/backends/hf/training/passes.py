@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel
 
+from harness.backends.hf.counters.memory import free
 from harness.backends.hf.training.fused_lora import Copies
 from harness.backends.hf.training.unpacked import four_bit_layers
 
@@ -73,6 +74,16 @@ def compared(
     finally:
         model.train(training)
     return apart(found, wanted, tolerance) or reason
+
+
+def verdict_within_memory(ask: Callable[[], str | None], what: str = "") -> str | None:
+    """Return what ``ask`` does; where it runs out of device memory, that the check ``what`` did."""
+    try:
+        return ask()
+    except torch.OutOfMemoryError:
+        pass  # what the error holds on to is let go first
+    free()
+    return f"the check {what}ran out of device memory"
 
 
 def without_dropout(model: PreTrainedModel) -> None:

@@ -12,6 +12,11 @@ from harness.backends.hf.training.steps import Step
 
 LOSS, ENTROPY, ACCURACY, NORM = range(4)
 """Columns of what is noted of a step."""
+LOOK_EVERY = 8
+"""Steps between looks at the device's numbers on CUDA, at most: a look waits for it."""
+AHEAD_SECONDS = 0.5
+"""Seconds of steps that the host launches ahead of the device. When this cell is stopped so that
+another can be timed, the device still does them: the executor waits for them (`DRAIN_SECONDS`)."""
 
 
 @dataclass
@@ -76,3 +81,16 @@ class StepLog:
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
     """The mean over batches, of which each value stands for some."""
     return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)
+
+
+def steps_ahead(ends: Sequence[tuple[int, float]]) -> int:
+    """How many steps to launch before the next look at the device.
+
+    Args:
+        ends: Numbers of steps, and the times at which they had ended.
+    """
+    if len(ends) < 2:
+        return 1  # how long a step takes is not known yet
+    (first, began), (last, ended) = ends[-2:]
+    each = (ended - began) / (last - first)
+    return LOOK_EVERY if each * LOOK_EVERY <= AHEAD_SECONDS else max(1, int(AHEAD_SECONDS / each))

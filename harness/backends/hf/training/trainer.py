@@ -16,7 +16,6 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from harness.backends.base import TellStep
-from harness.backends.hf.counters.memory import free
 from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.check import disagreement, fused_disagreement
@@ -177,8 +176,7 @@ def within_memory(training: FlatTraining, tokens: int) -> Trained | str:
         with torch.no_grad():
             for parameter, value in zip(trained, before, strict=True):
                 parameter.copy_(value)
-                parameter.grad = None
-    free()
+    training.release()
     return "the engine ran out of device memory"
 
 

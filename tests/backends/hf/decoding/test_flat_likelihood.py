@@ -41,6 +41,8 @@ ADAPTERS = {
     "ia3": IA3Config(task_type="CAUSAL_LM"),
     "prompt tuning": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
 }  # fmt: skip
+PADDED = torch.tensor([94, 95])
+"""Ids of the vocabulary that stand for nothing."""
 FLAT = {
     "qwen2": None, "llama": None, "window wider than a row": None, "gemma3": None,
     "learned positions, dropout": None, "lora": None, "dora": None, "nf4": None,
@@ -99,6 +101,17 @@ def test_flat_scores_are_those_of_rows_alone(kind, root):
     away = 1e-2 if kind == "nf4" else 1e-5
     close = pytest.approx([x for one in alone for x in astuple(one)], rel=away, abs=away)
     assert [x for one in found for x in astuple(one)] == close
+
+
+@pytest.mark.parametrize("engine", ["flat", "padded"])
+def test_a_vocabulary_padded_with_minus_infinity_has_an_entropy(monkeypatch, root, engine):
+    model, rows = model_of("llama", root), rows_of(4)
+    model.lm_head.register_forward_hook(lambda _, __, out: out.index_fill(-1, PADDED, -torch.inf))
+    if engine == "padded":
+        monkeypatch.setattr(likelihood, "flat_reason", lambda *_: "as asked")
+    found = score_answers(model, rows, pad=0, batch_size=4)
+    assert checks_of(model).scored["engine"] == engine
+    assert all(0 < one.entropy < 5 * one.tokens for one in found)
 
 
 def test_a_prompt_is_read_once_for_all_its_answers(monkeypatch, root):

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.integrations import rewrite_logs
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
-from harness.backends.hf.training.engine import steps_ahead
+from harness.backends.hf.training.step_log import steps_ahead
 from harness.backends.hf.training.trainer import train_rows
 from harness.trackers.scalars import step_numbers
 
