@@ -6,7 +6,7 @@ Parts of a prompt that most rows share, such as a system message, are left out o
 from __future__ import annotations
 
 import json
-import os
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -122,7 +122,8 @@ def _stored(place: Path) -> Overlap | None:
 
 def _store(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_suffix(f".{os.getpid()}")  # two workers may count at the same time
+    # two workers may count at the same time, on two nodes also under the same process number
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(place)
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from harness.doctor.finding import Finding
+from harness.errors import HarnessError
 from harness.extras import how
 from harness.plan.machine import machine, query_gpus
 
@@ -78,11 +79,15 @@ def _last_line(said: bytes) -> str:
 
 def accelerators(torch: Mapping[str, Any]) -> Iterator[Finding]:
     """The processor and each GPU, as the driver and as torch see them."""
-    here = machine()
+    try:
+        here = machine()
+        lines = query_gpus("index,name,memory.total,memory.free,driver_version,compute_cap")
+    except HarnessError as error:
+        yield Finding("machine", "GPU", "fail", error.what, error.hint or "")
+        return
     text = f"{here.cpu}, {here.cores} cores, {here.memory_gib:.1f} GiB"
     size = {"cores": here.cores, "memory_gib": here.memory_gib}
     yield Finding("machine", "processor", "ok", text, facts=size)
-    lines = query_gpus("index,name,memory.total,memory.free,driver_version,compute_cap")
     rows = [[part.strip() for part in line.split(",")] for line in lines]
     for index, name, total, free, driver, capability in (row for row in rows if len(row) == 6):
         text = (

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.errors import HarnessError
 from harness.plan.git import git_state
 from harness.plugins import load_plugins
 from harness.results.records import Environment
@@ -21,7 +22,12 @@ PACKAGES = (
     "tokenizers", "accelerate", "numpy",
 )  # fmt: skip
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+SMI_SECONDS = 120
+"""For `nvidia-smi`: where no persistence daemon runs it initializes every card, one after another,
+which takes eight of them half a minute, and longer on a busy machine."""
 
+_silent: list[str] = []
+"""Not empty once `nvidia-smi` has given no answer."""
 _narrowed: tuple[str, str | None] | None = None
 """`VISIBLE` as a worker set it for itself, and as it was before; see `listed_as`."""
 
@@ -150,12 +156,22 @@ def query_gpus(fields: str) -> list[str]:
     """One line of ``fields`` per CUDA device as NVML knows it; empty without `nvidia-smi`.
 
     No CUDA context is created.
+
+    Raises:
+        HarnessError: it gives no answer.
     """
+    seconds = 1 if _silent else SMI_SECONDS  # a driver that hangs costs that once
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
         text = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
+            command, capture_output=True, text=True, timeout=seconds, check=True
         ).stdout
+    except subprocess.TimeoutExpired:
+        # taken for a machine without GPUs, it would run everything on its processor
+        _silent.append(fields)
+        what = f"nvidia-smi gave no answer in {SMI_SECONDS:g} s: the GPUs are not known"
+        hint = f"Try `nvidia-smi` by itself; `{VISIBLE}= harness …` uses no GPU."
+        raise HarnessError(what, hint=hint) from None
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]

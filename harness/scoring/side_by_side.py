@@ -84,7 +84,7 @@ def _receive(pipe: Connection, found: dict[int, R]) -> bool:
     """
     try:
         number, value, error = pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):  # it has ended, or was killed in the midst of a result
         return False
     if error is not None:
         raise error

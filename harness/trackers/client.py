@@ -55,10 +55,20 @@ class _Feed:
     name: str
     process: subprocess.Popen[bytes]
     queue: SimpleQueue[bytes | None] = field(default_factory=SimpleQueue)
+    said: bytes = b""
+    """Its reply, one line."""
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._write, daemon=True, name=f"to {self.name}")
         self.thread.start()
+        # all the time, not at its end: the reply about a thousand runs does not fit into a pipe,
+        # and the process would wait for its reader, who waits for its end
+        self.reader = threading.Thread(target=self._read, daemon=True, name=f"from {self.name}")
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
 
     def _write(self) -> None:
         stream = self.process.stdin
@@ -81,9 +91,10 @@ class _Feed:
             self.process.kill()
             self.process.wait()
             return {"problem": "did not finish in time and was ended"}
-        assert self.process.stdout is not None
+        # what has been written is read at once, but by a thread that has its turns like any other
+        self.reader.join(max(10.0, until - time.monotonic()))
         with suppress(ValueError):
-            reply = json.loads(self.process.stdout.read())
+            reply = json.loads(self.said)
             if isinstance(reply, dict):
                 return reply
         return {"problem": f"ended with exit code {self.process.returncode}"}

@@ -1,5 +1,9 @@
 """Test prompts that training repeats: the counts, the cache, the record."""
 
+from functools import partial
+
+from moments import just_before
+
 from harness.datasets import overlap as module
 from harness.datasets.example import Example
 from harness.datasets.overlap import Overlap, overlap_of
@@ -33,3 +37,12 @@ def test_a_part_that_most_rows_share_makes_no_prompts_similar():
     assert overlap_of(rows[:3], same).exact == 1
     alike = [Example(str(k), rule, "x", context=q) for k, q in enumerate(questions)]
     assert overlap_of(alike[:3], alike[3:]).near == 0
+
+
+def test_two_workers_of_one_number_may_count_at_once(tmp_path):
+    """On two nodes that share the run directory."""
+    train, test = examples(["a b c", "d e f"]), examples(["a b c"])
+    other = partial(overlap_of, train, test, cache=tmp_path)
+    with just_before("os.rename", "*.json.*", other):
+        assert overlap_of(train, test, cache=tmp_path).exact == 1
+    assert len(list(tmp_path.iterdir())) == 1

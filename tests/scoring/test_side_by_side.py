@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 import pytest
@@ -61,6 +62,40 @@ def test_a_worker_that_was_killed_is_an_error_that_says_so():
     with pytest.raises(HarnessError, match="a process was killed"):
         side_by_side(dies, range(6), most=2)
     assert set(psutil.Process().children()) <= others
+
+
+class Meanwhile:
+    """A result that, as it is read here, has a process killed that is sending a large one."""
+
+    def __init__(self, note):
+        self.note = note
+
+    def __reduce__(self):
+        return _killed, (self.note,)
+
+
+def _killed(note):
+    while not note.exists() or not note.read_text():
+        time.sleep(0.01)
+    sender, asleep = psutil.Process(int(note.read_text())), 0
+    while asleep < 20:  # it waits for a reader: what it sends does not fit into a pipe
+        asleep = asleep + 1 if sender.status() == psutil.STATUS_SLEEPING else 0
+        time.sleep(0.01)
+    sender.kill()
+    return 0
+
+
+def test_a_worker_that_is_killed_in_the_midst_of_a_result_is_one_that_was_killed(tmp_path):
+    note = tmp_path / "pid"
+
+    def work(number):
+        if number == 0:
+            return Meanwhile(note)
+        note.write_text(str(os.getpid()))
+        return bytes(2**21)
+
+    with pytest.raises(HarnessError, match="1 of 2 were not done: a process was killed"):
+        side_by_side(work, range(2), most=2)
 
 
 KILLED = """

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -217,3 +218,15 @@ def test_what_a_tracker_says_of_its_server_holds_no_password(tmp_path, monkeypat
     (warning,) = tracking.close().warnings
     assert "http://***@127.0.0.1:9" in warning
     assert "s3cret" not in warning
+
+
+def test_a_reply_about_many_runs_does_not_fit_into_a_pipe_and_is_read_all_the_same(tmp_path):
+    folder = tmp_path.joinpath(*["a" * 200] * 15)  # 24 runs reply as much as a thousand
+    tracking = Tracking(["tensorboard"])
+    for number in range(24):
+        tracking.start(replace(run_in(folder), name=f"cell-{number}"))
+        tracking.end(Ending(ok=True))
+    ended = tracking.close()
+    assert ended.warnings == []
+    assert len(str(ended.handles)) > 2**16
+    assert len(ended.handles["tensorboard"]) == 24

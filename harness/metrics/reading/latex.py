@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import re
 import selectors
 import subprocess
@@ -19,11 +20,17 @@ from functools import lru_cache
 from threading import Lock
 from typing import IO, cast
 
+import psutil
+
 from harness.extras import MissingPackage
 
 SECONDS = 20.0
-"""Far above what an expression takes (milliseconds; the first one waits two seconds for SymPy), so
-that a slow machine reads what a fast one reads."""
+"""Processor seconds, far above what an expression takes (milliseconds; the first one waits two
+seconds for SymPy). Not seconds of the clock: on a busy machine, or while a cell is stopped for
+another's measuring, they pass without any work, and the same answer would be read otherwise."""
+LOOK, LOOKS = 1.0, 600
+"""Seconds between two looks at a process that has not replied, and how many there are at most: one
+that hangs uses no processor. Looks are counted, because a stopped process takes none."""
 _LONGEST = 200
 # Commands and words that change no value.
 _HARMLESS = re.compile(
@@ -79,6 +86,7 @@ class _Worker:
     def __init__(self) -> None:
         self._lock = Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._owner = os.getpid()
 
     def ask(self, expression: str) -> str | None:
         """The value of ``expression`` as text; None where it has none or takes too long."""
@@ -88,9 +96,7 @@ class _Worker:
             try:
                 stdin.write(json.dumps(expression) + "\n")
                 stdin.flush()
-                with selectors.DefaultSelector() as waiting:
-                    waiting.register(stdout, selectors.EVENT_READ)
-                    line = stdout.readline() if waiting.select(SECONDS) else ""
+                line = stdout.readline() if _replies(process, stdout) else ""
             except OSError:
                 line = ""
             if not line:  # too long, or the process died of it: the next one gets a fresh process
@@ -102,19 +108,44 @@ class _Worker:
         return value
 
     def stop(self) -> None:
-        """End the process."""
-        if self._process is not None:
+        """End the process, if this one has started it."""
+        if self._process is not None and self._owner == os.getpid():
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def _started(self) -> subprocess.Popen[str]:
+        if self._owner != os.getpid():
+            # a copy of the one that forked this process: each would get replies to the other's
+            self._process, self._owner = None, os.getpid()
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "harness.metrics.reading.latex_worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             )  # fmt: skip
         return self._process
+
+
+def _replies(process: subprocess.Popen[str], stdout: IO[str]) -> bool:
+    """Wait for a line of ``process``, or its end; False where it computes for too long."""
+    began = _computed(process)
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(stdout, selectors.EVENT_READ)
+        for _ in range(LOOKS):
+            if waiting.select(LOOK):
+                return True
+            if _computed(process) - began > SECONDS:
+                return False
+    return False
+
+
+def _computed(process: subprocess.Popen[str]) -> float:
+    """Processor seconds of ``process`` so far."""
+    try:
+        used = psutil.Process(process.pid).cpu_times()
+    except psutil.Error:  # it has ended: its output says so
+        return 0.0
+    return float(used.user + used.system)
 
 
 _WORKER = _Worker()

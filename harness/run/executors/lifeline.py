@@ -9,6 +9,7 @@ its socket and ends; and if it was killed itself, the kernel kills its workers (
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import select
 import shutil
@@ -16,7 +17,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import current_process, forkserver, util
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,6 +31,8 @@ PREFIX = "harness-workers-"
 """Of the temporary folder of a run's sockets; the number of its process follows."""
 FOLDER = "HARNESS_WORKERS_FOLDER"
 """The environment variable in which the fork server finds that folder."""
+HELD = "held"
+"""The file in it that the run holds locked."""
 LONGEST_PLACE, SHORT_PLACE = 50, "/tmp"
 """The path of a socket may have 107 bytes (sun_path of unix(7)); clusters set TMPDIR to long ones,
 and our folder and multiprocessing's name of the socket need 50."""
@@ -46,7 +49,7 @@ def own_folder() -> str:
     _sweep()
     config = current_process()._config  # type: ignore[attr-defined]
     if config.get("tempdir") is None:  # multiprocessing would make one called `pymp-…`
-        folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_place())
+        folder = str(_held_folder())
         util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
         config["tempdir"] = folder
     return str(config["tempdir"])
@@ -59,11 +62,26 @@ def _place() -> str:
 
 
 def _sweep() -> None:
-    """Remove the folders of runs that are gone: whoever was killed with SIGKILL left its own."""
+    """Remove the folders of runs that are gone: whoever was killed with SIGKILL left its own.
+
+    The number of a process does not say whether it is gone: it may be one of another machine or
+    container that shares the place, or by now that of another process.
+    """
     for folder in Path(_place()).glob(f"{PREFIX}*"):
-        number = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
+        with suppress(OSError), (folder / HELD).open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error while its run holds it
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held_folder() -> Path:
+    """A new temporary folder that says, as long as this process lives, that it is in use."""
+    number = os.getpid()
+    # under another name until its lock is held: nobody takes it for abandoned in between
+    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{number}-", dir=_place()))
+    # left open, and closed in what is started from here: the lock ends with this process
+    handle = os.open(made / HELD, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return made.rename(made.with_name(made.name.removeprefix(".")))
 
 
 @contextmanager

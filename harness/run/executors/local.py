@@ -27,7 +27,13 @@ from harness.run.executors.cards import NO_ROOM, Cards, Group, chosen_gpus, most
 from harness.run.executors.child import QUIET, environment, work
 from harness.run.executors.fork_server import fork_server_for
 from harness.run.executors.limits import Limits, Watch, end_all, end_with_trace
-from harness.run.executors.local_worker import Exclusivity, Worker, await_following
+from harness.run.executors.local_worker import (
+    Exclusivity,
+    Worker,
+    await_following,
+    living,
+    not_started,
+)
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
 from harness.run.executors.main_module import end_if_run_again, hidden_program, program
 
@@ -70,6 +76,7 @@ class LocalExecutor:
         self._alone: set[str] = set()
         self._limits = limits or Limits()
         self._lost: Counter[str] = Counter()
+        self._failed_starts = 0
 
     def machine(self) -> Machine:
         """This machine, with the smallest of the GPUs in use."""
@@ -115,10 +122,18 @@ class LocalExecutor:
             target=work, args=(paths, theirs, self._threads, gpu, program()), name=key
         )
         here = {"OMP_NUM_THREADS": str(self._threads), lifeline.FOLDER: self._folder}
-        with lifeline.held_interrupt(), hidden_program(), environment({**QUIET, **here}):
-            process.start()
-        theirs.close()
-        worker = Worker(key, paths, process, ours, card, oom_before=oom_kills())
+        had = paths.result.is_file()
+        try:
+            with lifeline.held_interrupt(), hidden_program(), environment({**QUIET, **here}):
+                process.start()
+        except (EOFError, OSError) as error:
+            self._cards.leave(card, key, paths)
+            self._failed_starts = not_started(self._failed_starts + 1, error)
+            return False
+        finally:
+            theirs.close()
+        self._failed_starts = 0
+        worker = Worker(key, paths, process, ours, card, oom_before=oom_kills(), had_result=had)
         worker.watch = Watch(process.pid)
         self._active[ours] = worker
         together = [worker for worker in self._active.values() if worker.card is card]
@@ -165,7 +180,7 @@ class LocalExecutor:
         if group.measuring is worker:
             self._release(group)
         self._cards.leave(worker.card, worker.key, worker.paths)
-        match worker.outcome:
+        match worker.end:
             case ("failed", reason) if worker.shared and any(text in reason for text in NO_ROOM):
                 # the cells beside it took the room that it would have had
                 self._alone.add(worker.key)
@@ -196,11 +211,13 @@ class LocalExecutor:
         """End workers that are over their time or do nothing; they are heard of like any other."""
         for worker in self._active.values():
             waits = worker.stopped_at is not None or worker in worker.card.group.waiting
-            if worker.outcome is None and (
-                reason := worker.watch.look(self._limits, free=not waits)
-            ):
-                worker.outcome = ("failed", reason)
-                end_with_trace(worker.process.pid)
+            if worker.pipe.poll() or worker.given_up:
+                continue  # what it has said may be its end: that is heard first
+            reason = worker.watch.look(self._limits, free=not waits)
+            if worker.outcome is None and reason:
+                worker.given_up = reason
+                for pid in living([worker]):
+                    end_with_trace(pid)
 
     def _members(self, group: Group) -> list[Worker]:
         return [worker for worker in self._active.values() if worker.card.group is group]
@@ -222,9 +239,9 @@ class LocalExecutor:
     def _seen(self, measuring: Worker) -> Exclusivity:
         """How alone the measuring worker was until now."""
         group = measuring.card.group
-        others = [w.process.pid for w in self._members(group) if w is not measuring]
+        others = [w for w in self._members(group) if w is not measuring]
         before = self._exclusivity.pop(measuring.key)
-        used = stopping.cpu_seconds(others) - before.others_cpu_seconds
+        used = stopping.cpu_seconds(living(others)) - before.others_cpu_seconds
         return replace(
             before,
             others_cpu_seconds=round(max(0.0, used), 3),
@@ -251,7 +268,7 @@ class LocalExecutor:
         now = time.monotonic()
         for worker in workers:
             worker.stopped_at = worker.stopped_at or now
-        pids = [worker.process.pid for worker in workers]
+        pids = living(workers)
         stopped = stopping.stop(pids)
         if busy and machine().gpu:
             time.sleep(DRAIN_SECONDS)
@@ -262,12 +279,12 @@ class LocalExecutor:
         if worker.stopped_at is not None:
             worker.pauses.append((worker.stopped_at, time.monotonic()))
             worker.stopped_at = None
-            stopping.resume([worker.process.pid])
+            stopping.resume(living([worker]))
 
     def _end_all(self) -> None:
         """Kill what still runs. All that it had finished is on the disk; the rest is done again."""
         with lifeline.held_interrupt():
-            end_all([worker.process.pid for worker in self._active.values()])
+            end_all(living(self._active.values()))
             for worker in self._active.values():
                 worker.process.join(2)
             self._active.clear()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.results.paths import CellPaths
 from harness.run.executors.cards import Card
 from harness.run.executors.limits import Watch
+
+STARTS = 3
+"""Starts in a row that may fail: between them is the time of a look at the workers."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Worker:
     """The GPU that it runs on, the first of several, or the processor."""
     outcome: tuple[str, str] | None = None
     """The end that it reported; passed on once the process has exited, so each cell ends once."""
+    given_up: str | None = None
+    """Why it was ended from here. What it had reported before counts all the same."""
+    had_result: bool = False
+    """Whether there was a result before it began."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
     """When it was stopped for another's measuring, and when it went on."""
     stopped_at: float | None = None
@@ -52,6 +61,43 @@ class Worker:
     """Whether another cell was ever on its card at the same time."""
     watch: Watch = field(default_factory=lambda: Watch(0))
     oom_before: int = 0
+
+    @property
+    def end(self) -> tuple[str, str] | None:
+        """How its cell ended; None if it died without a word and without a result."""
+        if self.outcome is not None:
+            return self.outcome
+        if not self.had_result and self.paths.result.is_file():
+            return ("done", "")  # written last and whole: it died before it could say so
+        return None if self.given_up is None else ("failed", self.given_up)
+
+
+def living(workers: Iterable[Worker]) -> list[int]:
+    """The process numbers of those of ``workers`` that have not ended.
+
+    The fork server takes note of an end at once, and the number is free from then on. This process
+    may learn of it hours later (after Ctrl-Z, say), when it is that of somebody else's process.
+    """
+    return [worker.process.pid for worker in workers if worker.process.exitcode is None]
+
+
+def not_started(times: int, error: Exception) -> int:
+    """Take note that the fork server ended while a worker started; the next start tries anew.
+
+    The kernel may have ended the server for want of memory, or it may have been refused a process.
+
+    Args:
+        times: How often in a row it has happened now.
+        error: What the start of a process raised.
+
+    Raises:
+        HarnessError: it has happened `STARTS` times.
+    """
+    if times < STARTS:
+        return times
+    what = f"no worker can be started: {type(error).__name__} {error}".strip()
+    hint = "Too little memory, or too many processes (`ulimit -u`)? Give fewer --workers."
+    raise HarnessError(what, hint=hint) from None
 
 
 def await_following(worker: Worker) -> None:

@@ -214,8 +214,11 @@ def _asset(path: str, digest: str, scratch: Path, fetch: Callable[[str], bytes])
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent) as place:
             _unpack(fetch(digest), Path(place) / "new")
-            if not home.exists():  # another cell of this node may have been first
+            try:
                 os.rename(Path(place) / "new", home)  # noqa: PTH104
+            except OSError:
+                if not target.exists():  # else another cell of this node was first
+                    raise
     return str(target)
 
 

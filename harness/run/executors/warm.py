@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from harness.collector import uncollected
+from harness.errors import HarnessError
 from harness.extras import is_installed
 from harness.plan.backends import TRAINING
 from harness.plan.machine import query_gpus
@@ -46,7 +47,12 @@ still run, but each one pays for the import itself."""
 
 def _capabilities() -> list[tuple[int, int]]:
     """The compute capability of each visible CUDA device, as NVML knows it."""
-    pairs = [line.partition(".") for line in query_gpus("compute_cap")]
+    try:
+        lines = query_gpus("compute_cap")
+    except HarnessError as error:  # then an import may touch CUDA, and workers start afresh
+        MISSED.append(f"compute capability: {error.what}")
+        lines = []
+    pairs = [line.partition(".") for line in lines]
     return [(int(major), int(minor)) for major, _, minor in pairs]
 
 

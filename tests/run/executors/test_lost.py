@@ -13,14 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 from scripted import PLUGIN, scripted_suite
+from stubs import SUITE as STUBS
 
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
+from harness.results.paths import CellPaths
 from harness.results.result import load_result, load_run
 from harness.run.executors.cards import Card, Group
-from harness.run.executors.limits import Limits
+from harness.run.executors.limits import Limits, Watch, end_all
 from harness.run.executors.local import LocalExecutor
-from harness.run.executors.local_worker import Worker
+from harness.run.executors.local_worker import Worker, living
 from harness.run.executors.stopping import is_stopped, resume
 from harness.run.runner import run_suite
 
@@ -268,7 +270,7 @@ def _workers(executor, **messages):
             worker.process.join()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(PATIENCE)
 def test_a_worker_that_is_stopped_as_it_begins_keeps_nobody_waiting():
     """Both are heard in one round: the one measures, and stopping the other reads its message."""
     executor = LocalExecutor(2, 1)
@@ -279,7 +281,7 @@ def test_a_worker_that_is_stopped_as_it_begins_keeps_nobody_waiting():
         assert is_stopped(other.process.pid)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(PATIENCE)
 @pytest.mark.parametrize("asked", ["exclusive", "release", "pauses"])
 def test_a_worker_that_dies_as_it_asks_does_not_end_the_run(asked):
     executor = LocalExecutor(1, 1)
@@ -292,15 +294,100 @@ def test_a_worker_that_dies_as_it_asks_does_not_end_the_run(asked):
         assert worker.pipe.poll()
 
 
+HOLDS = """\
+import os, sys
+from harness.run.executors.lifeline import own_folder
+print(own_folder(), flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), 9)
+"""
+
+
 def test_folders_of_killed_runs_are_removed_by_the_next():
-    from harness.run.executors.lifeline import PREFIX, own_folder
+    """By whether somebody holds them: a number may be of another machine, or another process."""
+    from harness.run.executors.lifeline import HELD, PREFIX, own_folder
 
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    folders = [Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-")) for pid in (ended.pid, os.getpid())]
+    older = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{ended.pid}-"))  # that of another container
+    unheld = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    (unheld / HELD).touch()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLDS], **pipes) as other:
+        theirs = Path(other.stdout.readline().strip())
+        own_folder()
+        folders = (older, unheld, theirs, Path(own_folder()))
+        assert [folder.exists() for folder in folders] == [True, False, True, True]
+        assert theirs.name.startswith(f"{PREFIX}{other.pid}-")
+        other.stdin.close()
+        other.wait()
     own_folder()
-    assert [folder.exists() for folder in folders] == [False, True]
-    folders[1].rmdir()
+    assert not theirs.exists()
+    older.rmdir()
+
+
+def _with_result(folder):
+    folder.mkdir()
+    (folder / "result.json").touch()
+    return CellPaths(folder)
+
+
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.parametrize("said", [[("done", "")], [("stage", "score"), ("done", "")], []])
+def test_what_a_cell_had_reported_counts_when_its_time_is_over(said, tmp_path):
+    executor = LocalExecutor(1, 1, limits=Limits(seconds=0.01))
+    with _workers(executor, a=[("follows", ""), *said]) as (worker,):
+        worker.paths = _with_result(tmp_path / "a")  # without a word, it has done that much
+        worker.watch = Watch(worker.process.pid, worked=1.0)
+        worker.watch._looked -= 1.0
+        executor._end_hung()
+        assert worker.given_up is None  # it has said something: that is heard first
+        worker.given_up = "it took longer"
+        end_all([worker.process.pid])
+        executor._cards.leave = lambda *_: None
+        events = []
+        while executor._active:
+            events += executor._listen()
+        assert [event.kind for event in events if event.is_end] == ["done"]
+
+
+def test_a_process_that_has_ended_gets_no_signal():
+    """Its number may be that of another one by the time that the run learns of its end."""
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    workers = [Worker("a", None, process, None, None)]
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert living(workers) == []
+
+
+DIES_AT_START = """\
+import os, sys
+from pathlib import Path
+if any("forkserver import main" in word for word in sys.orig_argv):
+    marks = Path(__file__).with_name("starts")
+    with marks.open("ab") as file:
+        file.write(b".")
+    if marks.stat().st_size <= TIMES:
+        os._exit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("times", "code", "words"), [(2, 0, "2 ok"), (9, 2, "no worker can be started")]
+)
+def test_a_fork_server_that_dies_is_started_again(write_suite, tmp_path, times, code, words):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(DIES_AT_START.replace("TIMES", str(times)))
+    suite = write_suite(STUBS.replace("SEEDS", "0"))
+    command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(tmp_path / "out")]
+    found = subprocess.run(
+        [*command, "--backend", "testing", "--cell-timeout", "2s"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])},
+    )  # fmt: skip
+    assert found.returncode == code, found.stderr
+    assert words in found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
 
 
 @pytest.mark.parametrize("times", _some([1, 2, 20], 20))

@@ -1,9 +1,11 @@
 """A cell on a machine that has none of the driver's files, and back; no cluster is needed for it."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
+from moments import just_before
 
 from harness.plan.machine import environment, machine
 from harness.plan.plan import make_plan
@@ -147,3 +149,15 @@ def test_a_failed_cell_brings_back_its_log_and_no_result(cell, tmp_path):
     assert events[-1].kind == "failed"
     assert not paths.result.exists()
     assert "Traceback" in paths.log.read_text()
+
+
+def test_two_cells_of_a_node_may_fetch_the_same_file_at_once(cell, tmp_path):
+    key, paths, home = cell
+    parcel = parcel_of(key, paths)
+    content = {digest: asset_bytes(path) for path, digest in parcel.assets}
+    home.rename(tmp_path / "gone")
+    asset_hash.cache_clear()
+    here = partial(unpack_parcel, parcel, tmp_path / "node", content.__getitem__, {})
+    with just_before("os.rename", "new", here):
+        here()
+    assert len(list((tmp_path / "node" / "assets").iterdir())) == len(parcel.assets)
