@@ -56,13 +56,13 @@ def test_on_a_terminal_it_asks(folder):
         shown += until(ours, question)
         os.write(ours, f"{answer}\n".encode())
     shown += until(ours, "next: harness run")
-    assert process.wait(60) == 0, shown
+    assert process.wait(240) == 0, shown
     assert (folder / "sums.yaml").is_file()
 
 
 def until(terminal, text):
     """What the terminal shows, up to ``text``."""
-    shown, end = "", time.monotonic() + 120
+    shown, end = "", time.monotonic() + 240
     while text not in shown and time.monotonic() < end:
         if select.select([terminal], [], [], 1)[0]:
             shown += os.read(terminal, 4096).decode()

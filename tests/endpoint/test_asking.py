@@ -190,7 +190,7 @@ def test_processes_share_a_cache(tmp_path):
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in ("a", "b")
     ]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(240) for writer in writers] == [0, 0]
     cache = AnswerCache(path)
     found = [cache.get(f"{name}-{k}") for name in "ab" for k in range(100)]
     assert found == [Reply(text=f"{k}", finish_reason="stop") for _ in "ab" for k in range(100)]

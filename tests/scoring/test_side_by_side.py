@@ -116,10 +116,10 @@ def test_no_worker_outlives_the_command(number):
         workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
         parent.send_signal(number)
         try:
-            parent.wait(timeout=60)
+            parent.wait(timeout=240)
         finally:
             parent.kill()
-    _, alive = psutil.wait_procs(workers, timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=240)
     assert alive == [] or all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
 
 

@@ -34,7 +34,7 @@ def command(hub, run, tmp_path):
         words = [sys.executable, "-m", "harness.cli", "push", str(run), *words]
         return subprocess.run(
             words, env=surroundings, cwd=tmp_path, input=answer, capture_output=True, text=True,
-            timeout=120,
+            timeout=300,
         )  # fmt: skip
 
     return call

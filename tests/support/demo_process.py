@@ -18,7 +18,7 @@ def served(words, cwd, pattern=r"(http://127\.0\.0\.1:\d+)"):
         words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    said, ends = "", time.monotonic() + 120
+    said, ends = "", time.monotonic() + 240
     try:
         while not (found := re.search(pattern, said)):
             ready, _, _ = select.select([process.stdout], [], [], max(0, ends - time.monotonic()))

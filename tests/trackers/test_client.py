@@ -143,7 +143,7 @@ def test_a_worker_that_is_ended_leaves_its_tracker_to_close_the_run(tmp_path, st
         assert stop([worker.pid])
     end_all([worker.pid])
     assert worker.wait() < 0
-    tracker.wait(60)
+    tracker.wait(240)
     events = accumulated(tmp_path / "tensorboard" / "cell-a")
     assert "_hparams_/session_end_info" in events.summary_metadata
     assert [e.value for e in events.Scalars("train/loss")] == [1.0]
