@@ -3,7 +3,6 @@
 One case runs always, the others by ``tox -e training``.
 """
 
-import signal
 import time
 from contextlib import suppress
 from itertools import product
