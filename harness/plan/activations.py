@@ -5,7 +5,8 @@ Sequences are taken at their full length, so real data need less.
 
 from __future__ import annotations
 
-from harness.plan.architecture import FAMILIES, Shape, targets
+from harness.plan.adapter_shape import targets
+from harness.plan.architecture import FAMILIES, Shape
 from harness.plan.cell import Cell
 from harness.plan.kept import (
     FUSED,

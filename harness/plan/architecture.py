@@ -31,26 +31,6 @@ LARGEST_SIZE = 10**9
 BIASED = {"qwen2": ("q_proj", "k_proj", "v_proj")}
 """Family → linear layers with a bias, where the configuration does not say."""
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-_QUERY_VALUE = ("q_proj", "v_proj")
-DEFAULT_TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
-    "lora": {
-        **{family: _QUERY_VALUE for family in FAMILIES if family != "phi3"},
-        **dict.fromkeys(ENCODERS, ("query", "value")),
-    },
-    "ia3": {
-        **dict.fromkeys(("llama", "mistral"), ("k_proj", "v_proj", "down_proj")),
-        **dict.fromkeys(("qwen2", "qwen3", "gemma3_text"), (*_QUERY_VALUE, "down_proj")),
-    },
-}
-"""PEFT method → family → the modules that PEFT takes when none are named; none for Phi 3, whose
-suites must name them."""
-VOCABULARY_MODULES = ("embed_tokens", "lm_head", "word_embeddings")
-"""Modules of the vocabulary's size times the hidden size."""
-SMALL_MODULES = (
-    "score", "classifier", "pooler", "norm", "input_layernorm", "post_attention_layernorm",
-    "q_norm", "k_norm", "LayerNorm",
-)  # fmt: skip
-"""Modules whose parameters are too few to count: heads of some labels, norms."""
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BLOCK, NESTED_BLOCK = 64, 256
 """Weights that share a scale in 4 bits, and scales that share one under double quantization."""
@@ -238,43 +218,3 @@ def model_bytes(shape: Shape, quantization: Mapping[str, Any], dtype: str) -> in
         scales = blocks * (1 + 4 / NESTED_BLOCK) if double else blocks * 4
         return round(rest + packed / 2 + scales)
     return rest + packed * wide
-
-
-def targets(shape: Shape, adapter: Mapping[str, Any]) -> list[Linear]:
-    """The linear layers of a block that ``adapter`` (its `peft_type` and keys) changes."""
-    named = adapter.get("target_modules")
-    if named == "all-linear":
-        return list(shape.linears)
-    if named is None:
-        named = DEFAULT_TARGETS.get(adapter.get("peft_type", "lora"), {}).get(shape.family, ())
-    names = [named] if isinstance(named, str) else list(named)
-    return [linear for linear in shape.linears if linear.name in names]
-
-
-def trainable_params(shape: Shape, adapter: Mapping[str, Any]) -> int | None:
-    """Trainable parameters of a LoRA or (IA)³ adapter; None for methods not counted here."""
-    method = adapter.get("peft_type", "lora")
-    chosen = targets(shape, adapter)
-    if method == "lora" and not adapter.get("modules_to_save"):
-        rank = adapter.get("r", 8)
-        low = sum(int(rank) * (linear.inputs + linear.outputs) for linear in chosen)
-        magnitude = sum(linear.outputs for linear in chosen) if adapter.get("use_dora") else 0
-        return int(shape.layers * (low + magnitude))
-    if method == "ia3" and not adapter.get("modules_to_save"):
-        inner = adapter.get("feedforward_modules") or ("down_proj",)
-        return shape.layers * sum(
-            linear.inputs if linear.name in inner else linear.outputs for linear in chosen
-        )
-    return None
-
-
-def saved_params(shape: Shape, adapter: Mapping[str, Any]) -> int:
-    """Parameters of what ``adapter`` trains whole (`modules_to_save`).
-
-    For a module that is not known here, all of the model's.
-    """
-    of_linears = {linear.name: shape.layers * linear.weights for linear in shape.linears}
-    names = adapter.get("modules_to_save") or ()
-    counted = {**dict.fromkeys(SMALL_MODULES, 0), **of_linears}
-    counted |= dict.fromkeys(VOCABULARY_MODULES, shape.embedding)
-    return sum(counted.get(name.rpartition(".")[2], shape.parameters) for name in names)

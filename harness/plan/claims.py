@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.plan.architecture import architecture_of, model_bytes, shape_of, trainable_params
+from harness.plan.adapter_shape import trainable_params
+from harness.plan.architecture import architecture_of, model_bytes, shape_of
 from harness.plan.cell import Cell
 from harness.registry import did_you_mean
 from harness.suite.options import training_value

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.plan.adapter_shape import targets
 from harness.plan.architecture import (
     Linear,
     Shape,
     architecture_of,
     dtype_bytes,
     shape_of,
-    targets,
 )
 from harness.plan.cell import Cell
 from harness.suite.options import FULL

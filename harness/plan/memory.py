@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.plan.activations import CHECKPOINTING, activations, by_engine, check_bytes, is_fused
+from harness.plan.adapter_shape import low_rank_params, saved_params, trainable_params
 from harness.plan.architecture import (
     Shape,
     architecture_of,
     dtype_bytes,
     model_bytes,
-    saved_params,
     shape_of,
-    trainable_params,
 )
 from harness.plan.cell import Cell
 from harness.plan.kept import FUSED, is_full, is_plain_lora, precision_of
@@ -142,11 +141,13 @@ def _training(shape: Shape, cell: Cell, parts: dict[str, float], trained: int) -
 
 
 def trained_weights(shape: Shape, adapter: Mapping[str, Any]) -> int:
-    """How many numbers ``adapter`` trains, at least; 0 for methods that are not counted here."""
+    """How many numbers ``adapter`` trains, about; 0 for methods that are not counted here."""
     if is_full(adapter):
         return shape.parameters
-    plain = {**adapter, "modules_to_save": None}
-    return (trainable_params(shape, plain) or 0) + saved_params(shape, adapter)
+    found = trainable_params(shape, adapter) or 0
+    if adapter.get("peft_type", "lora") == "lora":
+        found = low_rank_params(shape, adapter)
+    return found + saved_params(shape, adapter)
 
 
 def _answers_with_copies(cell: Cell, wide: int) -> bool:

@@ -1,6 +1,8 @@
 import pytest
 
-from harness.plan.architecture import architecture_of, model_bytes, shape_of, trainable_params
+from harness.plan.adapter_shape import low_rank_params, targets, trainable_params
+from harness.plan.architecture import architecture_of, model_bytes, shape_of
+from harness.plan.memory import trained_weights
 from harness.suite.model_card import load_model_card
 from harness.suite.schema import QUANTIZATIONS
 
@@ -15,6 +17,9 @@ ADAPTERS = [
     {"peft_type": "lora", "r": 16, "target_modules": "all-linear"},
     {"peft_type": "lora", "r": 4, "use_dora": True, "target_modules": ["o_proj", "down_proj"]},
     {"peft_type": "ia3"},
+    {"peft_type": "lora", "r": 8, "target_modules": r".*\.(q|v)_proj"},
+    {"peft_type": "lora", "r": 8, "target_modules": r".*layers\.[01]\..*\.down_proj"},
+    {"peft_type": "lora", "r": 8, "target_modules": ["self_attn.o_proj", "1.mlp.up_proj"]},
 ]
 
 
@@ -25,7 +30,9 @@ def card(root, name):
 @pytest.mark.parametrize(
     "name", [*PUBLISHED, "tiny-qwen2", "tiny-llama", "qwen3-0.6b", "gemma-3-1b-it"]
 )
-@pytest.mark.parametrize("adapter", ADAPTERS, ids=["default", "all", "dora", "ia3"])
+@pytest.mark.parametrize(
+    "adapter", ADAPTERS, ids=["default", "all", "dora", "ia3", "pattern", "some layers", "ends"]
+)
 def test_counting_equals_building_on_the_meta_device(root, name, adapter):
     from harness.backends.hf.models.random import counted
 
@@ -35,6 +42,32 @@ def test_counting_equals_building_on_the_meta_device(root, name, adapter):
     assert built["total_params"] - built["trainable_params"] == shape.parameters
     assert built["trainable_params"] == trainable_params(shape, adapter)
     assert shape.parameters == PUBLISHED.get(name, shape.parameters)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"modules_to_save": ["lm_head"]}, {"rank_pattern": {"q_proj": 2}}, {"bias": "all"},
+        {"layers_to_transform": [0]}, {"exclude_modules": ["v_proj"]}, {"lora_bias": True},
+    ],
+    ids=lambda more: next(iter(more)),
+)  # fmt: skip
+def test_what_is_not_counted_is_said_to_be_so(root, more):
+    shape = shape_of(architecture_of(card(root, "tiny-qwen2")))
+    adapter = {"peft_type": "lora", "r": 8, "target_modules": ["q_proj", "v_proj"], **more}
+    assert trainable_params(shape, adapter) is None
+    # memory is estimated all the same, and not too low
+    assert trained_weights(shape, adapter) >= low_rank_params(shape, {**adapter, "r": 2})
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_layers_of_encoders_are_found_by_their_paths(root, family):
+    shape = shape_of(architecture_of(card(root, {"bert": "minilm-l6"}.get(family, "roberta-base"))))
+    for named, wanted in (
+        ("all-linear", 6), (None, 2), (["attention.output.dense"], 1), (["output.dense"], 2),
+        (["dense"], 3), (r".*\.query", 1), ([f"{family}.encoder.layer.0.attention.self.key"], 1),
+    ):  # fmt: skip
+        assert len(targets(shape, {"peft_type": "lora", "target_modules": named})) == wanted, named
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8", "nf4", "fp4"])
