@@ -166,11 +166,9 @@ def _prompt(cell: Cell) -> int:
 
 
 def _cache(shape: Shape, cell: Cell, wide: int) -> float:
-    if shape.is_encoder:
+    if shape.is_encoder or cell.task.answered_by == "head":
         return 0.0
-    length = _prompt(cell)
-    if cell.task.answered_by != "head":  # whose texts leave a cache too, but get no answer
-        length += int(cell.generation["max_new_tokens"])
+    length = _prompt(cell) + int(cell.generation["max_new_tokens"])
     width = 2 * shape.layers * shape.kv_heads * shape.head_size
     return float(width * length * cell.evaluation.batch_size * wide)
 

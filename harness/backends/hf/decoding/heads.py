@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.backends.hf.decoding.agreement import checks_of, tolerance_of
-from harness.backends.hf.decoding.evidence import is_prompt_learning
+from harness.backends.hf.decoding.evidence import is_prompt_learning, takes
 from harness.backends.hf.models.limits import check_context
 from harness.backends.hf.training.flat_attention import UnknownAttention, flat_attention, reading
 from harness.backends.hf.training.flat_batch import flat_batch
@@ -99,6 +99,8 @@ def _in_padded(
     texts of one length.
     """
     mixed = not is_prompt_learning(model)
+    # no answer follows that would read the keys and values again
+    more = {"use_cache": False} if mixed and takes(model, "use_cache") else {}
     scores: dict[int, list[float]] = {}
     while order:
         chunk = order[:batch_size]
@@ -106,7 +108,7 @@ def _in_padded(
             first = len(ids[chunk[0]])
             chunk = list(takewhile(lambda i: len(ids[i]) == first, chunk))  # noqa: B023
         batch = tokenizer.pad({"input_ids": [ids[i] for i in chunk]}, return_tensors="pt")
-        logits = model(**batch.to(model.device)).logits.float().log_softmax(-1)
+        logits = model(**batch.to(model.device), **more).logits.float().log_softmax(-1)
         scores.update(zip(chunk, logits.tolist(), strict=True))
         order = order[len(chunk) :]
     return [scores[i] for i in range(len(ids))]

@@ -92,6 +92,8 @@ def head_outputs(
         # the buffer of zeros that it would take is as long as the longest row alone (GPT-2 takes
         # such ids too, and embeds them as words)
         more["token_type_ids"] = torch.zeros_like(batch.ids)
+    if takes(body, "use_cache"):
+        more["use_cache"] = False  # no answer follows that would read the keys and values again
     hidden = body(
         input_ids=batch.ids,
         position_ids=positions,

@@ -71,6 +71,18 @@ def test_flat_texts_score_as_padded_ones(kind, root):
     torch.testing.assert_close(torch.tensor(found), torch.tensor(padded), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("flat", [True, False], ids=["flat", "padded"])
+def test_texts_leave_no_cache_of_keys_and_values(flat, root, monkeypatch):
+    model, tokenizer, cached = made("rotary"), tokenizer_of(root), []
+    if not flat:
+        monkeypatch.setattr(heads, "_flat_reason", lambda *_: "as asked")
+    head_scores(model, tokenizer, TEXTS, batch_size=3)  # compares with texts alone, the first time
+    model.model.register_forward_hook(lambda _, __, out: cached.append(out.past_key_values))
+    head_scores(model, tokenizer, TEXTS, batch_size=3)
+    assert cached
+    assert not any(cached)
+
+
 def test_texts_that_read_each_other_are_found_and_padded(root, monkeypatch):
     def mixed(rows, device):
         batch = flat_batch(rows, device)
