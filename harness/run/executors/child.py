@@ -134,10 +134,21 @@ def _outcome(paths: CellPaths, pipe: Connection, threads: int) -> Sequence[str]:
         if torch.cuda._is_in_bad_fork():  # the server touched CUDA after all
             return "respawn", ""
         torch.set_num_threads(threads)
+        _keep_freed_memory()
     load_plugins()
     run_cell(paths, PipedDevice(pipe))
     # without result.json the cell has not ended well, whatever was reported
     return ("done", "") if paths.result.is_file() else ("failed", NO_RESULT)
+
+
+def _keep_freed_memory() -> None:
+    """Spare a worker on the CPU its page faults; where a GPU computes, they are no matter."""
+    import torch
+
+    if not torch.cuda.is_available():
+        from harness.backends.hf.counters.allocator import keep_freed_memory
+
+        keep_freed_memory()
 
 
 def _split_over(paths: CellPaths) -> list[str]:

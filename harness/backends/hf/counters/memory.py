@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from harness.backends.hf.counters.allocator import give_back
+
 MIB = 1024**2
 
 
@@ -106,6 +108,8 @@ def free() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    else:
+        give_back()
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class Checks:
     """How it decoded last: engine or `generate`, why, batches."""
     scored: dict[str, object] = field(default_factory=dict)
     """How references were scored last: in flat batches or padded ones, and why."""
+    causal: bool = False
+    """Whether `check_causal` has looked and found nothing."""
 
     def verdict(self, way: str, ask: Callable[[], str | None]) -> str | None:
         """Return how ``way`` differs, asked the first time only; None if it agrees."""
@@ -133,9 +135,14 @@ def disagreement(
 def check_causal(model: PreTrainedModel, prompt: Sequence[int]) -> None:
     """Refuse a model that reads the tokens after the one that it is asked about.
 
+    It is asked once for each loaded model, whichever way of asking it is tried first.
+
     Raises:
         HarnessError: another last token changes the logits of the first, or they are no numbers.
     """
+    checks = checks_of(model)
+    if checks.causal:
+        return
     first = list(prompt) if len(prompt) > 1 else [*prompt, prompt[0]]
     words = int(model.config.get_text_config(decoder=True).vocab_size)
     other = [*first[:-1], (first[-1] + 1) % words]
@@ -156,6 +163,7 @@ def check_causal(model: PreTrainedModel, prompt: Sequence[int]) -> None:
             " answers by likelihood",
             hint="Use a causal model, or `classify_by: head` without the adapter `base`.",
         )
+    checks.causal = True
 
 
 def tolerance_of(model: PreTrainedModel) -> float:

@@ -80,7 +80,10 @@ class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
     ) -> tuple[torch.Tensor | None, None, None]:
         """Scale what the forward pass made; it is used once."""
         gradient, ctx.gradient = ctx.gradient, None
-        return gradient.mul_(loss) if gradient is not None else None, None, None
+        # where the pass back begins at the loss, that is 1; on CUDA looking would wait for it
+        if gradient is None or (not loss.is_cuda and float(loss) == 1.0):
+            return gradient, None, None
+        return gradient.mul_(loss), None, None
 
 
 class _KernelLoss(_TokenLoss):
