@@ -3,7 +3,8 @@
 HarnessError            anything the user can fix: what is wrong, where, what to do next
 ├── SuiteError          all problems of one suite or model file, reported in one go
 ├── DamagedFile         a file of a run that cannot be read; `harness run` keeps it aside
-└── NoBaseline          the gate has nothing to compare with: exit code 3, not 2
+├── NoBaseline          the gate has nothing to compare with: exit code 3, not 2
+└── AllSkipped          no cell can run here, and a run with results would be emptied: exit code 4
 SkipCell                a cell cannot run on this machine: its reason goes to the leaderboard
 """
 
@@ -59,6 +60,12 @@ class NoBaseline(HarnessError):
     """There is no baseline, so a regression can neither be found nor excluded."""
 
     exit_code = 3
+
+
+class AllSkipped(HarnessError):
+    """No cell can run here, and writing that down would hide results that are there."""
+
+    exit_code = CELL_FAILED
 
 
 class SkipCell(Exception):

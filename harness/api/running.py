@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.api.arguments import StrPath, load_run
 from harness.api.suites import ignore, need_packages, plan
-from harness.errors import CELL_FAILED, HarnessError
+from harness.errors import CELL_FAILED, AllSkipped, HarnessError
 from harness.extras import MissingPackage
 from harness.plan.plan import Plan, is_planned
 from harness.plugins import load_plugins
@@ -154,12 +154,38 @@ def execute(
     with locked(plan.run.directory, wait=wait):
         # another run may have done some of it: waited for, or between this plan and the lock
         plan = still_missing(plan)
+        _refuse_to_empty(plan)
         remove_drafts(plan.run.directory)
         counts = run_here(
             plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,
             retry=retry,
         )  # fmt: skip
         return _reported(plan, counts)
+
+
+def _refuse_to_empty(plan: Plan) -> None:
+    """Keep plan and page of a run with results where nothing of ``plan`` can run or is current.
+
+    After an update of the harness, say, on a machine without the GPU that the run was made on:
+    the results of its former settings would stay on the disk, and be shown nowhere any more.
+
+    Raises:
+        AllSkipped: there are such results.
+    """
+    skipped = plan.of("skip")
+    if len(skipped) < len(plan.decisions) or not plan.run.plan.is_file():
+        return
+    try:
+        kept = sum(cell.status == "ok" for cell in load_run(plan.run.directory).cells)
+    except HarnessError:  # not to be shown as it is: a plan is written anew
+        return
+    if kept:
+        what = f"no cell can run here, and the {kept} results there are of other settings or code"
+        hint = (
+            f"Nothing was changed. The first cell: {skipped[0].reason}. `-o` names another"
+            " directory; `harness report` renders what is there."
+        )
+        raise AllSkipped(what, where=str(plan.run.directory), hint=hint)
 
 
 def _reported(plan: Plan, counts: dict[str, int]) -> Outcome:
