@@ -143,6 +143,8 @@ def _nothing(board: Leaderboard, table: Table, doubts: tuple[Caution, ...]) -> D
     if not scored:
         states = joined(sorted({row.status for row in table.rows if row.status != "ok"}))
         why = f"no variant has a score{f' ({states})' if states else ''}"
+        if any(row.finished for row in table.rows):
+            why += "; what they take in time and memory was measured"
     elif table.test_sets > 1:
         why = "variants were tested on different examples, so their means cannot be compared"
     elif table.higher_is_better is None:

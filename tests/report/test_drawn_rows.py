@@ -61,7 +61,7 @@ def test_the_leads_draw_the_best_rows_and_count_all(board):
     numbers = {row.name: k for k, row in enumerate(board.tables[0].rows)}
     found = leads(board, decisions(board), numbers)
     real = found["real", "data"]
-    assert real.sentence.startswith(f"Of {MANY} variants")
+    assert f": {MANY}; " in real.sentence
     assert len(real.chart.bars) == MAX_ROWS
     assert f"{MAX_ROWS} of {MANY} variants are drawn" in real.chart.title
     assert len(found["answers", "data"].chart.shares) == MAX_ROWS
@@ -70,3 +70,10 @@ def test_the_leads_draw_the_best_rows_and_count_all(board):
 def test_a_table_that_fits_is_drawn_whole_without_a_word(board):
     rows = board.tables[0].compared()[:5]
     assert drawn_rows(board.tables[0], rows) == (rows, "")
+
+
+def test_what_the_choices_change_says_what_its_chart_shows(board):
+    numbers = {row.name: k for k, row in enumerate(board.tables[0].rows)}
+    choice = leads(board, decisions(board), numbers)["choice", "data"]
+    assert choice.sentence.endswith(f"against the untouched model: {MANY} undecided.")
+    assert "no two are compared" in choice.chart.title

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.analysis.contrasts import MAX_VALUES, Contrast
 from harness.analysis.cost_ratios import CostRatio
 from harness.analysis.decision import Decision
 from harness.analysis.difference import Delta
@@ -26,7 +27,7 @@ PRINTED = 40
 
 VERDICTS = {
     "better": "gained", "worse": "lost", "equivalent": "changed by no more than the margin",
-    "undecided": "are undecided", "no direction": "are not judged",
+    "undecided": "undecided", "no direction": "not judged",
 }  # fmt: skip
 """Verdict → the word that follows a count of variants."""
 
@@ -125,18 +126,17 @@ def _choice(board: Leaderboard, table: Table) -> Lead | None:
     if not contrasts:
         return None
     found = [(each, each.delta) for each in contrasts if each.delta]
-    decided = [
-        f"{each.name} is {delta.verdict} ({signed(delta.delta)})"
-        for each, delta in found
-        if delta.verdict != "undecided" and BASE not in (each.first, each.second)
-    ]
-    text = f"{joined(decided)}; the rest is undecided." if decided else "nothing is decided."
-    sentence = f"{title_of(table.primary_metric)}, everything else equal: {text}"
+    sentence = f"{title_of(table.primary_metric)}, everything else equal: {_said_of(found)}"
     title = (
         f"{title_of(table.primary_metric)}: differences as named, the mean over the rest of the"
         " matrix, 95% interval; filled: beyond chance (Holm). Beside it costs as multiples; bold:"
         " the interval excludes 1."
     )
+    if len(found) >= MAX_VALUES and all(BASE in (each.first, each.second) for each, _ in found):
+        title += (
+            f" Of more than {MAX_VALUES} values no two are compared: harness compare RUN --axis"
+            " adapter --values A,B does it."
+        )
     chart = differences_chart(title, [(each.name, delta, None) for each, delta in found])
     room = max(3, PRINTED // len(board.tables))
     bars = tuple(
@@ -149,6 +149,25 @@ def _choice(board: Leaderboard, table: Table) -> Lead | None:
         for k, (bar, (each, _)) in enumerate(zip(chart.bars, found, strict=True))
     )  # fmt: skip
     return Lead(sentence, replace(chart, bars=bars))
+
+
+def _said_of(found: Sequence[tuple[Contrast, Delta]]) -> str:
+    """What is decided between the choices, then how many of them gained over the untouched model.
+
+    The chart has both, so a sentence on the first alone would deny what the reader sees.
+    """
+    own = [(each, delta) for each, delta in found if BASE not in (each.first, each.second)]
+    decided = [f"{each.name} is {delta.verdict} ({signed(delta.delta)})"
+               for each, delta in own if delta.verdict != "undecided"]  # fmt: skip
+    rest = "; the rest is undecided" if len(decided) < len(own) else ""
+    texts = [f"{joined(decided)}{rest}."] if decided else []
+    if own and not decided:
+        texts.append("no choice is shown to differ from another.")
+    counts = Counter(delta.verdict for each, delta in found if (each, delta) not in own)
+    if counts:
+        many = joined([f"{n} {verdict}" for verdict, n in counts.most_common()])
+        texts.append(f"{'A' if texts else 'a'}gainst the untouched model: {many}.")
+    return " ".join(texts)
 
 
 def _multiple(name: str, found: CostRatio) -> Cost:
@@ -164,7 +183,7 @@ def _real(table: Table, numbers: Mapping[str, int]) -> Lead | None:
     counts = Counter(row.deltas[metric].verdict for row in table.compared())
     parts = [f"{counts[name]} {text}" for name, text in VERDICTS.items() if counts[name]]
     sentence = (
-        f"Of {len(table.compared())} variants compared with their baselines in {title_of(metric)},"
+        f"Variants compared with their baselines in {title_of(metric)}: {len(table.compared())};"
         f" {joined(parts)}."
     )
     title = f"{title_of(metric)}: difference to the baseline, 95% interval.{left_out}"
