@@ -311,4 +311,8 @@ def test_several_runs_of_one_suite_show_what_changed_between_them(browser, brows
     assert part.locator("figure svg").count() > 0
     page.locator("header nav a", has_text="Runs").click()
     assert part.is_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    tops = [page.locator(f"{where}:visible").first.bounding_box()["y"]
+            for where in (".card", ".picture", "#q-choice", "#q-time")]  # fmt: skip
+    assert tops == sorted(tops), "on a phone the decision comes before the history"
     page.close()
