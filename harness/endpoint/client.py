@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from harness.endpoint.chat import Reply, read_reply
 from harness.errors import HarnessError
-from harness.suite.endpoint import Endpoint
+from harness.suite.endpoint import LONGEST_WAIT_S, Endpoint
 from harness.time_limit import within
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 CONNECT_S = 10.0
 """Seconds for a connection: a server that is up accepts one at once, however long it thinks."""
 FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 60.0
-"""Waits double from the first to the longest; the server's `Retry-After` comes before them."""
+"""Waits double from this to `LONGEST_WAIT_S`; the server's `Retry-After` comes before them."""
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses below 500 that are worth another try, as in the `openai` client."""
 MOST_BYTES = 16 * 2**20

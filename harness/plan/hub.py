@@ -11,7 +11,7 @@ import os
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from http.client import HTTPException
@@ -118,11 +118,11 @@ def is_cached(source: str) -> bool:
 
 def cached_snapshots(source: str) -> list[Path]:
     """The folders of ``source`` in the local cache, one a revision, the newest first."""
-    return sorted(
-        (_cached(source) / "snapshots").glob("*"),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
+    found = []
+    for path in (_cached(source) / "snapshots").glob("*"):
+        with suppress(FileNotFoundError):  # deleted from the cache since it was listed
+            found.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def cached_commit(source: str, revision: str | None) -> str | None:

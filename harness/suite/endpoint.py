@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,15 @@ NOT_IDENTITY = frozenset(
 )
 """Keys of an endpoint that say how a model is reached, not what it answers: a server that moves to
 another port is still the same model, and its results stay current."""
+
+LONGEST_WAIT_S = 60.0
+"""Between two tries of a request."""
+
+
+def longest_question(endpoint: Mapping[str, Any]) -> float:
+    """Seconds that one question to ``endpoint``, as a record, may take with all its retries."""
+    tries = int(endpoint["max_retries"]) + 1
+    return (float(endpoint["timeout_s"]) + LONGEST_WAIT_S) * tries
 
 
 class Endpoint(Part):

@@ -4,6 +4,8 @@ Python announces each file that it opens, renames or deletes before it does so (
 An action there is what a loaded machine does now and then: it lets another process go first.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +19,26 @@ def _announced(event: str, args: tuple[object, ...]) -> None:
     if not _rules or not args or not isinstance(args[0], str | Path):
         return
     for rule in list(_rules):
-        if rule[0] == event and fnmatchcase(Path(args[0]).name, rule[1]):
+        name = str(args[0]) if "/" in rule[1] else Path(args[0]).name
+        if rule[0] == event and fnmatchcase(name, rule[1]):
             _rules.remove(rule)  # once: the action does the same to the same file
             rule[2]()
+
+
+@contextmanager
+def refused(path: str) -> Iterator[None]:
+    """Refuse each opening of the file ``path`` in the block, as to a user who may not read it."""
+
+    def refuse() -> None:
+        _rules.append(rule)  # each time, not once
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    rule = ("open", path, refuse)
+    _rules.append(rule)
+    try:
+        yield
+    finally:
+        _rules.remove(rule)
 
 
 sys.addaudithook(_announced)  # for good: Python has no way to take one off

@@ -52,6 +52,11 @@ def needs_training_stack(paths: CellPaths) -> bool:
         return True
 
 
+def _kill(number: int) -> None:
+    with suppress(ProcessLookupError):  # it ended just in time
+        os.kill(number, signal.SIGKILL)
+
+
 def _stop() -> None:
     """End this process's server, which has no worker now; the next one starts anew.
 
@@ -61,7 +66,7 @@ def _stop() -> None:
     number = getattr(server, "_forkserver_pid", None)
     if server is not None and number and hasattr(server, "_stop"):
         # it ends once nobody holds the pipe that keeps it alive; whoever does must not keep us
-        patience = threading.Timer(PATIENCE, os.kill, (number, signal.SIGKILL))
+        patience = threading.Timer(PATIENCE, _kill, (number,))
         patience.start()
         with suppress(OSError):  # the server has removed its socket and the folder of it
             server._stop()

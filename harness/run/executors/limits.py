@@ -53,6 +53,8 @@ class Watch:
     """Seconds that it was free to work."""
     still: float = 0.0
     """Of these the latest in which it used no processor."""
+    may_wait: float = 0.0
+    """Seconds that the server of its model may keep it waiting: its suite says how long."""
     _cpu: float = 0.0
     _looked: float = field(default_factory=time.monotonic)
 
@@ -78,9 +80,10 @@ class Watch:
             self._cpu = cpu
         if limits.seconds is not None and self.worked > limits.seconds:
             return f"it took longer than --cell-timeout, {limits.seconds:g} s, and was ended"
-        if self.still > limits.stall:
+        most = limits.stall + self.may_wait
+        if self.still > most:
             state = "was stopped from outside" if stopping.is_stopped(self.pid) else "hung"
-            return f"it {state}: no processor time used in {limits.stall:g} s, so it was ended"
+            return f"it {state}: no processor time used in {most:g} s, so it was ended"
         return None
 
 

@@ -32,6 +32,7 @@ from harness.run.executors.local_worker import (
     Worker,
     await_following,
     living,
+    longest_wait,
     not_started,
 )
 from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
@@ -134,7 +135,7 @@ class LocalExecutor:
             theirs.close()
         self._failed_starts = 0
         worker = Worker(key, paths, process, ours, card, oom_before=oom_kills(), had_result=had)
-        worker.watch = Watch(process.pid)
+        worker.watch = Watch(process.pid, may_wait=longest_wait(paths))
         self._active[ours] = worker
         together = [worker for worker in self._active.values() if worker.card is card]
         for worker in together if len(together) > 1 else ():

@@ -9,9 +9,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.results.paths import CellPaths
+from harness.results.paths import CellPaths, read_json
 from harness.run.executors.cards import Card
 from harness.run.executors.limits import Watch
+from harness.suite.endpoint import longest_question
 
 STARTS = 3
 """Starts in a row that may fail: between them is the time of a look at the workers."""
@@ -70,6 +71,19 @@ class Worker:
         if not self.had_result and self.paths.result.is_file():
             return ("done", "")  # written last and whole: it died before it could say so
         return None if self.given_up is None else ("failed", self.given_up)
+
+
+def longest_wait(paths: CellPaths) -> float:
+    """Seconds that the server of the cell in ``paths`` may keep it waiting; 0 without a server.
+
+    A worker that waits for an answer uses no processor: by the default settings, up to 18 minutes
+    may pass until it says itself that the server does not answer.
+    """
+    try:
+        endpoint = read_json(paths.cell)["cell"]["model"].get("endpoint")
+        return longest_question(endpoint) if endpoint else 0.0
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return 0.0  # the worker reads it again, and says what is wrong
 
 
 def living(workers: Iterable[Worker]) -> list[int]:

@@ -88,9 +88,29 @@ def family(pids: Iterable[int]) -> list[psutil.Process]:
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            for one in (process, *process.children(recursive=True)):
+            for one in (process, *_descendants(process)):
                 found[one.pid] = one
     return list(found.values())
+
+
+def _descendants(process: psutil.Process) -> Iterable[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.AccessDenied:
+        # where /proc hides the processes of others (`hidepid=1`), psutil stops at the first of them
+        return _visible_descendants(process)
+
+
+def _visible_descendants(process: psutil.Process) -> list[psutil.Process]:
+    started: dict[int, list[psutil.Process]] = {}
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            one = psutil.Process(pid)
+            started.setdefault(one.ppid(), []).append(one)
+    found = list(started.get(process.pid, ()))
+    for one in found:  # it grows: children of children come after them
+        found += started.get(one.pid, ())
+    return found
 
 
 def end(processes: Sequence[psutil.Process]) -> None:

@@ -1,11 +1,18 @@
 """Which reasons are worth another attempt, and how the time that a cell may take is written."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 from harness.commands.run import DURATION
 from harness.plan.devices import DIED
+from harness.results.paths import CellPaths, write_json
+from harness.run.executors.limits import Limits, Watch
+from harness.run.executors.local_worker import longest_wait
 from harness.run.executors.lost import LOST, is_worth_retrying
+from harness.suite.endpoint import Endpoint
 
 REASONS = {
     LOST + "exit code 1": True,
@@ -50,3 +57,28 @@ def test_a_time_that_is_none_is_refused(text):
     found = CliRunner().invoke(main, ["run", "x.yaml", "--cell-timeout", text])
     assert found.exit_code == 2
     assert "is not a time: write 90s, 30m or 2h" in found.output
+
+
+WAITS = {
+    "default": ({}, 6 * 180.0), "none": (None, 0.0), "damaged": ("x", 0.0),
+    "patient": ({"timeout_s": 3600, "max_retries": 0}, 3660.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WAITS)
+def test_a_worker_that_waits_for_its_server_does_not_hang(tmp_path, case):
+    given, seconds = WAITS[case]
+    if isinstance(given, dict):
+        given = Endpoint(base_url="http://a/v1", model="m", **given).model_dump(mode="json")
+    paths = CellPaths(tmp_path)
+    write_json(paths.cell, {"cell": {"model": {"endpoint": given}}})
+    assert longest_wait(paths) == seconds
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        for still, ended in ((600 + seconds - 30, False), (600 + seconds + 30, True)):
+            watch = Watch(process.pid, still=still, may_wait=seconds)
+            watch._looked -= 5.0
+            watch._cpu = 9.0  # however long Python took to start
+            reason = watch.look(Limits(), free=True)
+            assert bool(reason) is ended
+            assert not ended or f"no processor time used in {600 + seconds:g} s" in reason
+        process.stdin.close()

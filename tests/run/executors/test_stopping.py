@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from moments import refused
 
 from harness.run.executors import stopping
 
@@ -93,3 +94,16 @@ def test_a_process_that_has_ended_counts_as_stopped(monkeypatch):
     assert stopping.is_stopped(process.pid)
     assert stopping.stop([process.pid])
     assert stopping.cpu_seconds([process.pid]) == 0.0
+
+
+def test_a_machine_that_hides_the_processes_of_others_shows_one_s_own():
+    """`/proc` mounted with `hidepid=1`, as on shared machines: the first foreign one is an error."""
+    command = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE) as process:
+        until(lambda: len(stopping.family([process.pid])) == 2)
+        whole = {one.pid for one in stopping.family([process.pid])}
+        with refused("/proc/1/stat"):
+            assert {one.pid for one in stopping.family([process.pid])} == whole
+            assert stopping.stop([process.pid])
+            stopping.resume([process.pid])
+        process.stdin.close()
