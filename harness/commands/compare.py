@@ -70,14 +70,14 @@ def compare(
         return
     if found.along and not pairs:
         _print_along(found.along, markdown=markdown)
-        for line in (line for pair in found for line in _worst(pair, metrics, flips)):
+        for line in _worst(found, metrics, flips):
             if markdown:
                 say(f"- {_of_markdown(line)}")
             else:
                 say_fitted(line)
         return
     lines = [f"{pair.name}: {pair.left_out}" for pair in found if pair.left_out]
-    lines += [line for pair in found for line in _worst(pair, metrics, flips)]
+    lines += _worst(found, metrics, flips)
     if markdown:
         from harness.report.markdown import escaped, markdown_table
 
@@ -89,15 +89,21 @@ def compare(
             say_fitted(line)
 
 
-def _worst(pair: Pair, metrics: tuple[str, ...], count: int) -> list[str]:
-    """The ``count`` worst regressions of each metric, a line each."""
+def _worst(pairs: Iterable[Pair], metrics: tuple[str, ...], count: int) -> list[str]:
+    """The ``count`` worst regressions of each pair and metric, a line each, or that none is."""
     from harness.report.sections.answers import regression
 
-    found = []
-    for metric in metrics or (pair.first.result.primary_metric,):
-        flips = pair.flips(metric) if count and metric in pair.deltas else None
-        for flip in flips.regressions[:count] if flips else ():
-            found.append(f"{pair.name}, {metric}, example {flip.id}: {regression(flip)}")
+    found, looked = [], set()
+    for pair in pairs if count else ():
+        for metric in metrics or (pair.first.result.primary_metric,):
+            flips = pair.flips(metric) if metric in pair.deltas else None
+            if flips is None:  # nothing is known of it
+                continue
+            looked.add(metric)
+            for flip in flips.regressions[:count]:
+                found.append(f"{pair.name}, {metric}, example {flip.id}: {regression(flip)}")
+    if looked and not found:
+        return [f"no example scored worse by {', '.join(sorted(looked))} (first seed of each pair)"]
     return found
 
 

@@ -118,7 +118,7 @@ class Client:
             if tried < self.endpoint.max_retries:
                 self._sleep(_wait(last, tried))
         raise HarnessError(
-            f"{last.what} (asked {self.endpoint.max_retries + 1} times)",
+            f"{last.what} (asked {_times(self.endpoint.max_retries + 1)})",
             where=url,
             hint="Is the server up, at this address? `timeout_s` and `max_retries` of the endpoint"
             " set how long it is waited for.",
@@ -276,3 +276,7 @@ def _cause(error: Exception) -> str:
     while (under := inner.__cause__ or inner.__context__) is not None:
         inner = under
     return getattr(inner, "strerror", None) or str(inner).partition(": ")[2] or str(inner) or "lost"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -275,3 +275,16 @@ def test_a_run_without_a_baseline_says_what_to_type(imported, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     result = harness("check", "my run")
     assert "harness baseline update 'my run' --reason" in result.output
+
+
+@pytest.mark.parametrize(("order", "worse"), [(("one", "two"), False), (("two", "one"), True)])
+def test_flips_that_are_asked_for_are_never_answered_by_nothing(order, worse, tmp_path):
+    hits = {"one": [1, 0, 1], "two": [1, 1, 1]}
+    table(tmp_path / "a.csv", [row for name in order for row in answers(name, hits[name])])
+    harness("import", tmp_path / "a.csv", "-o", tmp_path / "run", "--baseline", order[0])
+    for options in ((), ("--pairs",), ("--markdown",)):
+        words = ("compare", tmp_path / "run", "--axis", "model", "--flips", "2", *options)
+        output = " ".join(harness(*words).output.split())
+        assert ("no example scored worse by" in output) != worse
+        assert ("example q1" in output) == worse
+    assert "scored worse" not in harness("compare", tmp_path / "run", "--axis", "model").output
