@@ -159,11 +159,8 @@ def faulty(monkeypatch, times, *, of, only=None):
     monkeypatch.setattr(_Lora, "backward", staticmethod(backward))
 
 
-@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("times", [0.5, 2.0])
-@pytest.mark.parametrize(
-    ("of", "only"), [("A", None), ("A", 48), ("B", 48), ("B", 32), ("dropout", None)]
-)
+@pytest.mark.parametrize(("half", "times"), [(False, 0.5), (True, 0.5), (True, 2.0)])
+@pytest.mark.parametrize(("of", "only"), [("A", None), ("A", 48), ("B", 48), ("dropout", None)])
 def test_the_check_finds_a_factor_of_two(monkeypatch, half, times, of, only):
     dtype = torch.bfloat16 if half else torch.float32
     drops = {"lora_dropout": 0.1} if of == "dropout" else {}
