@@ -15,7 +15,7 @@ RECORD = {
     "reference": "reference", "prediction": "answer", "finish_reason": "stop", "data_hash": "d",
     "prompt_hash": "p", "answered_by": "generation", "category": None, "group": None, "gold": None,
 }  # fmt: skip
-MANY = MAX_ROWS + 10
+MANY = MAX_ROWS + 2
 
 
 @pytest.fixture(scope="module")
