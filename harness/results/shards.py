@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import DamagedFile, HarnessError
 from harness.results.companions import check_all
-from harness.results.paths import RunPaths, write_json
-from harness.results.reading import read_plan
+from harness.results.paths import CellPaths, RunPaths, write_json
+from harness.results.reading import changed_meanwhile, read_plan
 from harness.results.result import CellResult, load_result
 
 Entry = Mapping[str, Any]
@@ -48,12 +48,35 @@ def join(runs: Sequence[Path], output: Path) -> dict[str, int]:
     for entry, source, status in chosen:
         counts[status] += 1
         if source is not None:
-            home = target.cell(entry["key"]).directory
-            shutil.copytree(RunPaths(source).cell(entry["key"]).directory, home)
+            try:
+                _copy(RunPaths(source).cell(entry["key"]), target.cell(entry["key"]))
+            except BaseException:
+                shutil.rmtree(target.cells)  # the next attempt needs an empty directory
+                raise
     for path in (target.suite, target.environment):
         shutil.copy2(runs[0] / path.name, path)
     write_json(target.plan, {**plans[0], "cells": [entry for entry, _, _ in chosen]})
     return counts
+
+
+def _copy(source: CellPaths, target: CellPaths) -> None:
+    """Copy a cell's folder, and look at the copy: its run may be going on.
+
+    Raises:
+        HarnessError: a file was replaced while it was copied.
+    """
+    before = load_result(source.result)
+    try:
+        shutil.copytree(source.directory, target.directory)
+        copied = load_result(target.result)
+        if copied is None or copied != before:
+            raise changed_meanwhile(source.directory)
+        check_all(target, copied.companions)
+    except (FileNotFoundError, shutil.Error, DamagedFile):
+        # it was whole a moment ago; `copytree` gathers files that went away in an error of its own
+        if load_result(source.result) != before:
+            raise changed_meanwhile(source.directory) from None
+        raise
 
 
 def _refuse_output(runs: Sequence[Path], output: Path) -> None:

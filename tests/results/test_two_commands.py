@@ -24,6 +24,7 @@ from harness.results.locking import drafts_in, remove_drafts
 from harness.results.packing import pack
 from harness.results.paths import CellPaths, RunPaths, write_json, write_text, written
 from harness.results.result import load_result, load_run, save_result
+from harness.results.shards import join
 from harness.results.stages import copy_stage, load_stage
 from harness.results.state import is_shown
 from harness.scoring.rescoring import rescore
@@ -232,3 +233,15 @@ def test_the_page_of_an_older_state_is_not_noted_as_the_newest(run):
     other.join()
     is_new = "newer" in (run / "leaderboard.md").read_text().splitlines()[0]
     assert is_shown(run) == is_new
+
+
+@pytest.mark.parametrize("other", [start_again, score])
+def test_shards_that_go_on_are_not_merged_half(run, tmp_path, other):
+    second = shutil.copytree(run, tmp_path / "second")
+    output = tmp_path / "merged"
+    changes = pytest.raises(HarnessError, match="changed while it was read")
+    with just_before("shutil.copyfile", "predictions.jsonl", lambda: other(run)), changes:
+        join([run, second], output)
+    assert not list(output.iterdir())
+    shutil.copytree(second, run, dirs_exist_ok=True)
+    assert join([run, second], output)["ok"] == 1

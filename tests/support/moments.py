@@ -16,10 +16,10 @@ _rules: list[tuple[str, str, Callable[[], object]]] = []
 
 
 def _announced(event: str, args: tuple[object, ...]) -> None:
-    if not _rules or not args or not isinstance(args[0], str | Path):
+    if not _rules or not args or not isinstance(args[0], str | os.PathLike):
         return
     for rule in list(_rules):
-        name = str(args[0]) if "/" in rule[1] else Path(args[0]).name
+        name = os.fspath(args[0]) if "/" in rule[1] else Path(args[0]).name
         if rule[0] == event and fnmatchcase(name, rule[1]):
             _rules.remove(rule)  # once: the action does the same to the same file
             rule[2]()
