@@ -116,7 +116,7 @@ def said(light, root, tmp_path_factory):
 
 READING = (
     "schema", "models list", "validate", "plan", "report", "show", "compare", "check", "baseline",
-    "check with it", "import", "score", "pack", "validate a hub data set",
+    "check with it", "import", "score", "pack", "validate a hub data set", "init", "doctor",
 )  # fmt: skip
 
 
