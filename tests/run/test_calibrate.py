@@ -24,7 +24,7 @@ def test_every_cell_gets_its_seconds_from_a_short_one_of_its_kind(suite, tmp_pat
     """How near they come depends on what else the machine does: benchmarks/test_bench_calibrate."""
     plan = make_plan(suite, tmp_path / "out")
     expected = calibrate(plan)
-    run_here(plan, workers=1)
+    run_here(plan)
     cells = {cell.key: cell.timings["total"] for cell in load_run(plan.run.directory).cells}
     assert expected.cells.keys() == cells.keys()
     assert shortened(plan) == 1
