@@ -57,6 +57,7 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
         "name": name or " + ".join(names),
         "description": "",
         "path": " ".join(str(run.suite.get("path")) for run in runs),
+        "paths": [str(run.suite.get("path")) for run in runs],
         "claims": [
             _claim(claim, label, split, shared)
             for run, label in zip(runs, names, strict=True)

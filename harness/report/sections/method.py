@@ -144,4 +144,5 @@ def _origin(suite: Mapping[str, Any]) -> str:
         # `imported: FILES`, as the importers write it
         where = str(suite.get("description", "")).removeprefix("imported: ")
         return f"Imported by `harness import` from {where or 'files that are not recorded'}."
-    return f"Command: harness run {typed(str(suite.get('path')))}"
+    paths = suite.get("paths") or [suite.get("path")]  # several: runs that one report shows
+    return f"Command: harness run {' '.join(typed(str(path)) for path in paths)}"
