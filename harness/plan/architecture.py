@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.plan.hub import hub_model
+from harness.plan.modules import MOST_LAYERS
 from harness.suite.model_card import ModelCard
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3")
@@ -151,6 +152,8 @@ def shape_of(architecture: Mapping[str, Any] | None) -> Shape | None:
     needed = (*NEEDED_SIZES, *(OTHER_SIZES[:1] if family in ENCODERS else ()))
     if any(architecture.get(key) is None for key in needed):
         return None
+    if architecture["num_hidden_layers"] > MOST_LAYERS:
+        return None  # which layers an adapter changes is found out by their names, one by one
     return _encoder(architecture) if family in ENCODERS else _decoder(architecture)
 
 

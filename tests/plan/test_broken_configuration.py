@@ -45,5 +45,6 @@ def test_a_configuration_without_a_size_has_no_shape(tmp_path, key):
 def test_a_billion_layers_are_not_listed(tmp_path):
     assert layer_names({**GOOD, "num_hidden_layers": 10**9}) is None
     assert layer_names({**GOOD, "num_hidden_layers": "x"}) is None
+    assert shape_of({**GOOD, "num_hidden_layers": 10**9}) is None
     assert layer_names(GOOD)
     assert shape_of(GOOD).layers == 2
