@@ -82,9 +82,10 @@ def trainable_params(shape: Shape, adapter: Mapping[str, Any]) -> int | None:
 def low_rank_params(shape: Shape, adapter: Mapping[str, Any]) -> int:
     """Parameters of a LoRA adapter's pairs of matrices, and of DoRA's magnitudes.
 
-    Where ranks differ (`rank_pattern`), at most so many.
+    Where ranks differ (`rank_pattern`), at most so many. What is no rank there PEFT refuses.
     """
-    rank = max([int(adapter.get("r", 8)), *map(int, (adapter.get("rank_pattern") or {}).values())])
+    others = (adapter.get("rank_pattern") or {}).values()
+    rank = max([int(adapter.get("r", 8)), *(each for each in others if isinstance(each, int))])
     found = 0
     for linear, count in adapted_layers(shape, adapter).items():
         magnitude = linear.outputs if adapter.get("use_dora") else 0
@@ -101,4 +102,4 @@ def saved_params(shape: Shape, adapter: Mapping[str, Any]) -> int:
     names = adapter.get("modules_to_save") or ()
     counted = {**dict.fromkeys(SMALL_MODULES, 0), **of_linears}
     counted |= dict.fromkeys(VOCABULARY_MODULES, shape.embedding)
-    return sum(counted.get(name.rpartition(".")[2], shape.parameters) for name in names)
+    return sum(counted.get(str(name).rpartition(".")[2], shape.parameters) for name in names)

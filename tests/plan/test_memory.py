@@ -159,6 +159,13 @@ def test_modules_that_are_trained_whole_are_counted(write_suite):
     assert unknown.parts["adapter"] > 4 * plain.parts["weights"] / 2
 
 
+@pytest.mark.parametrize(
+    "odd", [{"modules_to_save": [3]}, {"rank_pattern": {"q_proj": None, "v_proj": "x"}}], ids=str
+)
+def test_values_that_peft_will_refuse_end_no_plan(write_suite, odd):
+    assert of_suite(write_suite, **odd).training >= of_suite(write_suite).training
+
+
 def test_references_that_are_scored_are_counted(write_suite):
     # 512 MiB of logits at 4 bytes, held in 2, and four tensors of 256 tokens' probabilities
     found = of_suite(write_suite, model="qwen2-0.5b-instruct")
