@@ -265,8 +265,10 @@ def is_abandoned(draft: Path) -> bool:
     """
     if fcntl is None:
         return True  # Windows deletes no file that is open
+    # NFS gives the lock only of a file that is open for writing; another user's may not be
+    mode = "rb+" if os.access(draft, os.W_OK) else "rb"
     try:
-        with draft.open("rb") as file:
+        with draft.open(mode) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     except OSError:

@@ -1,7 +1,9 @@
 """Two commands on one run directory: each sees a run of one moment, and neither ends the other."""
 
+import errno
 import fcntl
 import json
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -142,6 +144,27 @@ def test_a_draft_is_deleted_only_if_nobody_writes_it(tmp_path):
         remove_drafts(tmp_path)
         assert len(drafts_in(tmp_path)) == 1
     assert path.read_bytes() == b"whole"
+    assert not drafts_in(tmp_path)
+
+
+@pytest.mark.parametrize("rights", [0o644, 0o444])
+def test_a_draft_is_known_for_abandoned_on_nfs_and_of_another_user(tmp_path, monkeypatch, rights):
+    lock = fcntl.flock
+
+    def nfs(file, how):
+        """As in flock(2): of a file that is not open for writing there is no exclusive lock."""
+        if how & fcntl.LOCK_EX and not file.writable():
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(file, how)
+
+    if rights == 0o644:
+        monkeypatch.setattr(fcntl, "flock", nfs)
+    else:  # root may write it all the same
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    draft = tmp_path / ".results.csv.0a1b2c3d"
+    draft.write_bytes(b"of a process that was killed")
+    draft.chmod(rights)
+    remove_drafts(tmp_path)
     assert not drafts_in(tmp_path)
 
 
