@@ -80,7 +80,8 @@ def _held_folder() -> Path:
     made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{number}-", dir=_place()))
     # left open, and closed in what is started from here: the lock ends with this process
     handle = os.open(made / HELD, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    with suppress(OSError):  # a file system without locks: there nobody sweeps, either
+        fcntl.flock(handle, fcntl.LOCK_EX)
     return made.rename(made.with_name(made.name.removeprefix(".")))
 
 

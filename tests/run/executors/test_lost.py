@@ -1,7 +1,10 @@
 """Workers that die, hang or outlive: each is a failed cell with its cause, and nothing stays."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -324,6 +327,20 @@ def test_folders_of_killed_runs_are_removed_by_the_next():
     own_folder()
     assert not theirs.exists()
     older.rmdir()
+
+
+def test_a_temporary_folder_without_locks_is_used_and_swept_by_nobody(monkeypatch):
+    """Such as one of Lustre that is mounted without `flock`."""
+    from harness.run.executors import lifeline
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    folder = lifeline._held_folder()
+    lifeline._sweep()
+    assert folder.is_dir()
+    shutil.rmtree(folder)
 
 
 def _with_result(folder):
