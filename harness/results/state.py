@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from harness.results.writable import refuse_read_only
 
 NAME = "report.json"
 """Beside the reports of a run: the state that they show."""
+LONGEST_WRITING = 60.0
+"""Seconds to wait for another report to be written; that takes a few, of ten thousand cells."""
 
 
 def state_of(directory: Path) -> str:
@@ -86,8 +88,15 @@ def one_report(directory: Path) -> Iterator[None]:
         yield  # nothing is noted here
         return
     refuse_read_only(directory)
-    with FileLock(directory / f".{NAME}.lock"):
+    lock = FileLock(directory / f".{NAME}.lock")
+    # the lock of another user's file may be refused, a file system may have none, and a process
+    # that is stopped holds it for good: a report is written all the same
+    with suppress(OSError, NotImplementedError):  # the latter by filelock 3.16
+        lock.acquire(timeout=LONGEST_WRITING)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def forget_shown(directory: Path) -> None:

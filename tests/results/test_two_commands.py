@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from moments import just_before
 from stubs import stub_plan, stub_run
 
@@ -20,6 +21,7 @@ from harness.api.running import execute
 from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.report.files import write_report
+from harness.results import state
 from harness.results.companions import draft_of, table_of
 from harness.results.leftovers import leftovers, remove
 from harness.results.locking import drafts_in, remove_drafts
@@ -256,6 +258,21 @@ def test_the_page_of_an_older_state_is_not_noted_as_the_newest(run):
     other.join()
     is_new = "newer" in (run / "leaderboard.md").read_text().splitlines()[0]
     assert is_shown(run) == is_new
+
+
+@pytest.mark.parametrize("held", ["stopped", "another user's"])
+def test_a_report_is_written_though_its_lock_cannot_be_had(run, monkeypatch, held):
+    """Its holder is stopped by Ctrl-Z, say, or the lock is the file of somebody else."""
+    lock = run / ".report.json.lock"
+    monkeypatch.setattr(state, "LONGEST_WRITING", 0.2)
+    board = build_leaderboard(load_run(run))
+    if held == "stopped":
+        with FileLock(lock):
+            write_report(board, run)
+    else:
+        lock.mkdir()  # as a file that may not be opened, which root may always
+        write_report(board, run)
+    assert is_shown(run)
 
 
 @pytest.mark.parametrize("other", [start_again, score])
