@@ -102,7 +102,8 @@ def still_missing(plan: Plan) -> Plan:
         if decision.action != "run":
             return decision
         try:
-            done = whole_result(plan.run.cell(decision.key), check_all)
+            home = plan.run.cell(decision.key)
+            done = whole_result(home, check_all, wanted=decision.fingerprint)
         except DamagedFile:  # it is set aside when its turn comes
             return decision
         if done and done.status == "ok" and done.fingerprint == decision.fingerprint:
