@@ -51,7 +51,8 @@ def join(runs: Sequence[Path], output: Path) -> dict[str, int]:
             try:
                 _copy(RunPaths(source).cell(entry["key"]), target.cell(entry["key"]))
             except BaseException:
-                shutil.rmtree(target.cells)  # the next attempt needs an empty directory
+                # the next attempt needs an empty directory; there may be no folder yet
+                shutil.rmtree(target.cells, ignore_errors=True)
                 raise
     for path in (target.suite, target.environment):
         shutil.copy2(runs[0] / path.name, path)

@@ -285,3 +285,12 @@ def test_shards_that_go_on_are_not_merged_half(run, tmp_path, other):
     assert not list(output.iterdir())
     shutil.copytree(second, run, dirs_exist_ok=True)
     assert join([run, second], output)["ok"] == 1
+
+
+def test_a_merge_that_fails_before_its_first_folder_says_why(run, tmp_path):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    second = shutil.copytree(run, tmp_path / "second")
+    with just_before("os.mkdir", "cells", full), pytest.raises(OSError, match="No space left"):
+        join([run, second], tmp_path / "merged")
