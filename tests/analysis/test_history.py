@@ -3,11 +3,11 @@
 import pytest
 
 import harness
-from harness.analysis.history import history
+from harness.analysis.history import History, Point, RunPoint, VariantHistory, history
 from harness.plan.plan import make_plan
 from harness.report.files import write_report
+from harness.report.sections.history import _figures, runs_in_time
 from harness.report.sections.history import history as section
-from harness.report.sections.history import runs_in_time
 from harness.results.result import load_run
 from harness.run.runner import run_here
 
@@ -134,3 +134,27 @@ def test_the_last_run_is_what_is_shown_first_and_lines_break_at_other_examples(r
     assert segments[3] != segments[2]
     gone = [p for p in figure.spec["data"]["values"] if p["variant"] == "tiny-qwen2, none, b"]
     assert not gone, "the last run lacks it, so nobody can choose it"
+
+
+@pytest.mark.parametrize(
+    ("higher", "last", "said", "drawn"),
+    [
+        (True, 1, "the 8 with the best last value", range(4, 12)),
+        (False, 1, "the 8 with the best last value", range(8)),
+        (None, 1, "the first 8 of the last run", range(8)),
+        (True, 0, "the first 8 of the suite", range(8)),
+    ],
+)
+def test_a_chart_says_which_of_many_variants_it_draws(higher, last, said, drawn):
+    """Of a metric without a direction no value is the best."""
+    runs = (RunPoint("monday", ""), RunPoint("tuesday", ""))
+    variants = tuple(
+        VariantHistory("d", f"v{k:02}", "mine", higher, tuple(
+            Point(run, float(k), None, None, 1) for run in range(last + 1)
+        ))
+        for k in range(12)
+    )  # fmt: skip
+    (figure,) = _figures(History(runs, variants))
+    assert f"of 12 variants {said}." in figure.text
+    shown = {point["variant"] for point in figure.spec["data"]["values"]}
+    assert shown == {f"v{k:02}" for k in drawn}

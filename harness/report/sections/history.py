@@ -103,7 +103,7 @@ def _figures(found: History) -> list[Figure]:
 
 def _figure(found: History, dataset: str, members: list[VariantHistory]) -> Figure:
     metric = members[0].metric
-    kept = _worth_drawing(members, len(found.runs) - 1)
+    kept, which = _worth_drawing(members, len(found.runs) - 1)
     names = [each.variant for each in kept]
     drawn = [point for each in kept for point in _drawn_points(found, each)]
     y = quantity("value", metric, zero=False)
@@ -122,7 +122,7 @@ def _figure(found: History, dataset: str, members: list[VariantHistory]) -> Figu
     spec = {"data": {"values": drawn}, "layer": layers, "width": 460, "height": 240}
     text = f"{metric} on {dataset} in each run"
     if len(kept) < len(members):
-        text += f": of {len(members)} variants the {len(kept)} with the best last value"
+        text += f": of {len(members)} variants {which}"
     text += (
         ". A line joins runs whose scores are of the same examples and settings; where it breaks,"
         " do not compare the two sides. Bars: 95% over examples, or the range of the seeds."
@@ -131,16 +131,20 @@ def _figure(found: History, dataset: str, members: list[VariantHistory]) -> Figu
     return Figure(anchor("history", dataset), text, drawn_on(spec))
 
 
-def _worth_drawing(members: list[VariantHistory], last: int) -> list[VariantHistory]:
-    """The variants of the last run with the best values there, in the order of the suite.
+def _worth_drawing(members: list[VariantHistory], last: int) -> tuple[list[VariantHistory], str]:
+    """The variants of the last run with the best values there, in the order of the suite; in words.
 
     Nobody can ship what the last run lacks, and more lines cannot be told apart.
     """
     values = {id(e): p.value for e in members for p in e.points if p.run == last}
-    sign = 1 if members[0].higher_is_better is False else -1
-    best = sorted((e for e in members if id(e) in values), key=lambda e: sign * values[id(e)])
-    chosen = {id(each) for each in best[:MOST_LINES]} or {id(each) for each in members[:MOST_LINES]}
-    return [each for each in members if id(each) in chosen]
+    there = [each for each in members if id(each) in values]
+    higher = members[0].higher_is_better
+    if not there or higher is None:  # no value is better than another
+        kept = (there or members)[:MOST_LINES]
+        return kept, f"the first {len(kept)} of the {'last run' if there else 'suite'}"
+    best = sorted(there, key=lambda each: values[id(each)], reverse=higher)[:MOST_LINES]
+    kept = [each for each in there if each in best]
+    return kept, f"the {len(kept)} with the best last value"
 
 
 def _runs_axis(found: History) -> Spec:
