@@ -192,7 +192,7 @@ def _encoder(a: Mapping[str, Any]) -> Shape:
     hidden, inner, heads = a["hidden_size"], a["intermediate_size"], a["num_attention_heads"]
     sizes = dict.fromkeys(("query", "key", "value", "attention.output.dense"), (hidden, hidden))
     sizes |= {"intermediate.dense": (hidden, inner), "output.dense": (inner, hidden)}
-    positions = a["max_position_embeddings"] + a.get("type_vocab_size", 2)
+    positions = a["max_position_embeddings"] + (a.get("type_vocab_size") or 2)
     pooler = hidden * hidden + hidden
     return Shape(
         family=a["model_type"], layers=a["num_hidden_layers"], hidden=hidden, intermediate=inner,

@@ -42,6 +42,12 @@ def test_a_configuration_without_a_size_has_no_shape(tmp_path, key):
     assert shape_of(found(tmp_path / ".", json.dumps(part).encode())) is None
 
 
+def test_a_size_that_is_null_is_the_usual_one(tmp_path):
+    encoder = {**GOOD, "model_type": "bert", "max_position_embeddings": 64}
+    null = {**encoder, "type_vocab_size": None, "num_key_value_heads": None}
+    assert shape_of(found(tmp_path, json.dumps(null).encode())) == shape_of(encoder)
+
+
 def test_a_billion_layers_are_not_listed(tmp_path):
     assert layer_names({**GOOD, "num_hidden_layers": 10**9}) is None
     assert layer_names({**GOOD, "num_hidden_layers": "x"}) is None
