@@ -13,7 +13,6 @@ get no gradient to compare.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -31,6 +30,7 @@ from harness.backends.hf.training.passes import (
     Tolerance,
     compared,
     no_zeros,
+    own_random,
     passed,
     trained_in,
     verdict_within_memory,
@@ -158,7 +158,7 @@ def _dry_run(
     batch = flat_batch(rows_of(rows), model.device)
     # some rows, and cut: a window that a longer one exceeds would end the training in its midst
     batch.segments.longest = max(batch.segments.longest, longest)
-    with _own_random(model), flat_attention(model), reading(batch.segments):
+    with own_random(model), flat_attention(model), reading(batch.segments):
         learn(model, batch, share=1.0, half=half)
 
 
@@ -173,7 +173,7 @@ def _under_dropout(
     """
     if not drops_out(model):
         return None
-    with _own_random(model):
+    with own_random(model):
         found = _flat(model, rows, half, fuse=True, zeros=zeros)
     # an adapter that is not new: without part of it, the model is another
     if not zeros or sum(len(row["input_ids"]) for row in rows) < FEWEST_DROPPED:
@@ -184,10 +184,3 @@ def _under_dropout(
         if theirs and not 1 / DROPPED <= times <= DROPPED:
             return f"gradients under dropout are {times:.2g} times as large"
     return None
-
-
-def _own_random(model: PreTrainedModel) -> AbstractContextManager[None]:
-    """Draw inside without a trace in what is drawn after it."""
-    devices = [model.device] if model.device.type == "cuda" else []
-    found: AbstractContextManager[None] = torch.random.fork_rng(devices)
-    return found

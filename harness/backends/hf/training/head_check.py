@@ -32,7 +32,13 @@ from harness.backends.hf.training.head import (
     learn_labels,
     masked,
 )
-from harness.backends.hf.training.passes import Pass, compared, passed, verdict_within_memory
+from harness.backends.hf.training.passes import (
+    Pass,
+    compared,
+    own_random,
+    passed,
+    verdict_within_memory,
+)
 
 MASKED_TOKENS = 4096
 """The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
@@ -167,6 +173,5 @@ def _dry_run(model: PreTrainedModel, rows: Rows, half: bool, longest: int) -> No
     batch = flat_batch(head_rows(rows, model), model.device)
     # some rows, and cut: a window that a longer one exceeds would end the training in its midst
     batch.segments.longest = max(batch.segments.longest, longest)
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), flat_attention(model), reading(batch.segments):
+    with own_random(model), flat_attention(model), reading(batch.segments):
         learn_labels(model, batch, share=1.0, half=half)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import torch
@@ -137,6 +137,13 @@ def no_zeros(zeros: Sequence[torch.nn.Parameter]) -> Iterator[None]:
         with torch.no_grad():
             for parameter in zeros:
                 parameter.zero_()
+
+
+def own_random(model: PreTrainedModel) -> AbstractContextManager[None]:
+    """Draw inside without a trace in what is drawn after it."""
+    devices = [model.device] if model.device.type == "cuda" else []
+    found: AbstractContextManager[None] = torch.random.fork_rng(devices)
+    return found
 
 
 def apart(found: Pass, wanted: Pass, tolerance: Tolerance) -> str | None:
