@@ -8,6 +8,7 @@ from __future__ import annotations
 from harness.plan.adapter_shape import targets
 from harness.plan.architecture import FAMILIES, Shape
 from harness.plan.cell import Cell
+from harness.plan.devices import cards_of
 from harness.plan.kept import (
     FUSED,
     Kept,
@@ -54,7 +55,7 @@ def by_engine(shape: Shape, cell: Cell) -> bool:
     packed = cell.quantization_config.get("load_in_8bit")
     text = shape.family in FAMILIES and cell.task.answered_by != "head"
     half = cell.model.dtype == "bfloat16" and precision_of(cell).half
-    return known and asked and text and half and not packed
+    return known and asked and text and half and not packed and cards_of(cell) == 1
 
 
 def is_fused(shape: Shape, cell: Cell) -> bool:

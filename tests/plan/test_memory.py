@@ -166,6 +166,21 @@ def test_values_that_peft_will_refuse_end_no_plan(write_suite, odd):
     assert of_suite(write_suite, **odd).training >= of_suite(write_suite).training
 
 
+@pytest.mark.parametrize("layers", [False, True], ids=["a copy on each", "layers on each"])
+def test_a_training_on_several_cards_is_estimated_as_trl_s(root, layers):
+    """The engine knows one device."""
+    path = root / "suites" / "published" / "geometry.yaml"
+    cell = next(c for c in expand(load_suite(path), path) if not c.is_baseline)
+    options = {"per_device_train_batch_size": 8, "max_length": 512, "bf16": True}
+    one = replace(cell, training=options)
+    several = replace(cell, training={**options, "devices": 2})
+    if layers:
+        requires = cell.model.requires.model_copy(update={"gpus": 2})
+        several = replace(one, model=cell.model.model_copy(update={"requires": requires}))
+    trl = replace(cell, training={**options, "engine": "trl"})
+    assert estimate(several).training == estimate(trl).training > estimate(one).training
+
+
 def test_references_that_are_scored_are_counted(write_suite):
     # 512 MiB of logits at 4 bytes, held in 2, and four tensors of 256 tokens' probabilities
     found = of_suite(write_suite, model="qwen2-0.5b-instruct")
