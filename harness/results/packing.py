@@ -13,13 +13,14 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from harness.datasets.growth import BROKEN, unpack
 from harness.errors import UNPACKED, DamagedFile, HarnessError
-from harness.results.companions import Companion, check_all
+from harness.results.companions import Companion, check_all, draft_of
 from harness.results.judgements import FOLDER, RECORD, VERDICTS
 from harness.results.paths import CellPaths, RunPaths, json_text, written
 from harness.results.reading import AGAIN, read_object, read_plan
@@ -57,6 +58,12 @@ def pack(run_dir: Path, output: Path) -> Path:
     found = [paths.plan, paths.environment, *judge]
     homes = [paths.cell(key) for key in keys]
     found += [home.directory / name for home in homes for name in ("result.json", *_RECORDS)]
+    for home in homes:
+        # what `score` was killed before it renamed is put in place now: later it would be taken for
+        # the work of another command
+        if any(draft_of(home.directory / name).is_file() for name in _RECORDS):
+            with suppress(DamagedFile):  # said below, where nobody is writing it
+                _check_companions(home)
     before = [_identity(path) for path in found]
     is_whole: Callable[[], bool] = lambda: [_identity(path) for path in found] == before  # noqa: E731
     for home in homes:

@@ -138,6 +138,12 @@ def test_a_pack_of_two_moments_is_not_written(run, tmp_path, name):
     assert pack(run, packed) == packed
 
 
+def test_a_run_whose_scoring_was_killed_is_packed(run, tmp_path):
+    score(run, done=False)
+    found = load_run(pack(run, tmp_path / "run.tar.xz"))
+    assert found.predictions(found.cells[0])
+
+
 def test_a_draft_is_deleted_only_if_nobody_writes_it(tmp_path):
     path = tmp_path / "results.csv"
     (tmp_path / ".results.csv.0a1b2c3d").write_bytes(b"of a process that was killed")
