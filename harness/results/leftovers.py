@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import DamagedFile, HarnessError
-from harness.results.locking import drafts_in, locked
-from harness.results.paths import RunPaths, is_abandoned
+from harness.results.locking import drafts_in, locked, remove_draft
+from harness.results.paths import RunPaths
 from harness.results.reading import read_plan
 
 
@@ -57,8 +57,8 @@ def remove(run: RunPaths, found: Collection[Leftover]) -> None:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif is_abandoned(path):
-                path.unlink(missing_ok=True)
+            else:
+                remove_draft(path)
 
 
 def planned_folders(run: RunPaths) -> set[str]:

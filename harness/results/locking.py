@@ -20,12 +20,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.results.companions import NEXT, finish_replacing
-from harness.results.paths import (
-    CellPaths,
-    is_abandoned,
-    read_json,
-    write_json,
-)
+from harness.results.paths import CellPaths, is_abandoned, read_json, write_json
 from harness.results.result import load_result
 from harness.results.writable import refuse_read_only
 
@@ -76,15 +71,21 @@ def locked(directory: Path, *, wait: bool = False) -> Iterator[bool]:
 
 
 def remove_drafts(directory: Path) -> None:
-    """Delete what writers that were killed left half written; called under the lock.
-
-    A report is written without the lock: what it writes just now stays.
-    """
+    """Delete what writers that were killed left half written; called under the lock."""
     for path in drafts_in(directory):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif is_abandoned(path) and not _belongs_to_result(path):
-            path.unlink(missing_ok=True)
+        else:
+            remove_draft(path)
+
+
+def remove_draft(path: Path) -> None:
+    """Delete the file ``path``, a draft, if nobody needs it; called under the lock.
+
+    A report is written without the lock: what it writes just now stays.
+    """
+    if is_abandoned(path) and not _belongs_to_result(path):
+        path.unlink(missing_ok=True)
 
 
 def _belongs_to_result(draft: Path) -> bool:

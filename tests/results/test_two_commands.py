@@ -198,6 +198,15 @@ def test_a_run_that_begins_keeps_answers_whose_scoring_was_killed(run):
     assert not drafts_in(run)
 
 
+def test_cleaning_up_keeps_answers_whose_scoring_was_killed(run):
+    score(run, done=False)
+    key = cell(run).directory.name
+    remove(RunPaths(run), leftovers(RunPaths(run), [key]))
+    found = load_run(run)
+    assert found.predictions(found.cells[0])
+    assert not drafts_in(run)
+
+
 def test_what_a_run_has_planned_since_is_not_cleaned_up(run):
     key = cell(run).directory.name
     found = leftovers(RunPaths(run), [])
