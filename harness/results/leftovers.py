@@ -55,7 +55,9 @@ def remove(run: RunPaths, found: Collection[Leftover]) -> None:
         for path, _ in found:
             if path.parent != run.directory and path.name in planned:
                 continue
-            if path.is_dir() and not path.is_symlink():
+            if path.is_symlink():
+                path.unlink(missing_ok=True)
+            elif path.is_dir():
                 shutil.rmtree(path)
             else:
                 remove_draft(path)

@@ -215,6 +215,16 @@ def test_what_a_run_has_planned_since_is_not_cleaned_up(run):
     assert cell(run).result.is_file()
 
 
+def test_a_link_to_a_folder_of_earlier_settings_is_cleaned_up_and_the_folder_kept(run, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    key = cell(run).directory.name
+    link = run / "cells" / "stale"
+    link.symlink_to(tmp_path / "elsewhere")
+    remove(RunPaths(run), leftovers(RunPaths(run), [key]))
+    assert not link.is_symlink()
+    assert (tmp_path / "elsewhere").is_dir()
+
+
 def test_leftovers_are_counted_while_they_go_away(run):
     key = cell(run).directory.name
     stale = run / "cells" / "stale"
