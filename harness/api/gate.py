@@ -44,8 +44,8 @@ def check(
         suite = str(read.suite.get("path", ""))
         if source is None and not read.suite.get("imported") and not Path(suite).is_file():
             hint = (
-                f"{suite}, the suite of the run, is not here either: run this where `harness run`"
-                " was, or name the baseline by `--against FILE`."
+                f"{suite}, the suite of {read.directory}, is not here either: run this where"
+                " `harness run` was, or name the baseline by `--against FILE`."
             )
         raise NoBaseline(f"there is no baseline {source or gate.baseline_path(read)}", hint=hint)
     return verdict
