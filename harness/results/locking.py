@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.results.companions import NEXT, finish_replacing
-from harness.results.paths import CellPaths, is_abandoned, read_json, write_json
+from harness.results.drafts import is_abandoned
+from harness.results.paths import CellPaths, read_json, write_json
 from harness.results.result import load_result
 from harness.results.writable import refuse_read_only
 

@@ -7,19 +7,14 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from harness.errors import HarnessError
-
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None  # type: ignore[assignment]
+from harness.results.drafts import new_draft
 
 NAME_BYTES = 200
 """Most bytes of the names in a cell's folder; file systems allow 255, seed and hash included."""
@@ -219,7 +214,7 @@ def written(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
             yield stream
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    name, file = _draft(path)
+    name, file = new_draft(path)
     try:
         with file:
             yield file
@@ -235,44 +230,6 @@ def written(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         raise
     if durable:
         sync(path.parent)
-
-
-def _draft(path: Path) -> tuple[Path, IO[bytes]]:
-    """A new file beside ``path``, and its name; see `is_abandoned`."""
-    while True:
-        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        # `x` refuses a file or a link that lies there; the user's umask decides who may read it,
-        # which `mkstemp` would leave at the owner alone
-        try:
-            file = name.open("xb")
-        except OSError as error:  # whoever reads the message has never seen the draft's name
-            error.filename = str(path)
-            raise
-        if fcntl is None:
-            return name, file
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return name, file
-        file.close()  # between the two calls it was taken for abandoned, and deleted
-
-
-def is_abandoned(draft: Path) -> bool:
-    """Whether nobody is writing ``draft`` any more; False where that cannot be known.
-
-    Whoever writes a file holds the lock of its draft, which ends with the process, however that
-    ends.
-    """
-    if fcntl is None:
-        return True  # Windows deletes no file that is open
-    # NFS gives the lock only of a file that is open for writing; another user's may not be
-    mode = "rb+" if os.access(draft, os.W_OK) else "rb"
-    try:
-        with draft.open(mode) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    except OSError:
-        return False
 
 
 def settle(places: Iterable[Path]) -> None:
