@@ -29,7 +29,7 @@ def new_draft(path: Path) -> tuple[Path, IO[bytes]]:
             return name, file
         with suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
+        if os.fstat(file.fileno()).st_nlink or name.exists():  # some count no links
             return name, file
         file.close()  # between the two calls it was taken for abandoned, and deleted
 

@@ -190,6 +190,19 @@ def test_a_draft_that_is_deleted_as_it_begins_is_written_under_another_name(tmp_
     assert json.loads((tmp_path / "a.json").read_text()) == 1
 
 
+def test_a_file_is_written_where_the_file_system_counts_no_links(tmp_path, monkeypatch):
+    """Some in user space report none of any file: it is not deleted for that."""
+    stat = os.fstat
+
+    def without_links(handle):
+        assert len(drafts_in(tmp_path)) < 3, "it makes drafts without end"
+        return os.stat_result((*stat(handle)[:3], 0, *stat(handle)[4:10]))
+
+    monkeypatch.setattr(os, "fstat", without_links)
+    write_json(tmp_path / "a.json", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_a_run_that_begins_keeps_answers_whose_scoring_was_killed(run):
     score(run, done=False)
     remove_drafts(run)
