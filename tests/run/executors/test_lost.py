@@ -399,7 +399,7 @@ def test_a_fork_server_that_dies_is_started_again(write_suite, tmp_path, times, 
     suite = write_suite(STUBS.replace("SEEDS", "0"))
     command = [sys.executable, "-m", "harness.cli", "run", str(suite), "-o", str(tmp_path / "out")]
     found = subprocess.run(
-        [*command, "--backend", "testing", "--cell-timeout", "2s"], capture_output=True, text=True,
+        [*command, "--backend", "testing", "--cell-timeout", "10s"], capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])},
     )  # fmt: skip
     assert found.returncode == code, found.stderr
