@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ def state_of(directory: Path) -> str:
         FileNotFoundError: there is no plan.
         DamagedFile: it is not a plan.
     """
+    return _state_under(directory, read_plan(directory, given=str(directory)))
+
+
+def _state_under(directory: Path, plan: Mapping[str, Any]) -> str:
+    """`state_of` a directory whose ``plan`` has been read."""
     paths = RunPaths(directory)
     digest = hashlib.sha256(__version__.encode())
-    results = [
-        paths.cell(entry["key"]).result
-        for entry in read_plan(directory, given=str(directory))["cells"]
-    ]
+    results = [paths.cell(entry["key"]).result for entry in plan["cells"]]
     for path in (paths.plan, paths.environment, *results):
         # a result that is not there is a state, too: the page shows the cell as missing
         content = bytes_in(path)
@@ -60,7 +62,7 @@ def plan_and_state(directory: Path, *, given: str) -> tuple[dict[str, Any], str]
     for _ in range(READINGS):
         before = bytes_in(path)
         plan = read_plan(directory, given=given)
-        state = state_of(directory)
+        state = _state_under(directory, plan)
         if bytes_in(path) == before:
             return plan, state
     raise changed_meanwhile(directory)
