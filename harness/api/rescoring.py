@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.api.arguments import RunLike, refuse_packed, run_of
 from harness.errors import HarnessError
 from harness.results.locking import locked
+from harness.results.state import state_of
 from harness.scoring.rescoring import Rescored, rescore
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def score(run: RunLike, *, metric_code: bool = False) -> Scored:
         what = "a run without texts cannot be scored again"
         raise HarnessError(what, where=str(found.directory), hint="Score the run it came from.")
     with locked(found.directory):
-        if not found.homes:  # as it is now: another command may have written to it until the lock
+        # as it is now: another command may have written to it until the lock
+        if not found.homes and state_of(found.directory) != found.state:
             found = run_of(found.directory)
         cells = rescore(found, code=None if metric_code else ())
         # Only now: reports need numpy, whose library starts threads, and where there are threads
