@@ -129,7 +129,8 @@ class LocalExecutor:
                 process.start()
         except (EOFError, OSError) as error:
             self._cards.leave(card, key, paths)
-            self._failed_starts = not_started(self._failed_starts + 1, error)
+            if not self._active:  # else there may be room when one of them ends
+                self._failed_starts = not_started(self._failed_starts + 1, error)
             return False
         finally:
             theirs.close()

@@ -101,7 +101,7 @@ def not_started(times: int, error: Exception) -> int:
     The kernel may have ended the server for want of memory, or it may have been refused a process.
 
     Args:
-        times: How often in a row it has happened now.
+        times: How often in a row it has happened now, with no other worker there.
         error: What the start of a process raised.
 
     Raises:

@@ -18,6 +18,7 @@ import pytest
 from scripted import PLUGIN, scripted_suite
 from stubs import SUITE as STUBS
 
+from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
@@ -375,6 +376,30 @@ def test_a_process_that_has_ended_gets_no_signal():
     workers = [Worker("a", None, process, None, None)]
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert living(workers) == []
+
+
+class NoProcess:
+    """A context of multiprocessing on a machine that has no room for another process."""
+
+    Pipe = staticmethod(multiprocessing.Pipe)
+
+    def Process(self, **_):
+        return self
+
+    def start(self):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+@pytest.mark.timeout(PATIENCE)
+def test_workers_that_run_are_not_lost_because_another_cannot_be_started(tmp_path):
+    """There may be room when one of them ends; their news follow each other in milliseconds."""
+    executor = LocalExecutor(2, 1)
+    executor._context, executor._folder = NoProcess(), str(tmp_path)
+    with _workers(executor, a=[("stage", "train")]):
+        assert [executor._start("b", CellPaths(tmp_path / "b")) for _ in range(9)] == [False] * 9
+    executor._active.clear()
+    with pytest.raises(HarnessError, match="no worker can be started"):
+        [executor._start("b", CellPaths(tmp_path / "b")) for _ in range(3)]
 
 
 DIES_AT_START = """\
