@@ -9,6 +9,8 @@ pytest_plugins = ["pytester"]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# who runs the tests side by side sets it, and every command would break its lines there
+os.environ.pop("COLUMNS", None)
 
 ROOT = Path(__file__).parent.parent
 

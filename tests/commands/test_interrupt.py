@@ -9,10 +9,12 @@ from harness.commands import interrupt
 from harness.commands.interrupt import one_interrupt
 
 interrupt.END_SECONDS = 120.0  # a busy machine may take longer to press 300 times
-PRESS = "import os, sys; [os.kill(int(sys.argv[1]), 2) for _ in range(300)]"
+PRESS = "import os, sys; sys.stdin.read(); [os.kill(int(sys.argv[1]), 2) for _ in range(300)]"
 try:
     with one_interrupt():
-        pressing = subprocess.Popen([sys.executable, "-S", "-c", PRESS, str(os.getpid())])
+        command = [sys.executable, "-S", "-c", PRESS, str(os.getpid())]
+        pressing = subprocess.Popen(command, stdin=subprocess.PIPE)
+        pressing.stdin.close()  # now it begins
         time.sleep(300)
 except KeyboardInterrupt:
     pressing.wait()

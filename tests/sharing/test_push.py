@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 import yaml
@@ -12,6 +14,8 @@ from huggingface_hub import ModelCard
 
 from harness.api.sharing import push
 from harness.errors import HarnessError
+from harness.results.companions import companions_of
+from harness.results.paths import CellPaths
 
 LORA, WHOLE = "tiny-qwen2--none--lora-r4", "tiny-qwen2--none--whole"
 
@@ -151,9 +155,13 @@ def test_a_folder_with_files_and_an_adapter_that_is_gone_are_refused(run, tmp_pa
 
 
 def test_files_that_nobody_knows_stay_here(run, tmp_path):
-    (adapter,) = run.glob(f"cells/{LORA}*/adapter")
+    copy = shutil.copytree(run, tmp_path / "run")
+    (adapter,) = copy.glob(f"cells/{LORA}*/adapter")
     (adapter / "optimizer.bin").write_bytes(b"gigabytes")
-    done = push(run, LORA, "me/x", dry_run=tmp_path / "draft")
-    (adapter / "optimizer.bin").unlink()
+    cell = CellPaths(adapter.parent)  # as if training had left it there
+    record = json.loads(cell.result.read_text())
+    record["companions"]["adapter"] = asdict(companions_of(cell)["adapter"])
+    cell.result.write_text(json.dumps(record))
+    done = push(copy, LORA, "me/x", dry_run=tmp_path / "draft")
     assert "not shared: optimizer.bin" in done.notes
     assert not (tmp_path / "draft" / "optimizer.bin").exists()
