@@ -78,6 +78,6 @@ def test_files_are_not_overwritten_and_half_a_model_is_not_left(run, tmp_path):
     copied = shutil.copytree(run, tmp_path / "copy")
     (weights,) = copied.glob(f"cells/{LORA}*/adapter/adapter_model.safetensors")
     weights.unlink()
-    with pytest.raises(HarnessError, match="is not the adapter that result.json was made with"):
+    with pytest.raises(HarnessError, match=r"is not the adapter that result\.json was made with"):
         export(copied, LORA, tmp_path / "out", to="merged")
     assert not (tmp_path / "out").exists()
