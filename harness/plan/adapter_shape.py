@@ -82,7 +82,8 @@ def trainable_params(shape: Shape, adapter: Mapping[str, Any]) -> int | None:
 def low_rank_params(shape: Shape, adapter: Mapping[str, Any]) -> int:
     """Parameters of a LoRA adapter's pairs of matrices, and of DoRA's magnitudes.
 
-    Where ranks differ (`rank_pattern`), at most so many. What is no rank there PEFT refuses.
+    Where `rank_pattern` gives layers other ranks, this counts the highest for all: an upper bound.
+    Values in it that are no whole numbers are passed over; PEFT refuses them when the cell runs.
     """
     others = (adapter.get("rank_pattern") or {}).values()
     rank = max([int(adapter.get("r", 8)), *(each for each in others if isinstance(each, int))])

@@ -67,7 +67,7 @@ def planned_folders(run: RunPaths) -> set[str]:
     """The folders under ``cells/`` that the plan of ``run`` names.
 
     Raises:
-        HarnessError: there is no plan, or it cannot be read: nothing must be deleted then.
+        HarnessError: there is no plan, or it cannot be read, so that nothing can be deleted safely.
     """
     try:
         cells = read_plan(run.directory, given=str(run.directory))["cells"]

@@ -53,11 +53,12 @@ def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:
             dataset = f"{label}: {place.dataset}" if place.dataset in split else place.dataset
             lender = keys.get(place.key) if place.key else None
             measured_in[keys[key]] = replace(place, dataset=dataset, key=lender)
+    paths = [str(run.suite.get("path")) for run in runs]
     suite: dict[str, Any] = {
         "name": name or " + ".join(names),
         "description": "",
-        "path": " ".join(str(run.suite.get("path")) for run in runs),
-        "paths": [str(run.suite.get("path")) for run in runs],
+        "path": " ".join(paths),
+        "paths": paths,
         "claims": [
             _claim(claim, label, split, shared)
             for run, label in zip(runs, names, strict=True)

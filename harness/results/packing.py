@@ -65,7 +65,10 @@ def pack(run_dir: Path, output: Path) -> Path:
             with suppress(DamagedFile):  # said below, where nobody is writing it
                 _check_companions(home)
     before = [_identity(path) for path in found]
-    is_whole: Callable[[], bool] = lambda: [_identity(path) for path in found] == before  # noqa: E731
+
+    def is_whole() -> bool:
+        return [_identity(path) for path in found] == before
+
     for home in homes:
         try:
             _check_companions(home)

@@ -51,7 +51,7 @@ class Line:
     under: bool = False
     """Whether its text is below the line, because another line is close above."""
     crowded: bool = False
-    """Whether there is no room for its text in the picture, so that only the key has it."""
+    """Whether its text does not fit into the picture and is in the key alone."""
 
 
 def apart(lines: Sequence[Line]) -> list[Line]:

@@ -55,7 +55,7 @@ class Prompts:
     tolerance: float
     """How far the graph's logits may be from those of the first batch: see `agreement.distance`."""
     reason: str | None = None
-    """Why there is no graph; None if there is one, or none has been tried yet."""
+    """Why prompts run without a graph; None if they have one, or before the first attempt."""
     _first: list[torch.Tensor] = field(default_factory=list)
     _kinds: list[str] = field(default_factory=list)
     _inputs: list[torch.Tensor] = field(default_factory=list)
