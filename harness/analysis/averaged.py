@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,17 +21,14 @@ from harness.analysis.difference import (
     scores_of,
     within_shares,
 )
+from harness.analysis.more_examples import Spread
 from harness.metrics.record import LinearCorpus, PairedCorpus
 from harness.metrics.registry import example_metric, find
 from harness.statistics import (
-    CrossedDifference,
     Estimate,
     crossed_difference,
     detectable_mean_gap,
 )
-
-FACTOR = 100
-"""Most times the present number of examples that are still named as a way to decide."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +40,8 @@ class Averaged:
     """The same with its standard error, to be combined with that of other data sets."""
     per_variant: tuple[float, ...]
     """The difference of each pair of variants, seeds averaged."""
-    more_examples: int | None = None
-    """How many more examples would show the difference seen, if it is the true one, in 80% of
-    cases. None if it is decided, or if no realistic number would: it is too small, or it is the
-    noise between trainings that hides it."""
+    spread: Spread
+    """What the error is made of, for `more_examples`."""
 
 
 def averaged_difference(
@@ -158,23 +152,4 @@ def _with_error(
     if delta.detectable is None and error > 1e-15:
         delta = replace(delta, detectable=detectable_mean_gap(1, error))
     per_variant = tuple(float(value) for value in gaps.mean(axis=(1, 2)))
-    more = _more_examples(delta, crossed, criteria) if delta.verdict == "undecided" else None
-    return Averaged(delta, estimate, per_variant, more)
-
-
-def _more_examples(delta: Delta, crossed: CrossedDifference, criteria: Criteria) -> int | None:
-    """The examples that `Averaged.more_examples` describes."""
-    beyond = abs(delta.delta) - criteria.margin
-    if beyond <= 0 or abs(delta.delta) <= delta.noise_floor or delta.higher_is_better is None:
-        return None
-    wanted = (beyond / detectable_mean_gap(1, 1.0, alpha=criteria.alpha)) ** 2
-    # Var(mean) = seed / s + (example + residual / s) / n: more examples shrink the second part
-    seeds = (crossed.seed_variance or 0.0) / crossed.seeds
-    per_example = crossed.example_variance + (crossed.residual_variance or 0.0) / crossed.seeds
-    if seeds >= wanted:
-        return None
-    needed = max(criteria.fewest, math.ceil(per_example / (wanted - seeds)))
-    more = needed - crossed.examples
-    if not 0 < more <= FACTOR * crossed.examples:
-        return None
-    return math.ceil(more * delta.n / crossed.examples)  # groups hold several examples
+    return Averaged(delta, estimate, per_variant, Spread.of(crossed, delta.n))

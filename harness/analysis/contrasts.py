@@ -24,6 +24,7 @@ from harness.analysis.matching import (
     trained_apart,
     without_gaps,
 )
+from harness.analysis.more_examples import Spread, more_examples
 from harness.analysis.together import Together, together
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
@@ -62,8 +63,11 @@ class Contrast:
     """Reason → cells that are in neither side of the mean for it."""
     estimate: Estimate | None = None
     """The difference with its standard error."""
+    spread: Spread | None = field(default=None, repr=False)
+    """What the error of the difference is made of."""
     more_examples: int | None = None
-    """More examples that would decide, if the difference seen is the true one; see `Averaged`."""
+    """More examples that would decide, under the correction of p, if the difference seen is true.
+    None if it is decided, or if more examples alone would not decide it."""
     margin: float = 0.0
     """The smallest difference that matters."""
     measured: CellPairs = field(default_factory=dict, repr=False)
@@ -177,8 +181,8 @@ def _corrected(axis: str, contrasts: Sequence[Contrast]) -> AxisDifferences:
     deltas = [each.delta for each in contrasts if each.delta]
     pooled = together(contrasts)
     adjusted = iter(holm_list([*deltas, *(each.fixed for each in pooled)]))
-    done = [replace(each, delta=next(adjusted)) if each.delta else each for each in contrasts]
     family = len(deltas) + len(pooled)
+    done = [_judged(each, next(adjusted), family) if each.delta else each for each in contrasts]
     whole = tuple(each.corrected(next(adjusted), family) for each in pooled)
     names = dict.fromkeys(each.name for each in contrasts)
     costs = {
@@ -188,6 +192,17 @@ def _corrected(axis: str, contrasts: Sequence[Contrast]) -> AxisDifferences:
         for name in names
     }
     return AxisDifferences(axis, tuple(done), whole, costs, family)
+
+
+def _judged(contrast: Contrast, delta: Delta, family: int) -> Contrast:
+    """``contrast`` with its corrected difference, and what would decide that."""
+    more = None
+    if contrast.spread is not None:
+        # of the corrected verdict: one that only the correction leaves open needs examples too
+        more = more_examples(
+            delta, contrast.spread, margin=contrast.margin, comparisons=max(family, 1)
+        )
+    return replace(contrast, delta=delta, more_examples=more)
 
 
 @dataclass(frozen=True)
@@ -241,5 +256,5 @@ def _contrast(
     return replace(
         plain, delta=found.delta, variants=tuple(each.name for each in kept),
         per_variant=found.per_variant, seeds=seeds, estimate=found.estimate,
-        more_examples=found.more_examples, margin=margin,
+        spread=found.spread, margin=margin,
     )  # fmt: skip

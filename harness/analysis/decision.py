@@ -12,12 +12,12 @@ from typing import Literal
 
 from harness.analysis.alternatives import cheaper, why_this_one
 from harness.analysis.cautions import Caution, Gravity, cautions
-from harness.analysis.difference import Delta
 from harness.analysis.fallen import Fallen, fallen
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.more_examples import LEAST
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
-from harness.analysis.undecided import LEAST, Undecided, more_needed, undecided
+from harness.analysis.undecided import Undecided, more_needed, undecided
 from harness.analysis.wording import (
     about,
     brief,
@@ -239,7 +239,8 @@ def _no_gain(
         text = f"No gain can be shown: {variant(row)} has the {mean}, but {why}."
         return _with(made, "unknown", text, ())
     text = f"No gain shown. {variant(row)} has the {mean}, {signed(delta.delta)} over its baseline"
-    text += f" ({interval(delta)}, {seeds(len(row.finished))}): {_why(table, delta)}{_but(doubts)}."
+    why = _why(board, table, row)
+    text += f" ({interval(delta)}, {seeds(len(row.finished))}): {why}{_but(doubts)}."
     return _with(made, "no gain", text, (), fallen(board, table, row))
 
 
@@ -268,8 +269,9 @@ def _gains_elsewhere(table: Table) -> list[str]:
     return [f"{name}{more} gained over their own baselines, without reaching that mean."]
 
 
-def _why(table: Table, delta: Delta) -> str:
-    """Why a difference is not called a gain."""
+def _why(board: Leaderboard, table: Table, row: Row) -> str:
+    """Why the difference of ``row`` to its baseline is not called a gain."""
+    delta = row.deltas[table.primary_metric]
     if delta.verdict == "worse":
         return "that is a loss"
     if delta.verdict == "equivalent":
@@ -284,12 +286,12 @@ def _why(table: Table, delta: Delta) -> str:
     if not delta.low <= 0 <= delta.high:
         count = len(table.compared())
         return f"corrected for {count} comparisons that may be chance"
-    more = more_needed(delta, len(table.compared()))
+    more, place = more_needed(board, table, row)
     # examples that share a question count as one: 160 of 10 questions tell no more than 10 can
     apart = f" ({delta.units} independent)" if delta.units < delta.n else ""
     if more is None:
         return f"{delta.n} examples{apart} do not show a difference"
     return (
         f"{delta.n} examples{apart} cannot tell that from chance; a difference of that size needs"
-        f" {about(more)} more"
+        f" {about(more)} more{place}"
     )

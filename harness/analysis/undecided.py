@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.analysis.contrasts import Contrast
 from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.more_examples import LEAST
 from harness.analysis.table import Row, Table
 from harness.statistics import examples_needed as needed_for
 from harness.suite.schema import BASE
@@ -16,8 +17,6 @@ SHOWN = 3
 """Most open questions of a variant: those that the fewest examples would settle."""
 Z95 = 1.96
 """A 95% interval reaches so many standard errors to either side."""
-LEAST = 0.0005
-"""Smaller differences would be written as ±0.000: none was seen."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Undecided:
 
     @property
     def more(self) -> float | None:
-        """Further examples that would decide; None if no difference was seen."""
-        return None if abs(self.gap) < LEAST else self.contrast.more_examples
+        """Further examples that would decide; None if more examples alone would not."""
+        return self.contrast.more_examples
 
 
 def undecided(board: Leaderboard, table: Table, row: Row) -> list[Undecided]:
@@ -63,15 +62,45 @@ def _open(contrast: Contrast, value: str) -> Undecided | None:
     return Undecided(value, contrast.second, -delta.delta, contrast)
 
 
-def more_needed(delta: Delta, comparisons: int = 1) -> float | None:
+def more_needed(board: Leaderboard, table: Table, row: Row) -> tuple[float | None, str]:
+    """Further examples that would show the gain of ``row``, and what that number is for.
+
+    Where the table by axis has the very same comparison, the number is the one given there. Its
+    own family has another size, so a second number would contradict the first on one page. Where
+    that table has the mean over several variants, the number is for the row alone, and says so.
+    """
+    delta = row.deltas[table.primary_metric]
+    whole = _against_base(board, table, row)
+    if whole is not None and whole.variants == (f"{row.model}, {row.quantization}",):
+        return whole.more_examples, ""
+    place = " for this variant alone" if whole is not None else ""
+    return _more_for(delta, len(table.compared())), place
+
+
+def _against_base(board: Leaderboard, table: Table, row: Row) -> Contrast | None:
+    """The undecided contrast of the row's adapter with the untouched model, if there is one."""
+    along = board.along.get("adapter")
+    return next(
+        (
+            each
+            for each in (along.contrasts if along else ())
+            if (each.dataset, each.metric) == (table.dataset, table.primary_metric)
+            and {each.first, each.second} == {BASE, row.adapter}
+            and each.delta is not None
+            and each.delta.verdict == "undecided"
+        ),
+        None,
+    )
+
+
+def _more_for(delta: Delta, comparisons: int) -> float | None:
     """Further examples that would show a true difference of this size with 80% power.
 
     None if there is no difference to speak of, or no spread to judge by.
 
     Args:
         delta: The difference as this test sees it.
-        comparisons: How many the level of 5% is shared by. Bonferroni's share, the strictest that
-            Holm's correction can ask for: a promise of fewer examples could be broken.
+        comparisons: How many the level of 5% is shared by, as in `more_examples`.
     """
     error = (delta.high - delta.low) / 2 / Z95
     gap = abs(delta.delta)

@@ -55,7 +55,10 @@ def needs_text(contrast: Contrast) -> str:
     """What would decide an undecided contrast; empty if that is not known."""
     if contrast.delta is None or contrast.more_examples is None:
         return ""
-    return f"{about(contrast.more_examples)} more would decide"
+    count = len(contrast.variants)
+    # a card may name another number for one of them: this is that of their mean
+    what = f" the mean of {count}" if count > 1 else ""
+    return f"{about(contrast.more_examples)} more would decide{what}"
 
 
 def axis_sentences(found: AxisDifferences, *, with_base: bool = True) -> list[str]:

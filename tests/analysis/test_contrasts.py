@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 from harness.analysis.averaged import averaged_difference
 from harness.analysis.contrasts import axis_differences, chosen_values
 from harness.analysis.difference import Criteria, difference
+from harness.analysis.more_examples import more_examples
 from harness.errors import HarnessError
 from harness.results.records import Environment, Provenance
 from harness.results.result import CellResult, Run, Value
@@ -296,19 +297,36 @@ def test_intervals_over_variants_examples_and_seeds_cover_the_truth():
     assert 0.93 <= inside / runs <= 0.995
 
 
-def test_more_examples_are_named_only_where_they_would_help():
-    rng = np.random.default_rng(13)
-    gaps = stats.zscore(rng.normal(0, 1, 50)) * 0.6 + 0.1
-    before = {str(i): {"id": str(i), "scores": {"m": 0.0}} for i in range(50)}
+def gapped(mean, sd, n=50, **more):
+    """A single pair of variants whose scores differ by exactly this mean and spread."""
+    gaps = stats.zscore(np.random.default_rng(13).normal(0, 1, n)) * sd + mean
+    before = {str(i): {"id": str(i), "scores": {"m": 0.0}} for i in range(n)}
     after = {str(i): {"id": str(i), "scores": {"m": float(g)}} for i, g in enumerate(gaps)}
-    criteria = Criteria(directions={"m": True})
-    found = averaged_difference("m", [[(before, after)]], criteria=criteria)
-    sd, delta = np.std(gaps, ddof=1), abs(gaps.mean())
-    z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    criteria = Criteria(directions={"m": True}, **more)
+    return averaged_difference("m", [[(before, after)]], criteria=criteria), np.std(gaps, ddof=1)
+
+
+@pytest.mark.parametrize("comparisons", [1, 3, 10])
+def test_more_examples_are_those_that_the_correction_asks_for(comparisons):
+    found, sd = gapped(0.1, 0.6)
+    z = stats.norm.ppf(1 - 0.025 / comparisons) + stats.norm.ppf(0.8)
     assert found.delta.verdict == "undecided"
-    assert found.more_examples == pytest.approx(np.ceil((z * sd / delta) ** 2) - 50, abs=1)
-    noisy = Criteria(directions={"m": True}, noise={"m": 1.0})
-    assert averaged_difference("m", [[(before, after)]], criteria=noisy).more_examples is None
+    more = more_examples(found.delta, found.spread, comparisons=comparisons)
+    assert more == pytest.approx(np.ceil((z * sd / 0.1) ** 2) - 50, abs=1)
+
+
+NO_NUMBER = {
+    "below the noise floor": (0.1, 0.6, {"noise": {"m": 1.0}}),
+    "within the margin": (0.1, 0.6, {"margin": 0.2}),
+    "decided": (0.5, 0.6, {}),
+    "too small a difference for any test": (0.001, 0.6, {}),
+}
+
+
+@pytest.mark.parametrize(("mean", "sd", "more"), NO_NUMBER.values(), ids=NO_NUMBER)
+def test_no_number_of_examples_is_named_where_none_would_help(mean, sd, more):
+    found, _ = gapped(mean, sd, **more)
+    assert more_examples(found.delta, found.spread, margin=more.get("margin", 0.0)) is None
 
 
 @pytest.mark.parametrize(

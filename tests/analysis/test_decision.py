@@ -1,5 +1,6 @@
 """What is recommended, from tables whose answer is known beforehand."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.analysis.difference import Criteria, differences
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, ties
+from harness.report.contrast_text import needs_text
 from harness.results.records import Environment, Noise
 from harness.results.result import CellResult, Run, Value
 from harness.suite.schema import Objectives
@@ -127,6 +129,21 @@ def test_what_is_tied_and_needs_less_memory_is_named_only_beyond_noise():
         assert ("As good with less memory" in text) == named, text
     assert "`r16` or `r8`" in text
     assert "more examples" in text
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("others", [(), ("r16",), ("r16", "r32", "r64")])
+def test_the_card_and_the_contrasts_name_one_number_of_examples(others, seeds):
+    sides = {"base": wave(0.4), "r8": wave(0.408, 3)}
+    sides |= {name: wave(0.399 - k / 500, 3 + k) for k, name in enumerate(others)}
+    made = board(sides, seeds=seeds)
+    card = re.findall(r"needs (≈ [\d,]+) more", decide(made, made.tables[0]).headline)
+    same = [
+        each for each in made.along["adapter"].contrasts
+        if {each.first, each.second} == {"base", "r8"}
+    ]  # fmt: skip
+    assert len(card) == len(same) == 1
+    assert needs_text(same[0]) == f"{card[0]} more would decide"
 
 
 def test_what_costs_less_is_said_with_its_other_cost_and_how_many_are_as_good():
