@@ -62,6 +62,5 @@ with uncollected():
     # what each worker would otherwise make for itself: a pattern of 5 ms, rows of a set of 10 ms
     unicode_tokens("one 2")
     generate()
-# a full collection in a worker would walk every object of the libraries and copy their pages
-gc.collect()
-gc.freeze()
+    # a full collection in a worker would walk every object of the libraries and copy their pages
+    gc.freeze()

@@ -9,7 +9,8 @@ for the compute capability when it is imported, which would create one: here NVM
 
 Whatever a cell would import or build on its way is there before the fork as well, and then the
 garbage collector is made to leave all of it alone: a full collection in a worker would otherwise
-walk every object of the libraries, a third of a second each time, and copy their pages.
+walk every object of the libraries, a third of a second each time, and copy their pages. The server
+itself never collects, for the same third of a second; pages of garbage are shared like the others.
 """
 
 from __future__ import annotations
@@ -89,8 +90,7 @@ def _import_what_comes_later() -> None:
         MISSED.append(f"transformers.conversion_mapping: {error}")
 
 
-if all(map(is_installed, TRAINING)):
-    with uncollected():
+with uncollected():
+    if all(map(is_installed, TRAINING)):
         _import_without_cuda()
-gc.collect()
-gc.freeze()
+    gc.freeze()  # here, as the collector would begin with everything once it may

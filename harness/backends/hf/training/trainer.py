@@ -13,7 +13,7 @@ from transformers import (
     Trainer,
     TrainerCallback,
 )
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from harness.backends.base import TellStep
 from harness.backends.hf.encoding import TrainingRows
@@ -88,6 +88,10 @@ def train_rows(
         )
         if isinstance(reason, Trained):
             return reason
+        # imported only where it trains: it loads Weights & Biases, where that is installed, which
+        # takes a third of a second
+        from trl import SFTTrainer
+
         trainer = SFTTrainer(
             model=model, args=arguments, train_dataset=dataset_of(rows),
             processing_class=tokenizer, callbacks=[*_callbacks(model), *telling(tell)],
