@@ -5,7 +5,7 @@ import ast
 import pytest
 
 FLOORS = """
-errors registry plugins extras collector parent_death time_limit user_path secret_texts
+errors counting registry plugins extras collector parent_death time_limit user_path secret_texts
 statistics metrics trackers
 suite
 datasets endpoint

@@ -6,6 +6,7 @@ from harness.analysis.cheapest import Cheapest, fastest, least_memory
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Table
 from harness.analysis.wording import duration, memory, variant
+from harness.counting import counted
 
 
 def cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> list[str]:
@@ -22,7 +23,7 @@ def cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> lis
                 f"As good with less {what}: {variant(less.row, beside=chosen.row)},"
                 f" {show(other)} instead of {show(own)}"
                 f"{less.row.place_of(LATENCY) if what == 'latency' else ''}"
-                f"{_other_cost(less, what)} (as far as {n} examples can tell)."
+                f"{_other_cost(less, what)} (as far as {counted(n, 'example')} can tell)."
             )
     return texts
 
@@ -40,10 +41,14 @@ def why_this_one(table: Table, tied: list[Standing], n: int) -> list[str]:
     others = len(tied) - 1
     if others < 1:
         return []
-    many, them = ("1 other variant", "it") if others == 1 else (f"{others} other variants", "them")
+    many, them = (
+        ("1 other variant", "it") if others == 1 else (counted(others, "other variant"), "them")
+    )
     word = "highest" if table.higher_is_better else "lowest"
     return [
-        f"{many} gained, and {n} examples show no difference between {them} and this one, which has"
+        f"{many} gained, and {counted(n, 'example shows', 'examples show')} no difference between"
+        f" {them} and this"
+        " one, which has"
         f" the {word} mean."
     ]
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, joined, seeds
+from harness.counting import agreeing, counted
 from harness.datasets.overlap import WARN_SHARE
 from harness.metrics.meaning import title_of
 from harness.metrics.measurements import STABLE_CV
@@ -68,9 +69,17 @@ def _leaks(table: Table) -> list[Caution]:
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
     if not exact and (not near or near < WARN_SHARE * n):
         return []
-    parts = [f"{exact} are training prompts word for word"] if exact else []
-    parts += [f"{near} nearly repeat a training prompt"] if near else []
-    text = f"Of {n} test prompts, {joined(parts)}: the scores may show memory, not skill."
+    parts = (
+        [f"{counted(exact, 'is a training prompt', 'are training prompts')} word for word"]
+        if exact
+        else []
+    )
+    parts += (
+        [f"{counted(near, 'nearly repeats', 'nearly repeat')} a training prompt"] if near else []
+    )
+    text = (
+        f"Of {counted(n, 'test prompt')}, {joined(parts)}: the scores may show memory, not skill."
+    )
     return [Caution(Gravity.GRAVE, text, "test prompts resemble training prompts")]
 
 
@@ -96,7 +105,8 @@ def _test_sets(table: Table) -> list[Caution]:
     if table.test_sets < 2:
         return []
     text = (
-        f"Variants were tested on {table.test_sets} different sets of examples, so they are not"
+        f"Variants were tested on {counted(table.test_sets, 'different set')} of examples, so they"
+        " are not"
         " ranked; each difference uses the examples that both sides have."
     )
     return [Caution(Gravity.GRAVE, text, "variants were tested on different examples")]
@@ -161,8 +171,8 @@ def _few(table: Table) -> list[Caution]:
     counts = [row.deltas[metric].units for row in table.compared() if row.deltas[metric].units]
     if not counts or min(counts) >= FEW:
         return []
-    text = f"Only {min(counts)} independent test examples: intervals are wide and rough."
-    return [Caution(Gravity.CAREFUL, text, f"only {min(counts)} independent examples")]
+    text = f"Only {counted(min(counts), 'independent test example')}: intervals are wide and rough."
+    return [Caution(Gravity.CAREFUL, text, f"only {counted(min(counts), 'independent example')}")]
 
 
 def _no_ties(table: Table) -> list[Caution]:
@@ -170,7 +180,8 @@ def _no_ties(table: Table) -> list[Caution]:
     if table.ties is not None or scored < 2 or table.best() is None:
         return []
     text = (
-        f"Which of the {scored} variants tie with the best was not computed, so others may be as"
+        f"Which of the {counted(scored, 'variant')} tie with the best was not computed, so others"
+        " may be as"
         " good: there are too many, or no scores per example."
     )
     return [Caution(Gravity.CAREFUL, text, "ties were not computed")]
@@ -182,7 +193,8 @@ def _unsettled(table: Table) -> list[Caution]:
     if not above:
         return []
     text = (
-        f"{len(above)} of {len(spreads)} latencies did not settle (their last rounds vary by up to"
+        f"{len(above)} of {counted(len(spreads), 'latency', 'latencies')} did not settle (their"
+        " last rounds vary by up to"
         f" {max(above):.0%}): do not decide by small differences in speed."
     )
     return [Caution(Gravity.CAREFUL, text, "latencies did not settle")]
@@ -192,7 +204,10 @@ def _machines(table: Table) -> list[Caution]:
     count = len(table.machines())
     if count < 2:
         return []
-    text = f"Measured on {count} machines: times are not compared, nor are they on the picture."
+    text = (
+        f"Measured on {counted(count, 'machine')}: times are not compared, nor are they on the"
+        " picture."
+    )
     return [Caution(Gravity.CAREFUL, text, "several machines")]
 
 
@@ -204,9 +219,9 @@ def _shared_cards(table: Table) -> list[Caution]:
     if not shared:
         return []
     text = (
-        f"{len(shared)} of {len(trained)} cells trained on a card that up to {max(shared) - 1}"
-        " other cells used at the same time: their training times are longer than those of a card"
-        " alone (`--workers 1`)."
+        f"{len(shared)} of {counted(len(trained), 'cell')} trained on a card that up to"
+        f" {counted(max(shared) - 1, 'other cell')} used at the same time: their training"
+        " times are longer than those of a card alone (`--workers 1`)."
     )
     return [Caution(Gravity.NOTE, text, "training times beside other cells")]
 
@@ -227,18 +242,22 @@ def _unfinished(board: Leaderboard) -> list[Caution]:
         if cells:
             reasons = Counter(cell.reason or "no reason recorded" for cell in cells)
             reason, count = reasons.most_common(1)[0]
-            more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
-            of = f"{len(cells)} of {len(board.run.cells)} cells {status}"
+            more = f" (and {counted(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
+            of = f"{len(cells)} of {counted(len(board.run.cells), 'cell')} {status}"
             text = f"{of}: {reason.rstrip('.')}{more}."
             found.append(Caution(gravity, text, of))
     skipped = Counter(cell.reason for cell in board.run.cells if cell.status == "skipped")
     if skipped:
         reasons_text = "; ".join(f"{(reason or '').rstrip('.')} ({n})"
                                  for reason, n in skipped.most_common(2))  # fmt: skip
-        more = f"; {len(skipped) - 2} other reasons" if len(skipped) > 2 else ""
+        more = f"; {counted(len(skipped) - 2, 'other reason')}" if len(skipped) > 2 else ""
         count = sum(skipped.values())
-        text = f"{count} of {len(board.run.cells)} cells were skipped: {reasons_text}{more}."
-        short = f"{count} cell{'' if count == 1 else 's'} skipped"
+        text = (
+            f"{count} of {counted(len(board.run.cells), 'cell')} {agreeing(count, 'was', 'were')}"
+            " skipped:"
+            f" {reasons_text}{more}."
+        )
+        short = f"{counted(count, 'cell')} skipped"
         found.append(Caution(Gravity.NOTE, text, short))
     return found
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operator import ne
 
 from harness.analysis.columns import field_of, ids_of
+from harness.counting import counted
 from harness.metrics.prediction import Prediction, Records
 from harness.results.result import CellResult
 
@@ -29,7 +30,10 @@ def incomparable(first: Records, second: Records) -> str | None:
         return "one side has no predictions"
     shared = [i for i in first if i in second]
     if not shared:
-        return f"no example in common: {len(first)} ids on one side, {len(second)} on the other"
+        return (
+            f"no example in common: {counted(len(first), 'id')} on one side, {len(second)} on the"
+            " other"
+        )
     checks = {"reference": "references differ", "example_prompt": "questions differ"}
     if not all("reference" in side[shared[0]] for side in (first, second)):
         checks = {}  # a run without texts: the hash covers both
@@ -69,7 +73,7 @@ def left_out(first: Records, second: Records) -> str | None:
         return None
     n = len(first.keys() & second.keys())
     alone = f"{len(first) - n} only in the first, {len(second) - n} only in the second"
-    return f"paired {n} examples by id; left out: {alone}"
+    return f"paired {counted(n, 'example')} by id; left out: {alone}"
 
 
 def other_settings(first: Scored, second: Scored) -> str | None:

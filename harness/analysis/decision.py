@@ -17,7 +17,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.more_examples import LEAST
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
-from harness.analysis.undecided import Undecided, more_needed, undecided
+from harness.analysis.undecided import Undecided, undecided, why_no_gain
 from harness.analysis.wording import (
     about,
     brief,
@@ -30,6 +30,7 @@ from harness.analysis.wording import (
     signed,
     variant,
 )
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.suite.schema import BASE
 
@@ -178,7 +179,7 @@ def _of_gain(
     text = f"Ship {name}." if not reasons else f"Best candidate: {name}. Not ready to ship: "
     text += "; ".join(reasons) + ("." if reasons else "")
     delta = row.deltas[table.primary_metric]
-    facts = [f"{gain(delta)}, {seeds(count)}, {delta.n} examples", *costs(chosen)]
+    facts = [f"{gain(delta)}, {seeds(count)}, {counted(delta.n, 'example')}", *costs(chosen)]
     tied = [s for s in _tied(table, ranked, chosen) if _verdict(table, s.row) == "better"]
     return Decision(
         table.dataset, table.primary_metric, "candidate" if reasons else "ship", text,
@@ -239,7 +240,7 @@ def _no_gain(
         text = f"No gain can be shown: {variant(row)} has the {mean}, but {why}."
         return _with(made, "unknown", text, ())
     text = f"No gain shown. {variant(row)} has the {mean}, {signed(delta.delta)} over its baseline"
-    why = _why(board, table, row)
+    why = why_no_gain(board, table, row)
     text += f" ({interval(delta)}, {seeds(len(row.finished))}): {why}{_but(doubts)}."
     return _with(made, "no gain", text, (), fallen(board, table, row))
 
@@ -267,31 +268,3 @@ def _gains_elsewhere(table: Table) -> list[str]:
     name = variant(better[0])
     more = f" and {len(better) - 1} more" if len(better) > 1 else ""
     return [f"{name}{more} gained over their own baselines, without reaching that mean."]
-
-
-def _why(board: Leaderboard, table: Table, row: Row) -> str:
-    """Why the difference of ``row`` to its baseline is not called a gain."""
-    delta = row.deltas[table.primary_metric]
-    if delta.verdict == "worse":
-        return "that is a loss"
-    if delta.verdict == "equivalent":
-        return "that is within the margin that the suite calls equivalent"
-    if delta.units < 6:
-        return f"{delta.units} independent examples are too few for any verdict"
-    if abs(delta.delta) <= delta.noise_floor:
-        return (
-            "that is below the noise floor: answering the same examples again changes"
-            f" {title_of(delta.metric)} by {brief(delta.noise_floor)}"
-        )
-    if not delta.low <= 0 <= delta.high:
-        count = len(table.compared())
-        return f"corrected for {count} comparisons that may be chance"
-    more, place = more_needed(board, table, row)
-    # examples that share a question count as one: 160 of 10 questions tell no more than 10 can
-    apart = f" ({delta.units} independent)" if delta.units < delta.n else ""
-    if more is None:
-        return f"{delta.n} examples{apart} do not show a difference"
-    return (
-        f"{delta.n} examples{apart} cannot tell that from chance; a difference of that size needs"
-        f" {about(more)} more{place}"
-    )

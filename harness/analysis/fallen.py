@@ -12,6 +12,7 @@ from harness.analysis.flips import Flips
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import interval, signed
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.metrics.prediction import Records
 from harness.metrics.registry import find
@@ -36,7 +37,7 @@ class Fall:
         name = f"category {self.name}: " if self.kind == "category" else ""
         said = title.startswith("control ")
         place = " on the control set" if self.kind == "control" and not said else ""
-        n = f"{self.delta.n} examples"
+        n = counted(self.delta.n, "example")
         return f"{name}{signed(self.delta.delta)} {title}{place} ({interval(self.delta)}, {n})"
 
 

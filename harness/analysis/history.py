@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from harness.analysis.comparable import Scored, incomparable, other_settings
 from harness.analysis.difference import Criteria, Delta, difference
 from harness.analysis.family import holm_list, noise_floor
+from harness.counting import counted
 from harness.metrics.registry import direction_of
 from harness.results.result import CellResult, Run, by_id
 from harness.results.value import stored_directions
@@ -205,7 +206,7 @@ def _changes(cells: Sequence[Variants], place: int) -> tuple[str, ...]:
         counts.update(_differing(_facts(old[key][0]), _facts(new[key][0])))
     texts = []
     for text, count in counts.most_common():
-        several = "" if count == len(new) else f" ({count} of {len(new)} variants)"
+        several = "" if count == len(new) else f" ({count} of {counted(len(new), 'variant')})"
         texts.append(f"{text}{several}")
     for word, only in (("new", new.keys() - old.keys()), ("gone", old.keys() - new.keys())):
         texts += [f"{word}: {', '.join(key)}" for key in sorted(only)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from harness.analysis.comparable import Scored, identity, incomparable, other_settings
 from harness.analysis.difference import EXAMPLES
 from harness.analysis.seeds import covered, seed_pairs
+from harness.counting import counted
 from harness.metrics.prediction import Records
 from harness.results.result import CellResult
 
@@ -40,7 +41,10 @@ def covers(kept: Sequence[Variants], seeds: int) -> str:
     if seeds < 2:
         return EXAMPLES
     ordered = any(each.in_order for each in kept)
-    return f"examples and {seeds} seeds{', paired in order: none is shared' if ordered else ''}"
+    return (
+        "examples and"
+        f" {counted(seeds, 'seed')}{', paired in order: none is shared' if ordered else ''}"
+    )
 
 
 def trained_apart(found: list[Variants], lost: Counter[str]) -> list[Variants]:

@@ -15,6 +15,7 @@ from harness.analysis.family import holm_over, noise_floor
 from harness.analysis.flips import Flips, flips
 from harness.analysis.matching import AXES as CONTRAST_AXES
 from harness.analysis.seeds import seed_pairs
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.extras import need
 from harness.results.answers import predictions_of
@@ -72,7 +73,8 @@ class Comparison:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        return f"Comparison({len(self)} pairs)"  # the records of both sides would fill the screen
+        # the records of both sides would fill the screen
+        return f"Comparison({counted(len(self), 'pair')})"
 
     def __getitem__(self, place: int) -> Pair:
         return self.pairs[place]

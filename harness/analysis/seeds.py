@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from harness.counting import counted
+
 T = TypeVar("T")
 """What a side holds for a seed: its records, or something computed from them."""
 
@@ -29,4 +31,7 @@ def covered(
 ) -> str:
     """What an interval over ``count`` pairs of seeds covers, and how the seeds are paired."""
     unshared = {None} not in (set(before), set(after)) and not before.keys() & after.keys()
-    return f"examples and {count} seeds{', paired in order: none is shared' if unshared else ''}"
+    return (
+        "examples and"
+        f" {counted(count, 'seed')}{', paired in order: none is shared' if unshared else ''}"
+    )

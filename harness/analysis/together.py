@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.difference import Criteria, Delta, judged
 from harness.analysis.family import ALPHA
+from harness.counting import counted
 from harness.statistics import Combined, detectable_mean_gap, fixed_effect, random_effect
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _delta(found: Combined, deltas: Sequence[Delta], margin: float, test: str) -
         sum(delta.n for delta in deltas), sum(delta.won for delta in deltas),
         sum(delta.lost for delta in deltas), found.p_value, test,
         detectable_mean_gap(1, found.error) if found.error > 1e-15 else None,
-        f"{deltas[0].covers} of {len(deltas)} data sets", noise_floor=floor,
+        f"{deltas[0].covers} of {counted(len(deltas), 'data set')}", noise_floor=floor,
         units=sum(delta.units for delta in deltas) if found.error > 0 else 0,
         higher_is_better=directions.pop() if len(directions) == 1 else None,
     )  # fmt: skip

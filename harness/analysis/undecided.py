@@ -10,6 +10,9 @@ from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.more_examples import LEAST
 from harness.analysis.table import Row, Table
+from harness.analysis.wording import about, brief
+from harness.counting import agreeing, counted
+from harness.metrics.meaning import title_of
 from harness.statistics import examples_needed as needed_for
 from harness.suite.schema import BASE
 
@@ -60,6 +63,41 @@ def _open(contrast: Contrast, value: str) -> Undecided | None:
     if value == contrast.second:
         return Undecided(value, contrast.first, delta.delta, contrast)
     return Undecided(value, contrast.second, -delta.delta, contrast)
+
+
+def why_no_gain(board: Leaderboard, table: Table, row: Row) -> str:
+    """Why the difference of ``row`` to its baseline is not called a gain, in a few words."""
+    delta = row.deltas[table.primary_metric]
+    if delta.verdict == "worse":
+        return "that is a loss"
+    if delta.verdict == "equivalent":
+        return "that is within the margin that the suite calls equivalent"
+    if delta.units < 6:
+        return (
+            f"{counted(delta.units, 'independent example is', 'independent examples are')} too few"
+            " for any verdict"
+        )
+    if abs(delta.delta) <= delta.noise_floor:
+        return (
+            "that is below the noise floor: answering the same examples again changes"
+            f" {title_of(delta.metric)} by {brief(delta.noise_floor)}"
+        )
+    if not delta.low <= 0 <= delta.high:
+        count = len(table.compared())
+        return f"corrected for {counted(count, 'comparison')}, that may be chance"
+    more, place = more_needed(board, table, row)
+    # examples that share a question count as one: 160 of 10 questions tell no more than 10 can
+    apart = f" ({delta.units} independent)" if delta.units < delta.n else ""
+    if more is None:
+        return (
+            f"{counted(delta.n, 'example')}{apart} {agreeing(delta.n, 'does', 'do')} not show a"
+            " difference"
+        )
+    return (
+        f"{counted(delta.n, 'example')}{apart} cannot tell that from chance; a difference of that"
+        " size needs"
+        f" {about(more)} more{place}"
+    )
 
 
 def more_needed(board: Leaderboard, table: Table, row: Row) -> tuple[float | None, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.difference import Delta
 from harness.analysis.table import Row
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 
 MANY = 100_000
@@ -56,7 +57,7 @@ def variant(row: Row, *, beside: Row | None = None) -> str:
 
 def seeds(count: int) -> str:
     """`1 seed`, `5 seeds`."""
-    return f"{count} seed{'' if count == 1 else 's'}"
+    return counted(count, "seed")
 
 
 def gain(delta: Delta) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.api.arguments import StrPath, load_run
 from harness.api.suites import ignore, need_packages, plan
+from harness.counting import counted
 from harness.errors import CELL_FAILED, AllSkipped, HarnessError
 from harness.extras import MissingPackage
 from harness.plan.plan import Plan, is_planned
@@ -180,7 +181,11 @@ def _refuse_to_empty(plan: Plan) -> None:
     except HarnessError:  # not to be shown as it is: a plan is written anew
         return
     if kept:
-        what = f"no cell can run here, and the {kept} results there are of other settings or code"
+        what = (
+            "no cell can run here, and the"
+            f" {counted(kept, 'result there is', 'results there are')} of other settings"
+            " or code"
+        )
         hint = (
             f"Nothing was changed. The first cell: {skipped[0].reason}. `-o` names another"
             " directory; `harness report` renders what is there."

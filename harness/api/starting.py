@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.api.arguments import StrPath
+from harness.counting import counted
 from harness.datasets.registry import built_in
 from harness.datasets.table_file import kind_of
 from harness.errors import HarnessError, SuiteError
@@ -98,8 +99,9 @@ def init(wanted: Wanted, *, ask: Ask | None = None) -> Started:
         sizes(len(looked.examples), own_test=wanted.test is not None),
     ))  # fmt: skip
     text, cells, sample, notes = _written(draft, path, force=wanted.force)
-    read = f"{looked.rows:,} rows" if looked.rows == len(looked.examples) else (
-        f"{looked.rows:,} rows, {len(looked.examples):,} of them whole and different"
+    read = counted(looked.rows, "row", separated=True) if looked.rows == len(looked.examples) else (
+        f"{counted(looked.rows, 'row', separated=True)}, {len(looked.examples):,} of them whole"
+        " and different"
     )  # fmt: skip
     found = (
         f"{data}: {read}, read as {looked.form}",
@@ -131,7 +133,10 @@ def _draft(wanted: Wanted, draft: Draft) -> Draft:
     labels = len(draft.answers.labels)
     if sample is not None and not sample.examples:
         if draft.is_tiny:
-            what = f"too few of the {draft.sizes.total} rows are short enough for the tiny model"
+            what = (
+                f"too few of {counted(draft.sizes.total, 'row')} are short enough for the tiny"
+                " model"
+            )
             raise HarnessError(what, where=draft.source, hint="Name a model of yours by --model.")
         return replace(draft, has_twin=False)
     if not draft.is_tiny:
@@ -209,7 +214,7 @@ def _refuse_chat_without_template(looked: Looked, chosen: Chosen) -> None:
     earlier = sum(bool(example.history) for example in looked.examples)
     if earlier and chosen.has_template is False and chosen.prompt in (None, "chat"):
         hint = "Name an instruct model, or write a `template` for it (docs/prompts.md)."
-        what = f"has no chat template, and {earlier} rows have earlier turns"
+        what = f"has no chat template, and {counted(earlier, 'row has', 'rows have')} earlier turns"
         raise HarnessError(what, where=chosen.source or chosen.name, hint=hint)
 
 

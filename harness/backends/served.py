@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.backends.base import Answers, Asking, BackendResult, Device
 from harness.backends.prompting import asked, messages, render
+from harness.counting import counted
 from harness.datasets.example import Example
 from harness.endpoint.asking import Asker, Question
 from harness.endpoint.chat import Reply, sampling, server_name
@@ -94,7 +95,7 @@ class ServedBackend:
                 f"{server_name(*server) or 'unnamed'} ({count})"
                 for server, count in tally.servers.most_common()
             )
-            notes.append(f"answers come from {len(tally.servers)} servers: {names}")
+            notes.append(f"answers come from {counted(len(tally.servers), 'server')}: {names}")
         other = {end: n for end, n in tally.finished.items() if end not in KNOWN_ENDS}
         if other:
             words = ", ".join(f"{end}: {n}" for end, n in sorted(other.items()))

@@ -12,6 +12,7 @@ import click
 
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.screen import say_fitted
+from harness.counting import counted
 from harness.results.text import say
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _print(verdict: GateVerdict, verbose: bool) -> None:
         else:
             quiet[f"{item.outcome}: {rule}"] += 1
     for outcome, count in quiet.items():
-        say_fitted(f"{outcome}, {count} cells")
+        say_fitted(f"{outcome}, {counted(count, 'cell')}")
     say_fitted(verdict.summary)
 
 
@@ -122,7 +123,7 @@ def update(run_dir: Path, reason: str, output: Path | None) -> None:
     from harness.api.gate import update_baseline
 
     recorded = update_baseline(run_dir, reason, path=output)
-    say(f"{recorded.path}: {recorded.cells} cells")
+    say(f"{recorded.path}: {counted(recorded.cells, 'cell')}")
 
 
 @baseline.command()
@@ -154,5 +155,5 @@ def show(path: Path, as_json: bool) -> None:
         say_fitted(f"{entry['revision'][:12]:<12} {entry['reason']}", " " * 13)
     for cell in found.cells:
         size = len(cell.examples.get("id", ()))
-        what = f"{size} examples, {cell.primary_metric}"
+        what = f"{counted(size, 'example')}, {cell.primary_metric}"
         say_fitted(f"{cell.status:<8} {cell.name}: {what}", " " * 9)

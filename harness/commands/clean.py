@@ -9,6 +9,7 @@ import click
 from harness.commands.as_json import say_json
 from harness.commands.completion import suites as complete_suites
 from harness.commands.run import BACKEND, PATH
+from harness.counting import counted
 from harness.results.text import say
 
 SHOWN = 20
@@ -52,7 +53,7 @@ def clean(
         say(f"{size / 2**20:8.1f} MiB  {path}")
     if len(found.found) > SHOWN:
         say(f"… and {len(found.found) - SHOWN} more")
-    total = f"{len(found.found)} entries, {found.size / 2**20:.1f} MiB"
+    total = f"{counted(len(found.found), 'entry', 'entries')}, {found.size / 2**20:.1f} MiB"
     if dry_run:
         say(f"{total}: not deleted (--dry-run)")
         return

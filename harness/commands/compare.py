@@ -12,6 +12,7 @@ import click
 from harness.commands.as_json import say_json
 from harness.commands.numbers import NUMBER
 from harness.commands.screen import WHOLE, say_fitted, screen_width
+from harness.counting import counted
 
 if TYPE_CHECKING:
     from harness.analysis.contrasts import AxisDifferences
@@ -204,7 +205,11 @@ def _print_votes(run: Path, *, as_json: bool, markdown: bool) -> None:
             say_fitted(f"{pair} ({kind})")
             say_fitted(f"  win rate {rate}  {counts} (won:lost:tied)  p {p}  {preferred}", "  ")
     if found.left_out:
-        say(f"{found.left_out} votes are on cells of earlier settings and are left out", err=True)
+        say(
+            f"{counted(found.left_out, 'vote is', 'votes are')} on cells of earlier settings and"
+            " left out",
+            err=True,
+        )
     if not found.rows:
         say(
             f"no votes yet: `harness demo {shlex.quote(str(run))}` opens the page to vote on",
@@ -220,6 +225,6 @@ def _vote_row(row: Tally) -> tuple[str, ...]:
         rate += f" [{row.interval.low:.0%}, {row.interval.high:.0%}]"
         p = MISSING if row.delta.p_adjusted is None else f"{row.delta.p_adjusted:.2g}"
     kind = f"{row.votes} {'blind' if row.blind else 'open'}"
-    kind += "" if row.questions == row.votes else f", {row.questions} questions"
+    kind += "" if row.questions == row.votes else f", {counted(row.questions, 'question')}"
     counts = f"{row.won}:{row.lost}:{row.tied}"
     return (kind, row.pair, rate, counts, p, row.words)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.commands.as_json import AS_JSON, say_json
+from harness.counting import counted
 
 
 class _Source(click.Path):
@@ -89,7 +90,7 @@ def import_(
         return
     for note in found.notes:
         say(f"note: {note}", err=True)
-    say(f"{len(found.run.cells)} cells imported")
+    say(f"{counted(len(found.run.cells), 'cell')} imported")
     say_files(found.report)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.counting import counted
 from harness.results.text import printable, say
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def init(
     made = start(wanted, ask=None if yes or not sys.stdin.isatty() else _ask)
     for line in made.found:
         say(line)
-    say(f"wrote {made.path}: {made.cells} cells")
+    say(f"wrote {made.path}: {counted(made.cells, 'cell')}")
     if made.sample:
         say(f"wrote {made.sample}: the rows that the tiny model can hold")
     path = shlex.quote(str(made.path))

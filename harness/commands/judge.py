@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.counting import counted
 from harness.results.text import say
 
 
@@ -38,17 +39,20 @@ def judge(run_dir: Path, suite: Path | None, sample: int | None, output: Path | 
     if sample is not None:
         path = output or run_dir / "labels.csv"
         count = judge_sample(run_dir, path, count=sample, suite=suite)
-        say(f"{count} pairs to judge in {path}; fill in `verdict`: A, B or tie")
+        say(f"{counted(count, 'pair')} to judge in {path}; fill in `verdict`: A, B or tie")
         return
     if output is not None:
         raise click.UsageError("-o is for --sample")
     done = judge_run(run_dir, suite=suite)
     if done.unknown_labels:
         say(
-            f"note: {done.unknown_labels} labels are of answers that the run no longer has",
+            f"note: {counted(done.unknown_labels, 'label is', 'labels are')} of answers that the"
+            " run no longer"
+            " has",
             err=True,
         )
     say(
-        f"{done.pairs} pairs judged: {done.asked} requests asked, {done.from_cache} from the cache,"
+        f"{counted(done.pairs, 'pair')} judged: {counted(done.asked, 'request')} asked,"
+        f" {done.from_cache} from the cache,"
         f" {done.failures} without a verdict; {done.page}"
     )

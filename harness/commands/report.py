@@ -12,6 +12,7 @@ from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import cells as complete_cells
 from harness.commands.numbers import NUMBER
 from harness.commands.screen import say_fitted
+from harness.counting import counted
 from harness.results.text import say
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def score(run_dir: Path, metric_code: bool, as_json: bool) -> None:
     for cell in scored.cells:
         for line in _changes(cell):
             say_fitted(line)
-    say(f"{len(scored.cells)} cells scored again")
+    say(f"{counted(len(scored.cells), 'cell')} scored again")
     say_files(scored.report)
 
 
@@ -166,7 +167,8 @@ def _changes(cell: Rescored) -> list[str]:
         for c in cell.changes
     ]
     return [
-        f"{cell.key}: {cell.read_differently} of {cell.answers} answers read differently",
+        f"{cell.key}: {cell.read_differently} of {counted(cell.answers, 'answer')} read"
+        " differently",
         *(f"  {c.metric} {a} → {b}" for c, (a, b) in zip(cell.changes, shown, strict=True)),
     ]
 

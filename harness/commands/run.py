@@ -14,6 +14,7 @@ import click
 from harness.commands.as_json import AS_JSON, say_json
 from harness.commands.completion import suites as complete_suites
 from harness.commands.screen import say_fitted, screen_width
+from harness.counting import counted
 from harness.results.text import console, say
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def run(
         say_json(_outcome_record(outcome, strict=strict))
         sys.exit(outcome.exit_code(strict=strict))
     if outcome.rescored:
-        say(f"{outcome.rescored} cells scored again by newer metrics, without training")
+        say(f"{counted(outcome.rescored, 'cell')} scored again by newer metrics, without training")
     if outcome.board:
         from harness.report.terminal import print_leaderboard
 
@@ -284,7 +285,7 @@ def _print_plan(
         )
         missing = len(plan_.of("run")) - len(cells)
         if missing:
-            say(f"{missing} cells without an estimate: their shortened cell failed")
+            say(f"{counted(missing, 'cell')} without an estimate: their shortened cell failed")
 
 
 def _reasons(plan_: Plan) -> list[str]:
@@ -294,6 +295,6 @@ def _reasons(plan_: Plan) -> list[str]:
         if decision.reason:
             keys.setdefault(decision.reason, []).append(decision.key)
     return [
-        f"{found[0] if len(found) == 1 else f'{len(found)} cells'}: {reason}"
+        f"{found[0] if len(found) == 1 else counted(len(found), 'cell')}: {reason}"
         for reason, found in keys.items()
     ]

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
+from harness.counting import agreeing, counted
 from harness.datasets.table import RawRow, Table
 from harness.errors import HarnessError
 
@@ -129,9 +130,14 @@ def _refuse_other_widths(records: list[_Record], header: list[str], width: int, 
     wrong = [r for r in rows if len(r.fields) != width and any(f.strip() for f in r.fields)]
     if wrong:
         first = wrong[0]
-        more = f"; so are {len(wrong) - 1} more rows" if len(wrong) > 1 else ""
+        more = (
+            f"; so {agreeing(len(wrong) - 1, 'is', 'are')} {counted(len(wrong) - 1, 'more row')}"
+            if len(wrong) > 1
+            else ""
+        )
         raise HarnessError(
-            f"{len(first.fields)} fields, the header has {width} ({', '.join(header)}){more}",
+            f"{counted(len(first.fields), 'field')}, the header has {width}"
+            f" ({', '.join(header)}){more}",
             where=f"{where}:{first.line}",
             hint=QUOTES,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from harness.counting import counted
 from harness.datasets.table import RawRow, Table
 from harness.errors import HarnessError
 
@@ -113,7 +114,9 @@ def _by_split(columns: list[object], data: list[object], where: str) -> list[Raw
     for number, item in enumerate(data, start=1):
         if not isinstance(item, list) or len(item) != len(names):
             raise HarnessError(
-                f"is not a list of {len(names)} values", where=f"{where}: row {number}", hint=SHAPES
+                f"is not a list of {counted(len(names), 'value')}",
+                where=f"{where}: row {number}",
+                hint=SHAPES,
             )
         rows.append(dict(zip(names, item, strict=True)))
     return rows

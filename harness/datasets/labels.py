@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.counting import counted
 from harness.datasets.example import Example
 from harness.datasets.table import Table
 from harness.errors import HarnessError
@@ -24,11 +25,11 @@ def check_labels(
     first = {e.reference: k for k, e in reversed(list(enumerate(examples)))} if strange else {}
     problems = [
         f'{table.place(first[label])}: data set "{entry.name}": label "{label}" is not among the'
-        f" declared ones ({counts[label]} rows)\n  {_advice(label, labels)}"
+        f" declared ones ({counted(counts[label], 'row')})\n  {_advice(label, labels)}"
         for label in sorted(strange)[:SHOWN]
     ]
     if len(strange) > SHOWN:
-        problems.append(f"  … and {len(strange) - SHOWN} more undeclared labels")
+        problems.append(f"  … and {counted(len(strange) - SHOWN, 'more undeclared label')}")
     if len(counts) == 1 and not strange:
         only = next(iter(counts))
         hint = "Classifiers cannot be compared on one class: add rows of the others."
@@ -60,7 +61,7 @@ def check_sides(train: Sequence[Example], test: Sequence[Example], entry: Datase
         )
     if len(tested) == 1:
         raise HarnessError(
-            f'data set "{entry.name}": all {len(test)} test rows have one label,'
+            f'data set "{entry.name}": one label in all {counted(len(test), "test row")}:,'
             f' "{test[0].reference}"',
             hint="Classifiers cannot be compared on it: raise `test`, or change `split_seed`.",
         )

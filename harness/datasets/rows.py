@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.counting import counted
 from harness.datasets.chat import ROW_KEYS, Chat, Message, cut, history_of_pairs, is_messages
 from harness.datasets.chat import read_messages as read_chat
 from harness.datasets.example import Example, Turn, chat_parts, digest
@@ -79,7 +80,7 @@ def refuse(problems: list[HarnessError]) -> None:
             shown.append(f"{error.where}: {error.what}")
         more = len(problems) - SHOWN
         if more > 0:
-            shown.append(f"  … and {more} more rows")
+            shown.append(f"  … and {counted(more, 'more row')}")
         raise SuiteError([*shown, *(f"  {hint}" for hint in hints)])
 
 

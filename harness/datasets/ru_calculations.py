@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.counting import counted
 from harness.datasets.registry import ALPACA_COLUMNS, dataset
 from harness.datasets.ru_formulas import FAMILIES, NBSP, format_ru
 from harness.datasets.ru_texts import TEXTS
@@ -74,7 +75,7 @@ def _calculations(rows: int, rng: random.Random) -> list[RuRow]:
         found.setdefault((family, *row.inputs), row)
         if misses > MOST_MISSES:
             hint = "Lower `rows`."
-            raise HarnessError(f"ru-calculations: {len(found)} rows at most", hint=hint)
+            raise HarnessError(f"ru-calculations: {counted(len(found), 'row')} at most", hint=hint)
     return list(found.values())
 
 

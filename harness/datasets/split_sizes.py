@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from harness.counting import counted
 from harness.datasets.example import Example
 from harness.errors import HarnessError
 from harness.suite.dataset_entry import DatasetEntry
 
 TEST_SHARE = 0.2
 """Default share of test rows, if training and test rows come from one table."""
+ASKED = ("row is asked for", "rows are asked for")
+"""What a message counts, see `counted`."""
 
 
 class Sizes(NamedTuple):
@@ -32,8 +35,8 @@ def sizes_of(examples: list[Example], entry: DatasetEntry) -> Sizes:
     least = 0 if entry.only_tests else 1
     if n_test < 1 or n_train < least or n_test + n_train > total:
         raise HarnessError(
-            f'data set "{entry.name}": {n_train} training and {n_test} test rows are asked for,'
-            f" {total} are there",
+            f'data set "{entry.name}": {n_train} training and {counted(n_test, "test row")} are'
+            f" asked for, {total} are there",
             hint="Lower `train` or `test`, or raise `rows`.",
         )
     return Sizes(n_train, n_test)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.counting import counted
 from harness.datasets.example import Example, Splits
 from harness.datasets.labels import check_labels, check_sides
 from harness.datasets.layout import layout_of
@@ -17,7 +18,7 @@ from harness.datasets.overlap import overlap_of, repeats_note
 from harness.datasets.registry import DatasetSource
 from harness.datasets.rows import examples_of, normalised, reading_of
 from harness.datasets.sources import entry_of_test, read_source, source_of
-from harness.datasets.split_sizes import count_of, sizes_of
+from harness.datasets.split_sizes import ASKED, count_of, sizes_of
 from harness.errors import HarnessError, SuiteError
 from harness.suite.dataset_entry import DatasetEntry
 
@@ -45,7 +46,8 @@ FEW_GROUPS = 30
 
 def _few_groups(test: Sequence[Example]) -> str | None:
     groups = len({example.group or example.id for example in test})
-    return f"only {groups} groups to test on" if groups < min(len(test), FEW_GROUPS) else None
+    few = groups < min(len(test), FEW_GROUPS)
+    return f"only {counted(groups, 'group')} to test on" if few else None
 
 
 def load_splits(
@@ -162,7 +164,7 @@ def _drawn(examples: list[Example], entry: DatasetEntry, *, generated: bool) -> 
     limit = None if generated else entry.rows
     if limit is not None and limit > len(examples):
         raise HarnessError(
-            f'data set "{entry.name}": {limit} rows are asked for, {len(examples)} are there',
+            f'data set "{entry.name}": {counted(limit, *ASKED)}, {len(examples)} are there',
             hint="Lower `rows`, or delete it to take all.",
         )
     rng = random.Random(entry.split_seed)
@@ -196,7 +198,7 @@ def _apart(
         least = 0 if side == "train" and entry.only_tests else 1
         if not least <= wanted <= there:
             raise HarnessError(
-                f'data set "{entry.name}": {side}: {wanted} rows are asked for, {there} are there',
+                f'data set "{entry.name}": {side}: {counted(wanted, *ASKED)}, {there} are there',
                 hint=f"Lower `{side}`, or delete it to take all.",
             )
     counts["not_used"] = len(kept) - n_train + len(test) - n_test
@@ -224,7 +226,7 @@ def _held_out(
     parts = entry.model_copy(update={"train": max(0, len(train) - held), "test": held})
     if held < 1 or held >= len(train):
         raise HarnessError(
-            f'data set "{entry.name}": validation: {held} of {len(train)} training rows',
+            f'data set "{entry.name}": validation: {held} of {counted(len(train), "training row")}',
             hint="Hold out at least one row, and leave some for training.",
         )
     split = _in_order if entry.split == "in-order" else _by_group
@@ -292,7 +294,7 @@ def _check_room(
     if not train:
         largest = max(map(len, groups.values()))
         raise HarnessError(
-            f'data set "{entry.name}": no training row is left: the rows fall into {len(groups)}'
-            f" groups, the largest of {largest} rows, and a group stays on one side",
+            f'data set "{entry.name}": no training row is left: a group stays on one side, and'
+            f" of {counted(len(groups), 'group')} the largest has {counted(largest, 'row')}",
             hint="Choose another `group_by`, or null to split row by row.",
         )

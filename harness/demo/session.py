@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from harness.counting import counted
 from harness.demo.models import Answer, Pair
 from harness.results.result import CellResult
 from harness.results.votes import Choice, Side, Vote, turned
@@ -71,7 +72,7 @@ def facts(answer: Answer, *, blind: bool) -> str:
     """Counts and speed below an answer; in a blind round they would tell the variants apart."""
     if blind or answer.finish_reason is None:
         return ""
-    parts = [f"{answer.new_tokens} token{'' if answer.new_tokens == 1 else 's'}"]
+    parts = [counted(answer.new_tokens, "token")]
     if answer.tokens_per_s is not None:
         parts.append(f"{answer.tokens_per_s:.3g} tokens/s")
     parts.append(f"first after {answer.first_seconds:.2g} s")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.counting import counted
 from harness.datasets.sources import source_of
 from harness.doctor.finding import Finding
 from harness.doctor.surroundings import free_gib
@@ -39,7 +40,7 @@ def findings(plan: Plan, steps: Mapping[str, Mapping[str, Any]], on_gpu: bool) -
     able = [d for d in plan.decisions if reasons[d.key] is None and d.action == "run"]
     done = [d for d in plan.decisions if d.action == "current"]
     total = len(plan.decisions)
-    text = f"{len(able) + len(done)} of {total} cells can run here"
+    text = f"{len(able) + len(done)} of {counted(total, 'cell')} can run here"
     if done:
         text += f", {len(done)} of them are done"
     facts = {"cells": total, "can_run": len(able), "done": len(done)}
@@ -95,7 +96,7 @@ def _cannot(decisions: Sequence[Decision], reasons: Mapping[str, str | None]) ->
             groups.setdefault(reason, []).append(decision)
     for reason, members in groups.items():
         models = ", ".join(dict.fromkeys(d.cell.model.name for d in members))
-        count = f"{len(members)} cell{'' if len(members) == 1 else 's'} of {models}"
+        count = f"{counted(len(members), 'cell')} of {models}"
         facts = {"cells": [d.key for d in members], "reason": reason}
         yield Finding(AREA, "cannot run", "warn", f"{count}: {reason}", facts=facts)
 
@@ -108,7 +109,9 @@ def _room(able: Sequence[Decision]) -> Iterator[Finding]:
         return
     count = sum(need > max(free) for need in needs.values())
     text = (
-        f"{count} cells need up to {max(needs.values()):.1f} GiB, and no GPU has more than"
+        f"{counted(count, 'cell needs', 'cells need')} up to {max(needs.values()):.1f} GiB, and no"
+        " GPU has more"
+        " than"
         f" {max(free):.1f} GiB free now"
     )
     yield Finding(AREA, "GPU memory", "warn", text, "`nvidia-smi` names what holds the rest.")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from harness.counting import counted
 from harness.doctor.finding import Finding
 from harness.errors import HarnessError
 from harness.extras import how
@@ -85,7 +86,7 @@ def accelerators(torch: Mapping[str, Any]) -> Iterator[Finding]:
     except HarnessError as error:
         yield Finding("machine", "GPU", "fail", error.what, error.hint or "")
         return
-    text = f"{here.cpu}, {here.cores} cores, {here.memory_gib:.1f} GiB"
+    text = f"{here.cpu}, {counted(here.cores, 'core')}, {here.memory_gib:.1f} GiB"
     size = {"cores": here.cores, "memory_gib": here.memory_gib}
     yield Finding("machine", "processor", "ok", text, facts=size)
     rows = [[part.strip() for part in line.split(",")] for line in lines]

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.counting import agreeing, counted
 from harness.endpoint.answer_cache import AnswerCache, default_path, is_switched_off, key_of
 from harness.endpoint.chat import Reply, server_name
 from harness.endpoint.client import Asked, Client
@@ -193,7 +194,9 @@ class Asker:
         if reason or lost:
             reason = reason or "they are of a server with another name or fingerprint"
             self.tally.notes.append(
-                f"{len(stored)} answers in the cache were not used: {reason}; all were asked again"
+                f"{counted(len(stored), 'answer')} in the cache"
+                f" {agreeing(len(stored), 'was', 'were')} not used: {reason}; all were"
+                " asked again"
             )
         self.tally.cached += len(kept)
         return {**now, **kept}

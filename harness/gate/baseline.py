@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.analysis.difference import Seeds
+from harness.counting import counted
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction, Records
@@ -262,10 +263,13 @@ def _broken_columns(cell: CellSnapshot) -> str | None:
     if strange:
         return f"{strange[0]!r} is not a valid example id"
     if len(set(ids)) < len(ids):
-        return f"{len(ids) - len(set(ids))} duplicate ids"
+        return counted(len(ids) - len(set(ids)), "duplicate id")
     for name, column in {**cell.examples, **cell.scores}.items():
         if len(column) != len(ids):
-            return f"the column `{name}` has {len(column)} entries for {len(ids)} examples"
+            return (
+                f"the column `{name}` has {counted(len(column), 'entry', 'entries')} for"
+                f" {counted(len(ids), 'example')}"
+            )
     golds = cell.examples.get("label", []) if cell.labels else []
     other = next((label for label in golds if label not in cell.labels), None)
     return None if other is None else f"{other!r} is none of its labels"

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.gate.baseline import (
     CellSnapshot,
@@ -206,7 +207,7 @@ def update_baseline(run: Run, path: Path, reason: str) -> int:
             "Finish the run first: a baseline from an incomplete run would let missing cells pass."
         )
         raise HarnessError(
-            f"{len(bad)} cells failed or are missing, the first is {bad[0]}", hint=hint
+            f"{counted(len(bad), 'cell')} without a result, the first is {bad[0]}", hint=hint
         )
     if all(cell.status != "ok" for cell in run.cells):
         raise HarnessError("no cell of the run has a result to record")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from harness.counting import counted
 from harness.gate.render import lost_examples
 from harness.gate.verdict import Check, GateVerdict
 from harness.report.section import shortened
@@ -44,10 +45,10 @@ def _changes(verdict: GateVerdict) -> list[str]:
     changed = [check for check in verdict.ordered() if _has_changed(check)]
     same = len(verdict.checks) - len(changed)
     if not changed:
-        return [f"Nothing changed in {same} checks.", ""]
+        return [f"Nothing changed in {counted(same, 'check')}.", ""]
     groups = _alike(changed)
     rows = [
-        (_code(one.outcome), _code(one.row) if not others else f"{len(others) + 1} cells",
+        (_code(one.outcome), _code(one.row) if not others else counted(len(others) + 1, "cell"),
          _code(one.name), _text(one.text))
         for one, *others in groups[:ROWS]
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from harness.analysis.difference import Criteria, Delta, Seeds, difference
 from harness.analysis.family import noise_floor
 from harness.analysis.flips import flips
 from harness.analysis.seeds import seed_pairs
+from harness.counting import counted
 from harness.gate.baseline import CellSnapshot, sides
 from harness.gate.speed import has_reference, load_excuse, mean, relative, unit
 from harness.metrics.registry import direction_of, find
@@ -91,7 +92,10 @@ def _not_numbers(
             ids = cell.examples.get("id", [])
             broken = [i for i, s in zip(ids, scores, strict=False) if not math.isfinite(s or 0.0)]
             if broken:
-                text = f"{cell.name}: {metric} is not finite for {len(broken)} examples in {side}"
+                text = (
+                    f"{cell.name}: {metric} is not finite for {counted(len(broken), 'example')} in"
+                    f" {side}"
+                )
                 return Finding("not-a-number", f"{text}, the first is {broken[0]}")
     return None
 
@@ -101,9 +105,11 @@ def _judged(rule: Rule, delta: Delta, fewest: int) -> Finding:
     loss, least, most = (
         (-delta.delta, -delta.high, -delta.low) if up else (delta.delta, delta.low, delta.high)
     )
-    size = f"{delta.delta:+.4g} [{delta.low:+.4g}, {delta.high:+.4g}] on {delta.n} examples"
+    size = (
+        f"{delta.delta:+.4g} [{delta.low:+.4g}, {delta.high:+.4g}] on {counted(delta.n, 'example')}"
+    )
     if delta.won == delta.lost == 0 and loss == 0:
-        return Finding("pass", f"every score is unchanged on {delta.n} examples")
+        return Finding("pass", f"every score is unchanged on {counted(delta.n, 'example')}")
     if delta.units < fewest:
         need = f"{delta.units}, and at least {fewest} are needed at this confidence"
         return Finding("undecided", f"Δ {size}: too few independent examples: {need}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from harness.counting import counted
 from harness.datasets.example import digest
 from harness.datasets.table_file import read_table
 from harness.datasets.text_encoding import WrongEncoding
@@ -129,32 +130,41 @@ def records_of(
             kind = "repeated" if same else "conflicting"
             counts.setdefault(kind, []).append(f"{record['id']} of {axes[0]}")
     problems += [
-        f"{len(places)} {PROBLEMS[kind]} ({first_places(places)})"
+        f"{counted(len(places), *PROBLEMS[kind])} ({first_places(places)})"
         for kind, places in counts.items()
         if kind in PROBLEMS
     ]
     notes += [
-        f"{len(places)} {NOTES[kind]} ({first_places(places)})"
+        f"{counted(len(places), *NOTES[kind])} ({first_places(places)})"
         for kind, places in counts.items()
         if kind in NOTES
     ]
     return found
 
 
-PROBLEMS = {
-    "no id": "rows have no id",
-    "no prompt": "rows have no prompt",
-    "no reference": "rows have no reference",
-    "no model": "rows have no model",
-    "gold": "gold answers are not numbers",
-    "label": "labels are not among the declared ones",
-    "seed": "seeds are not whole numbers",
-    "conflicting": "ids have two different answers of one model: if it answered several times, add"
-    " a `seed` column",
+PROBLEMS: dict[str, tuple[str, ...]] = {
+    "no id": ("row has no id", "rows have no id"),
+    "no prompt": ("row has no prompt", "rows have no prompt"),
+    "no reference": ("row has no reference", "rows have no reference"),
+    "no model": ("row has no model", "rows have no model"),
+    "gold": ("gold answer is not a number", "gold answers are not numbers"),
+    "label": ("label is not among the declared ones", "labels are not among the declared ones"),
+    "seed": ("seed is not a whole number", "seeds are not whole numbers"),
+    "conflicting": tuple(
+        f"{subject} two different answers of one model: if it answered several times, add a `seed`"
+        " column"
+        for subject in ("id has", "ids have")
+    ),
 }
-NOTES = {
-    "repeated": "rows repeat another of the same model and were dropped",
-    "empty": "rows have no prediction: they count as empty answers",
+NOTES: dict[str, tuple[str, ...]] = {
+    "repeated": (
+        "row repeats another of the same model and was dropped",
+        "rows repeat another of the same model and were dropped",
+    ),
+    "empty": (
+        "row has no prediction: it counts as an empty answer",
+        "rows have no prediction: they count as empty answers",
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.counting import agreeing, counted
 from harness.datasets.table_file import kind_of
 from harness.errors import HarnessError
 from harness.importers.answer_rows import (
@@ -85,7 +86,8 @@ def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
             elif former["data_hash"] != record["data_hash"]:
                 differ.setdefault("references", []).append(place)
     return [
-        f"{len(places)} ids have different {what} in two models ({first_places(places)}): give each"
+        f"{counted(len(places), 'id has', 'ids have')} different {what} in two models"
+        f" ({first_places(places)}): give each"
         " example its own id"
         for what, places in differ.items()
     ]
@@ -111,7 +113,9 @@ def _unequal_ids(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
             lacking = Counter({_short(axes): len(whole - ids) for axes, ids in sides.items()})
             who = ", ".join(f"{name} lacks {n}" for name, n in lacking.items() if n)
             notes.append(
-                f"{dataset}: {len(shared)} of {len(whole)} examples were answered by every model"
+                f"{dataset}: {len(shared)} of {counted(len(whole), 'example')}"
+                f" {agreeing(len(shared), 'was', 'were')} answered by"
+                " every model"
                 f" ({who}); pairs are compared on what both answered, and means are not ranked"
             )
     return notes

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from harness.counting import agreeing, counted
 from harness.datasets.lm_eval_yaml import AGGREGATIONS
 from harness.importers.foreign import is_number, mapping, rows
 from harness.metrics.prediction import Prediction
@@ -156,11 +157,13 @@ def _count_missing(metric: _Metric, records: list[Prediction]) -> tuple[str, ...
     scores = {r["scores"][metric.name] for r in records if metric.name in r["scores"]}
     if not lacking:
         return ()
+    what = f"{len(lacking)} of {counted(len(records), 'document')}"
+    what += agreeing(len(lacking), " has no score", " have no score")
     if scores <= {0.0, 1.0} and metric.higher_is_better and not metric.is_ours:
         for record in lacking:
             record["scores"][metric.name] = 0.0
-        return (f"{len(lacking)} of {len(records)} documents have no score and count as wrong",)
-    return (f"{len(lacking)} of {len(records)} documents have no score and are left out",)
+        return (f"{what} and {agreeing(len(lacking), 'counts', 'count')} as wrong",)
+    return (f"{what} and {agreeing(len(lacking), 'is', 'are')} left out",)
 
 
 def _noted(value: Value, metric: _Metric, notes: Sequence[str]) -> Value:

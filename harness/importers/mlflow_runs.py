@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.counting import agreeing, counted
 from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.extras import need
@@ -101,10 +102,13 @@ def _read(source: str, reading: MlflowReading, found: MlflowRuns) -> None:
         cells.append(_cell(run, place, reading))
     found.cells += cells
     if left_out:
-        found.notes.append(f"{source}: {left_out} finished runs without a metric were left out")
+        found.notes.append(
+            f"{source}: {counted(left_out, 'finished run')} without a metric"
+            f" {agreeing(left_out, 'was', 'were')} left out"
+        )
     bare = sum(1 for cell in cells if cell.warnings)
     if bare:
-        found.notes.append(f"{source}: {bare} of {len(cells)} runs: {UNPAIRED}")
+        found.notes.append(f"{source}: {bare} of {counted(len(cells), 'run')}: {UNPAIRED}")
 
 
 def _cell(run: Any, place: Place, reading: MlflowReading) -> Imported:

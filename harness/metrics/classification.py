@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.metrics.reading.exact import normalise_answer, normalise_reference
 from harness.metrics.reading.labels import read_label
@@ -87,7 +88,9 @@ def confusion(
         HarnessError: On unequal lengths or a gold label that is not declared.
     """
     if len(predicted) != len(gold):
-        raise HarnessError(f"{len(predicted)} predictions for {len(gold)} gold labels")
+        raise HarnessError(
+            f"{counted(len(predicted), 'prediction')} for {counted(len(gold), 'gold label')}"
+        )
     unknown = sorted(set(gold) - set(labels))
     if unknown:
         raise HarnessError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.metrics.ngrams import shared_ngrams
 from harness.metrics.record import ScoredTask, Scores
@@ -246,7 +247,9 @@ def rouge_many(
     """
     _check_options(tokenizer, stemmer)
     if len(predictions) != len(references):
-        raise HarnessError(f"{len(predictions)} predictions for {len(references)} references")
+        raise HarnessError(
+            f"{counted(len(predictions), 'prediction')} for {counted(len(references), 'reference')}"
+        )
     if (
         refuse_lost
         and tokenizer == "rouge_score"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.counting import counted
 from harness.datasets.example import Example
 from harness.plan.adapter_source import ORIGIN
 from harness.plan.backends import BACKENDS
@@ -102,7 +103,7 @@ def stages_of(cell: Cell) -> tuple[Stage, ...]:
 
 def hardware_of(machine: Machine) -> str:
     """The device whose numbers can be reused: the GPU, or the CPU with its cores and vectors."""
-    return machine.gpu or f"{machine.cpu}, {machine.cores} cores, {machine.features}"
+    return machine.gpu or f"{machine.cpu}, {counted(machine.cores, 'core')}, {machine.features}"
 
 
 def stage_keys(

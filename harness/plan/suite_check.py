@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.counting import counted
 from harness.datasets.sources import source_of, sources_of
 from harness.datasets.splits import prepare
 from harness.errors import HarnessError, SkipCell, SuiteError
@@ -175,7 +176,9 @@ class SuiteCheck:
             return
         train, tested = found.counts["train_rows"], found.counts["test_rows"]
         how = "".join(f"; {remark}" for remark in found.remarks)
-        self.notes.append(f"{entry.name}: {train} training rows, {tested} test rows{how}")
+        self.notes.append(
+            f"{entry.name}: {counted(train, 'training row')}, {counted(tested, 'test row')}{how}"
+        )
 
     def _trained_on(self, entry: DatasetEntry) -> list[str]:
         """The adapters that would be trained on a set that has no training rows."""

@@ -15,6 +15,7 @@ from harness.analysis.contrasts import AxisDifferences, Contrast
 from harness.analysis.decision import Decision, decisions
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.wording import joined
+from harness.counting import counted
 from harness.report.section import shortened
 from harness.suite.schema import BASE
 
@@ -44,7 +45,7 @@ def _left_out(board: Leaderboard) -> list[str]:
     for status in ("failed", "missing", "skipped"):
         reasons = [cell.reason or "" for cell in board.run.cells if cell.status == status]
         if reasons:
-            many = f"{len(reasons)} cell{'' if len(reasons) == 1 else 's'}"
+            many = counted(len(reasons), "cell")
             found.append(f"{many} {status}: {reasons[0].rstrip('.')}")
     return found
 

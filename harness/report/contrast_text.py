@@ -9,6 +9,7 @@ from harness.analysis.contrasts import AxisDifferences, Contrast
 from harness.analysis.cost_ratios import COSTS, CostRatio
 from harness.analysis.difference import TRAINING_NOISE_UNKNOWN, Delta
 from harness.analysis.wording import about
+from harness.counting import counted
 from harness.report.section import MISSING, shortened, show_delta
 from harness.suite.schema import BASE
 
@@ -43,7 +44,7 @@ def variants_text(contrast: Contrast) -> str:
 def left_out_text(contrast: Contrast) -> str:
     """``4 cells: the partner has no result``; empty if nothing was left out."""
     counts = contrast.left_out.items()
-    return "; ".join(f"{n} cell{'' if n == 1 else 's'}: {reason}" for reason, n in counts)
+    return "; ".join(f"{counted(n, 'cell')}: {reason}" for reason, n in counts)
 
 
 def costs_text(costs: Mapping[str, CostRatio]) -> str:
@@ -153,7 +154,7 @@ def _together(found: AxisDifferences, name: str) -> list[tuple[str, ...]]:
     rows = []
     for each in found.together:
         if each.name == name:
-            what = f"{len(each.datasets)} data sets"
+            what = counted(len(each.datasets), "data set")
             for effect, delta in (("fixed", each.fixed), ("random", each.random)):
                 if delta is not None:
                     judged = (show_delta(delta), p_text(delta), delta.verdict)
@@ -177,14 +178,14 @@ def along_lines(found: AxisDifferences) -> list[str]:
         lines += [name, *(line for each in members for line in _lines(each))]
         for each in found.together:
             if each.name == name:
-                lines.append(_line(f"{len(each.datasets)} data sets", each.fixed))
+                lines.append(_line(counted(len(each.datasets), "data set"), each.fixed))
                 if each.random:
                     lines.append(_line("others like them", each.random))
         costs = found.costs.get(name, {})
         lines += [f"  {cost:<15} {ratio_text(ratio)}" for cost, ratio in costs.items()]
     lines += [f"{value}: no result" for value in found.absent]
     if found.family > 1:
-        lines.append(f"p: corrected by Holm over {found.family} contrasts")
+        lines.append(f"p: corrected by Holm over {counted(found.family, 'contrast')}")
     return lines
 
 
@@ -198,9 +199,11 @@ def _lines(each: Contrast) -> list[str]:
     if each.delta is None:
         why = left_out_text(each) or "nothing in common"
         return [f"  {shortened(each.dataset, 15):<15} not compared: {why}"]
-    seeds = "1 seed" if each.seeds < 2 else f"{each.seeds} seeds"
+    seeds = counted(max(each.seeds, 1), "seed")
     count = len(each.variants)
-    many = f"{count} variants, {min(each.per_variant):+.3f} to {max(each.per_variant):+.3f}"
+    many = (
+        f"{counted(count, 'variant')}, {min(each.per_variant):+.3f} to {max(each.per_variant):+.3f}"
+    )
     what = f"{many if count > 1 else each.variants[0]}; {seeds}, n {each.delta.n}"
     more = (needs_text(each), left_out_text(each))
     return [_line(each.dataset, each.delta), f"    {'; '.join(filter(None, (what, *more)))}"]

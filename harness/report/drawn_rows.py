@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.analysis.table import Row, Table
+from harness.counting import agreeing, counted
 from harness.metrics.meaning import title_of
 from harness.report.figure import MAX_ROWS
 
@@ -36,4 +37,7 @@ def drawn_rows(table: Table, rows: Sequence[Row], most: int = MAX_ROWS) -> Drawn
 
 
 def _note(kept: int, total: int, which: str) -> str:
-    return f" {kept} of {total} variants are drawn, the {which}; the table has all."
+    return (
+        f" {kept} of {counted(total, 'variant')} {agreeing(kept, 'is', 'are')} drawn, the {which};"
+        " the table has all."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.pairs import Pair
+from harness.counting import agreeing, counted
 
 MEANING = {
     "better": "The exported files score better than the cell: they are another model, though.",
@@ -21,8 +22,16 @@ def exported_lines(pair: Pair, *, same: int, answers: int, margin_command: str) 
         margin_command: Compares both cells; a margin is added to it.
     """
     if same == answers:
-        return [f"all {answers} answers are the same to the letter, so their scores are the same"]
-    lines = [f"{same} of {answers} answers are the same to the letter"]
+        return [
+            f"all {counted(answers, 'answer')} are the same to the letter, so their scores are the"
+            " same"
+            if answers > 1
+            else "the one answer is the same to the letter, so its score is the same"
+        ]
+    lines = [
+        f"{same} of {counted(answers, 'answer')} {agreeing(same, 'is', 'are')} the same to the"
+        " letter"
+    ]
     delta = pair.deltas.get(pair.first.result.primary_metric)
     if delta is None:
         return lines
@@ -30,8 +39,9 @@ def exported_lines(pair: Pair, *, same: int, answers: int, margin_command: str) 
         return [*lines, MEANING[delta.verdict]]
     return [
         *lines,
-        f"undecided: {delta.n} examples are too few to show a loss in {delta.metric} or to rule one"
-        f" out (95% interval: {delta.low:+.3f} to {delta.high:+.3f}).",
+        f"undecided: {counted(delta.n, 'example is', 'examples are')} too few to show a loss in"
+        f" {delta.metric} or to rule one out (95% interval: {delta.low:+.3f} to"
+        f" {delta.high:+.3f}).",
         "If a difference up to 0.02 would not matter to you, ask whether it is shown to be smaller:"
         f" {margin_command} --margin 0.02",
     ]

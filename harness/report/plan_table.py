@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.counting import agreeing, counted
 from harness.plan.decision import Decision
 from harness.plan.devices import devices_of, gpus_of, rows_a_step
 from harness.plan.plan import Plan
@@ -139,7 +140,9 @@ def _training(plan: Plan) -> list[str]:
         if each.word == "train" and devices_of(each.cell) > 1
     )
     lines = [
-        f"{cells} of the cells train on {count} devices each: a step learns from {rows} rows"
+        f"{cells} of the cells {agreeing(cells, 'trains', 'train')} on {counted(count, 'device')}"
+        " each: a step learns from"
+        f" {counted(rows, 'row')}"
         for (count, rows), cells in several.items()
     ]
     split = Counter(
@@ -148,12 +151,14 @@ def _training(plan: Plan) -> list[str]:
         if each.action == "run" and gpus_of(each.cell) > 1
     )
     lines += [
-        f"{cells} of the cells ask for {count} GPUs for their model (requires.gpus): TRL trains,"
+        f"{cells} of the cells {agreeing(cells, 'asks', 'ask')} for {count} GPUs for their model"
+        " (requires.gpus): TRL trains,"
         " `generate` answers"
         for count, cells in split.items()
     ]
     return lines + [
-        f"{count} of the cells train by TRL, not the faster engine: {reason}"
+        f"{count} of the cells {agreeing(count, 'trains', 'train')} by TRL, not the faster engine:"
+        f" {reason}"
         for reason, count in found.items()
     ]
 
@@ -214,7 +219,7 @@ def _where(members: Sequence[Decision], datasets: Sequence[str]) -> str:
     names = list(dict.fromkeys(each.cell.dataset.name for each in members))
     seeds = len({each.cell.axes["seed"] for each in members})
     text = f"all {len(names)}" if len(names) == len(datasets) > 1 else ", ".join(names)
-    return f"{text} × {seeds} seeds" if seeds > 1 else text
+    return f"{text} × {counted(seeds, 'seed')}" if seeds > 1 else text
 
 
 def _memory(members: Sequence[Decision]) -> tuple[str, str, str]:
@@ -247,7 +252,7 @@ def _skipped(cells: Sequence[Decision]) -> list[str]:
     lines = []
     for reason, members in reasons.items():
         some = "" if len(members) == len(cells) else f" ({_levels(members, cells)})"
-        many = f"{len(members)} cell{'' if len(members) == 1 else 's'}"
+        many = counted(len(members), "cell")
         lines.append(f"{GAP}skip {many}{some}: {reason}")
     return lines
 

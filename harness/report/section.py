@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from harness.analysis.difference import Delta
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import number
+from harness.counting import counted
 from harness.report.figure import Figure, anchor
 
 __all__ = [
@@ -97,10 +98,10 @@ class Section:
         if not is_long(len(self.rows)):
             return self
         kept = sorted(self.keeping.order[:MOST_ROWS]) or range(MOST_ROWS)
-        total = f"{len(self.rows):,}"
-        text = f"The first {MOST_ROWS:,} of {total} rows."
+        total = counted(len(self.rows), "row", separated=True)
+        text = f"The first {MOST_ROWS:,} of {total}."
         if self.keeping.which:
-            text = f"{MOST_ROWS:,} of {total} rows: {self.keeping.which}."
+            text = f"{MOST_ROWS:,} of {total}: {self.keeping.which}."
         note = f"{text} {self.keeping.rest}" if self.keeping.rest else text
         return replace(
             self,

@@ -14,6 +14,7 @@ from harness.analysis.cautions import run_cautions
 from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.counting import counted
 from harness.report.card import card, full_card
 from harness.report.contrast_text import along_lines
 from harness.report.section import MISSING, number
@@ -63,7 +64,7 @@ def _print_tables(board: Leaderboard, console: Console) -> None:
         console.print()
     skipped = Counter(c.reason for c in board.run.cells if c.status == "skipped")
     for reason, count in skipped.items():
-        console.print(_plain(f"{count} cells skipped: {reason}"))
+        console.print(_plain(f"{counted(count, 'cell')} skipped: {reason}"))
 
 
 def _table(table: Table) -> RichTable:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.counting import counted
 from harness.errors import DamagedFile
 from harness.metrics.prediction import Prediction
 from harness.results.companions import Companion, check_table, finish_replacing
@@ -58,7 +59,7 @@ def predictions_of(cell: CellResult, paths: CellPaths) -> list[Prediction]:
     check_companion(cell, paths, paths.predictions)
     records = read_predictions(paths.predictions)
     if records and cell.is_ours and len(records) != cell.answers:
-        what = f"{len(records)} answers; result.json was computed from {cell.answers}"
+        what = f"{counted(len(records), 'answer')}; result.json was computed from {cell.answers}"
         raise DamagedFile(what, where=str(paths.predictions), hint=AGAIN)
     _refuse_missing_fields(cell, records, paths)
     _refuse_other_labels(cell, records, paths)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from harness.counting import counted
 from harness.datasets.file_hash import file_digest
 from harness.errors import DamagedFile
 from harness.results.paths import CellPaths, bytes_in, sync
@@ -78,7 +79,8 @@ def check_table(path: Path, content: bytes | None, expected: Companion) -> None:
         DamagedFile: it is gone, has other rows, or other content.
     """
     if content is None:
-        what = f"the file is gone; result.json was computed from its {expected.rows} rows"
+        rows = "rows" if expected.rows is None else counted(expected.rows, "row")
+        what = f"the file is gone; result.json was computed from its {rows}"
         raise DamagedFile(what, where=str(path), hint=AGAIN)
     found = table_of(content)
     if found == expected:

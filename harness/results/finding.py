@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.results.result import CellResult
@@ -39,5 +40,5 @@ def cell_named(cells: Sequence[CellResult], name: str, directory: Path | None = 
     if len(found) > 1:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         hint = f"Give more of the name: {', '.join(cell.key for cell in found[:SHOWN])}{more}."
-        raise HarnessError(f'"{name}" matches {len(found)} cells', hint=hint)
+        raise HarnessError(f'"{name}" matches {counted(len(found), "cell")}', hint=hint)
     return found[0]

@@ -98,6 +98,7 @@ class Environment:
         cores = self.machine.get("cores")
         parts = (
             self.machine.get("cpu"),
+            # "1 cores" too: a baseline keeps this text, and a machine is known by it
             None if cores is None else f"{cores} cores",
             self.machine.get("features"),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from harness.analysis.wording import number
+from harness.counting import counted
 from harness.metrics.registry import find, shown_in
 from harness.plan.hub import is_hub_id
 from harness.results.packing import portable
@@ -97,11 +98,11 @@ def training_sentence(result: CellResult) -> str:
     """How it was trained and on how many rows it was scored."""
     rows = result.data.get("test_rows")
     if "source" in result.provenance.cell.get("adapter_config", {}):
-        return f"Trained elsewhere; scored on {rows} rows of {result.dataset}."
+        return f"Trained elsewhere; scored on {_rows(rows)} of {result.dataset}."
     return (
-        f"Trained on {result.data.get('train_rows')} rows of {result.dataset}, quantization"
-        f" {result.quantization}, seed {result.seed}; scored on {rows} rows that it was not trained"
-        " on."
+        f"Trained on {_rows(result.data.get('train_rows'))} of {result.dataset}, quantization"
+        f" {result.quantization}, seed {result.seed}; scored on {_rows(rows)} that it was"
+        " not trained on."
     )
 
 
@@ -132,3 +133,7 @@ def settings_block(result: CellResult) -> list[str]:
         "```",
         "",
     ]
+
+
+def _rows(count: object) -> str:
+    return counted(count, "row") if isinstance(count, int) else "an unknown number of rows"

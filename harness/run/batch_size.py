@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.results.paths import CellPaths, read_json
@@ -42,7 +43,8 @@ def batches_of(cell: Cell, paths: CellPaths) -> Batches:
     size = _halved(whole, halvings)
     changed = {SIZE: size, ACCUMULATED: accumulated * (whole // size)}
     note = (
-        f"memory ran out with batches of {whole} rows; trained with batches of {size}, of which "
+        f"memory ran out with batches of {counted(whole, 'row')}; trained with batches of {size},"
+        " of which "
         f"{changed[ACCUMULATED]} make a step, so a step learned from as many rows"
     )
     smaller = replace(cell, training={**cell.training, **changed})
@@ -59,7 +61,7 @@ def raise_for_smaller_batch(error: Exception, cell: Cell) -> None:
     if not cell.training.get(ALLOWED) or size == 1 or not _is_out_of_memory(error):
         return
     raise HarnessError(
-        f"training ran out of memory with batches of {size} rows; {SMALLER_BATCH}",
+        f"training ran out of memory with batches of {counted(size, 'row')}; {SMALLER_BATCH}",
         hint="`harness run --retry 1` tries half of them, accumulated over twice as many batches.",
     ) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.metrics.prediction import Prediction
 from harness.suite.options import Options, training_value
@@ -65,7 +66,10 @@ def take_out(records: Sequence[Prediction]) -> str | None:
     if not found:
         return None
     name, ids = next(iter(found.items()))
-    return f"`{name}` is not a finite number in {len(ids)} of {len(records)} answers: {ids[0]}, …"
+    return (
+        f"`{name}` is not a finite number in {len(ids)} of {counted(len(records), 'answer')}:"
+        f" {ids[0]}, …"
+    )
 
 
 def _is_finite(value: object) -> bool:

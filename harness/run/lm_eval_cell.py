@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.backends.base import AnsweringBackend, Answers, RunsTasks
+from harness.counting import counted
 from harness.errors import HarnessError
 from harness.importers.foreign import is_number, mapping
 from harness.importers.lm_eval import collect_scores, record_of
@@ -38,7 +39,7 @@ def answers_of_task(story: Story, backend: AnsweringBackend) -> Answers:
     records = [record for samples in run.samples.values() for record in _records(samples)]
     if len(records) != len(story.splits.test):
         there = len(story.splits.test)
-        text = f"lm-evaluation-harness answered {len(records)} of {there} documents"
+        text = f"lm-evaluation-harness answered {len(records)} of {counted(there, 'document')}"
         raise HarnessError(text, hint="Its log is in the cell's folder, in cell.log.")
     return Answers(run.numbers, {**run.facts, "lm_eval": run.results}, records)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.counting import counted
 from harness.datasets.example import Splits
 from harness.errors import HarnessError
 from harness.plan.stages import stages_of
@@ -101,7 +102,10 @@ def _not_alone(exclusive: Mapping[str, float]) -> list[str]:
     running, used = exclusive.get("running", 0), exclusive.get("others_cpu_seconds", 0.0)
     if not running and used <= OTHERS_SECONDS:
         return []
-    text = f"{running:g} other cells did not stop; together they used {used:.2f} s of processor"
+    text = (
+        f"{counted(round(running), 'other cell')} did not stop; together they used {used:.2f} s of"
+        " processor"
+    )
     return [f"latency was not measured alone: {text}"]
 
 

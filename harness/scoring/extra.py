@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.counting import counted
 from harness.datasets.file_hash import file_hash
 from harness.errors import HarnessError
 from harness.extras import need
@@ -134,7 +135,8 @@ def _chosen(entry: MetricEntry, numbers: Mapping[str, float]) -> Scores:
         return {entry.label: numbers[own]}
     keys = ", ".join(f"{key}: {{higher_is_better: true}}" for key in numbers)
     raise HarnessError(
-        f'the extra metric "{entry.source}" gives {len(numbers)} numbers, none under its own name',
+        f'the extra metric "{entry.source}" gives {counted(len(numbers), "number")}, none under'
+        " its own name",
         where="evaluation.metrics",
         hint=f"Choose which to keep: {{source: {entry.source}, keys: {{{keys}}}}}.",
     )

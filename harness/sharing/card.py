@@ -11,6 +11,7 @@ from harness.analysis.decision import Decision, decide
 from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.plan.hub import is_hub_id
 from harness.report.markdown import escaped, markdown_table
@@ -88,7 +89,10 @@ def _how_sure(delta: Delta) -> str:
     """What interval and p-value are of."""
     adjusted = delta.p_adjusted is not None
     p = delta.p_adjusted if adjusted else delta.p_value
-    over = f"95% interval over {delta.covers or 'examples'}, paired on the same {delta.n} examples"
+    over = (
+        f"95% interval over {delta.covers or 'examples'}, paired on the same"
+        f" {counted(delta.n, 'example')}"
+    )
     holm = ", by Holm's correction over the table" if adjusted else ""
     return f"{over}." if p is None else f"{over}; p = {p:.2g}{holm}."
 
@@ -98,7 +102,7 @@ def _compared(table: Table, own: Row) -> list[str]:
     columns = ("variant", title_of(table.primary_metric), "Δ to its base [95%]", "verdict", "")
     shown = [row for k, row in enumerate(table.rows) if k < MOST_ROWS or row is own]
     more = len(table.rows) - len(shown)
-    tail = ["", f"… and {more} more variants."] if more else []
+    tail = ["", f"… and {counted(more, 'more variant')}."] if more else []
     return [*markdown_table(columns, [_row(table, row, own) for row in shown]), *tail]
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.counting import counted
 from harness.datasets.near import UNSPACED
 from harness.errors import HarnessError
 from harness.metrics.numbers import gold_decimal
@@ -87,7 +88,7 @@ def _kind(looked: Looked, counts: Counter[str], ask: Ask | None) -> Kind:
         question = Question(
             "Are the answers classes or quantities", "--task labels or --task numbers",
             ("labels", "numbers"), default="numbers",
-            why=f"the answers are {len(counts)} different numbers",
+            why=f"the answers are {counted(len(counts), 'different number')}",
         )  # fmt: skip
         return "labels" if settled(question, ask) == "labels" else "numbers"
     if few:
@@ -125,12 +126,12 @@ def _labels(looked: Looked, counts: Counter[str]) -> Answers:
     for label in counts:
         other = twins.setdefault(same_label(label), label)
         if other != label:
-            rows = f"{counts[other]} and {counts[label]} rows"
+            rows = f"{counts[other]} and {counted(counts[label], 'row')}"
             text = f'the labels "{other}" and "{label}" differ by case, blanks or form alone'
             raise HarnessError(f"{text} ({rows})", where=where, hint="Make them equal.")
     if len(counts) > MOST_NAMED_LABELS:
         hint = "Leave out `--task labels`, or join rare labels."
-        raise HarnessError(f"{len(counts)} different labels", where=where, hint=hint)
+        raise HarnessError(counted(len(counts), "different label"), where=where, hint=hint)
     labels = tuple(sorted(counts, key=_label_order))
     rarest, total = min(counts.values()), sum(counts.values())
     even = rarest >= EVEN * total / len(counts)
@@ -141,7 +142,7 @@ def _labels(looked: Looked, counts: Counter[str]) -> Answers:
         balance = "macro-F1 counts every label alike, and some are rare here"
     return Answers(
         "labels", "accuracy" if even else "f1_macro",
-        f"the answers are {len(counts)} labels (rows: {shown}{more})", balance, labels,
+        f"the answers are {counted(len(counts), 'label')} (rows: {shown}{more})", balance, labels,
     )  # fmt: skip
 
 
@@ -204,5 +205,5 @@ def _texts(looked: Looked, counts: Counter[str]) -> Answers:
     why = "ROUGE-L compares the words and their order; `chrf` compares characters"
     middle = words[len(words) // 2]
     return Answers(
-        "text", "rougeL", f"the answers are texts, half of them over {middle} words", why
+        "text", "rougeL", f"the answers are texts, half of them over {counted(middle, 'word')}", why
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from harness.counting import counted
 from harness.datasets.example import Example
 from harness.datasets.split_sizes import TEST_SHARE
 from harness.starter.answers import Answers
@@ -119,7 +120,7 @@ def training(rows: int, chosen: Chosen, answers: Answers) -> Training:
         why = "Two passes are enough to see something"
         return Training(tiny_rate(answers), 2, "a model of 2 M parameters needs larger steps", why)
     epochs = 3 if rows < 2000 else 2 if rows < 20_000 else 1
-    why = f"{rows:,} training rows: the fewer, the more passes"
+    why = f"{counted(rows, 'training row', separated=True)}: the fewer, the more passes"
     if chosen.is_encoder:
         return Training("1e-3", epochs + 3, "usual for LoRA on an encoder", why)
     text = "usual for LoRA; below 1 B parameters 5e-4 is often better (sweep it: docs/data.md)"

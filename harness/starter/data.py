@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.counting import counted
 from harness.datasets.chat import is_messages
 from harness.datasets.example import Example
 from harness.datasets.layout import FORMATS, layout_of
@@ -189,7 +190,7 @@ def _found(table: Table, given: dict[str, str], ask: Ask | None) -> dict[str, st
             question = Question(
                 "Which columns hold the question and the answer",
                 "--prompt and --reference", tuple(fitting),
-                why=f"{table.where} can be read in {len(fitting)} ways",
+                why=f"{table.where} can be read in {counted(len(fitting), 'way')}",
             )  # fmt: skip
             return _with_context(fitting[settled(question, ask)], table)
     return _with_context(_asked_for(table, given, ask), table)

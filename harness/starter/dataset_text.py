@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.counting import counted
 from harness.starter.draft import Draft
 from harness.starter.yaml_text import comment, flow, scalar
 
@@ -30,7 +31,8 @@ def _source(draft: Draft) -> Iterator[str]:
     sample = draft.sample
     if draft.is_tiny and sample:
         text = (
-            f"{len(sample.examples)} rows of {draft.source} that are short enough for the tiny"
+            f"{counted(len(sample.examples), 'row')} of {draft.source} that are short enough for"
+            " the tiny"
             " model. With a model of yours, write `harness init` again with --model: it reads all."
         )
         yield from comment(text, 6)
@@ -92,7 +94,8 @@ def _groups(draft: Draft) -> Iterator[str]:
     repeated = looked.repeated
     if repeated:
         text = (
-            f"{repeated:,} of {len(looked.examples):,} rows share their question with another row:"
+            f"{repeated:,} of {counted(len(looked.examples), 'row', separated=True)} share their"
+            " question with another row:"
             " they stay on one side, or the test would ask what was trained."
         )
         yield from comment(text, 6)
@@ -112,14 +115,17 @@ def _sides(draft: Draft) -> Iterator[str]:
     sizes = draft.sizes
     if sizes.train is not None:
         text = (
-            f"Few of {sizes.total:,} rows, so that a first run takes a minute or two. Delete"
+            f"Few of {counted(sizes.total, 'row', separated=True)}, so that a first run takes a"
+            " minute or two. Delete"
             " `train` and raise `test` for a decision."
         )
         yield from comment(text, 6)
         yield f"      train: {sizes.train}"
     if sizes.test is not None:
         text = (
-            f"{sizes.test} test rows measure a share to about ±{sizes.interval:.0f} points;"
+            f"{counted(sizes.test, 'test row measures', 'test rows measure')} a share to about"
+            f" ±{sizes.interval:.0f}"
+            " points;"
             " four times as many would halve that."
         )
         yield from comment(text, 6)

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.counting import counted
 from harness.starter.choices import Lengths, lengths, tiny_rate, tiny_sides, training
 from harness.starter.dataset_text import dataset_lines
 from harness.starter.draft import Draft
@@ -45,7 +46,7 @@ def _description(draft: Draft) -> str:
     rows = len(draft.looked.examples)
     return (
         f"Does fine-tuning help on {draft.name}, and which adapter is worth shipping?"
-        f" {rows:,} rows, read as {draft.looked.form.replace('`', '')}."
+        f" {counted(rows, 'row', separated=True)}, read as {draft.looked.form.replace('`', '')}."
     )
 
 

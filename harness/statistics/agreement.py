@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.counting import counted
 from harness.statistics.draws import Floats
 from harness.statistics.intervals import wilson
 from harness.statistics.resampling import Interval
@@ -37,7 +38,7 @@ def agreement(
         ValueError: the two are not of one length.
     """
     if len(first) != len(second):
-        raise ValueError(f"{len(first)} and {len(second)} cases cannot be compared")
+        raise ValueError(f"{len(first)} and {counted(len(second), 'case')} cannot be compared")
     if not first:
         return None
     classes = {name: k for k, name in enumerate(dict.fromkeys([*first, *second]))}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.counting import counted
 from harness.statistics.draws import Floats, bootstrap_draws, is_kept
 
 CELLS_PER_CHUNK = 1_000_000
@@ -160,7 +161,7 @@ def cluster_codes(clusters: Sequence[Hashable], n: int) -> NDArray[np.intp]:
         ValueError: the clusters are not n, or fewer than two differ.
     """
     if len(clusters) != n:
-        raise ValueError(f"{len(clusters)} clusters for {n} examples")
+        raise ValueError(f"{counted(len(clusters), 'cluster')} for {counted(n, 'example')}")
     numbers: dict[Hashable, int] = {}
     codes = np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.intp)
     if len(numbers) < 2:

@@ -29,6 +29,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from harness.counting import counted
 from harness.tiny_models.corpus import chats, documents
 
 SPECIAL = ["<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -241,7 +242,7 @@ def build(recipe: Recipe, out: Path, *, processes: int = 1) -> dict[str, object]
     tokenizer = build_tokenizer(sample_texts(12345, recipe.tokenizer_texts), recipe.vocabulary)
     started = time.monotonic()
     stream = token_stream(tokenizer, recipe, processes)
-    print(f"{len(stream)} tokens in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{counted(len(stream), 'token')} in {time.monotonic() - started:.0f} s", flush=True)
     return pretrain(recipe, tokenizer, stream, out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.counting import counted
 from harness.trackers.messages import Scalar, TableOf
 
 MOST_ROWS = 500
@@ -13,7 +14,7 @@ def markdown_table(table: TableOf) -> str:
     lines = [_line(table.columns), _line(["---"] * len(table.columns))]
     lines += [_line(row) for row in table.rows[:MOST_ROWS]]
     more = len(table.rows) - MOST_ROWS
-    return "\n".join(lines) + (f"\n\n… and {more} more rows" if more > 0 else "")
+    return "\n".join(lines) + (f"\n\n… and {counted(more, 'more row')}" if more > 0 else "")
 
 
 def _line(values: list[Scalar] | list[str]) -> str:

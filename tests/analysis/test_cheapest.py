@@ -122,7 +122,7 @@ OVERLAPS = {
     ),
     "one exactly": (
         {"overlap_exact": 1, "overlap_near": 0, "test_rows": 90},
-        "Warning: d: of 90 test prompts, 1 also occur in training word for word.",
+        "Warning: d: of 90 test prompts, 1 also occurs in training word for word.",
     ),
     "both": (
         {"overlap_exact": 2, "overlap_near": 3, "test_rows": 10},

@@ -205,5 +205,5 @@ def test_failed_and_skipped_cells_are_counted_with_their_reason():
     found = run_cautions(replace(made, run=replace(made.run, cells=cells)))
     assert [c.text for c in found] == [
         "1 of 3 cells failed: out of memory.",
-        "1 of 3 cells were skipped: needs a GPU (1).",
+        "1 of 3 cells was skipped: needs a GPU (1).",
     ]

@@ -69,7 +69,7 @@ def test_other_examples_are_left_out_and_counted(runs):
 
 def test_sides_without_a_common_example_are_not_comparable():
     one, other = ({k: {"id": k, "scores": {}}} for k in "ab")
-    assert incomparable(one, other) == "no example in common: 1 ids on one side, 1 on the other"
+    assert incomparable(one, other) == "no example in common: 1 id on one side, 1 on the other"
 
 
 def test_the_command_prints_a_table_markdown_and_json(runs):

@@ -165,7 +165,7 @@ def test_the_command_prints_them(run):
     assert "tiny-qwen2, none, base → a, ru-calculations (10 blind)" in result.output
     assert "win rate 95% [75%, 100%]  9:0:1 (won:lost:tied)" in result.output
     assert result.stdout.rstrip().endswith("a")
-    assert "1 votes are on cells of earlier settings" in result.stderr
+    assert "1 vote is on cells of earlier settings" in result.stderr
     (record,) = json.loads(compare(folder, "--json").stdout)
     assert (record["won"], record["preferred"], record["blind"]) == (9, "second", True)
     assert "| 10 blind |" in compare(folder, "--markdown").stdout

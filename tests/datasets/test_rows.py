@@ -160,7 +160,7 @@ def test_one_instruction_with_many_inputs_is_many_prompts(tmp_path):
 
 def test_one_group_alone_is_refused_with_what_to_do(tmp_path):
     made = [{"instruction": f"q {k}", "output": f"{k}", "site": "one"} for k in range(10)]
-    with pytest.raises(HarnessError, match=r"1 groups, the largest of 10 rows(.|\n)*group_by"):
+    with pytest.raises(HarnessError, match=r"of 1 group the largest has 10 rows(.|\n)*group_by"):
         load(tmp_path, made, group_by="site")
 
 

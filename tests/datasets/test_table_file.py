@@ -77,7 +77,7 @@ def test_a_file_is_read_whatever_its_shape(tmp_path, name, content):
     ("name", "content", "message"),
     [
         ("t.csv", "a,b\nx,y,z\n", r"t.csv:2: 3 fields, the header has 2"),
-        ("t.csv", "a,b\nx,y\nsecond line\n", r"t.csv:3: 1 fields, the header has 2"),
+        ("t.csv", "a,b\nx,y\nsecond line\n", r"t.csv:3: 1 field, the header has 2"),
         ("t.csv", "a,b\nx,y,\nv,w\n", r"t.csv:2: 3 fields"),
         ("t.csv", 'a,b\nx,"open\n', r"t.csv:2: this row cannot be read"),
         ("t.csv", 'a,b\nx,"one" two\n', r"t.csv:2: this row cannot be read"),

@@ -134,7 +134,7 @@ def test_a_baseline_keeps_its_reasons_and_refuses_half_a_run(gated, tmp_path):
     shutil.rmtree(next((gated / "cells").iterdir()))
     result = harness("baseline", "update", gated, "--reason", "third")
     assert result.exit_code == 2
-    assert "are missing" in result.output
+    assert "without a result" in result.output
     assert harness("check", gated).exit_code == 3
 
 

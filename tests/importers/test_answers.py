@@ -111,7 +111,7 @@ def test_scores_are_computed_again_from_the_stored_answers(tmp_path):
     path = table(tmp_path / "a.csv", answers("m", [1, 0, 1, 1]))
     harness("import", path, "-o", tmp_path / "run", "--metric", "chrf")
     before = load_run(tmp_path / "run").cells[0].values
-    assert "1 cells scored again" in harness("score", tmp_path / "run").output
+    assert "1 cell scored again" in harness("score", tmp_path / "run").output
     assert load_run(tmp_path / "run").cells[0].values == before
 
 
@@ -158,19 +158,19 @@ REFUSED = {
     "a misspelt field": (ONE, ("--columns", "predicton=prediction"), 'unknown field "predicton"'),
     "no field": (ONE, ("--columns", "prediction"), "is not field=column"),
     "two answers to one id": (
-        [*ONE, {**ONE[0], "prediction": "another"}], (), "1 ids have two different answers",
+        [*ONE, {**ONE[0], "prediction": "another"}], (), "1 id has two different answers",
     ),
     "another prompt under one id": (
         [*ONE, {**ONE[0], "model": "n", "prompt": "another"}], (),
-        "1 ids have different prompts in two models (q0: m and n)",
+        "1 id has different prompts in two models (q0: m and n)",
     ),
     "another reference under one id": (
         [*ONE, {**ONE[0], "model": "n", "reference": "another"}], (),
-        "1 ids have different references in two models (q0: m and n)",
+        "1 id has different references in two models (q0: m and n)",
     ),
-    "no id in a row": ([*ONE, {**ONE[0], "id": ""}], (), "1 rows have no id (t.csv, row 4)"),
-    "no reference": ([*ONE, {**ONE[0], "id": "x", "reference": ""}], (), "1 rows have no reference"),
-    "no prompt": ([*ONE, {**ONE[0], "id": "x", "prompt": " "}], (), "1 rows have no prompt"),
+    "no id in a row": ([*ONE, {**ONE[0], "id": ""}], (), "1 row has no id (t.csv, row 4)"),
+    "no reference": ([*ONE, {**ONE[0], "id": "x", "reference": ""}], (), "1 row has no reference"),
+    "no prompt": ([*ONE, {**ONE[0], "id": "x", "prompt": " "}], (), "1 row has no prompt"),
     "a gold that is no number": (
         [{**row, "gold": "many"} for row in ONE], (), "3 gold answers are not numbers",
     ),
@@ -179,7 +179,7 @@ REFUSED = {
         '3 labels are not among the declared ones (t.csv, row 1: "good"',
     ),
     "labels that are not declared": ([{**row, "label": "yes"} for row in ONE], (), "--labels yes"),
-    "a seed that is none": ([{**ONE[0], "seed": "x"}], (), "1 seeds are not whole numbers"),
+    "a seed that is none": ([{**ONE[0], "seed": "x"}], (), "1 seed is not a whole number"),
     "no such baseline": (ONE, ("--baseline", "n"), 'unknown model "n"'),
     "an unknown metric": (ONE, ("--metric", "bleu"), 'no metric "bleu"'),
     "an empty table": ([{}], (), "has no header"),
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_is_one_clear_message(tmp_path, rows, options, said)
 def test_every_problem_is_said_at_once(tmp_path):
     rows = [{**ONE[0], "id": ""}, {**ONE[1], "prompt": ""}, ONE[2], {**ONE[2], "prediction": "x"}]
     found = harness("import", table(tmp_path / "t.csv", rows), "-o", tmp_path / "run")
-    for said in ("1 rows have no id", "1 rows have no prompt", "1 ids have two different answers"):
+    for said in ("1 row has no id", "1 row has no prompt", "1 id has two different answers"):
         assert said in found.output
 
 
@@ -214,8 +214,8 @@ def test_repeated_rows_and_empty_answers_are_counted(tmp_path):
     rows = [*ONE, ONE[0], {**ONE[0], "id": "x", "prediction": ""}]
     found = harness("import", table(tmp_path / "t.csv", rows), "-o", tmp_path / "run")
     assert found.exit_code == 0, found.output
-    assert "1 rows repeat another of the same model and were dropped (q0 of m)" in found.output
-    assert "1 rows have no prediction: they count as empty answers" in found.output
+    assert "1 row repeats another of the same model and was dropped (q0 of m)" in found.output
+    assert "1 row has no prediction: it counts as an empty answer" in found.output
     (cell,) = load_run(tmp_path / "run").cells
     assert (cell.value("rougeL").n, cell.value("empty_share").value) == (4, 0.25)
     assert cell.value("truncated_share") is None  # a table does not say what was cut

@@ -54,7 +54,7 @@ def test_parameters_are_axes_and_metrics_are_values(store, tmp_path):
         tmp_path / "mlruns", *columns, "--metric", "eval_accuracy", "-o", tmp_path / "run"
     )
     assert done.exit_code == 0, done.output
-    assert "1 finished runs without a metric were left out" in done.output
+    assert "1 finished run without a metric was left out" in done.output
     assert "no score per example" in done.output
     base, tuned = load_run(tmp_path / "run").cells
     assert (base.model, base.adapter, base.seed, base.dataset) == (
@@ -125,7 +125,7 @@ def test_what_is_said_of_a_source_counts_its_own_runs(store, tmp_path):
     done = imported(*sources, "-o", tmp_path / "run")
     assert done.exit_code == 0, done.output
     for source in sources:
-        assert f"{source}: 1 of 1 runs: " in done.output.replace("\n", " ")
+        assert f"{source}: 1 of 1 run: " in done.output.replace("\n", " ")
 
 
 def test_a_run_that_has_not_finished_is_a_failed_cell(store, tmp_path):

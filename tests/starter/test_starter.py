@@ -149,7 +149,7 @@ def test_rows_too_long_for_the_tiny_model_are_left_to_a_model_of_yours(start, tm
     )
     assert suite["matrix"]["dataset"][0]["source"] == "mine.jsonl"
     assert suite["tiny"]["dataset"]["source"] == "mine.sample.jsonl"
-    with pytest.raises(HarnessError, match="too few of the 60 rows are short enough"):
+    with pytest.raises(HarnessError, match="too few of 60 rows are short enough"):
         start(rows_of(question=asked, answer=lambda k: f"{k} word " * 400), force=True)
 
 

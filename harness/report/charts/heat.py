@@ -12,6 +12,7 @@ from itertools import combinations
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
+from harness.counting import counted
 from harness.report.figure import (
     COLOURS,
     Figure,
@@ -100,7 +101,7 @@ def _means(squares: Sequence[Spec]) -> str:
     if counts == [1]:
         return ""
     if len(counts) == 1:
-        return f", each the mean of {counts[0]} rows"
+        return f", each the mean of {counted(counts[0], 'row')}"
     return ", each the mean of the number of rows in brackets"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
+from harness.counting import counted
 from harness.report.charts.heat import heat_maps
 from harness.report.charts.latency import distribution, percentiles
 from harness.report.charts.strips import main_effects, seed_spread
@@ -194,7 +195,7 @@ def training(board: Leaderboard, table: Table) -> Figure | None:
         "spec": {"width": 460, "height": 130, "layer": _training_layers(runs)},
         "resolve": {"scale": {"y": "independent"}},
     }
-    text = f"{', '.join(there).capitalize()} of the first {len(runs)} runs."
+    text = f"{', '.join(there).capitalize()} of the first {counted(len(runs), 'run')}."
     if CURVED["eval_loss"] in there:
         text += " Points are evaluations on the test examples."
     return Figure(anchor("training", table.dataset), text, drawn_on(spec))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from harness.analysis.table import Table
+from harness.counting import counted
 from harness.report.charts.heat import AXES
 from harness.report.drawn_rows import drawn_rows
 from harness.report.figure import (
@@ -45,7 +46,7 @@ def main_effects(table: Table) -> Figure | None:
                 for row in here
             ]  # fmt: skip
             mean = statistics.fmean(row.deltas[metric].delta for row in here)
-            hint = f"{label}: mean Δ {metric} {mean:+.3f} of {len(here)} rows"
+            hint = f"{label}: mean Δ {metric} {mean:+.3f} of {counted(len(here), 'row')}"
             means.append({"level": label, "delta": mean, "tooltip": hint})
     text = f"Δ {metric} of every row by each axis alone; the bar is the mean over rows."
     spec = _strip(points, means, "level", ("delta", f"Δ {metric}"))

@@ -14,6 +14,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, memory_metrics
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, duration, joined, memory, signed, variant
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.report.contrast_text import costs_text, needs_text
 from harness.report.drawn_rows import drawn_rows
@@ -282,8 +283,8 @@ def _answers(table: Table, decision: Decision, numbers: Mapping[str, int]) -> Le
     assert chosen is not None
     delta = chosen.deltas[metric]
     sentence = (
-        f"{variant(chosen)}: of {delta.n} answers {delta.won} scored higher than the baseline's,"
-        f" {delta.lost} lower and {delta.n - delta.won - delta.lost} the same."
+        f"{variant(chosen)}: of {counted(delta.n, 'answer')} {delta.won} scored higher than the"
+        f" baseline's, {delta.lost} lower and {delta.n - delta.won - delta.lost} the same."
     )
     shares = tuple(
         Share(row.name, _counts(d), 100 * d.won / d.n, 100 * d.lost / d.n, numbers[row.name])

@@ -14,6 +14,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, memory_metrics
 from harness.analysis.table import Row, Table
 from harness.analysis.wording import brief, duration, memory
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.metrics.registry import find
 from harness.report.page.points import Line, Point, apart, band, front, with_company
@@ -217,7 +218,11 @@ def _text(table: Table, row: Row, costs: Mapping[str, Mapping[str, float]]) -> s
     low, mean, high = _span(table, row)
     seeds = len(row.finished)
     n = next((v.n for c in row.finished if (v := c.value(metric)) and v.n), None)
-    what = f"± one standard deviation over {seeds} seeds" if seeds > 1 else "95% over examples"
+    what = (
+        f"± one standard deviation over {counted(seeds, 'seed')}"
+        if seeds > 1
+        else "95% over examples"
+    )
     ends = f", {brief(low)} to {brief(high)} ({what})" if high > low else ""
     parts = [f"{row.name}: {title_of(metric)} {brief(mean)}{ends}"]
     parts += [f"n = {n}"] if n else []

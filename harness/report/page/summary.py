@@ -13,6 +13,7 @@ from harness.analysis.flips import Flip
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Table
 from harness.analysis.wording import joined, variant
+from harness.counting import counted
 from harness.metrics.meaning import title_of
 from harness.report.page.answers import example_numbers
 from harness.report.page.picture import Picture, picture
@@ -160,7 +161,7 @@ def worse_sentence(decision: Decision) -> str:
     text += f" (of {joined(looked)})" if looked else ""
     if fell.flips and fell.flips.lost:
         total = fell.flips.won + fell.flips.lost + fell.flips.tied
-        text += f"; {fell.flips.lost} of {total} answers scored lower"
+        text += f"; {fell.flips.lost} of {counted(total, 'answer')} scored lower"
     return f"{text}."
 
 

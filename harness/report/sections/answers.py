@@ -9,6 +9,7 @@ from harness.analysis.flips import Flip
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Ties
+from harness.counting import counted
 from harness.report.section import MISSING, Section, number, optional, shortened
 from harness.results.result import CellResult
 
@@ -86,7 +87,7 @@ def _seeds(rows: Sequence[Row]) -> str:
 def _p_note(metric: str, ties: Ties) -> str:
     text = (
         f"p tests for a difference in {metric} over all seeds, with Holm's correction for the"
-        f" {ties.pairs} pairs."
+        f" {counted(ties.pairs, 'pair')}."
     )
     if ties.least < LEAST_P:
         return text

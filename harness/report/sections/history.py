@@ -6,6 +6,7 @@ import math
 
 from harness.analysis.history import History, Point, VariantHistory
 from harness.analysis.leaderboard import Leaderboard
+from harness.counting import counted
 from harness.report.contrast_text import p_text
 from harness.report.figure import (
     SHAPES,
@@ -64,7 +65,7 @@ def history(board: Leaderboard) -> Section:
     notes = (
         "Values are means over seeds, a dash where a run lacks the variant. Δ is the last run"
         " minus the one before that has the variant, paired by example;"
-        f" p is corrected by Holm over the {family} comparisons of the last run.",
+        f" p is corrected by Holm over the {counted(family, 'comparison')} of the last run.",
     )
     columns = ("data set", "variant", "metric", *(str(k + 1) for k in range(len(found.runs))),
                "last Δ [95%]", "p (Holm)", "verdict")  # fmt: skip
@@ -122,7 +123,7 @@ def _figure(found: History, dataset: str, members: list[VariantHistory]) -> Figu
     spec = {"data": {"values": drawn}, "layer": layers, "width": 460, "height": 240}
     text = f"{metric} on {dataset} in each run"
     if len(kept) < len(members):
-        text += f": of {len(members)} variants {which}"
+        text += f": of {counted(len(members), 'variant')} {which}"
     text += (
         ". A line joins runs whose scores are of the same examples and settings; where it breaks,"
         " do not compare the two sides. Bars: 95% over examples, or the range of the seeds."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.analysis.judged import JudgedRow, JudgedRun, judged_run
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.wording import brief
+from harness.counting import agreeing, counted
 from harness.endpoint.chat import server_name
 from harness.report.section import MISSING, Section
 from harness.results.judgements import JudgeRecord
@@ -73,7 +74,7 @@ def _agreement(found: JudgedRun) -> str:
         )
     low, high = people.share_interval
     text = (
-        f"Agreement with people on {people.n} labelled pairs: {people.share:.1%}"
+        f"Agreement with people on {counted(people.n, 'labelled pair')}: {people.share:.1%}"
         f" [{low:.1%}, {high:.1%}]"
     )
     if people.kappa is None or people.kappa_interval is None:
@@ -88,16 +89,18 @@ def _bias(found: JudgedRun) -> str:
     longer, pairs = found.longer_won
     parts = []
     if decided:
-        parts.append(f"the answer shown first won {first} of {decided} decided verdicts")
+        parts.append(f"the answer shown first won {first} of {counted(decided, 'decided verdict')}")
     if pairs:
-        parts.append(f"the longer answer won {longer} of {pairs} decided pairs")
+        parts.append(f"the longer answer won {longer} of {counted(pairs, 'decided pair')}")
     return f"Bias: {'; '.join(parts)}. About half would be none." if parts else ""
 
 
 def _cost(record: JudgeRecord) -> str:
     text = (
-        f"Cost: {record.asked} requests asked now and {record.from_cache} from the cache;"
-        f" {record.asked_prompt_tokens:,} tokens in and {record.asked_new_tokens:,} out now"
+        f"Cost: {counted(record.asked, 'request')} asked now and {record.from_cache} from the"
+        " cache;"
+        f" {counted(record.asked_prompt_tokens, 'token', separated=True)} in and"
+        f" {record.asked_new_tokens:,} out now"
     )
     price = record.settings.get("price")
     if price:
@@ -108,7 +111,7 @@ def _cost(record: JudgeRecord) -> str:
             f", {brief(paid)} {price['currency']}; all verdicts together"
             f" {brief(whole / 1e6)} {price['currency']}"
         )
-    return f"{text}. {record.retries} requests were sent again."
+    return f"{text}. {counted(record.retries, 'request was', 'requests were')} sent again."
 
 
 def _lost(found: JudgedRun) -> list[str]:
@@ -126,7 +129,9 @@ def _lost(found: JudgedRun) -> list[str]:
     stale = sum(row.stale for row in found.rows)
     if stale:
         notes.append(
-            f"{stale} verdicts are on answers that a later run replaced, and do not count:"
+            f"{counted(stale, 'verdict is', 'verdicts are')} on answers that a later run replaced,"
+            f" and {agreeing(stale, 'does', 'do')} not"
+            " count:"
             " `harness judge` asks again."
         )
     return notes

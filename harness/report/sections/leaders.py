@@ -6,6 +6,7 @@ from harness.analysis.difference import Delta
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.analysis.training_devices import is_training_speed
+from harness.counting import counted
 from harness.metrics.registry import shown_in
 from harness.report.section import (
     MISSING,
@@ -192,7 +193,9 @@ def leader_notes(table: Table) -> tuple[str, ...]:
     notes += speed_notes(table)
     skipped = sum(row.status == "skipped" for row in table.rows)
     if skipped:
-        notes.append(f"{skipped} rows were skipped and are not shown: see “Not run”.")
+        notes.append(
+            f"{counted(skipped, 'row was', 'rows were')} skipped and not shown: see “Not run”."
+        )
     return tuple(notes)
 
 
@@ -212,18 +215,23 @@ def _tie_notes(table: Table) -> list[str]:
         return []
     text = "Rows that share a letter under `tie` do not differ significantly"
     how = "" if table.ties.paired else ", unpaired because no scores per example were kept"
-    return [f"{text} ({table.ties.pairs} pairs, Holm's correction{how})."]
+    return [f"{text} ({counted(table.ties.pairs, 'pair')}, Holm's correction{how})."]
 
 
 def _power_notes(table: Table) -> list[str]:
     deltas = [d for row in table.rows if (d := row.deltas.get(table.primary_metric))]
-    notes = [f"p (Holm) is corrected over the {len(deltas)} rows with a Δ."] if deltas else []
+    notes = (
+        [f"p (Holm) is corrected over the {counted(len(deltas), 'row')} with a Δ."]
+        if deltas
+        else []
+    )
     gaps = sorted(delta.detectable for delta in deltas if delta.detectable)
     if gaps:
         counts = sorted({delta.n for delta in deltas})
-        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        one, most = f"{counts[0]} to " if len(counts) > 1 else "", counts[-1]
+        many = f"{one}{counted(most, 'example')}"
         notes.append(
-            f"With {many} examples, a true difference of {number(gaps[len(gaps) // 2])} to the"
+            f"With {many}, a true difference of {number(gaps[len(gaps) // 2])} to the"
             " baseline is detected with 80% power (median over rows). Smaller ones may be missed."
         )
     return notes
@@ -237,7 +245,8 @@ def _noise_notes(table: Table) -> list[str]:
     floor = max(noise.floor.get(table.primary_metric, 0.0) for noise in measured)
     flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
-        f"Noise floor: baselines answered {measured[0].examples} examples again in other batches."
+        f"Noise floor: baselines answered {counted(measured[0].examples, 'example')} again in"
+        " other batches."
         f" At most {flips:.1%} of the answers changed, and {table.primary_metric} by"
         f" {number(floor)}; a smaller difference is undecided."
     ]

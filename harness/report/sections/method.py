@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.analysis.leaderboard import Leaderboard
+from harness.counting import counted
 from harness.report.section import MISSING, Section, optional
 from harness.results.records import Environment
 from harness.user_path import typed
@@ -71,7 +72,7 @@ def trained_by(facts: Mapping[str, Any]) -> str:
         on = "GPUs" if how["on"] == "cuda" else "processes on the CPU"
         peaks = " and ".join(optional(peak) for peak in how["peaks_mib"])
         rows = how["rows_a_step"]
-        return f"TRL on {how['devices']} {on}, {rows} rows a step, peaks of {peaks} MiB"
+        return f"TRL on {how['devices']} {on}, {counted(rows, 'row')} a step, peaks of {peaks} MiB"
     if how["engine"] == "trl":
         return f"TRL: {how['reason']}"
     if how.get("captured"):

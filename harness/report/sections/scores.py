@@ -9,6 +9,7 @@ from statistics import fmean
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, RESERVED, Standing, memory_metrics
 from harness.analysis.table import Table
+from harness.counting import counted
 from harness.metrics.classification import Confusion, per_class
 from harness.metrics.measurements import STABLE_CV
 from harness.metrics.registry import same_hardware, shown_in
@@ -37,7 +38,9 @@ def costs(table: Table) -> Section:
     notes = (*speed_notes(table), *missing_speeds(table), *_unstable(table))
     extra: tuple[str, ...] = ()
     if len(machines) > 1:
-        notes += (f"Measured on {len(machines)} machines, whose speeds cannot be compared.",)
+        notes += (
+            f"Measured on {counted(len(machines), 'machine')}, whose speeds cannot be compared.",
+        )
         extra = ("machine",)
     rows = [
         (
@@ -61,12 +64,16 @@ def _unstable(table: Table) -> tuple[str, ...]:
     notes = []
     if above:
         notes.append(
-            f"{len(above)} of {len(spreads)} latencies did not settle: their last rounds vary by up"
+            f"{len(above)} of {counted(len(spreads), 'latency', 'latencies')} did not settle:"
+            " their last rounds vary by up"
             f" to {max(above):.1%} (`latency_cv`), and {STABLE_CV:.0%} or less counts as stable."
         )
     if len(spreads) < len(latencies):
         rounds = "had a single round, or were measured by an older version"
-        notes.append(f"{len(latencies) - len(spreads)} latencies without `latency_cv` {rounds}.")
+        notes.append(
+            f"{counted(len(latencies) - len(spreads), 'latency', 'latencies')} without"
+            f" `latency_cv` {rounds}."
+        )
     return tuple(notes)
 
 

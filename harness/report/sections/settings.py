@@ -8,6 +8,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from harness.analysis.leaderboard import Leaderboard
+from harness.counting import counted
 from harness.report.section import Section
 from harness.results.result import CellResult
 from harness.suite.schema import AXES
@@ -103,4 +104,4 @@ def _where(members: list[CellResult], everyone: _Counted) -> str:
             return f"{axis}: {', '.join(map(str, values))}"
     if len(tuned.cells) < len(everyone.cells) and not has_baseline:
         return f"{_where(members, tuned)}, fine-tuned"
-    return f"{len(members)} cells"
+    return counted(len(members), "cell")

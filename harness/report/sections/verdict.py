@@ -10,6 +10,7 @@ from harness.analysis.difference import TRAINING_NOISE_UNKNOWN
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Row, Table
+from harness.counting import agreeing, counted
 from harness.datasets.overlap import WARN_SHARE
 from harness.report.contrast_text import axis_sentences
 from harness.report.section import (
@@ -45,7 +46,9 @@ def verdict(board: Leaderboard, ranked: Mapping[str, Sequence[Standing]]) -> Sec
     notes += dict.fromkeys(note for table in board.tables for note in speed_notes(table))
     for status in ("skipped", "missing"):
         reasons = Counter(c.reason for c in board.run.cells if c.status == status)
-        notes += [f"{count} cells {status}: {reason}." for reason, count in reasons.items()]
+        notes += [
+            f"{counted(count, 'cell')} {status}: {reason}." for reason, count in reasons.items()
+        ]
     failed = [c for c in board.run.cells if c.status == "failed"]
     notes += [f"{cell.key} failed: {cell.reason}." for cell in failed]
     columns = (
@@ -89,7 +92,9 @@ def cost_notes(table: Table, ranked: Sequence[Standing]) -> list[str]:
     ):  # fmt: skip
         if cheapest.within > 1:
             notes.append(
-                f"{table.dataset}: {cheapest.within} of the {len(among)} tied rows are within"
+                f"{table.dataset}: {cheapest.within} of the {counted(len(among), 'tied row')}"
+                f" {agreeing(cheapest.within, 'is', 'are')}"
+                " within"
                 f" {number(cheapest.noise)} {unit} of the lowest {what}. That is no more than the"
                 " measurement's noise, so no row is named as the lowest."
             )
@@ -127,7 +132,7 @@ def verdict_notes(table: Table) -> list[str]:
     counts = Counter(delta.verdict for delta in deltas)
     totals = ", ".join(f"{n} {word}" for word, n in sorted(counts.items(), key=lambda c: -c[1]))
     seeds = max(len(row.values(metric)) for row in table.rows)
-    noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {seeds} seeds"
+    noise = f"; {TRAINING_NOISE_UNKNOWN}" if seeds < 2 else f"; {counted(seeds, 'seed')}"
     notes = [f"{table.dataset}, {metric}: {_sides(table)}: {totals}{noise}.", *_cautions(table)]
     if table.higher_is_better is None:
         notes.append(f"{table.dataset}: {no_direction(metric)}")
@@ -155,10 +160,17 @@ def _overlap_notes(table: Table) -> list[str]:
     exact, near, n = (int(data.get(f) or 0) for f in ("overlap_exact", "overlap_near", "test_rows"))
     if not exact and (not near or near < WARN_SHARE * n):
         return []
-    parts = [f"{exact} also occur in training word for word"] if exact else []
-    parts += [f"{near} nearly repeat a training prompt"] if near else []
+    parts = (
+        [f"{counted(exact, 'also occurs', 'also occur')} in training word for word"]
+        if exact
+        else []
+    )
+    parts += (
+        [f"{counted(near, 'nearly repeats', 'nearly repeat')} a training prompt"] if near else []
+    )
     return [
-        f"Warning: {table.dataset}: of {n} test prompts, {' and '.join(parts)}. The scores may show"
+        f"Warning: {table.dataset}: of {counted(n, 'test prompt')}, {' and '.join(parts)}. The"
+        " scores may show"
         " memory instead of skill. `group_by` keeps related examples in the same split."
     ]
 
@@ -168,7 +180,8 @@ def _mixed_notes(table: Table) -> list[str]:
     if table.test_sets < 2:
         return []
     note = (
-        f"{table.dataset}: rows were tested on {table.test_sets} different sets of examples. So"
+        f"{table.dataset}: rows were tested on {counted(table.test_sets, 'different set')} of"
+        " examples. So"
         " means are not ranked, and each difference uses only the examples that both sides have."
     )
     pairs = [f"{row.name}: {row.left_out}" for row in table.rows if row.left_out]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from harness.counting import counted
 from harness.errors import HarnessError
 
 SCALED = frozenset({"linear", "dynamic", "yarn"})
@@ -44,7 +45,8 @@ def check_context(model: PreTrainedModel, lengths: Iterable[int], what: str) -> 
     over = [] if limit is None else [length for length in lengths if length > limit]
     if over:
         raise HarnessError(
-            f"{len(over)} {what} of up to {max(over)} tokens do not fit the context of {limit}",
+            f"{len(over)} {what} of up to {counted(max(over), 'token')} do not fit the context of"
+            f" {limit}",
             hint="Shorten or leave out these rows, or lower max_new_tokens or max_length.",
         )
 
@@ -62,7 +64,7 @@ def usable_pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> No
     if eos is not None and eos >= rows:
         raise HarnessError(
             f'the end-of-text token "{tokenizer.eos_token}" has id {eos}, but the model has only'
-            f" {rows} rows: the tokenizer belongs to another model",
+            f" {counted(rows, 'row')}: the tokenizer belongs to another model",
         )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= rows:
         inside = [

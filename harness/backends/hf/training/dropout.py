@@ -12,6 +12,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedModel
 
+from harness.counting import counted
+
 BY_MODULES = frozenset({"classifier_dropout"})
 """Fields of which transformers makes an `nn.Dropout`, and only for a head: GPT-NeoX sets one for
 models that have no head."""
@@ -60,4 +62,7 @@ def masks_reason(model: PreTrainedModel, tokens: int) -> str | None:
     widest = max(widths, default=0)
     if tokens * widest < UNCOUNTED:
         return None
-    return f"dropout of {tokens} tokens of {widest} numbers, more than its kernel counts"
+    return (
+        f"dropout of {counted(tokens, 'token')} of {counted(widest, 'number')}, more than its"
+        " kernel counts"
+    )

@@ -34,6 +34,7 @@ from harness.backends.hf.training.objective import TEXT, Objective
 from harness.backends.hf.training.step_log import ENTROPY, LOSS, NORM, StepLog, steps_ahead
 from harness.backends.hf.training.steps import Step, optimizer_of, rates_of, steps_of
 from harness.backends.hf.training.trained import Trained
+from harness.counting import counted
 
 WORTH_CAPTURING = 10
 """Steps below which a capture, which takes some four eager steps, does not pay."""
@@ -225,7 +226,7 @@ class FlatTraining:
         if not self.capture:
             return "capturing is turned off"
         if len(steps) < WORTH_CAPTURING:
-            return f"{len(steps)} steps, too few for a capture to pay"
+            return f"{counted(len(steps), 'step')}, too few for a capture to pay"
         if self.arguments.gradient_checkpointing and not self._fused.draws(self.model):
             # the masks of the forward pass are drawn again from a state kept on the host
             return "checkpointing with dropout"

@@ -39,6 +39,7 @@ from harness.backends.hf.training.passes import (
     passed,
     verdict_within_memory,
 )
+from harness.counting import counted
 
 MASKED_TOKENS = 4096
 """The largest batch that is read under a mask of its square, 16 MiB: in float32 on CUDA."""
@@ -111,7 +112,10 @@ def _together_reason(model: PreTrainedModel, arguments: Any, longest: int) -> st
         return f"a head on {model.config.model_type} on CUDA, where it was not compared"
     tokens = longest * arguments.per_device_train_batch_size
     if masked(model, half=bool(arguments.bf16)) and tokens > MASKED_TOKENS:
-        return f"float32 on CUDA in batches of up to {tokens} tokens, where attention needs a mask"
+        return (
+            f"float32 on CUDA in batches of up to {counted(tokens, 'token')}, where attention"
+            " needs a mask"
+        )
     if "8bit" in optim and any(
         module.weight.requires_grad
         for module in model.modules()

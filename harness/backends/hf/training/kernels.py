@@ -13,6 +13,7 @@ import triton
 import triton.language as tl
 
 from harness.backends.hf.training.dropout import UNCOUNTED
+from harness.counting import counted
 
 WIDTH = 1024
 """Elements that one program of the gated activation takes."""
@@ -284,7 +285,7 @@ def drop(
     if x.numel() >= UNCOUNTED:
         # the offsets would wrap around, and the kernel write outside of its memory
         raise RuntimeError(
-            f"dropout of {x.numel()} numbers at once: a mask has fewer than {UNCOUNTED}"
+            f"dropout of {counted(x.numel(), 'number')} at once: a mask has fewer than {UNCOUNTED}"
         )
     x = x.contiguous()
     out = torch.empty_like(x) if add_to is None else add_to

@@ -27,6 +27,7 @@ from harness.backends.hf.encoding import TrainingRows
 from harness.backends.hf.training.rank import OUTCOME, SPEC, STEPS, failure_file
 from harness.backends.hf.training.row_store import dataset_of
 from harness.backends.hf.training.trained import Trained
+from harness.counting import counted
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_record
 from harness.plan.devices import DIED, devices_of, rows_a_step
@@ -168,7 +169,7 @@ class Spread:
         seconds = trained.seconds - self.paused(trained.started)
         how = {
             "engine": "trl",
-            "reason": f"trained on {count} devices; the harness's engine knows one",
+            "reason": f"trained on {counted(count, 'device')}; the harness's engine knows one",
             **_described(count, found["peaks"], self.cell, rows=self.rows.audit["rows"]),
         }
         facts = {**found["facts"], "steps": trained.steps, "training": how}
