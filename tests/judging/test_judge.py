@@ -169,7 +169,7 @@ def test_verdicts_on_answers_that_are_gone_do_not_count(
     _, text = section = section_now(directory)
     assert section.row.stale == 1
     assert len(section.row.verdicts) == 23
-    assert "1 verdicts are on answers" in text
+    assert "1 verdict is on answers" in text
 
 
 def test_a_damaged_file_is_named_with_its_line(finished, judged, judge_server, section_now):

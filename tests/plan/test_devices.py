@@ -78,7 +78,7 @@ def test_the_plan_says_from_how_many_rows_a_step_learns(write_suite, tmp_path):
     training = "devices: 2, per_device_train_batch_size: 4, gradient_accumulation_steps: 3"
     path = write_suite(SUITE.format(**{**USUAL, "training": training}))
     lines = plan_lines(make_plan(path, tmp_path / "run"))
-    assert "1 of the cells train on 2 devices each: a step learns from 24 rows" in lines
+    assert "1 of the cells trains on 2 devices each: a step learns from 24 rows" in lines
     assert not any("not the faster engine" in line for line in lines)
 
 
