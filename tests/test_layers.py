@@ -78,7 +78,7 @@ def test_every_module_has_a_layer(root, files):
 
 OWN = ("harness.api", "harness.commands")
 PRINTING = {
-    "harness", "harness.errors", "harness.extras", "harness.gate.comment", "harness.gate.render",
+    "harness", "harness.counting", "harness.errors", "harness.extras", "harness.gate.comment", "harness.gate.render",
     "harness.report.contrast_text", "harness.report.exported", "harness.report.markdown", "harness.report.plan_table",
     "harness.report.section", "harness.report.sections.answers", "harness.report.terminal",
     "harness.results.paths", "harness.results.text", "harness.run.progress", "harness.secret_texts",
