@@ -19,11 +19,10 @@ from harness.plan.kept import (
     precision_of,
 )
 from harness.suite.engine_keys import trl_keys
-from harness.suite.options import training_value
+from harness.suite.options import is_checkpointed, training_value
 
 LONGEST_ROW = 1024
 """Assumed tokens of a training row with `max_length: null`, which cuts none."""
-CHECKPOINTING = "gradient_checkpointing"
 LOGIT_BYTES = 1.2
 """Bytes per token and vocabulary entry under TRL; below 4 because the loss is computed in chunks.
 Fitted to the runs in `reports/geometry`."""
@@ -109,7 +108,7 @@ def _by_engine(shape: Shape, cell: Cell) -> float:
 def _held(shape: Shape, cell: Cell, tokens: int, kept: Kept, end: float) -> float:
     """All layers' share, and the most that is held for a moment: at the end, or in one layer."""
     layer = tokens * kept.token + kept.layer
-    if cell.training.get(CHECKPOINTING):
+    if is_checkpointed(cell.training):
         # one layer at a time, and every layer's input
         precision = precision_of(cell)
         wide = 4 if is_full(cell.adapter_config) or precision.wide_stream else precision.weights

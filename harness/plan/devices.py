@@ -21,7 +21,8 @@ TRAINING = frozenset(
     {
         KEY, "engine", "loss_on", "logging_steps", "max_length", "num_train_epochs", "max_steps",
         "per_device_train_batch_size", "gradient_accumulation_steps", "auto_find_batch_size",
-        "train_sampling_strategy", "gradient_checkpointing", "bf16", "tf32",
+        "train_sampling_strategy", "gradient_checkpointing", "activation_checkpointing", "bf16",
+        "tf32",
         "optim", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
         "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio",
         "loraplus_lr_ratio",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.plan.activations import CHECKPOINTING, activations, by_engine, check_bytes, is_fused
+from harness.plan.activations import activations, by_engine, check_bytes, is_fused
 from harness.plan.adapter_shape import low_rank_params, saved_params, trainable_params
 from harness.plan.architecture import (
     Shape,
@@ -23,6 +23,7 @@ from harness.plan.architecture import (
 )
 from harness.plan.cell import Cell
 from harness.plan.kept import FUSED, is_full, is_plain_lora, precision_of
+from harness.suite.options import is_checkpointed
 
 MIB = 1024**2
 CONTEXT_MIB = 600
@@ -129,7 +130,7 @@ def _training(shape: Shape, cell: Cell, parts: dict[str, float], trained: int) -
     if is_full(cell.adapter_config):
         # trained weights are in float32; in 16 bits there are copies of them, each made in its
         # layer, where checkpointing drops them
-        layers = shape.layers if cell.training.get(CHECKPOINTING) else 1
+        layers = shape.layers if is_checkpointed(cell.training) else 1
         parts["weights"] = 2.0 * trained / layers if precision_of(cell).half else 0.0
     parts["activations"] = activations(shape, cell)
     parts["unpacked"] = _unpacked(shape, cell, dtype_bytes(cell.model.dtype))

@@ -43,6 +43,7 @@ from harness.run.audit import check_leakage, check_rows
 from harness.run.batch_size import batches_of, raise_for_smaller_batch
 from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
+from harness.run.launcher import launcher_note, without_launcher
 from harness.run.lm_eval_cell import answers_of_task
 from harness.run.outcome import outcome_of
 from harness.run.placing import placed
@@ -138,7 +139,8 @@ def _train(story: Story) -> StageRecord:
     if story.tracking and isinstance(backend, ReportsSteps):
         backend.report_steps(story.tracking.log)
     try:
-        trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
+        with without_launcher() as ignored:
+            trained = backend.fine_tune(story.splits.train, partial(_accept, cell))
     except Exception as error:
         raise_for_smaller_batch(error, cell)
         raise
@@ -149,6 +151,8 @@ def _train(story: Story) -> StageRecord:
     }
     write_predictions(paths.train_log, finite_log(trained.log, cell.training), durable=False)
     facts = {**trained.facts, **batches}
+    if ignored:
+        facts["environment"] = {"notes": [launcher_note(ignored)]}
     return StageRecord("", trained.numbers, facts, timings, trained.audit)
 
 

@@ -24,14 +24,14 @@ KEYS = frozenset(
         "optim", "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
         "max_grad_norm", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_ratio",
         # precision and memory
-        "bf16", "tf32", "gradient_checkpointing",
+        "bf16", "tf32", "gradient_checkpointing", "activation_checkpointing",
     }
 )  # fmt: skip
 """Keys of `SFTConfig` that the engine follows; any other one in a suite means TRL."""
 VALUES: Mapping[str, frozenset[str]] = {
     "optim": frozenset(
         {"adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit",
-         "paged_adamw_32bit", "paged_adamw"}
+         "paged_adamw_32bit"}
     ),
     "lr_scheduler_type": frozenset(
         {"linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts",
@@ -41,7 +41,16 @@ VALUES: Mapping[str, frozenset[str]] = {
     "save_strategy": frozenset({"no", "steps", "epoch"}),
 }  # fmt: skip
 """The values of some of them that it follows."""
-OFF = frozenset({"packing", "eval_packing", "shuffle_dataset", "torch_compile", "fp16"})
+OFF = frozenset(
+    {
+        "packing",
+        "eval_packing",
+        "shuffle_dataset",
+        "torch_compile",
+        "fp16",
+        "logging_nan_inf_filter",
+    }
+)
 """Keys that change nothing while they are false."""
 
 

@@ -125,6 +125,11 @@ CONTRADICTIONS: dict[str, dict[str, tuple[Callable[[Options], bool], str]]] = {
                 "devices",
             )
         },
+        "max_steps": (
+            # the trainer makes one step or all of them, by its version
+            lambda o: o["max_steps"] == 0 and not isinstance(o["max_steps"], bool),
+            "must be above 0; leave it out to count epochs",
+        ),
         "num_train_epochs": (_no_steps, "must be above 0, or nothing is trained"),
         "report_to": (
             lambda o: has_unknown(o["report_to"]),
@@ -244,6 +249,12 @@ def training_value(training: Options, key: str) -> Any:
     if key in training:
         return training[key]
     return _snapshot()["training_defaults"][key]
+
+
+def is_checkpointed(training: Options) -> bool:
+    """Whether the pass back computes activations anew; transformers' newer name of it counts."""
+    newer = training.get("activation_checkpointing")
+    return bool(training.get("gradient_checkpointing") if newer is None else newer)
 
 
 def trainer_keys() -> frozenset[str]:

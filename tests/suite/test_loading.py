@@ -84,6 +84,7 @@ def test_include_extends_what_it_matches(write_suite):
         ("learning_rate: 2e-4", "loss_on: nothing", "must be `answer`, `all` or `prompt`"),
         ("learning_rate: 2e-4", "learning_rate: 0", "must be above 0"),
         ("learning_rate: 2e-4", "num_train_epochs: -2", "must be above 0, or nothing is trained"),
+        ("learning_rate: 2e-4", "max_steps: 0", "leave it out to count epochs"),
         ("learning_rate: 2e-4", "max_length: 0", "must be above 0"),
         ("learning_rate: 2e-4", "gradient_accumulation_steps: 0", "must be above 0"),
         ("[none, nf4]", "none", "quantization: expected a list"),

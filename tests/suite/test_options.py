@@ -1,6 +1,12 @@
 import pytest
 
-from harness.suite.options import CONTRADICTIONS, contradictions, kind_problem, training_keys
+from harness.suite.options import (
+    CONTRADICTIONS,
+    contradictions,
+    is_checkpointed,
+    kind_problem,
+    training_keys,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +87,16 @@ def test_the_loss_types_are_those_that_the_trainer_takes():
 )
 def test_checkpoints_that_a_training_could_not_go_on_from_are_refused(options, wrong):
     assert [key for key, _ in contradictions("training", options)] == wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [(None, None, False), (True, None, True), (None, True, True), (True, False, False)],
+)
+def test_checkpointing_of_activations_has_two_names_of_which_the_newer_counts(old, new, expected):
+    keys = {"gradient_checkpointing": old, "activation_checkpointing": new}
+    assert is_checkpointed(keys) is expected
+    assert (
+        is_checkpointed({key: value for key, value in keys.items() if value is not None})
+        is expected
+    )

@@ -35,7 +35,7 @@ from harness.backends.hf.stop_tokens import keep_stops, stop_tokens
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell
 from harness.suite.model_card import ModelCard
-from harness.suite.options import FULL
+from harness.suite.options import FULL, is_checkpointed
 from harness.suite.parts import Options
 
 PACK = 32
@@ -170,7 +170,7 @@ def add_adapter(model: PreTrainedModel, cell: Cell, *, classification: bool) -> 
 
 def prepare_for_kbit(model: PreTrainedModel, cell: Cell) -> Any:
     """``model`` after PEFT's preparation: norms, embeddings and head are float32."""
-    checkpointing = bool(cell.training.get("gradient_checkpointing"))
+    checkpointing = is_checkpointed(cell.training)
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
 
 

@@ -8,6 +8,7 @@ On CUDA the steps are captured where that pays (`captured`).
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -194,8 +195,10 @@ class FlatTraining:
         self._optimizer = optimizer_of(self.model, self.arguments, self.ratio, **more)
         self._peaks = [float(group["lr"]) for group in self._optimizer.param_groups]
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        # without clipping the norm is noted all the same
-        limit = float(self.arguments.max_grad_norm or "inf")
+        # without clipping the norm is noted all the same; the trainer takes 0 and less for none,
+        # and a norm below 0 as the limit would turn the gradient around
+        norm = self.arguments.max_grad_norm
+        limit = float(norm) if norm and norm > 0 else math.inf
         half = bool(self.arguments.bf16)
         return EagerSteps(
             self.model, trained, self._optimizer, half, limit, self._fused, reason, self.objective

@@ -76,6 +76,8 @@ def keys_reason(options: Mapping[str, Any], arguments: Any) -> str | None:
     steps = arguments.logging_steps
     if steps < 1 or steps != int(steps):
         return "logging_steps that is a share of the training"
+    if arguments.max_steps == 0:
+        return "max_steps 0, which the trainers read in different ways"
     if arguments.fp16:
         return "fp16, which needs the loss to be scaled"
     return None

@@ -123,7 +123,9 @@ def optimizer_of(
 def rates_of(arguments: Any, peaks: Sequence[float], steps: int) -> list[tuple[float, ...]]:
     """The learning rates at each of ``steps`` steps of groups that begin with ``peaks``."""
     # the schedule runs on a stand-in: those of a captured optimizer are tensors on the device
-    stand_in = torch.optim.SGD([{"params": [torch.zeros(1)], "lr": peak} for peak in peaks])
+    groups = [{"params": [torch.zeros(1)], "lr": peak} for peak in peaks]
+    # `polynomial` reads the optimizer's own rate, which that of a group may differ from (LoRA+)
+    stand_in = torch.optim.SGD(groups, lr=arguments.learning_rate)
     schedule = get_scheduler(
         arguments.lr_scheduler_type,
         optimizer=stand_in,

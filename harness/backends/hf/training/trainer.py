@@ -158,6 +158,8 @@ def _by_engine(
     kept = kept_rows(rows, arguments)
     if not kept:
         return "no row has a token to learn"
+    if not all(row["input_ids"] for row in kept):
+        return "a row without tokens"
     some = kept[: arguments.per_device_train_batch_size]
     longest = max(len(row["input_ids"]) for row in kept)
     reason = disagreement(model, some, arguments, longest=longest)
@@ -232,6 +234,9 @@ def arguments_of(
         "logging_steps": 1,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
+    if not cell.training.get("fp16"):  # whose scaling leaves out a step that overflows
+        # the trainer would log the mean of the steps before, 0 at first, where a loss is NaN
+        defaults["logging_nan_inf_filter"] = False
     own = HARNESS_TRAINING_KEYS.keys() - OWN
     suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {

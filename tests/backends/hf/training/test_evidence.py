@@ -57,6 +57,7 @@ KEYS = {
         {"train_sampling_strategy": "group_by_length"}, "train_sampling_strategy group_by_length",
     ),
     "saving": ({"save_strategy": "best"}, "save_strategy best"),
+    "no steps": ({"max_steps": 0}, "max_steps 0, which the trainers read in different ways"),
     "logging": ({"logging_steps": 0.5}, "logging_steps that is a share of the training"),
 }  # fmt: skip
 

@@ -75,6 +75,13 @@ def test_rows_of_similar_length_go_together_where_asked(text, tmp_path):
     assert [r["loss"] for r in grouped.log] != [r["loss"] for r in usual.log]
 
 
+@pytest.mark.parametrize("engine", ["auto", "trl"])
+def test_a_loss_that_is_no_number_ends_the_training(text, tmp_path, engine):
+    """The trainer by itself logs the mean of the steps before: 0 from the second one on."""
+    with pytest.raises(FloatingPointError, match="NaN"):
+        text.train(tmp_path, learning_rate=1e30, max_grad_norm=0.0, max_steps=4, engine=engine)
+
+
 def test_gradients_and_optimizer_are_counted_from_their_tensors(text, tmp_path):
     trained = text.train(tmp_path / "a", optim="adamw_torch")
     gradients = trained.parts["gradients_mib"]

@@ -1,0 +1,51 @@
+"""Variables of `accelerate launch`, `torchrun` or MPI, which must not change what a suite trains.
+
+The trainers read their precision, their device and the number of processes from them where the
+suite's keys leave that open; the fingerprint of a cell does not hold them. Under `accelerate launch
+--mixed_precision bf16 harness run …` a cell in float32 would be trained in bfloat16.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PREFIXES = ("ACCELERATE_", "FSDP_", "MEGATRON_LM_", "PARALLELISM_CONFIG_", "TORCHELASTIC_")
+PROCESSES = frozenset(
+    {
+        "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK",
+        "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+        # where accelerate looks for MPI's, on a CPU
+        "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_RANK",
+        "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_SIZE",
+        "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
+    }
+)  # fmt: skip
+HARMLESS = frozenset(
+    {
+        "ACCELERATE_LOG_LEVEL", "ACCELERATE_ENABLE_RICH", "ACCELERATE_DISABLE_RICH",
+        "ACCELERATE_DEBUG_MODE", "ACCELERATE_CONFIG_DIR",
+    }
+)  # fmt: skip
+"""What only changes how accelerate writes and where it looks for files."""
+
+
+@contextmanager
+def without_launcher() -> Iterator[list[str]]:
+    """Take a launcher's variables out of the environment meanwhile; gives their names."""
+    found = {name: os.environ.pop(name) for name in sorted(os.environ) if _is_launchers(name)}
+    try:
+        yield list(found)
+    finally:
+        os.environ.update(found)
+
+
+def launcher_note(names: list[str]) -> str:
+    """The warning about the variables ``names`` for a result."""
+    return f"training did not follow the environment's {', '.join(names)}: the suite's keys decide"
+
+
+def _is_launchers(name: str) -> bool:
+    return name in PROCESSES or (name.startswith(PREFIXES) and name not in HARMLESS)
