@@ -6,9 +6,9 @@ is about something else. So it records a hash of each file, and whoever reads on
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 
 from harness.counting import counted
 from harness.datasets.file_hash import file_digest
-from harness.errors import DamagedFile
+from harness.errors import DamagedFile, HarnessError
 from harness.results.paths import CellPaths, bytes_in, sync
 from harness.results.reading import AGAIN, read_log, read_predictions
 from harness.results.records import CHECKED
@@ -173,9 +173,23 @@ def put_in_place(path: Path) -> None:
     """Rename the draft of ``path`` to it, unless another process has just done so.
 
     Between result and rename every reader makes up for the rename, that of a writer at work, too.
+
+    Raises:
+        HarnessError: you may only read the folder.
     """
-    with suppress(FileNotFoundError):
+    try:
         draft_of(path).replace(path)
+    except FileNotFoundError:
+        pass  # it has
+    except OSError as error:
+        # only read: the reader cannot take the old table instead, the result is not computed from it
+        if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
+            raise
+        what = (
+            "its last `harness score` was cut short, and you may not write into it to finish that"
+        )
+        hint = "Ask its owner to run `harness show` on the run once, or copy the run directory."
+        raise HarnessError(what, where=str(path.parent), hint=hint) from None
     sync(path.parent)
 
 

@@ -1,5 +1,6 @@
 """A result belongs to the files beside it: cut, edited or gone, each is named by every reader."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -180,6 +181,28 @@ def test_scoring_that_is_killed_between_two_files_leaves_a_whole_cell(run, monke
         assert load_run(run).predictions(cell)
     rescore(load_run(run))
     assert not list(run.glob("cells/*/.predictions.jsonl.next"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS], ids=lambda n: f"{n}")
+@pytest.mark.parametrize("command", ["show", "report", "pack"])
+def test_a_cell_to_be_finished_in_a_run_that_is_only_read_is_one_clear_error(
+    run, tmp_path, monkeypatch, command, number
+):
+    (path,) = run.glob("cells/*--a--*/predictions.jsonl")
+    draft_of(path).write_bytes(path.read_bytes())
+    path.write_text("of the time before")
+
+    def refuse():
+        raise OSError(number, "what the system says", str(path))
+
+    # root may write anywhere, so the system's refusal is played
+    monkeypatch.setattr(Path, "replace", _but_for_drafts(Path.replace, refuse))
+    out = () if command == "show" else ("-o", tmp_path / f"{command}.tar.xz")
+    found = invoke(command, run, *out)
+    assert found.exit_code == 2
+    assert "you may not write into it to finish that" in " ".join(found.output.split())
+    assert "run `harness show` on the run once" in " ".join(found.output.split())
+    assert draft_of(path).exists()
 
 
 def _but_for_drafts(rename, kill):
