@@ -182,7 +182,7 @@ def put_in_place(path: Path) -> None:
     except FileNotFoundError:
         pass  # it has
     except OSError as error:
-        # only read: the reader cannot take the old table instead, the result is not computed from it
+        # the old table is no way out: the result is not computed from it
         if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
             raise
         what = (
