@@ -19,7 +19,7 @@ from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import Leaderboard, build_leaderboard
 from harness.report.markdown import markdown_table
 from harness.report.section import MISSING, mean_text, number, show_delta
-from harness.results.result import Run, load_run
+from harness.results.run import Run, load_run
 from harness.suite.schema import Objectives
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from harness.analysis.leaderboard import build_leaderboard
 from harness.report.files import write_report
 from harness.results.merging import merged
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 HOME = Path(__file__).parent
 

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 
 def run(*arguments):

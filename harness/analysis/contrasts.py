@@ -28,7 +28,8 @@ from harness.analysis.more_examples import Spread, more_examples
 from harness.analysis.together import Together, together
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.results.value import stored_directions
 from harness.statistics import Estimate
 from harness.suite.endpoint import SERVED

@@ -16,7 +16,8 @@ from harness.analysis.difference import Criteria, Delta, difference
 from harness.analysis.family import holm_list, noise_floor
 from harness.counting import counted
 from harness.metrics.registry import direction_of
-from harness.results.result import CellResult, Run, by_id
+from harness.results.result import CellResult, by_id
+from harness.results.run import Run
 from harness.results.value import stored_directions
 
 MISSING = "no setting"

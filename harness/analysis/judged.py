@@ -10,7 +10,8 @@ from harness.analysis.family import holm_list
 from harness.analysis.win_rate import WINS, WinRate, win_difference, win_rate
 from harness.metrics.prediction import Records
 from harness.results.judgements import Judgement, JudgeRecord, Side, answer_hash, read_judgements
-from harness.results.result import CellResult, Run, by_id
+from harness.results.result import CellResult, by_id
+from harness.results.run import Run
 from harness.statistics.agreement import Agreement, agreement
 
 SCORES: Mapping[Side, float] = {"second": 1.0, "tie": 0.5, "first": 0.0}

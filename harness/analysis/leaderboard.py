@@ -23,7 +23,8 @@ from harness.metrics.prediction import Records
 from harness.metrics.registry import direction_of
 from harness.registry import did_you_mean
 from harness.results.measured import Speeds, shared_speeds
-from harness.results.result import CellResult, Run, by_id
+from harness.results.result import CellResult, by_id
+from harness.results.run import Run
 from harness.results.value import stored_directions
 from harness.suite.schema import Objectives
 

@@ -20,7 +20,8 @@ from harness.errors import HarnessError
 from harness.extras import need
 from harness.results.answers import predictions_of
 from harness.results.paths import CellPaths
-from harness.results.result import CellResult, Run, by_id, load_result, load_run
+from harness.results.result import CellResult, by_id, load_result
+from harness.results.run import Run, load_run
 from harness.results.value import stored_directions
 from harness.suite.schema import AXES
 

@@ -17,7 +17,8 @@ from harness.analysis.family import holm_list
 from harness.analysis.pairs import pair_name
 from harness.analysis.win_rate import WINS, WinRate, win_difference, win_rate
 from harness.metrics.prediction import Records
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.results.votes import Vote, read_votes, turned
 from harness.suite.schema import AXES
 

@@ -10,8 +10,8 @@ from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.results.packing import no_run
 from harness.results.paths import RunPaths
-from harness.results.result import Run
-from harness.results.result import load_run as read_run
+from harness.results.run import Run
+from harness.results.run import load_run as read_run
 
 StrPath = str | os.PathLike[str]
 """A path, as text or as a `Path`."""

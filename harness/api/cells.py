@@ -8,7 +8,8 @@ from harness.api.arguments import RunLike, run_of
 from harness.errors import HarnessError
 from harness.results.finding import cell_named, cells_named
 from harness.results.model_of import model_record
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 
 
 def find_cells(run: RunLike, name: str) -> list[CellResult]:

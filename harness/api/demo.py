@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.api.arguments import RunLike, StrPath, refuse_packed, run_of
 from harness.extras import need
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 
 if TYPE_CHECKING:
     from harness.analysis.votes import VoteTable

@@ -12,7 +12,7 @@ from harness.errors import HarnessError, NoBaseline
 from harness.gate import check as gate
 from harness.gate.baseline import Snapshot, load_snapshot
 from harness.gate.verdict import GateVerdict
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.run.executors.main_module import end_if_run_again
 from harness.user_path import typed
 

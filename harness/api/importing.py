@@ -13,7 +13,7 @@ from harness.api.arguments import StrPath, load_run
 from harness.api.reports import Report, report
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
-from harness.results.result import Run
+from harness.results.run import Run
 
 
 @dataclass(frozen=True)

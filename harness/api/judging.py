@@ -9,7 +9,7 @@ from harness.api.arguments import RunLike, StrPath, refuse_packed, run_of
 from harness.errors import HarnessError
 from harness.results.locking import locked
 from harness.results.paths import RunPaths
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.suite.judge_entry import Judge
 from harness.suite.loading import load_suite
 from harness.user_path import typed

@@ -14,7 +14,7 @@ from harness.collector import uncollected
 from harness.errors import HarnessError
 from harness.registry import did_you_mean
 from harness.results.redaction import without_texts
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 

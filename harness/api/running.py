@@ -16,7 +16,7 @@ from harness.extras import MissingPackage
 from harness.plan.plan import Plan, is_planned
 from harness.plugins import load_plugins
 from harness.results.locking import locked, remove_drafts
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.run.executors.base import Event
 from harness.run.executors.main_module import end_if_run_again
 from harness.scoring.rescoring import is_outdated

@@ -14,7 +14,7 @@ from harness.api.arguments import RunLike, StrPath, listed, load_run, run_of
 from harness.errors import HarnessError
 from harness.plugins import load_plugins
 from harness.registry import did_you_mean
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.suite.schema import AXES, Objectives
 
 __all__ = ["compare", "leaderboard", "load_run", "pack"]

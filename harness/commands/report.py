@@ -17,7 +17,8 @@ from harness.results.text import say
 
 if TYPE_CHECKING:
     from harness.api.reports import Report
-    from harness.results.result import CellResult, Run
+    from harness.results.result import CellResult
+    from harness.results.run import Run
     from harness.scoring.rescoring import Rescored
 
 RUN_DIR = click.Path(exists=True, path_type=Path)

@@ -24,7 +24,8 @@ from harness.plan.cell import Cell, cell_of_record
 from harness.plan.hub import cached_commit
 from harness.report.markdown import escaped, markdown_table
 from harness.results.paths import folder_name, read_json, write_json, write_text
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.adapter_card import is_full
 from harness.run.answer import saved_adapter
 from harness.sharing.folder import check_new, copy_files

@@ -14,7 +14,8 @@ from harness.datasets.example import Example
 from harness.demo.variants import check_own_adapter
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell, cell_of_record
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.answer import loaded_backend
 
 

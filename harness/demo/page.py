@@ -22,7 +22,8 @@ from harness.demo.questions import (
 from harness.demo.session import BUTTONS, Round, facts, shuffled
 from harness.demo.variants import names
 from harness.errors import HarnessError
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.results.text import printable
 from harness.results.votes import append_vote
 

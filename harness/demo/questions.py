@@ -11,7 +11,8 @@ from harness.datasets.splits import prepare
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
 from harness.report.section import shortened
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 
 OWN = "own"
 """The id of a question of one's own; those of a data set are hashes."""

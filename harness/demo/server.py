@@ -13,7 +13,8 @@ from harness.demo.only_here import OnlyHere
 from harness.demo.page import Page
 from harness.demo.variants import check_own_adapter
 from harness.errors import HarnessError
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 
 HOST = "127.0.0.1"
 HERE = Path(__file__).parent

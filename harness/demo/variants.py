@@ -10,7 +10,8 @@ from harness.analysis.table import Row, Table
 from harness.errors import HarnessError
 from harness.plan.cell import cell_of_record
 from harness.results.finding import cell_named
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.answer import saved_adapter
 from harness.suite.schema import AXES
 

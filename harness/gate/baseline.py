@@ -21,7 +21,8 @@ from harness.metrics.registry import example_metric
 from harness.plan.git import git_file
 from harness.results.packing import SUFFIX
 from harness.results.paths import RunPaths, write_text
-from harness.results.result import CellResult, Run, load_run
+from harness.results.result import CellResult
+from harness.results.run import Run, load_run
 from harness.results.value import stored_directions
 
 SCHEMA = 1

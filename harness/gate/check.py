@@ -28,7 +28,7 @@ from harness.gate.speed import measured_elsewhere
 from harness.gate.verdict import Check, GateVerdict
 from harness.metrics.registry import registered
 from harness.registry import did_you_mean
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.suite.gate_rules import PREDICTIONS, PRIMARY, Gate, Rule, load_rules
 
 

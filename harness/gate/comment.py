@@ -13,7 +13,7 @@ from harness.counting import counted
 from harness.gate.render import lost_examples
 from harness.gate.verdict import Check, GateVerdict
 from harness.report.section import shortened
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.results.text import printable
 
 ROWS = 8

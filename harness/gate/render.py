@@ -10,7 +10,8 @@ from harness.gate.verdict import Check, GateVerdict
 from harness.metrics.prediction import Prediction
 from harness.report.markdown import escaped, markdown_table
 from harness.report.section import shortened
-from harness.results.result import Run, by_id
+from harness.results.result import by_id
+from harness.results.run import Run
 from harness.results.text import printable
 
 COLUMNS = ("outcome", "cell", "rule", "found")

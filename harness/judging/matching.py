@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.suite.endpoint import SERVED
 
 

@@ -21,7 +21,8 @@ from harness.results.judgements import (
     Side,
     answer_hash,
 )
-from harness.results.result import Run, by_id
+from harness.results.result import by_id
+from harness.results.run import Run
 from harness.suite.judge_entry import Judge
 
 CONCURRENCY = 8

@@ -20,7 +20,8 @@ from harness.importers.foreign import mapping
 from harness.metrics.prediction import Prediction
 from harness.metrics.registry import find
 from harness.results.paths import folder_name, json_text, write_text
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.results.value import Value
 
 FOLDER = "lm_eval"

@@ -18,7 +18,8 @@ from harness.report.markdown import escaped
 from harness.report.sections.verdict import verdict_notes
 from harness.results.answers import log_of
 from harness.results.paths import CellPaths, RunPaths, read_json, write_json
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.results.state import state_of
 from harness.results.tidy import TIDY_COLUMNS, tidy_rows
 from harness.run.tracking import run_of_cell, settings_of, tell_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.metrics.registry import find
 
 if TYPE_CHECKING:
-    from harness.results.result import CellResult, Run
+    from harness.results.result import CellResult
+    from harness.results.run import Run
 
 
 @dataclass(frozen=True)

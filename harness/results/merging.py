@@ -12,7 +12,8 @@ from harness.datasets.example import digest
 from harness.errors import HarnessError
 from harness.results.measured import MeasuredIn
 from harness.results.redaction import without_texts
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 
 
 def merged(runs: Sequence[Run], *, name: str | None = None) -> Run:

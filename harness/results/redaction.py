@@ -16,7 +16,8 @@ from harness.metrics.prediction import Prediction
 from harness.results.records import Audit, ConfusionMatrix, Provenance
 
 if TYPE_CHECKING:
-    from harness.results.result import CellResult, Run
+    from harness.results.result import CellResult
+    from harness.results.run import Run
     from harness.results.value import Value
 
 LEFT_OUT = "left out, because an error may quote data; the run itself has it"

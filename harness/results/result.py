@@ -15,45 +15,35 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import DamagedFile, HarnessError
-from harness.extras import need
 from harness.metrics.prediction import CellRecords, Prediction
 from harness.metrics.registry import find
-from harness.results.answers import control_of, log_of, predictions_of
-from harness.results.companions import Companion, check_there
-from harness.results.measured import MeasuredIn, measured_in_of_plan
-from harness.results.packing import unpacked
-from harness.results.paths import CellPaths, RunPaths, bytes_in, write_json
+from harness.results.companions import Companion
+from harness.results.paths import CellPaths, write_json
 from harness.results.reading import (
     ASIDE,
-    PLANNED_AGAIN,
     READINGS,
     UPDATE,
     changed_meanwhile,
     damaged_field,
     has_odd_number,
-    no_plan,
     object_in,
 )
 from harness.results.records import (
     CHECKED,
     Audit,
     ConfusionMatrix,
-    Environment,
     Noise,
     Provenance,
-    environment_of,
     upgraded,
 )
-from harness.results.redaction import Redaction, without_texts
-from harness.results.state import plan_and_state
 from harness.results.value import Value as Value
 from harness.results.value import is_half_interval
 from harness.results.value import value_of as value_of
 from harness.suite.endpoint import SERVED
-from harness.suite.schema import AXES, CellAxes
+from harness.suite.schema import CellAxes
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 SCHEMA = 3
 """2: the backend and the stages of a cell have fingerprints. 3: a result records the files beside
@@ -177,66 +167,6 @@ class CellResult:
         return {v.metric: v for v in reversed(self.values) if v.category is None}
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run directory read back: cells in matrix order."""
-
-    directory: Path
-    suite: dict[str, Any] = field(repr=False)
-    """The suite's name, description and resolved text."""
-    environment: Environment = field(repr=False)
-    cells: tuple[CellResult, ...] = field(repr=False)
-    homes: dict[str, Path] = field(default_factory=dict, repr=False)
-    """Cell key → the cell's folder, of a run that was merged from several."""
-    measured_in: dict[str, MeasuredIn] = field(default_factory=dict, repr=False)
-    """Cell key → the cell of the same variant that measures its speed; see `shared_speeds`."""
-    state: str = field(default="", repr=False)
-    """A hash of the files that it was read from; empty of a run that was merged."""
-    redaction: Redaction | None = field(default=None, repr=False)
-    """What takes the texts of the data out of answers as they are read; None keeps them."""
-
-    @property
-    def has_texts(self) -> bool:
-        """Whether prompts, references and answers may be shown; see `without_texts`."""
-        return self.redaction is None
-
-    def to_frame(self) -> DataFrame:
-        """A tidy pandas table: a row for each cell and metric, and for each category.
-
-        It is what ``results.csv`` holds. A cell without a result has one row with its status. For a
-        speed that another cell measured, ``measured_in`` is that cell's key.
-        """
-        need("a table in pandas", "pandas")
-        from pandas import DataFrame
-
-        from harness.results.tidy import TIDY_COLUMNS, tidy_records
-
-        return DataFrame(tidy_records(self), columns=list(TIDY_COLUMNS))
-
-    def predictions(self, cell: CellResult) -> list[Prediction]:
-        """The prediction records of ``cell``, in example order; empty when there are none."""
-        stored = self.redaction.as_stored(cell) if self.redaction else cell
-        return self._readable(predictions_of(stored, self.paths(cell)))
-
-    def train_log(self, cell: CellResult) -> list[dict[str, float]]:
-        """The logged training steps of ``cell``; empty for a baseline."""
-        return log_of(cell, self.paths(cell))
-
-    def paths(self, cell: CellResult) -> CellPaths:
-        """The files of ``cell``."""
-        home = self.homes.get(cell.key)
-        return CellPaths(home) if home else RunPaths(self.directory).cell(cell.key)
-
-    def control(self, cell: CellResult) -> list[Prediction]:
-        """The control records of ``cell``; empty when there are none."""
-        return self._readable(control_of(cell, self.paths(cell)))
-
-    def _readable(self, records: list[Prediction]) -> list[Prediction]:
-        if self.redaction is None:
-            return records
-        return [self.redaction.prediction(record) for record in records]
-
-
 def save_result(paths: CellPaths, result: CellResult) -> None:
     """Write ``result.json`` last and atomically."""
     write_json(paths.result, asdict(result))
@@ -337,49 +267,3 @@ def _result_type() -> TypeAdapter[CellResult]:
 def by_id(records: Iterable[Prediction]) -> CellRecords:
     """Example id → record, in the order of ``records``, which are not to change any more."""
     return CellRecords((record["id"], record) for record in records)
-
-
-def load_run(directory: Path) -> Run:
-    """Everything a report needs, from the files of a run directory or of a packed run alone.
-
-    Raises:
-        FileNotFoundError: it has no plan.json.
-        DamagedFile: a file in it is damaged: a report would silently show less without it.
-    """
-    given = str(directory)
-    directory = unpacked(directory) if directory.is_file() else directory
-    paths = RunPaths(directory)
-    plan, state = plan_and_state(directory, given=given)
-    suite = {"path": plan["suite"]["name"], **plan["suite"]}
-    try:
-        cells = [_cell_of_plan(paths, entry) for entry in plan["cells"]]
-        measured_in = measured_in_of_plan(plan["cells"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise no_plan(given, f"{type(error).__name__} {error}") from None
-    environment = _environment(paths.environment)
-    run = Run(directory, suite, environment, tuple(cells), measured_in=measured_in, state=state)
-    if plan.get("texts") is False:  # packed without them
-        return without_texts(run)
-    return run
-
-
-def _environment(path: Path) -> Environment:
-    content = bytes_in(path)
-    if content is None:
-        return Environment()
-    try:
-        return environment_of(object_in(content, path, hint=PLANNED_AGAIN))
-    except ValidationError as error:
-        raise damaged_field(path, error, hint=PLANNED_AGAIN) from None
-
-
-def _cell_of_plan(paths: RunPaths, entry: Mapping[str, Any]) -> CellResult:
-    axes = {k: entry[k] for k in ("key", *AXES)}
-    shared = {k: entry.get(k, "") for k in ("fingerprint", "task", "primary_metric")}
-    if entry.get("skip"):
-        return CellResult(status="skipped", reason=entry["skip"], **axes, **shared)
-    stored = whole_result(paths.cell(entry["key"]), check_there, wanted=entry["fingerprint"])
-    if stored is None or stored.fingerprint != entry["fingerprint"]:
-        reason = "no result yet" if stored is None else "the stored result is of other settings"
-        return CellResult(status="missing", reason=reason, **axes, **shared)
-    return stored

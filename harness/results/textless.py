@@ -15,7 +15,7 @@ from harness.results.packing import portable, write_archive
 from harness.results.paths import RunPaths, json_text
 from harness.results.reading import PLANNED_AGAIN, read_object, read_plan
 from harness.results.redaction import without_texts
-from harness.results.result import Run
+from harness.results.run import Run
 
 
 def pack_without_texts(run: Run, output: Path) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.results.measured import is_shared, shared_speeds
-from harness.results.result import CellResult, Run, Value
+from harness.results.result import CellResult, Value
+from harness.results.run import Run
 
 TIDY_COLUMNS = (
     "suite", "cell", "status", "kind", "model", "quantization", "adapter", "dataset", "category",

@@ -16,7 +16,8 @@ from harness.results.answers import check_companion, table_text
 from harness.results.companions import draft_of, put_in_place, table_of
 from harness.results.paths import CellPaths, RunPaths, write_bytes
 from harness.results.reading import AGAIN
-from harness.results.result import CellResult, Run, Value, save_result
+from harness.results.result import CellResult, Value, save_result
+from harness.results.run import Run
 from harness.scoring.aggregation import aggregate, confusion_record
 from harness.scoring.extra import code_sources
 from harness.scoring.scoring import score_records, signatures_of

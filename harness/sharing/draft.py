@@ -12,7 +12,8 @@ from harness.plan.hub import is_hub_id
 from harness.results.model_of import model_record
 from harness.results.packing import portable
 from harness.results.paths import RunPaths, read_json, write_json, write_text
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.adapter_card import is_full
 from harness.run.answer import saved_adapter
 from harness.sharing.card import Subject, model_card

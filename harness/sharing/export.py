@@ -17,7 +17,8 @@ from harness.plan.adapter_source import CONFIG
 from harness.plan.cell import Cell, cell_of_record
 from harness.results.model_of import model_record
 from harness.results.paths import read_json, write_json, write_text
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.answer import saved_adapter
 from harness.sharing.draft import SHARED
 from harness.sharing.folder import check_new, copy_files

@@ -11,7 +11,8 @@ from harness.analysis.objectives import standings
 from harness.analysis.table import Row, Table
 from harness.analysis.ties import Ties
 from harness.report.sections.verdict import cost_notes, verdict
-from harness.results.result import CellResult, Run, Value
+from harness.results.result import CellResult, Value
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 

@@ -4,7 +4,7 @@ from harness.analysis.claims import judge
 from harness.analysis.leaderboard import build_leaderboard
 from harness.errors import HarnessError
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 SUITE = """\

@@ -14,7 +14,8 @@ from harness.analysis.difference import Criteria, difference
 from harness.analysis.more_examples import more_examples
 from harness.errors import HarnessError
 from harness.results.records import Environment, Provenance
-from harness.results.result import CellResult, Run, Value
+from harness.results.result import CellResult, Value
+from harness.results.run import Run
 from harness.statistics import crossed_difference, holm
 
 LABELS = ("up", "down", "flat")

@@ -14,7 +14,8 @@ from harness.analysis.table import Row, Table
 from harness.analysis.ties import RowScores, ties
 from harness.report.contrast_text import needs_text
 from harness.results.records import Environment, Noise
-from harness.results.result import CellResult, Run, Value
+from harness.results.result import CellResult, Value
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 N = 60

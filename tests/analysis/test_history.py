@@ -8,7 +8,7 @@ from harness.plan.plan import make_plan
 from harness.report.files import write_report
 from harness.report.sections.history import _figures, runs_in_time
 from harness.report.sections.history import history as section
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 SUITE = """\

@@ -4,7 +4,8 @@ import pytest
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.importers.imported import Imported, write_run
-from harness.results.result import Value, load_run
+from harness.results.result import Value
+from harness.results.run import load_run
 
 LONG = "a prompt of more than sixty-four characters, which no parser keeps by itself: "
 

@@ -4,7 +4,7 @@ import pytest
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.in_process import InProcessExecutor
 from harness.run.runner import run_suite
 

@@ -11,7 +11,8 @@ from harness.plan.plan import make_plan
 from harness.report.charts.of_table import _points
 from harness.report.page.picture import _costs
 from harness.report.sections.leaders import _page_only
-from harness.results.result import load_run, save_result
+from harness.results.result import save_result
+from harness.results.run import load_run
 from harness.run.executors.in_process import InProcessExecutor
 from harness.run.runner import run_suite
 

@@ -11,7 +11,7 @@ from stubs import stub_run
 from harness.analysis.votes import count_votes
 from harness.analysis.win_rate import WINS, win_difference, win_rate
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.votes import Vote
 
 SUITE = """\

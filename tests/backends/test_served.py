@@ -12,7 +12,7 @@ from harness.plan.plan import make_plan, write_plan
 from harness.results.paths import read_json, write_json
 from harness.results.reading import read_predictions
 from harness.results.records import Environment
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.tidy import tidy_records
 from harness.run.answer import answers, saved_adapter
 from harness.run.worker import run_cell

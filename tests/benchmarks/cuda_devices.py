@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 LORA = "config: {r: 8, lora_alpha: 16, target_modules: all-linear}"
 SUITE = f"""\

@@ -77,7 +77,7 @@ def inner(suite: str, out: str, way: str, began: str) -> None:
 
 
 def _told(out: Path) -> dict[str, object]:
-    from harness.results.result import load_run
+    from harness.results.run import load_run
 
     cells = {}
     for cell in load_run(out).cells:

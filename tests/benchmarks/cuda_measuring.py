@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.plan.expand import expand
 from harness.plan.memory import estimate
 from harness.report.markdown import markdown_table
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.suite.loading import load_suite
 
 ROOT = Path(__file__).parents[2]

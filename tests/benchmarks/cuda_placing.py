@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from harness.plan.machine import gpus
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 SUITE = """\
 name: placing

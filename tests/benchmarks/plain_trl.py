@@ -31,7 +31,7 @@ from harness.datasets.splits import load_splits
 from harness.plan.cell import cell_of_record
 from harness.plan.machine import machine
 from harness.report.markdown import markdown_table
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.scoring.scoring import attach_examples, score_records
 from harness.suite.options import HARNESS_TRAINING_KEYS
 

@@ -9,7 +9,7 @@ import pytest
 from harness.analysis.leaderboard import build_leaderboard
 from harness.plan.plan import make_plan
 from harness.report.files import write_report
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 

@@ -20,7 +20,7 @@ import pytest
 from measured_command import measured
 
 from harness.results.paths import RunPaths
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 HERE = Path(__file__).parent
 MIN_RATIO = 3

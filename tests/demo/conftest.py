@@ -12,7 +12,7 @@ from demo_process import ODD, served
 from filelock import FileLock
 
 import harness
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 # not imported here: the server does, which takes its seconds
 collect_ignore_glob = [] if find_spec("gradio") else ["test_*.py"]

@@ -15,7 +15,7 @@ from harness.demo.questions import questions_of
 from harness.demo.session import BUTTONS, Round, facts, shuffled
 from harness.demo.variants import askable, chosen_cell, default_pair, names
 from harness.errors import HarnessError
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 SUITE = """\
 name: small

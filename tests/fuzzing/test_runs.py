@@ -14,7 +14,7 @@ import harness
 from harness.gate.check import update_baseline
 from harness.importers import Reading, import_answers
 from harness.results.packing import pack
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 SUITE = """\
 name: small

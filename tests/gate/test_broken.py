@@ -14,7 +14,7 @@ from harness.gate.check import update_baseline
 from harness.gate.rule_kinds import Finding
 from harness.gate.verdict import OUTCOMES
 from harness.importers import Reading, import_answers
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 
 def harness(*arguments):

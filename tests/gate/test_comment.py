@@ -11,7 +11,8 @@ from harness.gate.verdict import Check, GateVerdict
 from harness.plan.plan import make_plan
 from harness.results.answers import write_predictions
 from harness.results.records import Environment
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.run.runner import run_here
 from harness.suite.gate_rules import Rule
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness import assert_no_regression
 from harness.cli import main
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 TWO = """\

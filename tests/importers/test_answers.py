@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 FIELDS = ("id", "model", "prompt", "reference", "prediction")
 

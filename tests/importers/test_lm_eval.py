@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 TIME = "2026-01-02T03-04-05.678901"
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from harness.analysis.decision import decisions
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 
 @pytest.fixture

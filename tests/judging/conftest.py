@@ -16,7 +16,7 @@ from harness.plan.plan import make_plan, write_plan
 from harness.report.sections.judged import judged as section
 from harness.results.judgements import write_judgements
 from harness.results.paths import write_json
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.worker import run_cell
 from harness.suite.loading import load_suite
 

@@ -11,7 +11,7 @@ import harness
 from harness.analysis.judged import judged_run
 from harness.cli import main
 from harness.errors import DamagedFile, HarnessError
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 ANSWERS = re.compile(
     r"<answer-A-\w+>\n(.*?)\n</answer-A-.*<answer-B-\w+>\n(.*?)\n</answer-B-", re.S

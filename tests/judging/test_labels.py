@@ -12,7 +12,7 @@ import harness
 from harness.errors import HarnessError
 from harness.judging.labels import labels_of_votes, read_labels, write_sample
 from harness.judging.verdicts import cases_of
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.votes import Vote
 from harness.suite.loading import load_suite
 

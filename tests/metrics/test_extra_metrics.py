@@ -3,7 +3,7 @@
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 MODULE = """\
 import datasets

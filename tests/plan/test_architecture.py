@@ -107,7 +107,7 @@ def test_bytes_equal_those_of_a_loaded_model(root, quantization, write_suite):
 
 def test_random_weights_measure_and_leave_quality_empty(write_suite, tmp_path):
     from harness.plan.plan import make_plan
-    from harness.results.result import load_run
+    from harness.results.run import load_run
     from harness.run.runner import run_here
 
     card = (

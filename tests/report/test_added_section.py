@@ -7,7 +7,7 @@ from harness.report.section import Section
 from harness.report.sections import section, sections_of
 from harness.report.sections.registry import SECTIONS
 from harness.results.records import Environment
-from harness.results.result import Run
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 

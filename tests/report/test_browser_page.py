@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from harness.analysis.leaderboard import build_leaderboard
 from harness.cli import main
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 TABLE = "table[id^=leaderboard-ru]"
 POINTS = ".picture[data-set='0'] .pt"

@@ -11,7 +11,8 @@ from harness.report.card import LINES, card, decision_lines, full_card
 from harness.report.sections.decided import decided
 from harness.report.terminal import decisions_record
 from harness.results.records import Environment
-from harness.results.result import CellResult, Run
+from harness.results.result import CellResult
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 LONG = "a reason that needs many words to be given in full " * 4

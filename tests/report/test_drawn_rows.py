@@ -9,7 +9,8 @@ from harness.report.charts.of_table import figures
 from harness.report.drawn_rows import drawn_rows
 from harness.report.figure import MAX_ROWS
 from harness.report.page.leads import leads
-from harness.results.result import Value, load_run
+from harness.results.result import Value
+from harness.results.run import load_run
 
 RECORD = {
     "reference": "reference", "prediction": "answer", "finish_reason": "stop", "data_hash": "d",

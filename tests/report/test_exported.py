@@ -7,7 +7,7 @@ from stubs import stub_run
 
 from harness.analysis import pairs
 from harness.report.exported import exported_lines
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 SUITE = """\
 name: small

@@ -17,7 +17,8 @@ from harness.report.latex import escaped
 from harness.report.page.examples import word_diff
 from harness.report.section import anchor
 from harness.report.sections.scores import costs
-from harness.results.result import Value, load_run
+from harness.results.result import Value
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 FIRST_CHARTS = "Charts: ru-calculations"

@@ -15,7 +15,7 @@ from harness.report import tables
 from harness.report.files import is_written, write_report
 from harness.report.tables import CHUNK, JSON_RECORDS, tables_left_out, write_tables
 from harness.results.paths import json_text
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.text import csv_cell
 from harness.results.tidy import TIDY_COLUMNS
 from harness.run.runner import run_here

@@ -8,7 +8,8 @@ from rich.console import Console
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.table import Row, Table
 from harness.report.terminal import print_leaderboard
-from harness.results.result import CellResult, Run, Value
+from harness.results.result import CellResult, Value
+from harness.results.run import Run
 from harness.suite.schema import Objectives
 
 

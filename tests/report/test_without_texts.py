@@ -17,7 +17,7 @@ from harness.cli import main
 from harness.gate.baseline import snapshot_of
 from harness.plan.plan import make_plan
 from harness.results.redaction import PROMPTING, without_texts
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.tidy import tidy_records
 from harness.run.runner import run_here
 

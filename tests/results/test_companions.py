@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.plan.plan import make_plan
 from harness.results.companions import draft_of
-from harness.results.result import load_result, load_run
+from harness.results.result import load_result
+from harness.results.run import load_run
 from harness.run.executors.in_process import InProcessExecutor
 from harness.run.runner import run_suite
 from harness.scoring import rescoring

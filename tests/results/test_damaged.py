@@ -14,7 +14,8 @@ from harness.results.packing import pack
 from harness.results.paths import CellPaths
 from harness.results.reading import keep_aside
 from harness.results.records import Audit, ConfusionMatrix, Noise, Provenance
-from harness.results.result import load_result, load_run, save_result
+from harness.results.result import load_result, save_result
+from harness.results.run import load_run
 
 ROWS = [{"id": str(i), "prompt": f"p{i}", "reference": "r", "prediction": "r"} for i in range(4)]
 

@@ -15,7 +15,7 @@ from harness.report.sections.scores import costs, objectives
 from harness.results.measured import is_shared, shared_speeds
 from harness.results.merging import merged
 from harness.results.packing import pack
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 from harness.suite.schema import Objectives
 

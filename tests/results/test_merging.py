@@ -7,7 +7,7 @@ from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.results.merging import merged
 from harness.results.packing import pack
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 

@@ -11,7 +11,7 @@ from harness.cli import main
 from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.results.packing import pack, unpacked
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.tidy import tidy_records
 from harness.run.runner import run_here
 

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.results.packing import pack
 from harness.results.paths import RunPaths, folder_name, write_bytes
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 NAMES = [

@@ -13,7 +13,7 @@ from harness.plan.machine import Machine, Site
 from harness.plan.plan import make_plan
 from harness.plan.shard import Shard, in_shard, shard_of
 from harness.results.paths import read_json, write_json
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.results.shards import join
 from harness.run.executors.in_process import InProcessExecutor
 from harness.run.runner import run_suite

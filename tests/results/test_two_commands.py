@@ -27,7 +27,8 @@ from harness.results.leftovers import leftovers, remove
 from harness.results.locking import drafts_in, remove_drafts
 from harness.results.packing import pack
 from harness.results.paths import CellPaths, RunPaths, write_json, write_text, written
-from harness.results.result import load_result, load_run, save_result
+from harness.results.result import load_result, save_result
+from harness.results.run import load_run
 from harness.results.shards import join
 from harness.results.stages import copy_stage, load_stage
 from harness.results.state import is_shown

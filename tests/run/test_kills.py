@@ -17,7 +17,7 @@ import psutil
 import pytest
 from scripted import PLUGIN, scripted_suite
 
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "200"))
 SEED = int(os.environ.get("HARNESS_SEED", "1"))

@@ -7,7 +7,7 @@ import pytest
 
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.limits import Limits
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite

@@ -14,7 +14,7 @@ from scripted import PLUGIN, scripted_suite
 from harness.cli import main
 from harness.errors import HarnessError
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 

@@ -80,7 +80,7 @@ def test_damaged_bytes_of_a_set_are_refused_in_words_or_read(tmp_path):
 def test_a_cell_is_scored_on_the_control_set_before_and_after(write_suite, tmp_path):
     from harness.analysis.leaderboard import build_leaderboard
     from harness.plan.plan import make_plan
-    from harness.results.result import load_run
+    from harness.results.run import load_run
     from harness.run.runner import run_here
 
     line = {"prompt": "Snow is", "reference": "white.", "wrong": "loud."}

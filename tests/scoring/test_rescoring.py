@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 from harness.scoring import rescoring

@@ -13,7 +13,7 @@ from harness.api.running import execute
 from harness.cli import main
 from harness.errors import SuiteError
 from harness.results.paths import read_json
-from harness.results.result import load_run
+from harness.results.run import load_run
 
 TOLD = "max_length: 256, report_to: [tensorboard, mlflow]"
 KEYS = ("fingerprint", "values", "stages", "confusion", "noise", "audit")

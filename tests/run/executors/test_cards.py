@@ -10,7 +10,8 @@ from harness.errors import HarnessError
 from harness.plan.machine import Gpu, gpus, machine
 from harness.plan.plan import make_plan
 from harness.results.paths import CellPaths, read_json, write_json
-from harness.results.result import load_result, load_run, save_result
+from harness.results.result import load_result, save_result
+from harness.results.run import load_run
 from harness.results.value import value_of
 from harness.run.executors.base import executor_of
 from harness.run.executors.cards import Cards, chosen_gpus, most_alike

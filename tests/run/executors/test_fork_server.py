@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from multiprocessing import forkserver
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.runner import run_here
 
 def held(kind):

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.base import executor_of
 from harness.run.runner import run_suite
 

@@ -22,7 +22,8 @@ from harness.errors import HarnessError
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths
-from harness.results.result import load_result, load_run
+from harness.results.result import load_result
+from harness.results.run import load_run
 from harness.run.executors.cards import Card, Group
 from harness.run.executors.limits import Limits, Watch, end_all
 from harness.run.executors.local import LocalExecutor

@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.plan.expand import expand
 from harness.plan.machine import Machine
 from harness.plan.plan import make_plan
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.base import Wanted, executor_of
 from harness.run.executors.local import LocalExecutor
 from harness.run.executors.ray_cluster import Node, nodes

@@ -14,7 +14,7 @@ from scripted import PLUGIN, scripted_suite
 
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.base import Wanted
 from harness.run.executors.ray_executor import RayExecutor
 from harness.run.runner import run_suite

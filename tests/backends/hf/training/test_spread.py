@@ -24,7 +24,7 @@ from harness.plan.expand import expand
 from harness.plan.plan import make_plan
 from harness.plugins import load_plugins
 from harness.results.paths import CellPaths, write_json
-from harness.results.result import load_run
+from harness.results.run import load_run
 from harness.run.executors.local import LocalExecutor
 from harness.run.runner import run_suite
 from harness.suite.loading import load_suite

@@ -115,7 +115,7 @@ def test_rows_are_made_anew_when_anything_they_depend_on_changes(text):
 
 def test_cells_of_a_run_share_their_rows(write_suite, tmp_path):
     from harness.plan.plan import make_plan
-    from harness.results.result import load_run
+    from harness.results.run import load_run
     from harness.run.runner import run_here
 
     suite = write_suite()
