@@ -18,8 +18,8 @@ from harness.plan.kept import (
     layer_of_engine,
     precision_of,
 )
-from harness.suite.engine_keys import trl_keys
-from harness.suite.options import is_checkpointed, training_value
+from harness.suite.engine_keys import is_checkpointed, trl_keys
+from harness.suite.options import training_value
 
 LONGEST_ROW = 1024
 """Assumed tokens of a training row with `max_length: null`, which cuts none."""

@@ -23,7 +23,7 @@ from harness.plan.architecture import (
 )
 from harness.plan.cell import Cell
 from harness.plan.kept import FUSED, is_full, is_plain_lora, precision_of
-from harness.suite.options import is_checkpointed
+from harness.suite.engine_keys import is_checkpointed
 
 MIB = 1024**2
 CONTEXT_MIB = 600

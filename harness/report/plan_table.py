@@ -14,7 +14,7 @@ from harness.plan.decision import Decision
 from harness.plan.devices import devices_of, gpus_of, rows_a_step
 from harness.plan.plan import Plan
 from harness.report.section import MISSING
-from harness.suite.engine_keys import trl_keys
+from harness.suite.engine_keys import keys_without_head, trl_keys
 
 COLUMNS = (
     "quant",
@@ -156,10 +156,26 @@ def _training(plan: Plan) -> list[str]:
         " `generate` answers"
         for count, cells in split.items()
     ]
-    return lines + [
+    return [*lines, *_heads(plan)] + [
         f"{count} of the cells {agreeing(count, 'trains', 'train')} by TRL, not the faster engine:"
         f" {reason}"
         for reason, count in found.items()
+    ]
+
+
+def _heads(plan: Plan) -> list[str]:
+    """Keys that train text alone, where cells train a head."""
+    heads = Counter(
+        ", ".join(keys)
+        for each in plan.decisions
+        if each.word == "train"
+        and each.cell.task.answered_by == "head"
+        and (keys := keys_without_head(each.cell.training))
+    )
+    return [
+        f"{count} of the cells {agreeing(count, 'trains', 'train')} a head, on which these keys"
+        f" have no effect: {keys}"
+        for keys, count in heads.items()
     ]
 
 

@@ -11,6 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.plan.cell import Cell
+from harness.suite.engine_keys import keys_without_head
+
 PREFIXES = ("ACCELERATE_", "FSDP_", "MEGATRON_LM_", "PARALLELISM_CONFIG_", "TORCHELASTIC_")
 PROCESSES = frozenset(
     {
@@ -42,9 +45,15 @@ def without_launcher() -> Iterator[list[str]]:
         os.environ.update(found)
 
 
-def launcher_note(names: list[str]) -> str:
-    """The warning about the variables ``names`` for a result."""
-    return f"training did not follow the environment's {', '.join(names)}: the suite's keys decide"
+def ignored_notes(cell: Cell, names: list[str]) -> list[str]:
+    """Warnings about variables ``names`` and keys that the training of ``cell`` did not follow."""
+    notes = []
+    if names:
+        named = ", ".join(names)
+        notes.append(f"training did not follow the environment's {named}: the suite's keys decide")
+    if cell.task.answered_by == "head" and (keys := keys_without_head(cell.training)):
+        notes.append(f"training keys of text alone, without effect on a head: {', '.join(keys)}")
+    return notes
 
 
 def _is_launchers(name: str) -> bool:

@@ -89,9 +89,9 @@ def _audit(story: Story) -> Audit:
         warnings.append(SERVED_ELSEWHERE)
     if "measure" in story.done:
         warnings += _not_alone(story.done["measure"].facts.get("exclusive", {}))
-    # what training, its surroundings, loading the model or asking its server showed
+    # what training, its settings, loading the model or asking its server showed
     for record in story.done.values():
-        for place in ("trained", "batch", "environment", "loaded", "served"):
+        for place in ("trained", "batch", "settings", "loaded", "served"):
             notes = record.facts.get(place, {}).get("notes", [])
             warnings += [note for note in notes if note not in warnings]
     return Audit(tuple(warnings), dict(counts))

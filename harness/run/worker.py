@@ -43,7 +43,7 @@ from harness.run.audit import check_leakage, check_rows
 from harness.run.batch_size import batches_of, raise_for_smaller_batch
 from harness.run.finite import finite_log, finite_numbers
 from harness.run.inputs import check_inputs
-from harness.run.launcher import launcher_note, without_launcher
+from harness.run.launcher import ignored_notes, without_launcher
 from harness.run.lm_eval_cell import answers_of_task
 from harness.run.outcome import outcome_of
 from harness.run.placing import placed
@@ -151,8 +151,9 @@ def _train(story: Story) -> StageRecord:
     }
     write_predictions(paths.train_log, finite_log(trained.log, cell.training), durable=False)
     facts = {**trained.facts, **batches}
-    if ignored:
-        facts["environment"] = {"notes": [launcher_note(ignored)]}
+    notes = ignored_notes(cell, ignored)
+    if notes:
+        facts["settings"] = {"notes": notes}
     return StageRecord("", trained.numbers, facts, timings, trained.audit)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.suite.options import HARNESS_TRAINING_KEYS
+from harness.suite.options import HARNESS_TRAINING_KEYS, Options, trainer_keys
 
 KEYS = frozenset(
     {
@@ -43,24 +43,36 @@ VALUES: Mapping[str, frozenset[str]] = {
 """The values of some of them that it follows."""
 OFF = frozenset(
     {
-        "packing",
-        "eval_packing",
-        "shuffle_dataset",
-        "torch_compile",
-        "fp16",
-        "logging_nan_inf_filter",
+        "packing", "eval_packing", "shuffle_dataset", "torch_compile", "fp16",
+        "logging_nan_inf_filter", "label_smoothing_factor", "dataloader_drop_last",
+        "full_determinism", "use_liger_kernel", "activation_offloading", "logging_first_step",
+        # true, it saves a random number an epoch, and dropout falls elsewhere
+        "dataloader_persistent_workers",
     }
-)
-"""Keys that change nothing while they are false."""
+)  # fmt: skip
+"""Keys that change nothing while they are false, or 0."""
+NO_EFFECT = frozenset(
+    {
+        # how quickly rows are read, not which: the harness prepares them
+        "dataset_num_proc", "dataloader_num_workers", "dataloader_prefetch_factor",
+        # evaluation in the midst of training, which a suite cannot turn on
+        "eval_accumulation_steps", "eval_delay", "eval_steps", "per_device_eval_batch_size",
+        "prediction_loss_only", "bf16_full_eval", "fp16_full_eval",
+        # what is written where, and by which process of several: there is one
+        "log_level", "log_level_replica", "log_on_each_node", "save_on_each_node",
+        "average_tokens_across_devices", "do_train", "do_eval", "do_predict",
+    }
+)  # fmt: skip
+"""Keys of training scripts that change no number of a training here; a test compares them."""
 
 
 def trl_keys(training: Mapping[str, Any]) -> str | None:
     """Return the keys or values of ``training`` that only TRL follows; None if there are none."""
-    known = KEYS | HARNESS_TRAINING_KEYS.keys()
+    known = KEYS | NO_EFFECT | HARNESS_TRAINING_KEYS.keys()
     extra = sorted(
         key
         for key, value in training.items()
-        if key not in known and value is not None and not (key in OFF and value is False)
+        if key not in known and value is not None and not (key in OFF and not value)
     )
     if extra:
         return f"training keys {', '.join(extra)}"
@@ -69,3 +81,18 @@ def trl_keys(training: Mapping[str, Any]) -> str | None:
         if value is not None and str(value) not in values:
             return f"{key} {value}"
     return None
+
+
+def is_checkpointed(training: Options) -> bool:
+    """Whether the pass back computes activations anew; transformers' newer name of it counts."""
+    newer = training.get("activation_checkpointing")
+    return bool(training.get("gradient_checkpointing") if newer is None else newer)
+
+
+def keys_without_head(training: Options) -> list[str]:
+    """The keys of ``training`` that train text alone: under a classification head they do nothing.
+
+    They are `SFTTrainer`'s own; a head is trained as transformers' `Trainer` does it.
+    """
+    known = trainer_keys() | HARNESS_TRAINING_KEYS.keys() | {"max_length"}
+    return sorted(key for key, value in training.items() if value and key not in known)

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from harness.errors import SuiteError
 from harness.registry import did_you_mean
 from harness.suite import options as passthrough
+from harness.suite.contradictions import contradictions
 from harness.suite.gate_metrics import gate_problems
-from harness.suite.options import contradictions, key_problems
+from harness.suite.options import key_problems
 from harness.suite.parts import OVERRIDES
 from harness.suite.repair import STAND_IN, repaired
 from harness.suite.schema import (

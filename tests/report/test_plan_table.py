@@ -63,9 +63,18 @@ def test_keys_that_rule_out_the_faster_engine_are_named(write_suite, tmp_path):
 
     assert not any("TRL" in line for line in lines("{packing: false, learning_rate: 1e-3}"))
     assert not any("TRL" in line for line in lines("{engine: trl, packing: true}"))
+    assert not any("TRL" in line for line in lines("{dataloader_num_workers: 2, do_train: true}"))
     assert lines("{packing: true}")[-1] == (
         "6 of the cells train by TRL, not the faster engine: training keys packing"
     )
     assert lines("{train_sampling_strategy: group_by_length}")[-1].endswith(
         ": train_sampling_strategy group_by_length"
     )
+
+
+def test_keys_of_text_that_a_head_cannot_follow_are_named(write_suite, tmp_path):
+    suite = write_suite(dataset="finance-labels")
+    text = suite.read_text().replace("test: 12}", "test: 12, classify_by: head}")
+    suite.write_text(text.replace("training: {", "training: {packing: true, loss_type: dft, "))
+    last = plan_lines(make_plan(suite, tmp_path / "run", backend="testing"))[-1]
+    assert last.endswith("a head, on which these keys have no effect: loss_type, packing")

@@ -1,12 +1,8 @@
 import pytest
 
-from harness.suite.options import (
-    CONTRADICTIONS,
-    contradictions,
-    is_checkpointed,
-    kind_problem,
-    training_keys,
-)
+from harness.suite.contradictions import CONTRADICTIONS, contradictions
+from harness.suite.engine_keys import is_checkpointed
+from harness.suite.options import kind_problem, training_keys
 
 
 @pytest.mark.parametrize(
@@ -100,3 +96,20 @@ def test_checkpointing_of_activations_has_two_names_of_which_the_newer_counts(ol
         is_checkpointed({key: value for key, value in keys.items() if value is not None})
         is expected
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "harmless", "wrong"),
+    [
+        ("truncation_mode", "keep_start", "keep_end"),
+        ("dataset_kwargs", None, {"skip_prepare_dataset": True}),
+        ("chat_template_path", None, "some/model"),
+        ("eos_token", None, "<end>"),
+        ("pad_token", None, "<pad>"),
+        ("model_init_kwargs", None, {"dtype": "float16"}),
+        ("trust_remote_code", False, True),
+    ],
+)
+def test_keys_that_would_be_ignored_are_refused(key, harmless, wrong):
+    assert not list(contradictions("training", {key: harmless}))
+    assert [name for name, _ in contradictions("training", {key: wrong})] == [key]

@@ -34,8 +34,9 @@ from harness.backends.hf.models.quantization import (
 from harness.backends.hf.stop_tokens import keep_stops, stop_tokens
 from harness.errors import HarnessError, SkipCell
 from harness.plan.cell import Cell
+from harness.suite.engine_keys import is_checkpointed
 from harness.suite.model_card import ModelCard
-from harness.suite.options import FULL, is_checkpointed
+from harness.suite.options import FULL
 from harness.suite.parts import Options
 
 PACK = 32

@@ -3,6 +3,7 @@
 A dozen cases run always, all of them by ``tox -e training``.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,9 +18,11 @@ from transformers import (
 )
 from transformers.integrations import rewrite_logs
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+from trl import SFTConfig
 
 from harness.backends.hf.training.step_log import steps_ahead
 from harness.backends.hf.training.trainer import train_rows
+from harness.suite.engine_keys import KEYS, NO_EFFECT, OFF, VALUES, trl_keys
 from harness.trackers.scalars import step_numbers
 
 MODELS = {
@@ -114,6 +117,31 @@ CASES = {
     ),
     # rounded elsewhere: the rows of a flat batch are products of another shape
     "bf16": Case({"bf16": True}, weights=3e-2, log=5e-3),
+    "keys without effect": Case(
+        {
+            "dataset_num_proc": 1,
+            "dataloader_num_workers": 2,
+            "dataloader_prefetch_factor": 3,
+            "eval_accumulation_steps": 2,
+            "eval_delay": 3,
+            "eval_steps": 5,
+            "per_device_eval_batch_size": 3,
+            "prediction_loss_only": True,
+            "bf16_full_eval": True,
+            "fp16_full_eval": False,
+            "log_level": "error",
+            "log_level_replica": "error",
+            "log_on_each_node": False,
+            "save_on_each_node": True,
+            "average_tokens_across_devices": False,
+            "do_train": True,
+            "do_eval": True,
+            "do_predict": True,
+            "max_steps": 12,
+        },
+        {"lora_dropout": 0.3},
+        equal=16,
+    ),
     "one row": Case({"per_device_train_batch_size": 1}),
     **{name: Case(model=name) for name in MODELS},
     # Adam moves a weight by a whole step where its gradient is rounding alone; this model has such
@@ -188,6 +216,36 @@ def test_the_engine_gives_the_losses_and_weights_of_trl(name, tokenizer, tmp_pat
     found, weights = trained(case, "auto", tokenizer, tmp_path / "b")
     assert_same_training(found, wanted, case.log)
     assert float((weights - right).norm() / right.norm()) < case.weights
+
+
+ELSEWHERE = {
+    "save_steps": "test_checkpoints.py",
+    "save_total_limit": "test_checkpoints.py", "auto_find_batch_size": "tests/run/test_batch_size.py",
+    "tf32": "of CUDA alone", "warmup_ratio": "of older versions of transformers",
+}  # fmt: skip
+"""Keys of the allow-list that no case here sets, and where they are tried or why they cannot be."""
+
+
+def test_every_key_and_value_of_the_allow_list_is_compared(tmp_path):
+    tried = {key for case in CASES.values() for key in case.training}
+    assert KEYS - tried - few_steps(tmp_path).keys() == ELSEWHERE.keys()
+    assert set(CASES["keys without effect"].training) - {"max_steps"} == NO_EFFECT
+    for key, values in VALUES.items():
+        found = {case.training.get(key) for case in CASES.values()} - {None}
+        # what is left out is what the others compare: the defaults
+        usual = {"optim": "adamw_torch_fused", "lr_scheduler_type": "linear"}
+        if key != "save_strategy":  # that is for test_checkpoints.py
+            assert found | {usual.get(key, "random")} == values
+
+
+def test_every_field_of_trl_is_followed_refused_or_means_trl():
+    """None is in two of the lists, and no list names what is no field any more."""
+    fields = {field.name for field in dataclasses.fields(SFTConfig) if field.init}
+    assert fields | {"warmup_ratio"} >= KEYS | NO_EFFECT | OFF
+    assert not KEYS & NO_EFFECT
+    assert not (KEYS | NO_EFFECT) & OFF
+    for name in fields - KEYS - NO_EFFECT:
+        assert trl_keys({name: 1}) == f"training keys {name}"
 
 
 def test_dropout_leaves_the_losses_within_its_own_noise(tokenizer, tmp_path):
