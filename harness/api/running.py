@@ -150,6 +150,7 @@ def execute(
         counts["current"] = len(plan.of("current"))
         return Outcome(plan.run.directory, counts, None)
     need_packages(plan, "`harness run`")
+    from harness.report.preload import preload
     from harness.run.runner import run_here, still_missing
 
     with locked(plan.run.directory, wait=wait):
@@ -157,6 +158,8 @@ def execute(
         plan = still_missing(plan)
         _refuse_to_empty(plan)
         remove_drafts(plan.run.directory)
+        if plan.of("run"):
+            preload()
         counts = run_here(
             plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,
             retry=retry,
