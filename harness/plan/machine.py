@@ -27,7 +27,9 @@ SMI_SECONDS = 120
 which takes eight of them half a minute, and longer on a busy machine."""
 
 _silent: list[str] = []
-"""Not empty once `nvidia-smi` has given no answer."""
+"""After how long `nvidia-smi` was given up, each time that it gave no answer."""
+_left: list[subprocess.Popen[str]] = []
+"""What was killed and may not end; kept, for an object that goes asks whether its process has."""
 _narrowed: tuple[str, str | None] | None = None
 """`VISIBLE` as a worker set it for itself, and as it was before; see `listed_as`."""
 
@@ -163,18 +165,40 @@ def query_gpus(fields: str) -> list[str]:
     seconds = 1 if _silent else SMI_SECONDS  # a driver that hangs costs that once
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
-        text = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=True
-        ).stdout
+        text = _output(command, seconds)
     except subprocess.TimeoutExpired:
         # taken for a machine without GPUs, it would run everything on its processor
-        _silent.append(fields)
-        what = f"nvidia-smi gave no answer in {SMI_SECONDS:g} s: the GPUs are not known"
+        again = f", and none in {_silent[0]} before" if _silent else ""
+        _silent.append(f"{seconds:g} s")
+        what = f"nvidia-smi gave no answer in {seconds:g} s{again}: the GPUs are not known"
         hint = f"Try `nvidia-smi` by itself; `{VISIBLE}= harness …` uses no GPU."
         raise HarnessError(what, hint=hint) from None
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return []
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
+def _output(command: list[str], seconds: float) -> str | None:
+    """What ``command`` prints; None where it fails.
+
+    Raises:
+        subprocess.TimeoutExpired: it is not done after ``seconds``.
+    """
+    # not `subprocess.run`: it waits for the end of what it has killed, and a process in the driver
+    # (state D) ends when the driver lets it, which may be never
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, errors="replace",
+    )  # fmt: skip
+    try:
+        text, _ = process.communicate(timeout=seconds)
+    except BaseException:  # Ctrl-C, too
+        process.kill()
+        if process.poll() is None and process.stdout:
+            process.stdout.close()
+        _left.append(process)  # collected when the command ends, without a warning or a wait
+        raise
+    return text if process.returncode == 0 else None
 
 
 def _cpu_name() -> str:

@@ -15,6 +15,7 @@ from harness.run.batch_size import _halved, batches_of
 from harness.run.executors.limits import Limits
 from harness.run.executors.local import LocalExecutor
 from harness.run.executors.lost import died, prepare_next
+from harness.run.executors.oom import OomKills
 from harness.run.runner import run_suite
 from harness.suite.loading import load_suite
 
@@ -100,9 +101,9 @@ def test_a_worker_that_the_kernel_killed_gets_a_smaller_batch_too(
     write_suite, tmp_path, monkeypatch, allowed, size
 ):
     monkeypatch.setattr(
-        "harness.run.executors.lost.oom_kills", lambda: 1
+        "harness.run.executors.lost.oom_kills", lambda: OomKills(own=1)
     )  # a counter of the kernel
-    reason = died(-signal.SIGKILL, oom_before=0)
+    reason = died(-signal.SIGKILL, oom_before=OomKills(own=0))
     paths = CellPaths(tmp_path)
     prepare_next(paths, reason)
     path = write_suite()

@@ -35,8 +35,9 @@ from harness.run.executors.local_worker import (
     longest_wait,
     not_started,
 )
-from harness.run.executors.lost import died, is_worth_retrying, oom_kills, prepare_next
+from harness.run.executors.lost import died, is_worth_retrying, prepare_next
 from harness.run.executors.main_module import end_if_run_again, hidden_program, program
+from harness.run.executors.oom import oom_kills
 
 DRAIN_SECONDS = 1.0
 """Seconds to let a GPU finish what a worker had queued before it was stopped.

@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.results.paths import CellPaths, read_json
 from harness.run.executors.cards import Card
 from harness.run.executors.limits import Watch
+from harness.run.executors.oom import OomKills
 from harness.suite.endpoint import longest_question
 
 STARTS = 3
@@ -61,7 +62,7 @@ class Worker:
     shared: bool = False
     """Whether another cell was ever on its card at the same time."""
     watch: Watch = field(default_factory=lambda: Watch(0))
-    oom_before: int = 0
+    oom_before: OomKills = field(default_factory=OomKills)
 
     @property
     def end(self) -> tuple[str, str] | None:

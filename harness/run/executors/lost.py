@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from contextlib import suppress
-from pathlib import Path
 
 from harness.plan.devices import DIED
 from harness.plan.hub import is_offline
 from harness.results.paths import CellPaths, read_json, write_json
+from harness.run.executors.oom import OomKills, oom_kills
 
 LOST = "the worker died: "
 """How the reason of a worker begins that ended without saying anything."""
@@ -19,7 +18,8 @@ SERVER_GONE = 255
 """What multiprocessing reports of a process whose fork server was killed."""
 SMALLER_BATCH = "a smaller batch may fit"
 """What the reason of a training says that ran out of memory, where the suite allows another."""
-_COUNTERS = ("/sys/fs/cgroup/memory.events", "/proc/vmstat")
+LESS = "Lower `evaluation.batch_size` or --workers"
+"""What to do where memory ran out."""
 _HUB = re.compile(
     r"timed? ?out|Timeout|Connection(Error|ResetError| aborted| broken| reset)|IncompleteRead"
     r"|Temporary failure in name resolution|\b(429|50[0234])\b.*(Error|error|for url)"
@@ -30,17 +30,7 @@ _HUB = re.compile(
 """A hub or a network that may answer the next time; a page that is not there will not."""
 
 
-def oom_kills() -> int:
-    """How many processes the kernel has killed so far for want of memory; 0 where it says none."""
-    for place in _COUNTERS:
-        with suppress(OSError):
-            found = re.search(r"^oom_kill (\d+)$", Path(place).read_text(), re.MULTILINE)
-            if found:
-                return int(found[1])
-    return 0
-
-
-def died(exit_code: int | None, *, oom_before: int) -> str:
+def died(exit_code: int | None, *, oom_before: OomKills) -> str:
     """The reason of a cell whose worker ended with ``exit_code`` and no word.
 
     Args:
@@ -54,11 +44,20 @@ def died(exit_code: int | None, *, oom_before: int) -> str:
     if -exit_code != signal.SIGKILL:
         name = signal.strsignal(-exit_code) or ""
         return f"{LOST}killed by signal {-exit_code} ({name.lower()})"
-    if oom_kills() > oom_before:
+    now = oom_kills()
+    if _rose(oom_before.own, now.own):
+        return f"{KERNEL}: the memory that the run may use ran out. {LESS}"
+    # where the own group counts, it says more: what the machine counts was then another's
+    if now.own is None and _rose(oom_before.machine, now.machine):
         return (
-            f"{KERNEL}: the machine ran out of memory. Lower `evaluation.batch_size` or --workers"
+            f"{LOST}killed by signal 9. Meanwhile the kernel killed a process of this machine for"
+            f" want of memory, perhaps this one. {LESS}"
         )
     return f"{LOST}killed by signal 9 from outside, or by a limit on its memory"
+
+
+def _rose(before: int | None, now: int | None) -> bool:
+    return before is not None and now is not None and now > before
 
 
 def is_worth_retrying(reason: str) -> bool:
