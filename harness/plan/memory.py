@@ -22,6 +22,7 @@ from harness.plan.architecture import (
     shape_of,
 )
 from harness.plan.cell import Cell
+from harness.plan.devices import gpus_of
 from harness.plan.kept import FUSED, is_full, is_plain_lora, precision_of
 from harness.suite.engine_keys import is_checkpointed
 
@@ -209,6 +210,8 @@ def _scoring(shape: Shape, cell: Cell, wide: int) -> float:
 def _reads_by_kernels(shape: Shape, cell: Cell) -> bool:
     """Whether kernels add adapters' outputs in place (`decoding/fused_adapters.py`)."""
     adapter = cell.adapter_config
+    if gpus_of(cell) > 1:  # `generate` answers there, with PEFT's own layers
+        return False
     return is_plain_lora(adapter) and shape.family in FUSED and int(adapter.get("r", 8)) <= 64
 
 

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.plan.architecture import architecture_of, shape_of
 from harness.plan.expand import expand
-from harness.plan.memory import CONTEXT_MIB, estimate
+from harness.plan.memory import CONTEXT_MIB, MIB, WORKSPACE_MIB, estimate
 from harness.suite.loading import load_suite
 from harness.suite.schema import QUANTIZATIONS
 
@@ -204,3 +205,15 @@ def test_answers_by_captured_steps_are_within_10_percent(
         generation={**cell.generation, "max_new_tokens": new},
     )
     assert estimate(cell).inference == pytest.approx(peak, rel=0.10)
+
+
+def test_answers_over_two_cards_hold_peft_s_copy_of_the_adapter_s_output(root):
+    """`generate` answers there, and PEFT's layers add in float32 what kernels add in place."""
+    path = root / "suites" / "published" / "geometry.yaml"
+    cell = next(c for c in expand(load_suite(path), path) if not c.is_baseline)
+    requires = cell.model.requires.model_copy(update={"gpus": 2})
+    two = replace(cell, model=cell.model.model_copy(update={"requires": requires}))
+    shape = shape_of(architecture_of(cell.model))
+    copy = 4 * cell.evaluation.batch_size * cell.evaluation.prompt_tokens * shape.intermediate
+    more = estimate(two).parts["decoding"] - estimate(cell).parts["decoding"]
+    assert more == pytest.approx(copy / MIB - WORKSPACE_MIB)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
@@ -174,7 +174,9 @@ class CapturedSteps:
         buffer = torch.zeros(sum(lengths), dtype=torch.long, device=self.eager.model.device)
         ids, positions, at, targets, bounds, _ = buffer.split(lengths)
         # the last segment takes the padding, which may be longer than any row
-        segments = Segments((), bounds, max(self.longest, size - least))
+        segments = Segments(
+            (), bounds, max(self.longest, size - least), padding=True, longest_row=self.longest
+        )
         batch = FlatBatch(ids[None], positions[None], at, targets, segments)
         return _Graph(buffer, batch, answers)
 
@@ -205,7 +207,7 @@ class CapturedSteps:
     def _pass(self, graph: _Graph) -> torch.Tensor:
         ids, positions, at, targets, segments = graph.batch
         assert segments.cumulative is not None
-        inside = Segments((), segments.cumulative.to(torch.int32), segments.longest)
+        inside = replace(segments, cumulative=segments.cumulative.to(torch.int32))
         if not ids.is_cuda:  # where tests compare a padded pass with one that is not
             inside.bounds = tuple(segments.cumulative.tolist())
         batch = FlatBatch(ids, positions, at, targets, inside)

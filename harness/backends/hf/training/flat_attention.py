@@ -34,7 +34,11 @@ class Segments:
     cumulative: torch.Tensor | None = None
     """The same on the device, int32, for the variable-length kernel (CUDA)."""
     longest: int = 0
-    """At least the longest row's length; a constant of a captured step."""
+    """At least the longest segment's length; a constant of a captured step."""
+    padding: bool = False
+    """Whether `longest` may be that of padding, which no window has to reach over."""
+    longest_row: int = 0
+    """With `padding`, the length of the longest row."""
     mask: torch.Tensor | None = field(default=None, repr=False)
     """Which token sees which, (tokens, tokens): for CUDA in float32, which has no such kernel."""
     prefixes: tuple[tuple[int, int], ...] | None = None
@@ -45,6 +49,11 @@ class Segments:
     """Whether each token sees its whole row, and not only what comes before it."""
     drops_out: bool = False
     """Whether attention may drop out weights: its masks then differ from those of padded rows."""
+
+    @property
+    def reach(self) -> int:
+        """How far back a token of a row may look."""
+        return self.longest_row if self.padding else self.longest
 
 
 class Keys(NamedTuple):
@@ -109,7 +118,7 @@ def _attention(
     extra = sorted(k for k, v in others.items() if v is not None and k not in HARMLESS)
     if dropout and not segments.drops_out:
         extra.append("dropout")
-    if sliding_window is not None and sliding_window < segments.longest:
+    if sliding_window is not None and sliding_window < segments.reach:
         extra.append("sliding_window")
     if extra:
         raise UnknownAttention(f"its attention is given {', '.join(extra)}")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, set_seed
+from transformers import LlamaConfig, MistralConfig, set_seed
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from trl import SFTConfig
 
@@ -12,7 +12,7 @@ from harness.backends.hf.training.captured import CannotFuse, CapturedSteps, fro
 from harness.backends.hf.training.checkpoints import Checkpoints
 from harness.backends.hf.training.eager import EagerSteps
 from harness.backends.hf.training.engine import FlatTraining, in_float32
-from harness.backends.hf.training.flat_attention import flat_attention
+from harness.backends.hf.training.flat_attention import UnknownAttention, flat_attention
 from harness.backends.hf.training.flat_batch import rows_of
 from harness.backends.hf.training.fused import Fused
 from harness.backends.hf.training.fused_lora import Copies
@@ -24,9 +24,9 @@ CONFIG = LlamaConfig(
 )  # fmt: skip
 
 
-def eager():
+def eager(config=CONFIG):
     set_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIG, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     model = get_peft_model(model, lora).train()
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -67,6 +67,25 @@ def test_a_padded_pass_has_the_loss_and_gradients_of_the_rows(lengths, learned):
     found, padded = gradients(steps, lambda: captured._pass(graph))
     assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
     assert float((padded - right).norm()) <= 1e-5 * float(right.norm()) + 1e-7
+
+
+def test_padding_longer_than_a_window_is_no_row_that_exceeds_it():
+    """Mistral's first release has a window of 4,096; padding to the next size may be longer."""
+    window = MistralConfig(**{**CONFIG.to_dict(), "model_type": "mistral"}, sliding_window=32)
+    steps, batch = eager(window), rows([12, 5])
+    count = sum(row.learned for row in batch)
+    captured = CapturedSteps(
+        steps, rows=4, longest=30, captures_update=True, dropout=False, _stream=None
+    )
+    graph = captured._buffers(64, [batch])
+    captured._fill(graph, batch, count)
+    wanted, right = gradients(steps, lambda: steps.learn(batch, count))
+    found, padded = gradients(steps, lambda: captured._pass(graph))
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    assert float((padded - right).norm()) <= 1e-5 * float(right.norm()) + 1e-7
+    captured.longest = 33  # a row that does exceed it
+    with pytest.raises(UnknownAttention, match="sliding_window"), flat_attention(steps.model):
+        captured._pass(captured._buffers(64, [batch]))
 
 
 def test_sizes_hold_every_batch_and_are_few():
