@@ -27,28 +27,40 @@ MOST_POINTS = 2_000
 
 
 def main_effects(table: Table) -> Figure | None:
-    """A point per row for every value of every axis that varies, and the mean as a bar."""
+    """A point per row for every value of every axis that varies, and the mean as a bar.
+
+    Means do not grow with the rows, so they are drawn of any grid: of a big one alone.
+    """
     rows = table.compared()
-    varied = [axis for axis in AXES if len({getattr(row, axis) for row in rows}) > 1]
-    if not varied or len(rows) > MAX_ROWS:
+    levels = {axis: list(dict.fromkeys(getattr(row, axis) for row in rows)) for axis in AXES}
+    # a line for each value: of an axis with hundreds of them no chart is read
+    varied = [axis for axis in AXES if 1 < len(levels[axis]) <= MAX_ROWS]
+    if not varied:
         return None
     metric = table.primary_metric
+    each = len(rows) * len(varied) <= MOST_POINTS
     points: list[Spec] = []
     means: list[Spec] = []
     for axis in varied:
-        for level in dict.fromkeys(getattr(row, axis) for row in rows):
+        for level in levels[axis]:
             here = [row for row in rows if getattr(row, axis) == level]
             label = f"{axis}: {level}"
             points += [
                 {"level": label, "delta": row.deltas[metric].delta,
                  "href": f"#{anchor(table.dataset, row.name)}",
                  "tooltip": f"{row.name}: Δ {metric} {row.deltas[metric].delta:+.3f}"}
-                for row in here
+                for row in here if each
             ]  # fmt: skip
             mean = statistics.fmean(row.deltas[metric].delta for row in here)
             hint = f"{label}: mean Δ {metric} {mean:+.3f} of {counted(len(here), 'row')}"
             means.append({"level": label, "delta": mean, "tooltip": hint})
-    text = f"Δ {metric} of every row by each axis alone; the bar is the mean over rows."
+    if each:
+        text = f"Δ {metric} of every row by each axis alone; the bar is the mean over rows."
+    else:
+        text = f"Mean Δ {metric} by each axis alone, over {counted(len(rows), 'row')}."
+    long = [axis for axis in AXES if len(levels[axis]) > MAX_ROWS]
+    if long:
+        text += f" Not drawn, with more than {MAX_ROWS} values: {', '.join(long)}."
     spec = _strip(points, means, "level", ("delta", f"Δ {metric}"))
     return Figure(anchor("effects", table.dataset), text, spec, page_only=True)
 
@@ -81,12 +93,13 @@ def _strip(points: list[Spec], means: list[Spec], y: str, x: tuple[str, str]) ->
     place = {"y": names(y), "x": quantity(x[0], x[1], zero=x[0] == "delta")}
     point: Spec = {"type": "point", "filled": True, "size": 45, "opacity": 0.75,
                    "color": COLOURS["better"]}  # fmt: skip
-    link = {"href": {"field": "href"}} if "href" in points[0] else {}
     # the points come last so that they lie on top, where a pointer reaches them
-    layers = [
+    layers: list[Spec] = [
         {"data": {"values": means}, "encoding": {**place, **tooltip()},
          "mark": hover({"type": "tick", "color": INK, "thickness": 4, "size": 18})},
-        {"mark": hover(point), "encoding": {**place, **link, **tooltip()}},
     ]  # fmt: skip
-    data = {"values": points}
+    if points:
+        link = {"href": {"field": "href"}} if "href" in points[0] else {}
+        layers.append({"mark": hover(point), "encoding": {**place, **link, **tooltip()}})
+    data = {"values": points or means}
     return drawn_on({"data": data, "layer": layers, "width": 460, "height": {"step": 22}})
