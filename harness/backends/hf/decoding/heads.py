@@ -15,7 +15,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.backends.hf.decoding.agreement import checks_of, tolerance_of
 from harness.backends.hf.decoding.evidence import is_prompt_learning, takes
 from harness.backends.hf.models.limits import check_context
-from harness.backends.hf.training.flat_attention import UnknownAttention, flat_attention, reading
+from harness.backends.hf.training.flat_attention import (
+    UnknownAttention,
+    flat_attention,
+    reading,
+    said,
+)
 from harness.backends.hf.training.flat_batch import flat_batch
 from harness.backends.hf.training.head import head_outputs, head_rows, masked
 from harness.backends.hf.training.head_check import flat_head_reason
@@ -45,7 +50,7 @@ def head_scores(
                 scores.update(zip(chunk, _flat(model, [ids[i] for i in chunk]), strict=True))
         except UnknownAttention as error:
             # the verdict is of earlier texts: these may be longer than the model's window
-            reason = f"UnknownAttention: {error}"
+            reason = said(error)
     checks_of(model).scored = {"engine": "padded", "reason": reason} if reason else FLAT
     if reason:
         return _in_padded(model, tokenizer, ids, order, batch_size)
@@ -73,7 +78,7 @@ def _differs(model: PreTrainedModel, some: Sequence[list[int]]) -> str | None:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
+        return said(error)
     alone = [model(input_ids=torch.tensor([row], device=model.device)).logits for row in some]
     wanted = torch.cat(alone).float().log_softmax(-1).cpu()
     away = float((found - wanted).abs().max())

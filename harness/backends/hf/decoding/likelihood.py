@@ -24,7 +24,7 @@ from harness.backends.hf.decoding.flat_likelihood import (
 )
 from harness.backends.hf.encoding import Encoded
 from harness.backends.hf.models.limits import check_context
-from harness.backends.hf.training.flat_attention import UnknownAttention
+from harness.backends.hf.training.flat_attention import UnknownAttention, said
 from harness.backends.hf.training.token_loss import LEAST
 
 LOGIT_BYTES = 512 * 1024**2
@@ -50,7 +50,7 @@ def score_answers(
             found = _flat(model, rows, batch_size)
         except UnknownAttention as error:
             # the verdict is of earlier rows: these may be longer than the model's window
-            reason = f"UnknownAttention: {error}"
+            reason = said(error)
     checks_of(model).scored = (
         {"engine": "padded", "reason": reason} if reason else {"engine": "flat"}
     )
@@ -98,7 +98,7 @@ def _differs_flat(model: PreTrainedModel, rows: Sequence[Encoded]) -> str | None
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
+            return said(error)
         return _apart(model, found, asked)
 
     return checks_of(model).verdict(f"flat rows{', shared prompts' if shared else ''}", ask)

@@ -69,6 +69,12 @@ class UnknownAttention(RuntimeError):
     """A model hands its attention something that this one does not know."""
 
 
+def said(error: Exception) -> str:
+    """What ``error`` says, in a line, with its kind where that says more."""
+    text = [*str(error).splitlines(), ""][0][:160]
+    return text if isinstance(error, UnknownAttention) else f"{type(error).__name__}: {text}"
+
+
 _reading: Segments | None = None
 # A module variable, not a ContextVar: gradient checkpointing calls the forward pass again from
 # autograd's own thread, which does not see the context of the caller.
@@ -119,7 +125,8 @@ def _attention(
     if dropout and not segments.drops_out:
         extra.append("dropout")
     if sliding_window is not None and sliding_window < segments.reach:
-        extra.append("sliding_window")
+        window = f"a window of {sliding_window} tokens"
+        raise UnknownAttention(f"its attention has {window}, and rows are up to {segments.reach}")
     if extra:
         raise UnknownAttention(f"its attention is given {', '.join(extra)}")
     if query.device.type != "cuda":

@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from harness.backends.hf.counters.memory import free
+from harness.backends.hf.training.flat_attention import said
 from harness.backends.hf.training.fused_lora import Copies
 from harness.backends.hf.training.unpacked import four_bit_layers
 
@@ -70,7 +71,7 @@ def compared(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        return f"{type(error).__name__}: {[*str(error).splitlines(), ''][0][:160]}"
+        return said(error)
     finally:
         model.train(training)
     return apart(found, wanted, tolerance) or reason

@@ -133,7 +133,7 @@ def test_a_model_that_mixes_rows_is_found_out():
 def test_a_window_shorter_than_a_row_is_found_out():
     model = built(MistralConfig(**SIZES, sliding_window=4))
     reason = disagreement(model, ROWS, arguments()[1])
-    assert reason == "UnknownAttention: its attention is given sliding_window"
+    assert reason == "its attention has a window of 4 tokens, and rows are up to 9"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_window_that_a_row_exceeds_later_means_trl(lengths, root, tmp_path):
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(root / "models" / "tiny" / "tiny-qwen2")
     done = train_rows(model, tokenizer, options, rows, sum(lengths))
-    reason = "UnknownAttention: its attention is given sliding_window"
+    reason = f"its attention has a window of {window} tokens, and rows are up to {max(lengths)}"
     assert done.how == {"engine": "trl", "reason": reason}
 
 

@@ -198,7 +198,7 @@ REFUSED = {
     ),
     "another key": (lambda: model_of("bert", {}), {"label_smoothing_factor": 0.1}, "label_smooth"),
     "a window that only later rows exceed": (
-        lambda: model_of("narrow", {}), {"per_device_train_batch_size": 1}, "sliding_window",
+        lambda: model_of("narrow", {}), {"per_device_train_batch_size": 1}, "a window of",
     ),
 }  # fmt: skip
 
