@@ -107,7 +107,21 @@ def plan_lines(
             lines += _padded(line.texts, widths)
             lines += [f"{GAP}{GAP}{line.note}"] if line.note else []
         lines += _skipped(cells)
-    return lines + _latency(plan) + _training(plan)
+    return lines + _unestimated(plan) + _latency(plan) + _training(plan)
+
+
+def _unestimated(plan: Plan) -> list[str]:
+    """Models whose memory is not known before they run, so that no limit leaves them out."""
+    cards = {
+        each.cell.model.name: each.cell.model
+        for each in plan.decisions
+        if each.action == "run" and each.memory is None and not each.cell.model.is_served
+    }
+    return [
+        f"{name}: memory unknown{', as of every GGUF file' if card.gguf_file else ''};"
+        " --max-vram does not skip it"
+        for name, card in cards.items()
+    ]
 
 
 def _sets(cells: Iterable[Decision]) -> list[str]:
@@ -141,8 +155,7 @@ def _training(plan: Plan) -> list[str]:
     )
     lines = [
         f"{cells} of the cells {agreeing(cells, 'trains', 'train')} on {counted(count, 'device')}"
-        " each: a step learns from"
-        f" {counted(rows, 'row')}"
+        f" each: a step learns from {counted(rows, 'row')}"
         for (count, rows), cells in several.items()
     ]
     split = Counter(
@@ -152,8 +165,7 @@ def _training(plan: Plan) -> list[str]:
     )
     lines += [
         f"{cells} of the cells {agreeing(cells, 'asks', 'ask')} for {count} GPUs for their model"
-        " (requires.gpus): TRL trains,"
-        " `generate` answers"
+        " (requires.gpus): TRL trains, `generate` answers"
         for count, cells in split.items()
     ]
     return [*lines, *_heads(plan)] + [

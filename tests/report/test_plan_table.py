@@ -1,5 +1,6 @@
 """A plan as a table: variants grouped by model, each reason to skip once."""
 
+import json
 import re
 
 import pytest
@@ -78,3 +79,28 @@ def test_keys_of_text_that_a_head_cannot_follow_are_named(write_suite, tmp_path)
     suite.write_text(text.replace("training: {", "training: {packing: true, loss_type: dft, "))
     last = plan_lines(make_plan(suite, tmp_path / "run", backend="testing"))[-1]
     assert last.endswith("a head, on which these keys have no effect: loss_type, packing")
+
+
+GGUF_MODEL = """\
+name: unknown
+matrix:
+  model: [{name: packed, card: {source: files, gguf_file: a.gguf}}]
+  adapter: [base]
+  dataset: [{name: ru-calculations, train: 20, test: 8}]
+"""
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another's config.json"])
+def test_the_memory_of_a_gguf_file_is_unknown_and_said_to_be(write_suite, tmp_path, beside):
+    path = write_suite(GGUF_MODEL)
+    (path.parent / "files").mkdir()
+    (path.parent / "files/a.gguf").write_bytes(b"GGUF")
+    if beside:  # what a small model is must not be said of whatever lies in the file
+        sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+                 "num_attention_heads": 4, "vocab_size": 500}  # fmt: skip
+        config = json.dumps({"model_type": "llama", **sizes})
+        (path.parent / "files/config.json").write_text(config)
+    made = make_plan(path, tmp_path / "out", backend="testing")
+    assert {each.memory for each in made.decisions} == {None}
+    line = "packed: memory unknown, as of every GGUF file; --max-vram does not skip it"
+    assert line in plan_lines(made)
