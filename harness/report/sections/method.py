@@ -52,7 +52,9 @@ def loaded(board: Leaderboard) -> Section:
             )
             axes = (cell.model, cell.quantization, cell.adapter)
             head = facts.get("head_dtype") or MISSING
-            rows[(*axes, layers, *dtypes, head, trained_by(cell.facts))] = None
+            # TRL trains no head
+            other = "Trainer" if cell.answered_by == "head" else "TRL"
+            rows[(*axes, layers, *dtypes, head, trained_by(cell.facts, other))] = None
     columns = (
         "model", "quantization", "adapter", "linear layers", "4-bit compute", "adapter dtype",
         "norms", "head", "trained by",
@@ -60,8 +62,10 @@ def loaded(board: Leaderboard) -> Section:
     return Section("Models as loaded", (), columns, tuple(rows))
 
 
-def trained_by(facts: Mapping[str, Any]) -> str:
+def trained_by(facts: Mapping[str, Any], other: str = "TRL") -> str:
     """The engine that trained the cell of ``facts``, and why it was not the faster one.
+
+    ``other`` is the trainer that the harness's engine stands in for.
 
     Nothing for a baseline, an adapter from elsewhere, or a run of a version that had one engine.
     """
@@ -72,11 +76,14 @@ def trained_by(facts: Mapping[str, Any]) -> str:
         on = "GPUs" if how["on"] == "cuda" else "processes on the CPU"
         peaks = " and ".join(optional(peak) for peak in how["peaks_mib"])
         rows = how["rows_a_step"]
-        return f"TRL on {how['devices']} {on}, {counted(rows, 'row')} a step, peaks of {peaks} MiB"
+        return (
+            f"{other} on {how['devices']} {on}, {counted(rows, 'row')} a step, peaks of {peaks} MiB"
+        )
     if how["engine"] == "trl":
-        return f"TRL: {how['reason']}"
+        return f"{other}: {how['reason']}"
     if how.get("captured"):
-        return "harness, captured steps"
+        unfused = how.get("unfused_reason")
+        return "harness, captured steps" + (f", unfused: {unfused}" if unfused else "")
     reason = how.get("eager_reason")
     return f"harness, eager steps: {reason}" if reason else "harness"
 

@@ -12,6 +12,10 @@ from harness.report.sections.method import trained_by
         ({"engine": "flat"}, "harness"),
         ({"engine": "flat", "captured": True, "captured_sizes": [64]}, "harness, captured steps"),
         (
+            {"engine": "flat", "captured": True, "unfused_reason": "gradients differ"},
+            "harness, captured steps, unfused: gradients differ",
+        ),
+        (
             {"engine": "flat", "captured": False, "eager_reason": "4 steps"},
             "harness, eager steps: 4 steps",
         ),
@@ -36,3 +40,8 @@ def test_what_trained_a_cell_is_named_with_the_reason(how, text):
 @pytest.mark.parametrize("facts", [{}, {"trained": None}, {"trained": {"steps": 3}}])
 def test_a_cell_that_does_not_say_shows_nothing(facts):
     assert trained_by(facts) == MISSING
+
+
+def test_what_trains_a_head_beside_the_engine_is_transformers_trainer():
+    facts = {"trained": {"training": {"engine": "trl", "reason": "optim adafactor"}}}
+    assert trained_by(facts, "Trainer") == "Trainer: optim adafactor"
