@@ -129,6 +129,7 @@ def trade_off(table: Table, ranked: Sequence[Standing], cost: str) -> Figure | N
             "x": quantity("cost", TRADES[cost], zero=False),
             "y": quantity("quality", metric, zero=False),
             "shape": {"field": "adapter", "type": "nominal", "title": "adapter",
+                      "legend": {"labelLimit": 160},
                       "scale": {"domain": list(dict.fromkeys(r.adapter for r in table.rows))}},
             "fill": {"field": "front", "type": "nominal", "title": "Pareto",
                      "scale": {"domain": ["front", "behind it"],
