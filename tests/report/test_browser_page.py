@@ -289,6 +289,20 @@ def test_a_phone_answers_the_questions_within_two_screens(page):
         assert box["y"] + min(box["height"], 60) < 2 * 844, part
 
 
+def test_eight_data_sets_are_answered_within_two_screens_too(browser, root, tmp_path):
+    """Those of the published suites: every card, and seven reasons for grave doubt."""
+    packed = map(str, sorted((root / "reports/published").glob("*.tar.xz")))
+    CliRunner().invoke(main, ["report", *packed, "-o", str(tmp_path)])
+    made = browser.new_page(viewport={"width": 390, "height": 844})
+    made.goto((tmp_path / "leaderboard.html").as_uri())
+    assert made.locator(".card").count() == 8
+    for part in (".card", ".picture:not([hidden])", ".doubts", "#worse", "#q-choice .lead"):
+        box = made.locator(part).first.bounding_box()
+        assert box["y"] + min(box["height"], 60) < 2 * 844, part
+    assert made.evaluate("document.documentElement.scrollWidth") == 390
+    made.close()
+
+
 def test_a_doubt_is_short_on_a_phone_and_whole_when_tapped(page):
     page.set_viewport_size({"width": 390, "height": 844})
     doubt = page.locator(".beside .doubt-list li:has(.brief)").first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,11 @@ BADGES = {"ship": "Ship", "candidate": "Not yet", "keep": "Keep", "no gain": "No
           "unknown": "Cannot say"}  # fmt: skip
 """Outcome → the words on its badge."""
 FIRST_CAUTIONS = 7
-"""So many reasons for doubt are open on the first screen; the others unfold."""
+"""So many reasons for doubt are open on the first screen of one data set; the others unfold."""
+FEWEST_CAUTIONS = 3
+"""So many are open however many data sets there are."""
+TOGETHER = 3
+"""From so many data sets that say something grave in other words, it is said once for all."""
 WORST = 3
 """How many flipped answers are listed for a data set."""
 WIDTH = 110
@@ -61,7 +66,8 @@ class Doubt:
     where: str
     text: str
     brief: str = ""
-    """The same in a few words, for a phone; of what is grave there is the whole text alone."""
+    """The same in a few words, for a phone. Of what is grave there is the whole text alone, but
+    for what several data sets have: then it is what they share."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,8 @@ def first_screen(board: Leaderboard, numbers: Mapping[str, int]) -> FirstScreen:
     doubts = _doubts([*(c for d in made for c in d.cautions), *run_cautions(current)])
     # what is grave is never folded, however long the list
     grave = sum(doubt.level == Gravity.GRAVE.name.lower() for doubt in doubts)
-    shown = max(FIRST_CAUTIONS, grave)
+    # many data sets have many cards, and a line among the doubts for each kind of them
+    shown = max(FIRST_CAUTIONS + 1 - len(made), FEWEST_CAUTIONS, grave)
     return FirstScreen(
         tuple(_card(d, numbers) for d in made), tuple(doubts[:shown]), tuple(doubts[shown:]),
         tuple(_worse(board, d, numbers, place) for place, d in enumerate(made) if d.fallen),
@@ -189,14 +196,34 @@ def _doubts(found: Sequence[Caution]) -> list[Doubt]:
         # what is grave is said in full of every data set
         key = caution.text if caution.gravity is Gravity.GRAVE else caution.short or caution.text
         kinds.setdefault((caution.gravity, key), []).append(caution)
-    merged = [_doubt(gravity, same) for (gravity, _), same in kinds.items()]
+    merged = [_doubt(gravity, same) for (gravity, _), same in _by_head(kinds).items()]
     order = [gravity.name.lower() for gravity in sorted(Gravity, reverse=True)]
     return sorted(merged, key=lambda doubt: order.index(doubt.level))
+
+
+def _by_head(
+    kinds: Mapping[tuple[Gravity, str], list[Caution]],
+) -> dict[tuple[Gravity, str], list[Caution]]:
+    """``kinds`` with grave ones together that differ in what follows the colon, if they are many.
+
+    Eight data sets that say the same at length would fill a phone's screen by themselves.
+    """
+    heads = Counter(text.partition(":")[0] for gravity, text in kinds if gravity is Gravity.GRAVE)
+    found: dict[tuple[Gravity, str], list[Caution]] = {}
+    for (gravity, text), same in kinds.items():
+        head = text.partition(":")[0]
+        together = gravity is Gravity.GRAVE and heads[head] >= TOGETHER
+        found.setdefault((gravity, head if together else text), []).extend(same)
+    return found
 
 
 def _doubt(gravity: Gravity, same: Sequence[Caution]) -> Doubt:
     first = same[0]
     names = [caution.dataset for caution in same if caution.dataset]
+    if gravity is Gravity.GRAVE and len({caution.text for caution in same}) > 1:
+        head = first.text.partition(":")[0]
+        each = (f"{c.dataset}: {c.text.partition(':')[2].strip().rstrip('.')}" for c in same)
+        return Doubt(gravity.name.lower(), joined(names), f"{head}. {'; '.join(each)}.", head)
     brief = "" if gravity is Gravity.GRAVE else first.short
     if all(caution.text == first.text for caution in same):
         return Doubt(gravity.name.lower(), joined(names), first.text, brief)
