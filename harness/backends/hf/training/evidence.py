@@ -1,6 +1,7 @@
 """What the training engine knows to be right: allow-lists, never a guess.
 
-The lists say what `tests/backends/hf/training/test_engine.py` compares with `SFTTrainer`. Whatever
+The lists say what tests compare with `SFTTrainer` (`test_engine.py`, `test_every_architecture.py`;
+`test_allow_list.py` fails where one is missing, in `tests/backends/hf/training`). Whatever
 is not on them is trained by TRL, and the result says why. A new key of TRL, field of PEFT or
 architecture is therefore slow until somebody has compared it, and never wrong.
 """
