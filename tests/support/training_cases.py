@@ -151,5 +151,8 @@ CASES = {
     **{name: Case(model=name) for name in MODELS},
     # Adam moves a weight by a whole step where its gradient is rounding alone; this model has such
     "nf4": Case({"learning_rate": 5e-4}, model="nf4", weights=1e-2),
+    "fp4": Case({"learning_rate": 5e-4}, model="fp4", weights=1e-2),
+    "nf4, quantized twice": Case({"learning_rate": 5e-4}, model="nf4 twice", weights=1e-2),
+    "bfloat16": Case({"bf16": True}, model="bfloat16", weights=6e-2, log=2e-2),
     "nf4 unpacked": Case({"learning_rate": 5e-4, "unpack_4bit": True}, model="nf4", weights=1e-2),
 }

@@ -21,6 +21,11 @@ from harness.backends.hf.training.trainer import train_rows
 from harness.trackers.scalars import step_numbers
 
 ROWS = 22
+FOUR_BITS = {
+    "nf4": {"bnb_4bit_quant_type": "nf4"},
+    "fp4": {"bnb_4bit_quant_type": "fp4"},
+    "nf4 twice": {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
+}
 
 DOZEN = (
     "everything at once", "dora", "full", "dropout, equal rows", "accumulation over an epoch's end",
@@ -44,13 +49,15 @@ def rows_of(equal):
 
 def model_of(case, folder):
     set_seed(0)
-    if case.model == "nf4":
-        options = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+    if case.model in FOUR_BITS:
+        options = BitsAndBytesConfig(load_in_4bit=True, **FOUR_BITS[case.model])
         model = AutoModelForCausalLM.from_pretrained(
             folder, quantization_config=options, dtype=torch.float32
         )
     else:
-        model = AutoModelForCausalLM.from_config(MODELS[case.model], dtype=torch.float32)
+        dtype = torch.bfloat16 if case.model == "bfloat16" else torch.float32
+        config = MODELS["llama" if case.model == "bfloat16" else case.model]
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.data.normal_(0, 0.1)
