@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KINDS = ("labels", "numbers", "text")
 
 
-@click.command()
+@click.command(context_settings={"allow_extra_args": True})
 @click.option("--data", metavar="FILE", help="CSV, JSON, JSONL, Parquet; a hub id; a built-in set.")
 @click.option("--test", metavar="FILE", help="Test rows of their own; default: a fifth of --data.")
 @click.option(
@@ -49,6 +49,9 @@ def init(
 
     Example: harness init --data mine.jsonl --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
+    words = click.get_current_context().args
+    if words:  # the first thing that one tries is `harness init rows.csv`
+        raise click.UsageError(f"write `--data {shlex.quote(words[0])}`")
     from harness.api.starting import Named, Wanted
     from harness.api.starting import init as start
 

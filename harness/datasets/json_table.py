@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from harness.counting import counted
@@ -159,5 +160,7 @@ def _reason(error: ValueError | RecursionError) -> str:
     if isinstance(error, RecursionError):
         return "lists or objects nested too deeply"
     if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON: {error.msg} at column {error.colno}"
+        # Python's own texts end in "starting at", and are followed by its own place
+        what = re.sub(r"( starting)? at$", "", error.msg)
+        return f"not valid JSON: {what} at column {error.colno}"
     return str(error)

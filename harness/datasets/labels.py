@@ -43,7 +43,9 @@ def _advice(label: str, labels: tuple[str, ...]) -> str:
     same = [declared for declared in labels if same_label(declared) == same_label(label)]
     if same:
         return f'It differs from "{same[0]}" by case, blanks or form alone: make them equal.'
-    return f"Declared: {', '.join(labels)}. {did_you_mean(label, labels)}"
+    near = did_you_mean(label, labels)
+    # without a near one it lists what is known, which is the same again
+    return f"Declared: {', '.join(labels)}." + (f" {near}" if near.startswith("Did") else "")
 
 
 def check_sides(train: Sequence[Example], test: Sequence[Example], entry: DatasetEntry) -> None:

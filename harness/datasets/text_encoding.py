@@ -55,10 +55,22 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
         what = f"not {codec}: byte {error.start} cannot be read"
         raise WrongEncoding(what, where=f"{where}:{line}", likely=likely) from None
     if "\x00" in text:
-        # UTF-16 without a mark looks like this
         line = text.count("\n", 0, text.index("\x00")) + 1
-        raise WrongEncoding("holds NUL characters", where=f"{where}:{line}", likely="utf-16-le")
+        place = f"{where}:{line}"
+        likely = _likely_utf_16(data)
+        if likely is None:
+            hint = "Delete them, or write the file anew: a text has none."
+            raise HarnessError("holds NUL characters", where=place, hint=hint)
+        raise WrongEncoding("holds NUL characters", where=place, likely=likely)
     return text
+
+
+def _likely_utf_16(data: bytes) -> str | None:
+    """The byte order of UTF-16 without a mark: every second byte of a Latin text is zero there."""
+    for name, half in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
+        if half and half.count(0) > len(half) / 4:
+            return name
+    return None
 
 
 def _refuse_unknown(codec: str, where: str) -> None:

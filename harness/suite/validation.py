@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -87,14 +89,23 @@ def _problem(model: type[BaseModel], file: YamlFile, error: Mapping[str, Any]) -
     if error["type"] == "too_short" and path == ["matrix", "adapter"]:
         message += "; `[base]` evaluates the untouched model alone"
     got = error.get("input")
-    shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) else ""
-    return f"{place}: {message}{shown}"
+    return f"{place}: {message}{_shown(got)}"
+
+
+def _shown(got: object) -> str:
+    """What is there in place of what is expected, as YAML writes it."""
+    if got is None or isinstance(got, bool):
+        return f" (got {json.dumps(got)})"
+    if isinstance(got, date):  # YAML reads 2024-01-01 as one
+        return f" (got the date {got}: quote it)"
+    return f" (got {got!r})" if isinstance(got, str | int | float) else ""
 
 
 _PLAIN = {
     "model_type": "expected keys and values",
     "model_attributes_type": "expected keys and values",
     "dict_type": "expected keys and values",
+    "string_type": "expected a text",
     "tuple_type": "expected a list: write it in [ ]",
     "too_short": "an empty list: give at least one",
     "string_pattern_mismatch": "use small letters, digits and hyphens only",

@@ -178,6 +178,9 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         hint = "Give the path of a suite, such as suites/finance.yaml."
         raise HarnessError("no such file", where=str(path), hint=hint) from None
+    except UnicodeDecodeError as error:
+        what = f"not UTF-8: byte {error.start} cannot be read"
+        raise HarnessError(what, where=str(path), hint="Save the file as UTF-8.") from None
     except (OSError, ValueError) as error:
         raise HarnessError(f"cannot be read: {error}", where=str(path)) from None
 

@@ -75,3 +75,9 @@ def test_what_to_run_next_can_be_pasted(folder):
     (folder / "été 1").mkdir()
     result = CliRunner().invoke(main, [*command, "-o", "été 1/suite.yaml"])
     assert result.output.splitlines()[-1] == "next: harness run 'été 1/suite.yaml'"
+
+
+def test_a_file_without_its_option_is_answered_by_the_option(tmp_path):
+    found = CliRunner().invoke(main, ["init", "my rows.csv"])
+    assert found.exit_code == 2
+    assert "write `--data 'my rows.csv'`" in found.output

@@ -197,3 +197,25 @@ def test_a_sweep_crosses_every_adapter_and_comes_last(write_suite):
     path.write_text(text.replace("{learning_rate: 1e-5}", "{learning_rte: 1e-5}"))
     with pytest.raises(HarnessError, match=r"matrix\.training\.0\.options\.learning_rte"):
         load_suite(path)
+
+
+ODD = {
+    "a date": ("name: 2024-01-01\n", "expected a text (got the date 2024-01-01: quote it)"),
+    "null": ("name: t\nmatrix: null\n", "expected keys and values (got null)"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), ODD.values(), ids=ODD)
+def test_what_yaml_read_is_said_in_yaml_s_own_words(tmp_path, text, words):
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    with pytest.raises(HarnessError) as found:
+        load_suite(path)
+    assert words in str(found.value)
+
+
+def test_a_suite_in_another_encoding_is_said_to_be(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_bytes("name: имя\n".encode("cp1251"))
+    with pytest.raises(HarnessError, match=r"not UTF-8: byte 6(.|\n)*Save the file as UTF-8"):
+        load_suite(path)
