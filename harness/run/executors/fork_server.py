@@ -10,10 +10,11 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing import current_process, forkserver
+from multiprocessing import current_process, forkserver, resource_tracker
 from typing import Any
 
 from harness.plan.backends import BACKENDS
@@ -24,6 +25,7 @@ WARM, LIGHT = "harness.run.executors.warm", "harness.run.executors.light"
 """What a server imports first: everything, or what a cell without a local model needs."""
 PATIENCE = 5.0
 """Seconds for a server without workers to end; it takes milliseconds."""
+_QUIET = "ignore:resource_tracker:UserWarning"
 _started: list[str] = []
 """What this process's server has imported; there is one server in a process."""
 
@@ -31,6 +33,7 @@ _started: list[str] = []
 def fork_server_for(jobs: Sequence[Job]) -> Any:
     """The context whose processes are forked from a server that fits ``jobs``."""
     context = multiprocessing.get_context("forkserver")
+    _start_tracker()
     wanted = WARM if any(needs_training_stack(paths) for _, paths in jobs) else LIGHT
     if wanted == WARM and _started == [LIGHT]:
         _stop()  # each of the cells would import the libraries for itself
@@ -38,6 +41,19 @@ def fork_server_for(jobs: Sequence[Job]) -> Any:
         context.set_forkserver_preload([wanted])
         _started.append(wanted)
     return context
+
+
+def _start_tracker() -> None:
+    """Start the process that removes what killed workers held, without its warning.
+
+    After Ctrl-C it would print that it cleans up their semaphores, after the last word of the run.
+    Its options are those of this interpreter, read once, when it starts.
+    """
+    sys.warnoptions.append(_QUIET)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_QUIET)
 
 
 def needs_training_stack(paths: CellPaths) -> bool:

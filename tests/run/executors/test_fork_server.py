@@ -119,3 +119,21 @@ def test_a_server_has_no_compiler_and_no_trainer_and_collects_again():
     TRL's trainer asks for Weights & Biases.
     """
     assert subprocess.run([sys.executable, "-c", UNUSED], check=False, timeout=300).returncode == 0
+
+
+LEAKS = """
+import sys
+from multiprocessing import resource_tracker
+if sys.argv[1] == "quiet":
+    from harness.run.executors.fork_server import fork_server_for
+    fork_server_for([])
+resource_tracker.register("/held-by-one-that-was-killed", "semaphore")
+"""
+
+
+@pytest.mark.parametrize("how", ["quiet", "as Python has it"])
+def test_what_killed_workers_held_is_removed_without_a_warning(how):
+    done = subprocess.run(
+        [sys.executable, "-c", LEAKS, how], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ("leaked semaphore" in done.stderr) == (how != "quiet")
