@@ -309,7 +309,7 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--scored", type=int, default=256)
     parser.add_argument("--only", default="", help="parts of names of heads, ';' between")
-    parser.add_argument("--untried", action="store_true", help="the engine for untried heads too")
+    parser.add_argument("--untried", action="store_true", help="the engine for heads of all kinds")
     parser.add_argument("--what", default="likelihoods,heads")
     parser.add_argument("-o", type=Path, default=None, help="a folder for the numbers")
     arguments = parser.parse_args()

@@ -211,9 +211,9 @@ class Engine:
         cache.refill(start)
         masks = prompt_masks(there, self._windows)
         if often and ids.numel() <= self._few:
+            self._prompts = prompts_like(self._prompts, self.model, cache, ids.shape)
             read = partial(self._read, cache)
-            self._prompts = prompts_like(self._prompts, self.model, cache, ids.shape, read)
-            logits = self._prompts.logits(ids, masks, positions)
+            logits = self._prompts.logits(ids, masks, positions, read)
             self.by_graph += self._prompts.captured
         else:
             logits = self._read(cache, ids, masks, positions)

@@ -51,7 +51,6 @@ class Prompts:
 
     cache: FixedCache
     shape: torch.Size
-    read: Read
     tolerance: float
     """How far the graph's logits may be from those of the first batch: see `agreement.distance`."""
     reason: str | None = None
@@ -68,22 +67,27 @@ class Prompts:
         return self._graph is not None
 
     def logits(
-        self, ids: torch.Tensor, masks: dict[str, torch.Tensor], positions: torch.Tensor
-    ) -> torch.Tensor:
-        """Logits after the prompts ``ids``, whose keys and values are then in the cache."""
+        self, ids: torch.Tensor, masks: dict[str, torch.Tensor], positions: torch.Tensor,
+        read: Read,
+    ) -> torch.Tensor:  # fmt: skip
+        """Logits after the prompts ``ids``, whose keys and values are then in the cache.
+
+        ``read`` is not kept: it is a method of the engine that keeps this, and a circle of the two
+        would hold the cache in device memory until the next collection.
+        """
         given = [ids, positions, *masks.values()]
         if not self._first:
-            found = self.read(ids, masks, positions)
+            found = read(ids, masks, positions)
             self._kinds = list(masks)
             self._first = [tensor.clone() for tensor in [found, *given]]
             return found
         if self._graph is None and self.reason is None:
-            self._capture()
+            self._capture(read)
         if self._graph is None:
-            return self.read(ids, masks, positions)
+            return read(ids, masks, positions)
         return self._replayed(given)
 
-    def _capture(self) -> None:
+    def _capture(self, read: Read) -> None:
         """Make a graph; none, with the reason, where that fails or the graph reads otherwise."""
         logits, *given = self._first
         self._inputs = [tensor.clone() for tensor in given]
@@ -92,7 +96,7 @@ class Prompts:
         torch.cuda.synchronize()
         try:
             with torch.cuda.graph(graph, stream=stream):
-                self._logits = self.read(ids, dict(zip(self._kinds, masks, strict=True)), positions)
+                self._logits = read(ids, dict(zip(self._kinds, masks, strict=True)), positions)
         except torch.OutOfMemoryError:
             raise  # the caller takes a smaller batch
         except RuntimeError as error:
@@ -115,11 +119,11 @@ class Prompts:
 
 
 def prompts_like(
-    kept: Prompts | None, model: PreTrainedModel, cache: FixedCache, shape: torch.Size, read: Read
+    kept: Prompts | None, model: PreTrainedModel, cache: FixedCache, shape: torch.Size
 ) -> Prompts:
     """``kept`` if it is of that ``cache`` and ``shape``; else what begins anew with them."""
     if kept is not None and kept.cache is cache and kept.shape == shape:
         return kept
     # LLM.int8 reads prompts by bitsandbytes, which asks the host for its outliers
     reason = "int8 asks the host" if any(mixed_layers(model)) else None
-    return Prompts(cache, shape, read, tolerance_of(model), reason)
+    return Prompts(cache, shape, tolerance_of(model), reason)
