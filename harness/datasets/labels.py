@@ -63,7 +63,7 @@ def check_sides(train: Sequence[Example], test: Sequence[Example], entry: Datase
         )
     if len(tested) == 1:
         raise HarnessError(
-            f'data set "{entry.name}": one label in all {counted(len(test), "test row")}:,'
-            f' "{test[0].reference}"',
+            f'data set "{entry.name}": the only label of its {counted(len(test), "test row")}'
+            f' is "{test[0].reference}"',
             hint="Classifiers cannot be compared on it: raise `test`, or change `split_seed`.",
         )

@@ -118,6 +118,16 @@ def test_a_label_that_is_tested_and_never_trained_on_is_an_error(tmp_path):
         load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)
 
 
+@pytest.mark.parametrize(("test", "said"), [(1, "1 test row"), (2, "2 test rows")])
+def test_test_rows_of_one_label_are_an_error(tmp_path, test, said):
+    rows = [{"text": f"t {i}", "label": "rare" if i < 4 else "usual"} for i in range(10)]
+    name = _table(tmp_path, rows)
+    options = {"labels": ("usual", "rare"), "split": "in-order", "train": 8, "test": test}
+    with pytest.raises(HarnessError) as error:
+        load_splits(DatasetEntry(name="t", source=name, **options), tmp_path)
+    assert f'data set "t": the only label of its {said} is "usual"\n' in f"{error.value}\n"
+
+
 @pytest.mark.parametrize(
     "settings",
     [
