@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -41,9 +41,6 @@ from harness.results.value import is_half_interval
 from harness.results.value import value_of as value_of
 from harness.suite.endpoint import SERVED
 from harness.suite.schema import CellAxes
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 3
 """2: the backend and the stages of a cell have fingerprints. 3: a result records the files beside
