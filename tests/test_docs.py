@@ -40,6 +40,13 @@ def test_links_in_documents_exist(root):
             assert (page.parent / link).exists(), f"{page}: {link}"
 
 
+def test_further_examples_that_documents_ask_for_are_those_of_the_report(root):
+    report = (root / "reports" / "real" / "leaderboard.md").read_text()
+    for page, words in (("README.md", "needs ≈ "), ("docs/real.md", "asks for some ")):
+        count = re.search(rf"{words}([\d,]+) more", (root / page).read_text())[1]
+        assert f"needs ≈ {count} more" in report, page
+
+
 def test_the_schema_in_docs_is_current(root):
     import json
 
