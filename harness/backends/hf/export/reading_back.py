@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from harness.backends.hf.decoding.agreement import furthest
 from harness.backends.hf.export.gguf_file import PLAIN, GgufType
 from harness.backends.hf.export.merged import Merged
+from harness.backends.hf.models.quantization import unpacked_gguf
 from harness.errors import HarnessError
 
 ROUNDING = 1e-3
@@ -41,7 +42,7 @@ def read_back(merged: Merged, path: Path, stored: GgufType, probes: Sequence[str
     """
     exact = stored in ("f32", PLAIN.get(merged.model.dtype))
     found = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, dtype=torch.float32
+        path.parent, gguf_file=path.name, dtype=torch.float32, **unpacked_gguf()
     ).eval()
     model = merged.model.to(device="cpu", dtype=torch.float32)
     result = _compared(model, found, merged, probes)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoQuantizationConfig
+from transformers.utils import quantization_config
 
 from harness.backends.bits_and_bytes import HEADS, config_arguments
 from harness.backends.hf.models.checkpoint import from_hub
@@ -31,6 +32,8 @@ def quantization_arguments(cell: Cell, dtype: torch.dtype | str) -> Options:
     Raises:
         HarnessError: the checkpoint is quantized already, and not as ``cell`` says.
     """
+    if cell.model.gguf_file:
+        return unpacked_gguf()
     stored = stored_quantization(cell.model)
     if stored is not None:
         _check_stored(stored, cell)
@@ -38,6 +41,16 @@ def quantization_arguments(cell: Cell, dtype: torch.dtype | str) -> Options:
     if not cell.quantization_config:
         return {}
     return {"quantization_config": _config(cell.quantization_config, dtype)}
+
+
+def unpacked_gguf() -> Options:
+    """Return the arguments of `from_pretrained` that unpack a GGUF file's weights.
+
+    Newer versions of transformers leave them packed where the package `kernels` has a kernel for
+    the device: such a model cannot be trained, and would be measured as something else.
+    """
+    config = getattr(quantization_config, "GgufConfig", None)
+    return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def stored_quantization(card: ModelCard) -> Mapping[str, Any] | None:

@@ -11,7 +11,11 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from harness.backends.hf.models.limits import check_context, context_of
 from harness.backends.hf.models.loading import census, load_model, load_served, load_tokenizer
-from harness.backends.hf.models.quantization import method_of, quantized_share
+from harness.backends.hf.models.quantization import (
+    method_of,
+    quantization_arguments,
+    quantized_share,
+)
 from harness.errors import HarnessError
 from harness.plan.expand import expand
 from harness.suite.loading import load_suite
@@ -53,6 +57,15 @@ def changed(folder, place, change, **config):
     path = place / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | config))
     return place
+
+
+def test_a_gguf_file_is_unpacked_also_where_its_blocks_could_be_computed_with(cell_of):
+    """Newer versions of transformers leave it packed where they find a kernel."""
+    config = pytest.importorskip("transformers.utils.quantization_config")
+    if not hasattr(config, "GgufConfig"):
+        pytest.skip("this version of transformers always unpacks it")
+    found = quantization_arguments(cell_of(gguf_file="a.gguf"), torch.float32)
+    assert found["quantization_config"].dequantize is True
 
 
 def without(name):
