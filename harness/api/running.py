@@ -158,7 +158,8 @@ def execute(
         plan = still_missing(plan)
         _refuse_to_empty(plan)
         remove_drafts(plan.run.directory)
-        if plan.of("run"):
+        # in this very process no core idles, and the model's libraries are imported meanwhile
+        if plan.of("run") and plan.executor != "in_process":
             preload()
         counts = run_here(
             plan, on_event, workers=workers, fail_fast=fail_fast, cell_timeout=cell_timeout,
