@@ -50,6 +50,7 @@ NO_COUNTS = {
     ("doctor/surroundings.py", "answers"): "a host answers",
     ("importers/answer_rows.py", "answers"): "a subject before it",
     ("judging/verdicts.py", "texts"): "a hint",
+    ("report/charts/strips.py", "axis"): "a singular",
     ("report/sections/answers.py", "seeds"): "a metric over all seeds",
     ("report/sections/method.py", "cores"): "text of another tool as well",
     ("results/records.py", "cores"): "a machine is known by it",

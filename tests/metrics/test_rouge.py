@@ -88,7 +88,7 @@ def test_rouge_many_refuses_references_that_vanish() -> None:
 
 
 def test_rouge_many_refuses_unequal_lengths() -> None:
-    with pytest.raises(HarnessError, match="1 predictions for 0 references"):
+    with pytest.raises(HarnessError, match="1 prediction for 0 references"):
         rouge_many(["a"], [])
 
 

@@ -29,7 +29,7 @@ def test_equal_values_give_a_point():
 def test_one_cluster_and_missing_clusters_are_refused():
     with pytest.raises(ValueError, match="at least two clusters"):
         clustered_t([1.0, 2.0], ["a", "a"])
-    with pytest.raises(ValueError, match="1 clusters for 2"):
+    with pytest.raises(ValueError, match="1 cluster for 2 examples"):
         clustered_t([1.0, 2.0], ["a"])
 
 

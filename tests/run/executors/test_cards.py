@@ -275,7 +275,7 @@ def test_the_page_says_that_cells_trained_beside_others(two_cards, write_suite, 
     assert run_suite(plan, executor, lambda _: None)["ok"] == 2
     board = build_leaderboard(load_run(tmp_path / "run"))
     texts = [caution.text for caution in cautions(board, board.tables[0])]
-    said = [text for text in texts if "trained on a card that up to 1 other cells used" in text]
+    said = [text for text in texts if "trained on a card that up to 1 other cell used" in text]
     assert len(said) == (workers == 2)
 
 

@@ -18,6 +18,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from harness.counting import counted
+
 NAME = "harness_flat"
 """What the model's config calls this attention while it is in use."""
 HARMLESS = frozenset({"position_ids", "use_cache", "output_attentions", "output_hidden_states"})
@@ -125,7 +127,7 @@ def _attention(
     if dropout and not segments.drops_out:
         extra.append("dropout")
     if sliding_window is not None and sliding_window < segments.reach:
-        window = f"a window of {sliding_window} tokens"
+        window = f"a window of {counted(sliding_window, 'token')}"
         raise UnknownAttention(f"its attention has {window}, and rows are up to {segments.reach}")
     if extra:
         raise UnknownAttention(f"its attention is given {', '.join(extra)}")
