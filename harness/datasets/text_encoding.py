@@ -17,6 +17,8 @@ MARKS = (
 """Byte order marks, each with the codec that reads it."""
 NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
 """Codecs of Python's that are not encodings of a file: of domain names, of literals in code."""
+ALPHABETS = 0x20
+"""Scripts with an alphabet lie below U+2000; Chinese and Japanese lie above."""
 CANDIDATES = ("cp1251", "cp1252", "koi8-r", "shift_jis", "gb18030")
 """Encodings that are named as likely in a message; a file is never read by one of them unasked."""
 
@@ -66,9 +68,15 @@ def decoded(data: bytes, where: str, encoding: str | None = None) -> str:
 
 
 def _likely_utf_16(data: bytes) -> str | None:
-    """The byte order of UTF-16 without a mark: every second byte of a Latin text is zero there."""
+    """The byte order of UTF-16 without a mark, by the high byte of each character.
+
+    It is zero in Latin text. In Cyrillic it is 4, and below 32 in every alphabet; there it is zero
+    in blanks, digits and commas alone. As characters of their own such bytes are rare.
+    """
     for name, half in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
-        if half and half.count(0) > len(half) / 4:
+        zeros = half.count(0)
+        low = sum(byte < ALPHABETS for byte in half) if zeros else 0
+        if zeros > len(half) / 4 or low > 0.9 * len(half):
             return name
     return None
 
