@@ -30,6 +30,7 @@ from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trl_run import keeps_sums, run_trainer, telling
 from harness.backends.hf.training.unpacked import unpacked
 from harness.plan.cell import Cell
+from harness.suite.engine_keys import is_checkpointed
 from harness.suite.options import HARNESS_TRAINING_KEYS
 from harness.suite.parts import Options
 
@@ -230,16 +231,17 @@ def arguments_of(
     half = getattr(model, "dtype", torch.float32) == torch.bfloat16
     defaults = {
         "bf16": half,
-        "gradient_checkpointing": False,
         "logging_steps": 1,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
     if not cell.training.get("fp16"):  # whose scaling leaves out a step that overflows
         # the trainer would log the mean of the steps before, 0 at first, where a loss is NaN
         defaults["logging_nan_inf_filter"] = False
-    own = HARNESS_TRAINING_KEYS.keys() - OWN
+    # older versions of transformers do not know the newer name, newer ones know both
+    own = (HARNESS_TRAINING_KEYS.keys() - OWN) | {"activation_checkpointing"}
     suite = {k: v for k, v in cell.training.items() if k not in own}
     managed = {
+        "gradient_checkpointing": is_checkpointed(cell.training),
         "output_dir": str(checkpoints.folder if checkpoints else scratch),
         # older ones are deleted by us, once the newer one is sealed: the trainer does it before
         "save_total_limit": None,

@@ -4,10 +4,12 @@ import os
 from dataclasses import replace
 
 import pytest
+from trl import SFTConfig
 
 from harness.backends.hf.backend import kind_of
 from harness.backends.hf.counters.memory import MIB
 from harness.backends.hf.training.row_store import rows_key, stored_rows
+from harness.backends.hf.training.trainer import arguments_of
 from harness.datasets.splits import load_splits
 from harness.plan.expand import expand
 from harness.results.paths import read_json
@@ -73,6 +75,28 @@ def test_rows_of_similar_length_go_together_where_asked(text, tmp_path):
     grouped = text.train(tmp_path / "b", train_sampling_strategy="group_by_length", **options)
     assert grouped.steps == usual.steps
     assert [r["loss"] for r in grouped.log] != [r["loss"] for r in usual.log]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, False),
+        ({"gradient_checkpointing": True}, True),
+        ({"activation_checkpointing": True}, True),
+        ({"gradient_checkpointing": True, "activation_checkpointing": False}, False),
+    ],
+    ids=str,
+)
+def test_checkpointing_has_the_name_that_every_version_of_transformers_knows(
+    text, tmp_path, keys, expected
+):
+    """Version 5.17 takes no `activation_checkpointing`, which a suite may say all the same."""
+    cell = replace(text.cell, training={**text.cell.training, **keys})
+    options = arguments_of(cell, None, tmp_path)
+    assert "activation_checkpointing" not in options
+    assert options["gradient_checkpointing"] is expected
+    allowed = {key: options[key] for key in ("output_dir", "use_cpu", "gradient_checkpointing")}
+    assert SFTConfig(**allowed, bf16=False).gradient_checkpointing is expected
 
 
 @pytest.mark.parametrize("engine", ["auto", "trl"])
