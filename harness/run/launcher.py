@@ -38,10 +38,11 @@ HARMLESS = frozenset(
 @contextmanager
 def without_launcher() -> Iterator[list[str]]:
     """Take a launcher's variables out of the environment meanwhile; gives their names."""
-    found = {name: os.environ.pop(name) for name in sorted(os.environ) if _is_launchers(name)}
+    found = _taken_out()
     try:
         yield list(found)
     finally:
+        _taken_out()  # what accelerate has set: the next cell here would warn of it
         os.environ.update(found)
 
 
@@ -54,6 +55,10 @@ def ignored_notes(cell: Cell, names: list[str]) -> list[str]:
     if cell.task.answered_by == "head" and (keys := keys_without_head(cell.training)):
         notes.append(f"training keys of text alone, without effect on a head: {', '.join(keys)}")
     return notes
+
+
+def _taken_out() -> dict[str, str]:
+    return {name: os.environ.pop(name) for name in sorted(os.environ) if _is_launchers(name)}
 
 
 def _is_launchers(name: str) -> bool:

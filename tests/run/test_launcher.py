@@ -31,6 +31,17 @@ def test_a_variable_of_a_launcher_is_gone_meanwhile_and_back_after(monkeypatch, 
     assert os.environ[name] == "1"
 
 
+def test_what_training_itself_sets_does_not_reach_the_next_cell(monkeypatch):
+    """Accelerate sets `ACCELERATE_USE_DEEPSPEED` where a suite names such a plug-in."""
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    with without_launcher():
+        os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+        os.environ["LOCAL_RANK"] = "0"
+    with without_launcher() as found:
+        assert "ACCELERATE_USE_DEEPSPEED" not in found
+    assert os.environ["LOCAL_RANK"] == "3"
+
+
 @pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "ACCELERATE_LOG_LEVEL", "HF_HOME"])
 def test_other_variables_stay(monkeypatch, name):
     monkeypatch.setenv(name, "1")
