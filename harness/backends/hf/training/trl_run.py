@@ -75,7 +75,8 @@ _SUMS = ("_tr_loss", "_total_loss_scalar", "_globalstep_last_logged")
 class _Steps(TrainerCallback):  # type: ignore[misc]
     """When the first step began and each one ended.
 
-    The loss of a step is read from the device, which waits for it, so an end is an end there too.
+    On CUDA a step may still run when its end is noted. But a number or a batch is copied in each,
+    which waits for all that was queued, so that from end to end it is a step's time all the same.
     """
 
     def __init__(self) -> None:
