@@ -134,7 +134,7 @@ const NOTE = (pair, view) => {
     + " are on this page: those that lost most and a sample with the same shares.";
   const shown = view === "sample" ? ` Shown: the ${pair.worst.length} that lost most, then a sample in`
     + " which lost, won and equal have their share of all." : "";
-  return `${name} against its baseline${pair.seeds > 1 ? `, the first of ${pair.seeds} seeds` : ""}: of ${total} answers ${lost} lost,`
+  return `${name} against its baseline${pair.seeds > 1 ? `, the first of ${pair.seeds} seeds` : ""}: of ${total} ${total === 1 ? "answer" : "answers"} ${lost} lost,`
     + ` ${won} won, ${equal} equal. ${kept}${shown} Underlined: words on one side only. Framed: what`
     + " was read as the answer's number or label.";
 };

@@ -211,5 +211,13 @@ if (document.getElementById("pin")) {
     event.preventDefault();
     togglePin(Number(hit.dataset.v));
   });
+  for (const details of document.querySelectorAll(".controls details")) {
+    details.addEventListener("toggle", () => { // near the right edge it opens to the left
+      const box = details.lastElementChild;
+      box.style.left = "0";
+      const beyond = box.getBoundingClientRect().right + 8 - document.documentElement.clientWidth;
+      box.style.left = `${-Math.max(0, beyond)}px`;
+    });
+  }
   addEventListener("hashchange", reveal);
 }
