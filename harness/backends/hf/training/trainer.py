@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+import trl
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -29,6 +32,7 @@ from harness.backends.hf.training.steps import kept_rows
 from harness.backends.hf.training.trained import Trained
 from harness.backends.hf.training.trl_run import keeps_sums, run_trainer, telling
 from harness.backends.hf.training.unpacked import unpacked
+from harness.errors import HarnessError
 from harness.plan.cell import Cell
 from harness.suite.engine_keys import is_checkpointed
 from harness.suite.options import HARNESS_TRAINING_KEYS
@@ -224,6 +228,17 @@ def _callbacks(model: PreTrainedModel) -> list[TrainerCallback]:
     return [_Allocation()] if hasattr(base, "update_and_allocate") else []
 
 
+def _check_known(training: Options) -> None:
+    """Refuse keys that the suite's schema has from newer libraries than the installed ones."""
+    newer = sorted(training.keys() - OWN - {field.name for field in fields(SFTConfig)})
+    if newer:
+        raise HarnessError(
+            f"the installed trl {trl.__version__} and transformers {transformers.__version__} do"
+            f" not know {', '.join(f'`{key}`' for key in newer)} of `training`",
+            hint="Update them, or delete what they do not know.",
+        )
+
+
 def arguments_of(
     cell: Cell, model: PreTrainedModel, scratch: Path, checkpoints: Checkpoints | None = None
 ) -> Options:
@@ -240,6 +255,7 @@ def arguments_of(
     # older versions of transformers do not know the newer name, newer ones know both
     own = (HARNESS_TRAINING_KEYS.keys() - OWN) | {"activation_checkpointing"}
     suite = {k: v for k, v in cell.training.items() if k not in own}
+    _check_known(suite)
     managed = {
         "gradient_checkpointing": is_checkpointed(cell.training),
         "output_dir": str(checkpoints.folder if checkpoints else scratch),

@@ -11,6 +11,7 @@ from harness.backends.hf.counters.memory import MIB
 from harness.backends.hf.training.row_store import rows_key, stored_rows
 from harness.backends.hf.training.trainer import arguments_of
 from harness.datasets.splits import load_splits
+from harness.errors import HarnessError
 from harness.plan.expand import expand
 from harness.results.paths import read_json
 from harness.suite.loading import load_suite
@@ -97,6 +98,13 @@ def test_checkpointing_has_the_name_that_every_version_of_transformers_knows(
     assert options["gradient_checkpointing"] is expected
     allowed = {key: options[key] for key in ("output_dir", "use_cpu", "gradient_checkpointing")}
     assert SFTConfig(**allowed, bf16=False).gradient_checkpointing is expected
+
+
+def test_a_key_that_the_installed_libraries_do_not_know_is_named(text, tmp_path):
+    """The schema is of the newest versions; `SFTConfig` would raise a bare TypeError."""
+    cell = replace(text.cell, training={**text.cell.training, "of_a_later_version": 1})
+    with pytest.raises(HarnessError, match="do not know `of_a_later_version` of `training`"):
+        arguments_of(cell, None, tmp_path)
 
 
 @pytest.mark.parametrize("engine", ["auto", "trl"])
