@@ -6,7 +6,7 @@ from harness.analysis.cheapest import Cheapest, fastest, least_memory
 from harness.analysis.objectives import LATENCY, Standing
 from harness.analysis.table import Table
 from harness.analysis.wording import duration, memory, variant
-from harness.counting import counted
+from harness.counting import agreeing, counted
 
 
 def cheaper(table: Table, chosen: Standing, tied: list[Standing], n: int) -> list[str]:
@@ -41,15 +41,11 @@ def why_this_one(table: Table, tied: list[Standing], n: int) -> list[str]:
     others = len(tied) - 1
     if others < 1:
         return []
-    many, them = (
-        ("1 other variant", "it") if others == 1 else (counted(others, "other variant"), "them")
-    )
+    many, them = counted(others, "other variant"), agreeing(others, "it", "them")
     word = "highest" if table.higher_is_better else "lowest"
     return [
         f"{many} gained, and {counted(n, 'example shows', 'examples show')} no difference between"
-        f" {them} and this"
-        " one, which has"
-        f" the {word} mean."
+        f" {them} and this one, which has the {word} mean."
     ]
 
 

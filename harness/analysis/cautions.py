@@ -106,8 +106,7 @@ def _test_sets(table: Table) -> list[Caution]:
         return []
     text = (
         f"Variants were tested on {counted(table.test_sets, 'different set')} of examples, so they"
-        " are not"
-        " ranked; each difference uses the examples that both sides have."
+        " are not ranked; each difference uses the examples that both sides have."
     )
     return [Caution(Gravity.GRAVE, text, "variants were tested on different examples")]
 
@@ -181,8 +180,7 @@ def _no_ties(table: Table) -> list[Caution]:
         return []
     text = (
         f"Which of the {counted(scored, 'variant')} tie with the best was not computed, so others"
-        " may be as"
-        " good: there are too many, or no scores per example."
+        " may be as good: there are too many, or no scores per example."
     )
     return [Caution(Gravity.CAREFUL, text, "ties were not computed")]
 
@@ -194,8 +192,8 @@ def _unsettled(table: Table) -> list[Caution]:
         return []
     text = (
         f"{len(above)} of {counted(len(spreads), 'latency', 'latencies')} did not settle (their"
-        " last rounds vary by up to"
-        f" {max(above):.0%}): do not decide by small differences in speed."
+        f" last rounds vary by up to {max(above):.0%}): do not decide by small differences in"
+        " speed."
     )
     return [Caution(Gravity.CAREFUL, text, "latencies did not settle")]
 
@@ -254,8 +252,7 @@ def _unfinished(board: Leaderboard) -> list[Caution]:
         count = sum(skipped.values())
         text = (
             f"{count} of {counted(len(board.run.cells), 'cell')} {agreeing(count, 'was', 'were')}"
-            " skipped:"
-            f" {reasons_text}{more}."
+            f" skipped: {reasons_text}{more}."
         )
         short = f"{counted(count, 'cell')} skipped"
         found.append(Caution(Gravity.NOTE, text, short))

@@ -95,8 +95,7 @@ def why_no_gain(board: Leaderboard, table: Table, row: Row) -> str:
         )
     return (
         f"{counted(delta.n, 'example')}{apart} cannot tell that from chance; a difference of that"
-        " size needs"
-        f" {about(more)} more{place}"
+        f" size needs {about(more)} more{place}"
     )
 
 

@@ -186,9 +186,8 @@ def _refuse_to_empty(plan: Plan) -> None:
         return
     if kept:
         what = (
-            "no cell can run here, and the"
-            f" {counted(kept, 'result there is', 'results there are')} of other settings"
-            " or code"
+            f"no cell can run here, and the {counted(kept, 'result there is', 'results there are')}"
+            " of other settings or code"
         )
         hint = (
             f"Nothing was changed. The first cell: {skipped[0].reason}. `-o` names another"

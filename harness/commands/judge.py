@@ -47,12 +47,10 @@ def judge(run_dir: Path, suite: Path | None, sample: int | None, output: Path | 
     if done.unknown_labels:
         say(
             f"note: {counted(done.unknown_labels, 'label is', 'labels are')} of answers that the"
-            " run no longer"
-            " has",
+            " run no longer has",
             err=True,
         )
     say(
         f"{counted(done.pairs, 'pair')} judged: {counted(done.asked, 'request')} asked,"
-        f" {done.from_cache} from the cache,"
-        f" {done.failures} without a verdict; {done.page}"
+        f" {done.from_cache} from the cache, {done.failures} without a verdict; {done.page}"
     )

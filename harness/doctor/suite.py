@@ -110,9 +110,7 @@ def _room(able: Sequence[Decision]) -> Iterator[Finding]:
     count = sum(need > max(free) for need in needs.values())
     text = (
         f"{counted(count, 'cell needs', 'cells need')} up to {max(needs.values()):.1f} GiB, and no"
-        " GPU has more"
-        " than"
-        f" {max(free):.1f} GiB free now"
+        f" GPU has more than {max(free):.1f} GiB free now"
     )
     yield Finding(AREA, "GPU memory", "warn", text, "`nvidia-smi` names what holds the rest.")
 

@@ -195,8 +195,7 @@ class Asker:
             reason = reason or "they are of a server with another name or fingerprint"
             self.tally.notes.append(
                 f"{counted(len(stored), 'answer')} in the cache"
-                f" {agreeing(len(stored), 'was', 'were')} not used: {reason}; all were"
-                " asked again"
+                f" {agreeing(len(stored), 'was', 'were')} not used: {reason}; all were asked again"
             )
         self.tally.cached += len(kept)
         return {**now, **kept}

@@ -87,8 +87,7 @@ def _contradictions(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
                 differ.setdefault("references", []).append(place)
     return [
         f"{counted(len(places), 'id has', 'ids have')} different {what} in two models"
-        f" ({first_places(places)}): give each"
-        " example its own id"
+        f" ({first_places(places)}): give each example its own id"
         for what, places in differ.items()
     ]
 
@@ -114,9 +113,8 @@ def _unequal_ids(records: dict[Axes, dict[str, Prediction]]) -> list[str]:
             who = ", ".join(f"{name} lacks {n}" for name, n in lacking.items() if n)
             notes.append(
                 f"{dataset}: {len(shared)} of {counted(len(whole), 'example')}"
-                f" {agreeing(len(shared), 'was', 'were')} answered by"
-                " every model"
-                f" ({who}); pairs are compared on what both answered, and means are not ranked"
+                f" {agreeing(len(shared), 'was', 'were')} answered by every model ({who}); pairs"
+                " are compared on what both answered, and means are not ranked"
             )
     return notes
 

@@ -44,8 +44,7 @@ def batches_of(cell: Cell, paths: CellPaths) -> Batches:
     changed = {SIZE: size, ACCUMULATED: accumulated * (whole // size)}
     note = (
         f"memory ran out with batches of {counted(whole, 'row')}; trained with batches of {size},"
-        " of which "
-        f"{changed[ACCUMULATED]} make a step, so a step learned from as many rows"
+        f" of which {changed[ACCUMULATED]} make a step, so a step learned from as many rows"
     )
     smaller = replace(cell, training={**cell.training, **changed})
     return Batches(smaller, {"batch": {**changed, "notes": [note]}})

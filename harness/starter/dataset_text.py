@@ -32,8 +32,8 @@ def _source(draft: Draft) -> Iterator[str]:
     if draft.is_tiny and sample:
         text = (
             f"{counted(len(sample.examples), 'row')} of {draft.source} that are short enough for"
-            " the tiny"
-            " model. With a model of yours, write `harness init` again with --model: it reads all."
+            " the tiny model. With a model of yours, write `harness init` again with --model: it"
+            " reads all."
         )
         yield from comment(text, 6)
         yield f"      source: {scalar(sample.name)}"
@@ -95,8 +95,8 @@ def _groups(draft: Draft) -> Iterator[str]:
     if repeated:
         text = (
             f"{repeated:,} of {counted(len(looked.examples), 'row', separated=True)} share their"
-            " question with another row:"
-            " they stay on one side, or the test would ask what was trained."
+            " question with another row: they stay on one side, or the test would ask what was"
+            " trained."
         )
         yield from comment(text, 6)
         yield "      group_by: prompt"
@@ -116,17 +116,14 @@ def _sides(draft: Draft) -> Iterator[str]:
     if sizes.train is not None:
         text = (
             f"Few of {counted(sizes.total, 'row', separated=True)}, so that a first run takes a"
-            " minute or two. Delete"
-            " `train` and raise `test` for a decision."
+            " minute or two. Delete `train` and raise `test` for a decision."
         )
         yield from comment(text, 6)
         yield f"      train: {sizes.train}"
     if sizes.test is not None:
         text = (
             f"{counted(sizes.test, 'test row measures', 'test rows measure')} a share to about"
-            f" ±{sizes.interval:.0f}"
-            " points;"
-            " four times as many would halve that."
+            f" ±{sizes.interval:.0f} points; four times as many would halve that."
         )
         yield from comment(text, 6)
         yield f"      test: {sizes.test}"

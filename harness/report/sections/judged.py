@@ -98,8 +98,7 @@ def _bias(found: JudgedRun) -> str:
 def _cost(record: JudgeRecord) -> str:
     text = (
         f"Cost: {counted(record.asked, 'request')} asked now and {record.from_cache} from the"
-        " cache;"
-        f" {counted(record.asked_prompt_tokens, 'token', separated=True)} in and"
+        f" cache; {counted(record.asked_prompt_tokens, 'token', separated=True)} in and"
         f" {record.asked_new_tokens:,} out now"
     )
     price = record.settings.get("price")
@@ -130,8 +129,6 @@ def _lost(found: JudgedRun) -> list[str]:
     if stale:
         notes.append(
             f"{counted(stale, 'verdict is', 'verdicts are')} on answers that a later run replaced,"
-            f" and {agreeing(stale, 'does', 'do')} not"
-            " count:"
-            " `harness judge` asks again."
+            f" and {agreeing(stale, 'does', 'do')} not count: `harness judge` asks again."
         )
     return notes

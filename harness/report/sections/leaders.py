@@ -245,8 +245,7 @@ def _noise_notes(table: Table) -> list[str]:
     floor = max(noise.floor.get(table.primary_metric, 0.0) for noise in measured)
     flips = max(share for noise in measured for share in noise.flip_rate.values())
     return [
-        f"Noise floor: baselines answered {counted(measured[0].examples, 'example')} again in"
-        " other batches."
-        f" At most {flips:.1%} of the answers changed, and {table.primary_metric} by"
+        f"Noise floor: baselines answered {counted(measured[0].examples, 'example')} again in other"
+        f" batches. At most {flips:.1%} of the answers changed, and {table.primary_metric} by"
         f" {number(floor)}; a smaller difference is undecided."
     ]

@@ -64,9 +64,9 @@ def _unstable(table: Table) -> tuple[str, ...]:
     notes = []
     if above:
         notes.append(
-            f"{len(above)} of {counted(len(spreads), 'latency', 'latencies')} did not settle:"
-            " their last rounds vary by up"
-            f" to {max(above):.1%} (`latency_cv`), and {STABLE_CV:.0%} or less counts as stable."
+            f"{len(above)} of {counted(len(spreads), 'latency', 'latencies')} did not settle: their"
+            f" last rounds vary by up to {max(above):.1%} (`latency_cv`), and {STABLE_CV:.0%} or"
+            " less counts as stable."
         )
     if len(spreads) < len(latencies):
         rounds = "had a single round, or were measured by an older version"

@@ -93,10 +93,9 @@ def cost_notes(table: Table, ranked: Sequence[Standing]) -> list[str]:
         if cheapest.within > 1:
             notes.append(
                 f"{table.dataset}: {cheapest.within} of the {counted(len(among), 'tied row')}"
-                f" {agreeing(cheapest.within, 'is', 'are')}"
-                " within"
-                f" {number(cheapest.noise)} {unit} of the lowest {what}. That is no more than the"
-                " measurement's noise, so no row is named as the lowest."
+                f" {agreeing(cheapest.within, 'is', 'are')} within {number(cheapest.noise)} {unit}"
+                f" of the lowest {what}. That is no more than the measurement's noise, so no row is"
+                " named as the lowest."
             )
     return notes
 
@@ -170,8 +169,8 @@ def _overlap_notes(table: Table) -> list[str]:
     )
     return [
         f"Warning: {table.dataset}: of {counted(n, 'test prompt')}, {' and '.join(parts)}. The"
-        " scores may show"
-        " memory instead of skill. `group_by` keeps related examples in the same split."
+        " scores may show memory instead of skill. `group_by` keeps related examples in the same"
+        " split."
     ]
 
 
@@ -181,8 +180,8 @@ def _mixed_notes(table: Table) -> list[str]:
         return []
     note = (
         f"{table.dataset}: rows were tested on {counted(table.test_sets, 'different set')} of"
-        " examples. So"
-        " means are not ranked, and each difference uses only the examples that both sides have."
+        " examples. So means are not ranked, and each difference uses only the examples that both"
+        " sides have."
     )
     pairs = [f"{row.name}: {row.left_out}" for row in table.rows if row.left_out]
     return [note, *(f"{text}." for text in pairs[:MOST_PAIRS])]
