@@ -93,8 +93,8 @@ class Estimate:
 
 def estimate(cell: Cell) -> Estimate | None:
     """The memory of ``cell``; None for an architecture that is not known here, or a GGUF file."""
-    # a config.json beside the file is another checkpoint's, and whether the weights are unpacked
-    # depends on the library: transformers 5.23 keeps them packed where a kernel for them is there
+    # a config.json beside the file may describe another checkpoint, and the file itself is not read
+    # for a plan
     if cell.model.gguf_file:
         return None
     shape = shape_of(architecture_of(cell.model))

@@ -182,7 +182,7 @@ def put_in_place(path: Path) -> None:
     except FileNotFoundError:
         pass  # it has
     except OSError as error:
-        # the old table is no way out: the result is not computed from it
+        # the old table cannot be read instead: the result was computed from the new one
         if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
             raise
         what = (

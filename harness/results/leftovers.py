@@ -67,7 +67,7 @@ def planned_folders(run: RunPaths) -> set[str]:
     """The folders under ``cells/`` that the plan of ``run`` names.
 
     Raises:
-        HarnessError: there is no plan, or it cannot be read, so that nothing can be deleted safely.
+        HarnessError: the plan is missing or cannot be read. Without it nothing may be deleted.
     """
     try:
         cells = read_plan(run.directory, given=str(run.directory))["cells"]

@@ -20,7 +20,7 @@ def _sampling_without_sampling(options: Options) -> bool:
 
 
 def _not_positive(key: str) -> Callable[[Options], bool]:
-    """Whether ``key`` is a number that is too low; what is no number is refused for its kind."""
+    """Whether ``key`` is a number, but not above zero. Another type is refused elsewhere."""
     return lambda o: isinstance(o[key], int | float) and o[key] <= 0
 
 

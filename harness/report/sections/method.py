@@ -65,7 +65,7 @@ def loaded(board: Leaderboard) -> Section:
 def trained_by(facts: Mapping[str, Any], other: str = "TRL") -> str:
     """The engine that trained the cell of ``facts``, and why it was not the faster one.
 
-    ``other`` is the trainer that the harness's engine stands in for.
+    ``other`` is the library's trainer, which trains what the harness's engine does not.
 
     Nothing for a baseline, an adapter from elsewhere, or a run of a version that had one engine.
     """

@@ -39,7 +39,7 @@ def test_every_field_of_lora_is_compared():
 
 
 def test_every_field_of_trl_is_followed_refused_or_means_trl():
-    """None is in two of the lists, and no list names what is no field any more."""
+    """No field is in two of the lists, and no list names a field that TRL has removed."""
     fields = {field.name for field in dataclasses.fields(SFTConfig) if field.init}
     assert fields | {"warmup_ratio"} >= KEYS | NO_EFFECT | OFF
     assert not KEYS & NO_EFFECT
